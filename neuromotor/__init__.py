@@ -1,0 +1,1 @@
+"""neuromotor: a toolkit for motor neuroscience."""

@@ -1,0 +1,93 @@
+"""Boundary checks shared by every public constructor: one clear error, worded one way."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+__all__ = [
+    "check_finite_tensor",
+    "check_integer",
+    "check_number",
+    "check_positive",
+    "did_you_mean",
+    "lookup",
+]
+
+
+def check_number(name: str, value: object, unit: str = "", *, minimum: float | None = None) -> None:
+    """Raise unless `value` is a finite real number that is at least `minimum`."""
+    expected = f"a finite number{_of(unit)}"
+    if minimum is not None:
+        expected += f", {minimum:g} or more"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"`{name}` must be {expected}, got {value!r}.")
+    if not math.isfinite(value) or (minimum is not None and value < minimum):
+        raise ValueError(f"`{name}` must be {expected}, got {value!r}.")
+
+
+def check_positive(name: str, value: object, unit: str = "") -> None:
+    """Raise unless `value` is a finite real number above zero."""
+    check_number(name, value, unit)
+    if isinstance(value, int | float) and value <= 0:
+        raise ValueError(f"`{name}` must be a positive number{_of(unit)}, got {value!r}.")
+
+
+def check_integer(name: str, value: object, *, minimum: int) -> None:
+    """Raise unless `value` is an integer that is at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"`{name}` must be a whole number, {minimum} or more, got {value!r}.")
+    if value < minimum:
+        raise ValueError(f"`{name}` must be a whole number, {minimum} or more, got {value!r}.")
+
+
+def check_finite_tensor(
+    name: str, value: object, shape: tuple[int | None, ...], *, hint: str = ""
+) -> None:
+    """Raise unless `value` is a finite floating-point tensor of `shape` (None: any size)."""
+    wanted = "(" + ", ".join("*" if n is None else str(n) for n in shape) + ")"
+    hint = f" {hint}" if hint else ""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"`{name}` must be a torch tensor of shape {wanted}, got {type(value).__name__}.{hint}"
+        )
+    if not value.is_floating_point():
+        raise TypeError(
+            f"`{name}` must have a floating-point dtype, got {value.dtype}; use `.double()`.{hint}"
+        )
+    matches = value.ndim == len(shape) and all(
+        wanted_size is None or size == wanted_size
+        for size, wanted_size in zip(value.shape, shape, strict=True)
+    )
+    if not matches:
+        raise ValueError(f"`{name}` must have shape {wanted}, got {tuple(value.shape)}.{hint}")
+    if not bool(torch.isfinite(value).all()):
+        bad = int((~torch.isfinite(value)).sum())
+        raise ValueError(f"`{name}` must be finite, got {bad} infinite or NaN entries.{hint}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Words an ending for an error: the nearest known name, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}? (known: {', '.join(names)})"
+    return f"known: {', '.join(names)}"
+
+
+def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """Return `table[name]`, or raise a `ValueError` that names the nearest valid entry."""
+    if name not in table:
+        raise ValueError(f"unknown {kind} {name!r}; {did_you_mean(name, table)}.")
+    return table[name]
+
+
+def _of(unit: str) -> str:
+    return f" of {unit}" if unit else ""

@@ -1,0 +1,86 @@
+"""What every controller offers: a pure step, its parameters all in one flat vector."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+__all__ = ["Controller", "check_parameters"]
+
+
+class Controller(Protocol):
+    """A mapping from observation, target and its own memory to a command, without hidden state.
+
+    `unpack` is called once a simulation, `step` once a time step; both are differentiable in the
+    flat parameter vector (P,).
+    """
+
+    @property
+    def parameter_count(self) -> int:
+        """Number P of parameters."""
+        ...
+
+    @property
+    def dt_s(self) -> float:
+        """Step length (s) it was made for."""
+        ...
+
+    @property
+    def command_size(self) -> int:
+        """Numbers in a command."""
+        ...
+
+    @property
+    def noise_size(self) -> int:
+        """Private noise sources that need draws in the trials; 0 for none."""
+        ...
+
+    def initial_parameters(
+        self,
+        generator: torch.Generator,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """Return parameters to start training from, (P,)."""
+        ...
+
+    def unpack(self, parameters: Tensor) -> Any:
+        """Return views of the flat vector in the form that `step` uses."""
+        ...
+
+    def initial_memory(self, weights: Any, batch: int) -> tuple[Tensor, ...]:
+        """Return the memory before the first step, each part (B, .)."""
+        ...
+
+    def step(
+        self,
+        weights: Any,
+        memory: tuple[Tensor, ...],
+        observation: Tensor,
+        target: Tensor,
+        t: int,
+        noise: Tensor | None,
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return the memory after step `t` and the command (B, m).
+
+        Args:
+            weights: From `unpack`.
+            memory: From `initial_memory` or the previous step.
+            observation: What is seen now, (B, n).
+            target: State to be reached, (B, n).
+            t: Step, from 0.
+            noise: Private noise draws of this step, (B, noise_size), or None.
+        """
+        ...
+
+
+def check_parameters(parameters: Tensor, count: int) -> None:
+    """Raise unless `parameters` is a flat vector of `count` numbers."""
+    if parameters.shape != (count,):
+        raise ValueError(
+            f"`parameters` must have shape ({count},) for this controller, "
+            f"got {tuple(parameters.shape)}."
+        )

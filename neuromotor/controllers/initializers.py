@@ -1,0 +1,191 @@
+"""How a recurrent network's weights start, behind one interface.
+
+Every draw is made in float64 on the CPU, so that one seed gives one network on every device and
+in every dtype. Biases and learned initial states start at zero unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number, check_positive
+
+__all__ = ["INITIALIZERS", "EchoState", "Gaussian", "Initializer", "Sparse"]
+
+
+class Initializer(Protocol):
+    """Draws the matrices of a recurrent network; rows are receiving units."""
+
+    @property
+    def bias(self) -> float:
+        """Value that every hidden unit's bias starts with."""
+        ...
+
+    def feedforward(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return weights from inputs or from the layer below, (rows, columns), float64."""
+        ...
+
+    def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Return weights within a layer, (size, size), float64."""
+        ...
+
+    def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return weights from the last layer to the commands, (rows, columns), float64."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Dense normal weights with standard deviation ``gain / sqrt(incoming connections)``.
+
+    With recurrent gain g a large random tanh network is quiescent for g < 1 and chaotic for g > 1
+    (Sompolinsky, Crisanti & Sommers 1988). The gains are our choice.
+
+    Attributes:
+        gain: Of weights from inputs and between layers.
+        recurrent_gain: Of weights within a layer.
+        output_gain: Of weights to the commands.
+
+    Raises:
+        ValueError: A gain is negative or not finite.
+    """
+
+    gain: float = 1.0
+    recurrent_gain: float = 1.0
+    output_gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("gain", "recurrent_gain", "output_gain"):
+            check_number(name, getattr(self, name), minimum=0.0)
+
+    @property
+    def bias(self) -> float:
+        """Zero."""
+        return 0.0
+
+    def feedforward(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return dense normal weights, (rows, columns)."""
+        return self.gain * columns**-0.5 * _normal(rows, columns, generator)
+
+    def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Return dense normal weights, (size, size)."""
+        return self.recurrent_gain * size**-0.5 * _normal(size, size, generator)
+
+    def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return dense normal weights, (rows, columns)."""
+        return self.output_gain * columns**-0.5 * _normal(rows, columns, generator)
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """Each unit gets a fixed number of incoming unit-normal weights, times a scale; the rest are zero.
+
+    Source: Martens (2010); Sutskever (2013), section 7.3.1, with 15 connections and, for tanh
+    units, scale 0.25. Its bias of -0.5 belongs to feed-forward networks; ours starts at zero.
+
+    Attributes:
+        connections: Incoming weights a unit that are not zero (all, where there are fewer).
+        scale: Standard deviation of those weights.
+        output_scale: The same for weights to the commands.
+        bias: Value that every hidden unit's bias starts with.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    connections: int = 15
+    scale: float = 0.25
+    output_scale: float = 0.25
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_integer("connections", self.connections, minimum=1)
+        check_number("scale", self.scale, minimum=0.0)
+        check_number("output_scale", self.output_scale, minimum=0.0)
+        check_number("bias", self.bias)
+
+    def feedforward(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return sparse weights, (rows, columns)."""
+        return self.scale * _sparse(rows, columns, self.connections, generator)
+
+    def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Return sparse weights, (size, size)."""
+        return self.scale * _sparse(size, size, self.connections, generator)
+
+    def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return sparse weights, (rows, columns)."""
+        return self.output_scale * _sparse(rows, columns, self.connections, generator)
+
+
+@dataclass(frozen=True)
+class EchoState:
+    """Sparse weights; those within a layer are rescaled to a given spectral radius.
+
+    Source: Jaeger & Haas (2004); Sutskever (2013), section 7.4.1: 15 incoming connections, largest
+    absolute eigenvalue 1.2 (1.1 and 1.3 were less robust there), inputs scaled by task.
+
+    Attributes:
+        connections: Incoming weights a unit that are not zero (all, where there are fewer).
+        spectral_radius: Largest absolute eigenvalue of the weights within a layer.
+        input_scale: Standard deviation of weights from inputs and between layers; 0.3 was the
+            seed's value for the memorisation tasks.
+        output_scale: Standard deviation of weights to the commands (our choice).
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    connections: int = 15
+    spectral_radius: float = 1.2
+    input_scale: float = 0.3
+    output_scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_integer("connections", self.connections, minimum=1)
+        check_positive("spectral_radius", self.spectral_radius)
+        check_number("input_scale", self.input_scale, minimum=0.0)
+        check_number("output_scale", self.output_scale, minimum=0.0)
+
+    @property
+    def bias(self) -> float:
+        """Zero."""
+        return 0.0
+
+    def feedforward(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return sparse weights, (rows, columns)."""
+        return self.input_scale * _sparse(rows, columns, self.connections, generator)
+
+    def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Return sparse weights of the wanted spectral radius, (size, size)."""
+        matrix = _sparse(size, size, self.connections, generator)
+        radius = torch.linalg.eigvals(matrix).abs().max()
+        if radius == 0:  # a nilpotent draw, as a single unit without self-connection
+            return matrix
+        return matrix * (self.spectral_radius / radius)
+
+    def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return sparse weights, (rows, columns)."""
+        return self.output_scale * _sparse(rows, columns, self.connections, generator)
+
+
+def _normal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
+    """Unit-normal draws, (rows, columns)."""
+    return torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+
+
+def _sparse(rows: int, columns: int, connections: int, generator: torch.Generator) -> Tensor:
+    """Unit-normal draws at `connections` random places of each row, zeros elsewhere."""
+    order = torch.rand(rows, columns, generator=generator, dtype=torch.float64).argsort(dim=1)
+    keep = order < connections  # ranks of a random permutation: exactly `connections` a row
+    return _normal(rows, columns, generator) * keep
+
+
+INITIALIZERS: dict[str, type[Initializer]] = {
+    "gaussian": Gaussian,
+    "sparse": Sparse,
+    "echo-state": EchoState,
+}

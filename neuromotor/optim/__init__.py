@@ -1,0 +1,53 @@
+"""Optimizers over one `Objective` interface, and iLQR over a task."""
+
+from neuromotor.optim.descent import MOMENTUM_SCHEDULE, Adam, GradientDescent
+from neuromotor.optim.hessian_free import HessianFree
+from neuromotor.optim.ilqr import ILQR, ILQRResult, linearize_plant
+from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
+from neuromotor.optim.lbfgs import LBFGS
+from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
+from neuromotor.optim.objective import CountedObjective, Linearization, Objective
+from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
+from neuromotor.optim.run import Callback, Optimizer, Run
+
+__all__ = [
+    # optimizers
+    "ILQR",
+    "LBFGS",
+    "MOMENTUM_SCHEDULE",
+    "OPTIMIZERS",
+    "Adam",
+    "GradientDescent",
+    "HessianFree",
+    "ILQRResult",
+    "Optimizer",
+    # what they work on and return
+    "Budget",
+    "Callback",
+    "CountedObjective",
+    "Counts",
+    "HistoryPoint",
+    "Linearization",
+    "Objective",
+    "Progress",
+    "Result",
+    "Run",
+    # pieces that they share
+    "Backtracking",
+    "CGResult",
+    "SearchPoint",
+    "StrongWolfe",
+    "conjugate_gradient",
+    "cubic_minimum",
+    "linearize_plant",
+    "martens_stop",
+]
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "lbfgs": LBFGS(),
+    "gd": GradientDescent(learning_rate=0.1),
+    "momentum": GradientDescent(learning_rate=0.01, momentum_max=0.99),
+    "nag": GradientDescent(learning_rate=0.01, momentum_max=0.99, nesterov=True),
+    "adam": Adam(),
+    "hf": HessianFree(),
+}

@@ -1,0 +1,225 @@
+"""First-order methods: gradient descent, momentum, Nesterov's accelerated gradient, and Adam.
+
+Notation: theta parameters, v velocity, epsilon learning rate, mu momentum, beta1 and beta2 decay
+rates, m and s Adam's moments.
+
+A step into a region where the objective is not finite, or above `TOLERATED_RISE` times its first
+value, is rejected: back to the best point, velocity zero, learning rate halved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_number, check_positive
+from neuromotor.optim.objective import Objective
+from neuromotor.optim.result import Budget, Result
+from neuromotor.optim.run import Callback, Run
+
+__all__ = ["MOMENTUM_SCHEDULE", "Adam", "GradientDescent"]
+
+# Sutskever (2013), section 7.3: placed at exponentially spaced iterations, the last one reached at
+# a third of the run.
+MOMENTUM_SCHEDULE = (0.8, 0.9, 0.95, 0.97, 0.99, 0.995, 0.997, 0.999)
+TOLERATED_RISE = 1e3
+_HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class GradientDescent:
+    """Gradient descent, with momentum or Nesterov's accelerated gradient by option.
+
+    Source: Sutskever (2013), equations 7.1-7.2 (momentum) and 7.12-7.13 (Nesterov). The momentum
+    climbs through `MOMENTUM_SCHEDULE` up to `momentum_max`; in the last tenth of the budget it
+    falls to 0.99 at most and the learning rate to a tenth (section 7.3). Without a budget the
+    momentum is `momentum_max` throughout.
+
+    Attributes:
+        learning_rate: epsilon.
+        momentum_max: Largest mu; 0 for plain gradient descent with a fixed learning rate.
+        nesterov: Whether the gradient is taken where the velocity leads.
+        gradient_tolerance: Converged where no entry of the gradient is larger.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    learning_rate: float = 0.1
+    momentum_max: float = 0.0
+    nesterov: bool = False
+    gradient_tolerance: float = 1e-12
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+        check_number("momentum_max", self.momentum_max, minimum=0.0)
+        if self.momentum_max >= 1:
+            raise ValueError(f"`momentum_max` must be below 1, got {self.momentum_max!r}.")
+        check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
+
+    def minimize(
+        self,
+        objective: Objective,
+        parameters: Tensor,
+        budget: Budget | None = None,
+        callback: Callback | None = None,
+    ) -> Result:
+        """Minimise; see `Optimizer.minimize`.
+
+        With Nesterov's form the point that moves is the one where the gradient is taken,
+        ``y = theta + mu v``; with ``v' = mu v - epsilon g`` it goes on to ``y - mu v + v' + mu' v'``.
+        """
+        run = Run(objective, parameters, budget, callback)
+        velocity = torch.zeros_like(parameters)
+        lead = 0.0
+
+        def update(point: Tensor, gradient: Tensor, scale: float) -> Tensor:
+            nonlocal velocity, lead
+            used = run.fraction_used
+            late = self.momentum_max > 0 and used >= 0.9
+            rate = scale * self.learning_rate * (0.1 if late else 1.0)
+            momentum = min(_scheduled_momentum(used), self.momentum_max)
+            behind = lead * velocity
+            velocity = momentum * velocity - rate * gradient
+            if not self.nesterov:
+                return point + velocity
+            lead = momentum
+            return point - behind + velocity + momentum * velocity
+
+        def reset() -> None:
+            nonlocal lead
+            velocity.zero_()
+            lead = 0.0
+
+        return _iterate(run, parameters, update, reset, self.gradient_tolerance)
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam with warm-up, cosine decay to zero over the budget, and a bound on the gradient's norm.
+
+    Source: Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2017), equation 5, for the decay.
+
+    Attributes:
+        learning_rate: Largest epsilon.
+        beta1: Decay rate of the gradient's mean.
+        beta2: Decay rate of the gradient's square.
+        epsilon: Added to the root of the mean square.
+        warmup: Fraction of the budget over which the learning rate rises from zero.
+        clip_norm: Largest norm of the gradient; a longer one is shortened.
+        gradient_tolerance: Converged where no entry of the gradient is larger.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    warmup: float = 0.02
+    clip_norm: float = 1.0
+    gradient_tolerance: float = 1e-12
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("epsilon", self.epsilon)
+        check_positive("clip_norm", self.clip_norm)
+        check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
+        for name in ("beta1", "beta2", "warmup"):
+            value = getattr(self, name)
+            check_number(name, value, minimum=0.0)
+            if value >= 1:
+                raise ValueError(f"`{name}` must be below 1, got {value!r}.")
+
+    def minimize(
+        self,
+        objective: Objective,
+        parameters: Tensor,
+        budget: Budget | None = None,
+        callback: Callback | None = None,
+    ) -> Result:
+        """Minimise; see `Optimizer.minimize`."""
+        run = Run(objective, parameters, budget, callback)
+        mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
+        step = 0
+
+        def update(theta: Tensor, gradient: Tensor, scale: float) -> Tensor:
+            nonlocal step
+            step += 1
+            norm = float(gradient.norm())
+            if norm > self.clip_norm:
+                gradient = gradient * (self.clip_norm / norm)
+            mean.lerp_(gradient, 1 - self.beta1)
+            square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+            rate = scale * self.learning_rate * _warm_cosine(run.fraction_used, self.warmup)
+            corrected = mean / (1 - self.beta1**step)
+            root = (square / (1 - self.beta2**step)).sqrt_().add_(self.epsilon)
+            return theta - rate * corrected / root
+
+        def reset() -> None:
+            nonlocal step
+            step = 0
+            mean.zero_()
+            square.zero_()
+
+        return _iterate(run, parameters, update, reset, self.gradient_tolerance)
+
+
+Update = Callable[[Tensor, Tensor, float], Tensor]
+
+
+def _iterate(
+    run: Run,
+    parameters: Tensor,
+    update: Update,
+    reset: Callable[[], None],
+    gradient_tolerance: float,
+) -> Result:
+    """Repeat gradient and update; reject steps that leave the objective's finite region."""
+    theta = parameters.detach().clone()
+    scale, halvings = 1.0, 0
+    ceiling = math.inf
+    while True:
+        value, gradient = run.objective.value_and_gradient(theta)
+        norm = float(gradient.norm())
+        stop = run.record(theta, value, norm)
+        if stop is not None:
+            return run.result(stop)
+        if ceiling == math.inf:
+            ceiling = TOLERATED_RISE * abs(value)
+        if not math.isfinite(norm) or not value <= ceiling:
+            halvings += 1
+            if halvings > _HALVINGS:
+                return run.result("every step leads out of the objective's finite region")
+            scale *= 0.5
+            theta = run.best_parameters.clone()
+            reset()
+            continue
+        if float(gradient.abs().max()) <= gradient_tolerance:
+            return run.result(
+                f"no entry of the gradient above {gradient_tolerance:g}", converged=True
+            )
+        theta = update(theta, gradient, scale)
+
+
+def _scheduled_momentum(fraction: float) -> float:
+    """Momentum after a fraction of the budget: doubling intervals, the last from one third on."""
+    last = len(MOMENTUM_SCHEDULE) - 1
+    if fraction == 0:  # no budget, no schedule
+        return MOMENTUM_SCHEDULE[last]
+    stage = last + math.floor(math.log2(3 * fraction))
+    momentum = MOMENTUM_SCHEDULE[min(max(stage, 0), last)]
+    return min(momentum, 0.99) if fraction >= 0.9 else momentum
+
+
+def _warm_cosine(fraction: float, warmup: float) -> float:
+    """Relative learning rate after a fraction of the budget."""
+    if fraction < warmup:
+        return fraction / warmup
+    return 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / (1 - warmup)))
+

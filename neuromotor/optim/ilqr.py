@@ -1,0 +1,331 @@
+"""Iterative LQR: every trial's optimal open-loop commands, solved side by side.
+
+It knows the trials' loads and noise draws, so under disturbances it is a clairvoyant lower bound.
+
+Notation: x state, u command, A = df/dx, B = df/du, Q(x, u) cost-to-go after a step, V cost-to-go,
+k open-loop and K feedback gains, mu regulariser, a step size.
+
+Source: Li & Todorov (2004); Tassa, Erez & Todorov (2012), equations 5 to 13, whose parallel step
+sizes and regulariser schedule are used here for each trial by itself; acceptance by the ratio of
+true to expected improvement as in Crocoddyl (Mastalli et al. 2020).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor.closed_loop import advance, check_trials
+from neuromotor.optim.result import Counts, Stopwatch
+from neuromotor.plants.plant import Plant
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["ILQR", "ILQRResult", "linearize_plant"]
+
+
+@dataclass(frozen=True)
+class ILQRResult:
+    """Optimal trajectories of a batch of B trials.
+
+    Attributes:
+        states: (B, T + 1, n).
+        commands: (B, T, m).
+        gains: Feedback gains K around them, (B, T, m, n).
+        losses: Each trial's loss, (B,).
+        trial_converged: Whether each trial met the tolerance, (B,).
+        reason: Why the solver stopped, in words.
+        iterations: Backward passes made.
+        counts: Batches rolled out (`values`) and linearised (`gradients`).
+        seconds: Wall-clock time.
+        history: Mean loss after each iteration, the start first.
+    """
+
+    states: Tensor
+    commands: Tensor
+    gains: Tensor
+    losses: Tensor
+    trial_converged: Tensor
+    reason: str
+    iterations: int
+    counts: Counts
+    seconds: float
+    history: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        """Mean loss over the trials."""
+        return float(self.losses.mean())
+
+    @property
+    def converged(self) -> bool:
+        """Whether every trial met the tolerance."""
+        return bool(self.trial_converged.all())
+
+
+@dataclass(frozen=True)
+class _Model:
+    """Backward pass: gains, and what the quadratic model expects of a full step."""
+
+    open_loop: Tensor  # k (B, T, m)
+    gains: Tensor  # K (B, T, m, n)
+    linear: Tensor  # first-order change of the loss at step size 1, (B,)
+    quadratic: Tensor  # second-order change of the loss at step size 1, (B,)
+    failed: Tensor  # Q_uu was not positive definite, (B,)
+
+
+@dataclass(frozen=True)
+class ILQR:
+    """Batched iLQR with a regulariser and a step size for each trial.
+
+    Attributes:
+        iterations: Most backward passes.
+        tolerance: A trial has converged when a full step is expected to lower its loss by less
+            than this fraction of it.
+        regularizer_max: A trial whose regulariser passes this has failed.
+        acceptance: Smallest ratio of true to expected improvement that is accepted.
+        step_sizes: Number of step sizes tried side by side: 1.1^(-i^2) for i = 0, 1, ...
+
+    Raises:
+        ValueError: A setting is out of range.
+
+    Example:
+        >>> from neuromotor.tasks import CenterOut
+        >>> task = CenterOut(directions=8)
+        >>> ILQR().solve(task, task.trials()).converged
+        True
+    """
+
+    iterations: int = 500
+    tolerance: float = 1e-12
+    regularizer_max: float = 1e10
+    acceptance: float = 1e-4
+    step_sizes: int = 10
+
+    def __post_init__(self) -> None:
+        check_integer("iterations", self.iterations, minimum=1)
+        check_positive("tolerance", self.tolerance)
+        check_positive("regularizer_max", self.regularizer_max)
+        check_number("acceptance", self.acceptance, minimum=0.0)
+        check_integer("step_sizes", self.step_sizes, minimum=1)
+
+    @torch.no_grad()
+    def solve(
+        self,
+        task: Task,
+        trials: Trials,
+        commands: Tensor | None = None,
+        callback: Callable[[int, float], None] | None = None,
+    ) -> ILQRResult:
+        """Minimise every trial's loss over its own commands.
+
+        Args:
+            task: Plant, cost and number of steps; its delay does not matter to open-loop commands.
+            trials: B trials.
+            commands: Where to start, (B, T, m); zeros if absent.
+            callback: Called with iteration and mean loss after each iteration.
+
+        Raises:
+            ValueError: The trials do not fit the task, `commands` has the wrong shape, or the
+                first trajectory is not finite.
+        """
+        check_trials(task, trials)
+        watch = Stopwatch()
+        plant, cost = task.plant, task.cost
+        start = trials.initial_state
+        shape = (len(trials), task.steps, plant.command_size)
+        if commands is None:
+            commands = start.new_zeros(shape)
+        if commands.shape != shape:
+            raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
+        commands = commands.to(start)
+        states = _roll_out(plant, trials, commands)
+        losses = cost.losses(states, commands, trials.target)
+        if not bool(torch.isfinite(losses).all()):
+            raise ValueError(
+                "`commands` must give a finite trajectory to start from; start from zeros, from "
+                "smaller commands, or use shorter steps."
+            )
+
+        steps = 1.1 ** -torch.arange(self.step_sizes, dtype=start.dtype).square().to(start.device)
+        steps = steps.view(-1, 1)  # (S, 1)
+        regularizer = start.new_zeros(len(trials))
+        growth = start.new_ones(len(trials))
+        converged = torch.zeros(len(trials), dtype=torch.bool, device=start.device)
+        failed = converged.clone()
+        gains = start.new_zeros(*shape, plant.state_size)
+        history = [float(losses.mean())]
+        rollouts, linearizations, iteration = 1, 0, 0
+        while iteration < self.iterations and not bool((converged | failed).all()):
+            iteration += 1
+            a, b = linearize_plant(plant, trials, states[:, :-1], commands)
+            linearizations += 1
+            model = _backward(task, trials, states, commands, a, b, regularizer)
+            expected = -(model.linear + model.quadratic)
+            solved = ~model.failed & (expected <= self.tolerance * losses)
+            active = ~(converged | failed)
+            gains = torch.where((active & ~model.failed).view(-1, 1, 1, 1), model.gains, gains)
+            converged |= active & solved & (regularizer < 1e-6)
+
+            new_states, new_commands = _search(plant, trials, states, commands, model, steps)
+            rollouts += self.step_sizes
+            new_losses = cost.losses(new_states, new_commands, trials.target)  # (S, B)
+            new_losses = new_losses.nan_to_num(nan=math.inf)
+            best_losses, best = new_losses.min(dim=0)
+            scale = steps[best, 0]
+            promised = -(scale * model.linear + scale.square() * model.quadratic)
+            accept = active & ~model.failed & (losses - best_losses > self.acceptance * promised)
+            accept &= promised > 0
+
+            trial = torch.arange(len(trials), device=start.device)
+            pick = accept.view(-1, 1, 1)
+            states = torch.where(pick, new_states[best, trial], states)
+            commands = torch.where(pick, new_commands[best, trial], commands)
+            # At the bottom rounding decides whether a step lowers the loss: stop there, too.
+            stalled = active & ~accept & solved
+            converged |= stalled
+            losses = torch.where(accept, best_losses, losses)
+            regularizer, growth = _update_regularizer(regularizer, growth, accept)
+            failed |= ~converged & (regularizer > self.regularizer_max)
+            history.append(float(losses.mean()))
+            if callback is not None:
+                callback(iteration, history[-1])
+
+        if bool(converged.all()):
+            reason = f"every trial converged to a relative {self.tolerance:g}"
+        elif bool(failed.any()):
+            reason = f"{int(failed.sum())} of {len(trials)} trials found no step that lowers the loss"
+        else:
+            left = int((~converged).sum())
+            reason = f"{left} of {len(trials)} trials unfinished after {iteration} iterations"
+        return ILQRResult(
+            states=states,
+            commands=commands,
+            gains=gains,
+            losses=losses,
+            trial_converged=converged,
+            reason=reason,
+            iterations=iteration,
+            counts=Counts(values=rollouts, gradients=linearizations),
+            seconds=watch.seconds,
+            history=tuple(history),
+        )
+
+
+def linearize_plant(
+    plant: Plant, trials: Trials, states: Tensor, commands: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return A (B, T, n, n) and B (B, T, n, m) along trajectories, by forward-mode derivatives.
+
+    Args:
+        plant: What moves.
+        trials: B trials, whose loads and noise belong to the steps.
+        states: Before each step, (B, T, n).
+        commands: (B, T, m).
+    """
+    n, m = plant.state_size, plant.command_size
+
+    def step(inputs: Tensor) -> Tensor:
+        return advance(plant, inputs[..., :n], inputs[..., n:], trials, slice(None))
+
+    inputs = torch.cat([states, commands], dim=-1)
+
+    def column(direction: Tensor) -> Tensor:
+        tangent: Tensor = torch.func.jvp(step, (inputs,), (direction.expand_as(inputs),))[1]
+        return tangent
+
+    identity = torch.eye(n + m, dtype=states.dtype, device=states.device)
+    jacobian = torch.func.vmap(column)(identity).movedim(0, -1)  # (B, T, n, n + m)
+    return jacobian[..., :n], jacobian[..., n:]
+
+
+def _roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
+    """States (B, T + 1, n) under open-loop commands (B, T, m)."""
+    states = [trials.initial_state]
+    for t in range(commands.shape[1]):
+        states.append(advance(plant, states[-1], commands[:, t], trials, t))
+    return torch.stack(states, dim=1)
+
+
+def _search(
+    plant: Plant, trials: Trials, states: Tensor, commands: Tensor, model: _Model, steps: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Trajectories (S, B, T + 1, n) and commands (S, B, T, m) for every step size (S, 1)."""
+    state = states[:, 0].expand(len(steps), -1, -1)
+    new_states, new_commands = [state], []
+    for t in range(commands.shape[1]):
+        feedback = model.gains[:, t] @ (state - states[:, t]).unsqueeze(-1)
+        change = steps.unsqueeze(-1) * model.open_loop[:, t] + feedback.squeeze(-1)
+        command = commands[:, t] + change
+        state = advance(plant, state, command, trials, t)
+        new_states.append(state)
+        new_commands.append(command)
+    return torch.stack(new_states, dim=2), torch.stack(new_commands, dim=2)
+
+
+def _backward(
+    task: Task,
+    trials: Trials,
+    states: Tensor,
+    commands: Tensor,
+    a: Tensor,
+    b: Tensor,
+    regularizer: Tensor,
+) -> _Model:
+    """Riccati recursion from the last step to the first, with ``Q_uu + mu I``."""
+    cost = task.cost
+    weights = cost.state_weights.to(states)
+    errors = weights * (states - trials.target[:, None])  # (B, T + 1, n)
+    eye = torch.eye(commands.shape[2], dtype=states.dtype, device=states.device)
+    damping = regularizer.view(-1, 1, 1) * eye
+    v_x = errors[:, -1].unsqueeze(-1)
+    v_xx = torch.diag(weights[-1]).expand(len(trials), -1, -1)
+    linear, quadratic = states.new_zeros(len(trials)), states.new_zeros(len(trials))
+    failed = torch.zeros(len(trials), dtype=torch.bool, device=states.device)
+    open_loop, gains = [], []
+    for t in reversed(range(commands.shape[1])):
+        a_t, b_t = a[:, t], b[:, t]
+        q_x = errors[:, t].unsqueeze(-1) + a_t.mT @ v_x
+        q_u = cost.energy_weight * commands[:, t].unsqueeze(-1) + b_t.mT @ v_x
+        q_xx = torch.diag(weights[t]) + a_t.mT @ v_xx @ a_t
+        q_ux = b_t.mT @ v_xx @ a_t
+        q_uu = cost.energy_weight * eye + b_t.mT @ v_xx @ b_t
+        factor, info = torch.linalg.cholesky_ex(q_uu + damping)
+        bad = info != 0
+        failed |= bad
+        factor = torch.where(bad.view(-1, 1, 1), eye, factor)
+        solution = -torch.cholesky_solve(torch.cat([q_u, q_ux], dim=-1), factor)
+        k, gain = solution[..., :1], solution[..., 1:]
+        linear += (k.mT @ q_u).flatten()
+        quadratic += 0.5 * (k.mT @ q_uu @ k).flatten()
+        v_x = q_x + gain.mT @ (q_uu @ k + q_u) + q_ux.mT @ k
+        v_xx = q_xx + gain.mT @ (q_uu @ gain + q_ux) + q_ux.mT @ gain
+        v_xx = 0.5 * (v_xx + v_xx.mT)
+        open_loop.append(k.squeeze(-1))
+        gains.append(gain)
+    return _Model(
+        open_loop=torch.stack(open_loop[::-1], dim=1),
+        gains=torch.stack(gains[::-1], dim=1),
+        linear=linear,
+        quadratic=quadratic,
+        failed=failed,
+    )
+
+
+def _update_regularizer(
+    regularizer: Tensor, growth: Tensor, accept: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Quadratic schedule of Tassa et al. (2012), section II-F: factor 2, floor 1e-10."""
+    factor, floor = 2.0, 1e-10
+    shrink = torch.clamp(growth / factor, max=1 / factor)
+    grow = torch.clamp(growth * factor, min=factor)
+    growth = torch.where(accept, shrink, grow)
+    regularizer = torch.where(
+        accept, regularizer * shrink, torch.clamp(regularizer * grow, min=floor)
+    )
+    return torch.where(accept & (regularizer < floor), 0.0, regularizer), growth

@@ -1,0 +1,116 @@
+"""Conjugate gradients on ``A x = b`` for a curvature matrix that is only known by its products.
+
+Notation: q(x) = x.Ax/2 - b.x, r residual b - Ax, p conjugate direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["CGResult", "conjugate_gradient", "martens_stop"]
+
+
+@dataclass(frozen=True)
+class CGResult:
+    """What conjugate gradients came to.
+
+    Attributes:
+        solution: Last iterate, (P,).
+        quadratic: q there.
+        iterates: Some iterates on the way, the last one at the end, with their number.
+        products: Products made.
+        reason: Why it stopped, in words.
+    """
+
+    solution: Tensor
+    quadratic: float
+    iterates: tuple[tuple[int, Tensor], ...]
+    products: int
+    reason: str
+
+
+Stop = Callable[[list[float]], bool]
+
+
+def martens_stop(quadratics: list[float]) -> bool:
+    """Return whether q has stalled: ``(q_i - q_(i-k)) / q_i < k 5e-4``, k = max(10, i/10).
+
+    Source: Martens (2010), section 4.4. `quadratics` holds q after 0, 1, ... iterations.
+    """
+    i = len(quadratics) - 1
+    k = max(10, i // 10)
+    if i <= k or quadratics[i] >= 0:
+        return False
+    return (quadratics[i] - quadratics[i - k]) / quadratics[i] < k * 5e-4
+
+
+def conjugate_gradient(
+    product: Callable[[Tensor], Tensor],
+    right: Tensor,
+    *,
+    start: Tensor | None = None,
+    iterations: int = 250,
+    tolerance: float = 0.0,
+    stop: Stop | None = None,
+    keep_every: float | None = None,
+) -> CGResult:
+    """Minimise ``x.Ax/2 - right.x`` for a positive semi-definite A.
+
+    Source: Hestenes & Stiefel (1952); Nocedal & Wright (2006), algorithm 5.2.
+
+    Args:
+        product: Returns A v, (P,), of a vector (P,).
+        right: b, (P,).
+        start: First x, (P,); zero if absent.
+        iterations: Most products after the first.
+        tolerance: Stop where the residual's norm is below this fraction of b's.
+        stop: Asked after each iteration with all values of q so far.
+        keep_every: Keep iterates at counts growing by this factor (1.3 in Martens 2010).
+
+    Returns:
+        The last iterate; a direction of no or negative curvature ends the iteration before it.
+    """
+    x = torch.zeros_like(right) if start is None else start.clone()
+    products = 0
+    if start is None:
+        residual = right.clone()
+    else:
+        residual = right - product(x)
+        products += 1
+    direction = residual.clone()
+    square = float(residual @ residual)
+    target = (tolerance * float(right.norm())) ** 2
+    quadratics = [-0.5 * float(x @ (right + residual))]
+    kept: list[tuple[int, Tensor]] = []
+    next_kept = 1.0
+    reason = f"{iterations} iterations made"
+    for i in range(1, iterations + 1):
+        if square <= target:
+            reason = "residual below the tolerance"
+            break
+        curved = product(direction)
+        products += 1
+        curvature = float(direction @ curved)
+        if curvature <= 1e-16 * float(direction @ direction):
+            reason = "direction without curvature"
+            break
+        step = square / curvature
+        x = x + step * direction
+        residual = residual - step * curved
+        quadratics.append(-0.5 * float(x @ (right + residual)))
+        if keep_every is not None and i >= next_kept:
+            kept.append((i, x))
+            next_kept = max(next_kept * keep_every, i + 1)
+        if stop is not None and stop(quadratics):
+            reason = "the quadratic model has stalled"
+            break
+        before, square = square, float(residual @ residual)
+        direction = residual + (square / before) * direction
+    last = len(quadratics) - 1
+    if not kept or kept[-1][0] != last:
+        kept.append((last, x))
+    return CGResult(x, quadratics[-1], tuple(kept), products, reason)

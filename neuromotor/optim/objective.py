@@ -1,0 +1,110 @@
+"""What an optimizer sees: a function of one flat vector, with its derivatives. No plant, no task."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from torch import Tensor
+
+from neuromotor.optim.result import Counts
+
+__all__ = ["CountedObjective", "Linearization", "Objective"]
+
+
+class Linearization(Protocol):
+    """An objective at one point: value, gradient, and products with its Gauss-Newton matrix.
+
+    Made once a point and reused by every product.
+    """
+
+    @property
+    def value(self) -> float:
+        """Objective."""
+        ...
+
+    @property
+    def gradient(self) -> Tensor:
+        """Gradient, (P,)."""
+        ...
+
+    def product(self, vector: Tensor) -> Tensor:
+        """Return G v, (P,), of a vector (P,)."""
+        ...
+
+
+class Objective(Protocol):
+    """A function to be minimised, of a flat parameter vector (P,)."""
+
+    def value(self, parameters: Tensor) -> float:
+        """Return the objective; infinity where it is not finite."""
+        ...
+
+    def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
+        """Return the objective and its gradient, (P,)."""
+        ...
+
+    def linearize(self, parameters: Tensor) -> Linearization:
+        """Return the objective at a point, with its Gauss-Newton products."""
+        ...
+
+
+class CountedObjective:
+    """Counts every call to an objective; a not-a-number value is turned into infinity.
+
+    A linearisation counts as one gradient call, each product as one product call.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self._values = 0
+        self._gradients = 0
+        self._products = 0
+
+    @property
+    def counts(self) -> Counts:
+        """Calls made so far."""
+        return Counts(self._values, self._gradients, self._products)
+
+    def value(self, parameters: Tensor) -> float:
+        """Return the objective; infinity where it is not finite."""
+        self._values += 1
+        return _or_infinity(self._objective.value(parameters))
+
+    def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
+        """Return the objective and its gradient, (P,)."""
+        self._gradients += 1
+        value, gradient = self._objective.value_and_gradient(parameters)
+        return _or_infinity(value), gradient
+
+    def linearize(self, parameters: Tensor) -> Linearization:
+        """Return the objective at a point, with its Gauss-Newton products."""
+        self._gradients += 1
+        return _CountedLinearization(self, self._objective.linearize(parameters))
+
+    def _count_product(self) -> None:
+        self._products += 1
+
+
+class _CountedLinearization:
+    """A linearisation whose products are counted by the objective that it came from."""
+
+    def __init__(self, owner: CountedObjective, inner: Linearization) -> None:
+        self._owner = owner
+        self._inner = inner
+
+    @property
+    def value(self) -> float:
+        return _or_infinity(self._inner.value)
+
+    @property
+    def gradient(self) -> Tensor:
+        return self._inner.gradient
+
+    def product(self, vector: Tensor) -> Tensor:
+        self._owner._count_product()
+        return self._inner.product(vector)
+
+
+def _or_infinity(value: float) -> float:
+    return value if math.isfinite(value) else math.inf

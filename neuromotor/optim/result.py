@@ -1,0 +1,123 @@
+"""What every solver counts and returns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number
+
+__all__ = ["Budget", "Counts", "HistoryPoint", "Progress", "Result", "Stopwatch"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Calls made of each kind; their sum is what a budget and a plot call "calls"."""
+
+    values: int = 0  # objective alone
+    gradients: int = 0  # objective and gradient together
+    products: int = 0  # Gauss-Newton products with one vector
+
+    @property
+    def calls(self) -> int:
+        """Sum over the kinds."""
+        return self.values + self.gradients + self.products
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts and their sum, for tables and JSON."""
+        return {**asdict(self), "calls": self.calls}
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """Where an optimizer stood after an iteration."""
+
+    iteration: int
+    value: float
+    gradient_norm: float
+    calls: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback sees after each iteration."""
+
+    point: HistoryPoint
+    counts: Counts
+    parameters: Tensor
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop, whatever has been reached: calls, seconds, or a question asked each iteration.
+
+    A method finishes the search it is in, so it may overrun by a few calls.
+
+    Attributes:
+        calls: Most calls of any kind, or None.
+        seconds: Most wall-clock seconds, or None.
+        interrupted: Asked after every iteration; true ends the run with what there is.
+
+    Raises:
+        ValueError: A limit is not positive.
+    """
+
+    calls: int | None = None
+    seconds: float | None = None
+    interrupted: Callable[[], bool] = field(default=lambda: False)
+
+    def __post_init__(self) -> None:
+        if self.calls is not None:
+            check_integer("calls", self.calls, minimum=1)
+        if self.seconds is not None:
+            check_number("seconds", self.seconds, "seconds", minimum=0.0)
+
+    def stop_reason(self, counts: Counts, seconds: float) -> str | None:
+        """Return why to stop now, or None to go on."""
+        if self.interrupted():
+            return "interrupted"
+        if self.calls is not None and counts.calls >= self.calls:
+            return f"budget of {self.calls} calls used"
+        if self.seconds is not None and seconds >= self.seconds:
+            return f"budget of {self.seconds:g} seconds used"
+        return None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a minimisation came to.
+
+    Attributes:
+        parameters: Best point found, (P,).
+        value: Objective there.
+        converged: Whether the method's own test of an optimum was met.
+        reason: Why it stopped, in words.
+        counts: Calls of each kind.
+        seconds: Wall-clock time.
+        history: One point an iteration, the start first.
+    """
+
+    parameters: Tensor
+    value: float
+    converged: bool
+    reason: str
+    counts: Counts
+    seconds: float
+    history: tuple[HistoryPoint, ...]
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._start
+

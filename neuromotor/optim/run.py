@@ -1,0 +1,110 @@
+"""The bookkeeping of one minimisation, shared by every optimizer: counts, clock, history, best point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from neuromotor._checks import check_finite_tensor
+from neuromotor.optim.objective import CountedObjective, Objective
+from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result, Stopwatch
+
+__all__ = ["Callback", "Optimizer", "Run"]
+
+Callback = Callable[[Progress], None]
+
+
+class Optimizer(Protocol):
+    """Minimises an objective from a starting point within a budget."""
+
+    def minimize(
+        self,
+        objective: Objective,
+        parameters: Tensor,
+        budget: Budget | None = None,
+        callback: Callback | None = None,
+    ) -> Result:
+        """Return the best point found and how it was found.
+
+        Args:
+            objective: What to minimise.
+            parameters: Where to start, (P,); not changed.
+            budget: When to stop; none is the method's own test alone.
+            callback: Called after every iteration.
+
+        Raises:
+            TypeError: `parameters` is no floating-point tensor.
+            ValueError: `parameters` is not a finite vector, or the objective is not finite there.
+        """
+        ...
+
+
+class Run:
+    """One minimisation in progress."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        parameters: Tensor,
+        budget: Budget | None,
+        callback: Callback | None,
+    ) -> None:
+        check_finite_tensor("parameters", parameters, (None,))
+        self.objective = CountedObjective(objective)
+        self.budget = budget or Budget()
+        self._callback = callback
+        self._watch = Stopwatch()
+        self._history: list[HistoryPoint] = []
+        self.best_parameters = parameters.detach().clone()
+        self.best_value = math.inf
+
+    @property
+    def counts(self) -> Counts:
+        """Calls made so far."""
+        return self.objective.counts
+
+    @property
+    def fraction_used(self) -> float:
+        """How much of the budget is used, 0 to 1; 0 without a limit on calls or seconds."""
+        used = 0.0
+        if self.budget.calls is not None:
+            used = self.counts.calls / self.budget.calls
+        if self.budget.seconds is not None:
+            used = max(used, self._watch.seconds / max(self.budget.seconds, 1e-9))
+        return min(used, 1.0)
+
+    def record(self, parameters: Tensor, value: float, gradient_norm: float) -> str | None:
+        """Note where an iteration ended; return why to stop now, or None to go on.
+
+        Raises:
+            ValueError: The objective is not finite at the very first point.
+        """
+        if not self._history and not math.isfinite(value):
+            raise ValueError(
+                "`parameters` must give a finite objective to start from, got "
+                f"{value!r}; use another initialisation or smaller weights."
+            )
+        if value < self.best_value:
+            self.best_value = value
+            self.best_parameters = parameters.detach().clone()
+        counts, seconds = self.counts, self._watch.seconds
+        point = HistoryPoint(len(self._history), value, gradient_norm, counts.calls, seconds)
+        self._history.append(point)
+        if self._callback is not None:
+            self._callback(Progress(point, counts, self.best_parameters))
+        return self.budget.stop_reason(counts, seconds)
+
+    def result(self, reason: str, *, converged: bool = False) -> Result:
+        """Return what the minimisation came to."""
+        return Result(
+            parameters=self.best_parameters,
+            value=self.best_value,
+            converged=converged,
+            reason=reason,
+            counts=self.counts,
+            seconds=self._watch.seconds,
+            history=tuple(self._history),
+        )

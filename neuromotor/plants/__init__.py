@@ -1,0 +1,37 @@
+"""Plants: pure, batched, differentiable dynamics with no task and no network in them."""
+
+from neuromotor.plants.arm import TwoJointArm, UnreachableError
+from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
+from neuromotor.plants.parameters import (
+    ARM_PRESETS,
+    HUMAN,
+    HUMAN_VISCOSITY,
+    MONKEY,
+    MONKEY_PUBLISHED,
+    ArmParameters,
+    JointLimits,
+)
+from neuromotor.plants.plant import Plant
+from neuromotor.plants.point_mass import PointMass
+
+__all__ = [
+    # plants
+    "Plant",
+    "PointMass",
+    "TwoJointArm",
+    "UnreachableError",
+    # parameters
+    "ARM_PRESETS",
+    "HUMAN",
+    "HUMAN_VISCOSITY",
+    "MONKEY",
+    "MONKEY_PUBLISHED",
+    "ArmParameters",
+    "JointLimits",
+    # integrators
+    "INTEGRATORS",
+    "RK4",
+    "Euler",
+    "Integrator",
+    "SemiImplicitEuler",
+]

@@ -1,0 +1,274 @@
+"""A planar arm of two segments, moved by torques at shoulder and elbow.
+
+Notation: q = [theta, phi] shoulder and elbow angle, M inertia matrix, a1 a2 a3 its constants, c
+Coriolis and centrifugal torque, B viscosity, J hand Jacobian, F force on the hand.
+
+Equations of motion, derived from the Lagrangian ``q'.M(q)q'/2`` (Sutskever 2013, section 6.6, says
+only that they were derived anew; inertia matrix as Li & Todorov 2004, equation 3, but with
+inertias about each segment's centre of mass)::
+
+    M(phi) q'' + c(q, q') + B q' = torque + load + limits(q) + J(q)^T F
+    M = [[a1 + 2 a2 cos phi, a3 + a2 cos phi], [a3 + a2 cos phi, a3]]
+    c = a2 sin phi [-phi' (2 theta' + phi'), theta'^2]
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from neuromotor._checks import check_number, check_positive
+from neuromotor.plants.integrators import Euler, Integrator
+from neuromotor.plants.parameters import MONKEY_PUBLISHED, ArmParameters, JointLimits, Viscosity
+from neuromotor.plants.plant import check_last_axis
+
+__all__ = ["TwoJointArm", "UnreachableError"]
+
+_STATE = "shoulder and elbow angle, shoulder and elbow velocity"
+
+
+class UnreachableError(ValueError):
+    """A point lies outside what the hand can reach."""
+
+
+@dataclass(frozen=True)
+class TwoJointArm:
+    """A two-joint arm in the horizontal plane, with loads, viscosity and optional joint limits.
+
+    States are ``[theta, phi, theta', phi']`` (rad, rad/s), torques (N m). The shoulder is at the
+    origin; at zero angles the arm lies straight along x; positive angles flex.
+
+    Attributes:
+        parameters: Geometry and inertia.
+        dt_s: Step length (s); 0.01 in the seed (Sutskever 2013, section 6.3).
+        integrator: How a step is taken.
+        viscosity: Joint viscosity B (N m s/rad), 2 x 2, or None for none.
+        limits: Soft joint limits, or None for none.
+
+    Raises:
+        ValueError: `dt_s` is not positive, or `viscosity` is not finite or would add energy.
+
+    Example:
+        >>> arm = TwoJointArm()
+        >>> rest = torch.tensor([0.5236, 1.5708, 0.0, 0.0], dtype=torch.float64)
+        >>> after = arm.step(rest, torch.tensor([0.1, 0.0], dtype=torch.float64))
+        >>> [round(x, 4) for x in after.tolist()]
+        [0.5236, 1.5708, 0.033, -0.033]
+    """
+
+    parameters: ArmParameters = MONKEY_PUBLISHED
+    dt_s: float = 0.01
+    integrator: Integrator = field(default_factory=Euler)
+    viscosity: Viscosity | None = None
+    limits: JointLimits | None = None
+
+    def __post_init__(self) -> None:
+        check_positive("dt_s", self.dt_s, "seconds")
+        if self.viscosity is not None:
+            (b11, b12), (b21, b22) = self.viscosity
+            for value in (b11, b12, b21, b22):
+                check_number("viscosity", value, "N m s/rad")
+            if b11 < 0 or b22 < 0 or 4 * b11 * b22 < (b12 + b21) ** 2:
+                raise ValueError(
+                    "`viscosity` must take energy away at every velocity (symmetric part positive "
+                    f"semi-definite), got {self.viscosity!r} N m s/rad."
+                )
+
+    @property
+    def state_size(self) -> int:
+        """Four: two angles and two angular velocities."""
+        return 4
+
+    @property
+    def command_size(self) -> int:
+        """Two: the torques at shoulder and elbow."""
+        return 2
+
+    @property
+    def state_labels(self) -> tuple[str, ...]:
+        """Name and unit of each number of a state."""
+        return (
+            "shoulder angle (rad)",
+            "elbow angle (rad)",
+            "shoulder velocity (rad/s)",
+            "elbow velocity (rad/s)",
+        )
+
+    @property
+    def command_labels(self) -> tuple[str, ...]:
+        """Name and unit of each number of a command."""
+        return ("shoulder torque (N m)", "elbow torque (N m)")
+
+    @property
+    def home(self) -> tuple[float, float]:
+        """Shoulder at 30 degrees, elbow at 90 degrees (rad): where reaching tasks start."""
+        return (math.pi / 6, math.pi / 2)
+
+    def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
+        """Return joint angles (rad) of a posture in degrees."""
+        return tuple(math.radians(angle) for angle in posture_deg)
+
+    # ---- mechanics ----
+
+    def inertia_matrix(self, configuration: Tensor) -> Tensor:
+        """Return M (kg m^2), (..., 2, 2), at joint angles (or states), (..., 2 or more)."""
+        a1, a2, a3 = self.parameters.inertia_constants
+        coupling = a2 * torch.cos(configuration[..., 1])
+        m22 = torch.full_like(coupling, a3)
+        rows = torch.stack([a1 + 2 * coupling, a3 + coupling, a3 + coupling, m22], dim=-1)
+        return rows.unflatten(-1, (2, 2))
+
+    def acceleration(
+        self,
+        state: Tensor,
+        torque: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+    ) -> Tensor:
+        """Return joint accelerations (rad/s^2), (..., 2).
+
+        Args:
+            state: Joint angles (rad) and velocities (rad/s), (..., 4).
+            torque: Commanded joint torques (N m), (..., 2).
+            load: Joint torques (N m) from outside, (..., 2); none if absent.
+            hand_force: Force (N) on the hand, (..., 2); none if absent.
+
+        Raises:
+            ValueError: A last axis has the wrong size.
+        """
+        check_last_axis("state", state, 4, _STATE)
+        check_last_axis("torque", torque, 2, "shoulder and elbow torque")
+        if load is not None:
+            check_last_axis("load", load, 2, "shoulder and elbow torque")
+            torque = torque + load
+        if hand_force is not None:
+            torque = torque + self.joint_torque(state, hand_force)
+        if self.limits is not None:
+            torque = torque + self._limit_torque(state[..., :2], self.limits)
+        if self.viscosity is not None:
+            matrix = state.new_tensor(self.viscosity)
+            torque = torque - state[..., 2:] @ matrix.T
+
+        a1, a2, a3 = self.parameters.inertia_constants
+        _, elbow, shoulder_rate, elbow_rate = state.unbind(-1)
+        coupling = a2 * torch.cos(elbow)
+        bend = a2 * torch.sin(elbow)
+        shoulder_net = torque[..., 0] + bend * elbow_rate * (2 * shoulder_rate + elbow_rate)
+        elbow_net = torque[..., 1] - bend * shoulder_rate * shoulder_rate
+        m12 = a3 + coupling
+        determinant = a3 * (a1 - a3) - coupling * coupling
+        net = torch.stack(
+            [
+                a3 * shoulder_net - m12 * elbow_net,
+                (a1 + 2 * coupling) * elbow_net - m12 * shoulder_net,
+            ],
+            dim=-1,
+        )
+        return net / determinant.unsqueeze(-1)
+
+    def derivative(
+        self,
+        state: Tensor,
+        torque: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+    ) -> Tensor:
+        """Return the state's rate of change (rad/s, rad/s^2), (..., 4); arguments as `acceleration`."""
+        acceleration = self.acceleration(state, torque, load, hand_force)
+        return torch.cat([state[..., 2:].expand_as(acceleration), acceleration], dim=-1)
+
+    def step(
+        self,
+        state: Tensor,
+        torque: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+    ) -> Tensor:
+        """Return the state one step of `dt_s` later, (..., 4); arguments as `acceleration`."""
+        return self.integrator.step(
+            lambda x: self.derivative(x, torque, load, hand_force), state, self.dt_s
+        )
+
+    def kinetic_energy(self, state: Tensor) -> Tensor:
+        """Return ``q'.M q' / 2`` (J), (...), of states (..., 4)."""
+        check_last_axis("state", state, 4, _STATE)
+        rate = state[..., 2:]
+        momentum = (self.inertia_matrix(state) @ rate.unsqueeze(-1)).squeeze(-1)
+        return 0.5 * (rate * momentum).sum(-1)
+
+    def _limit_torque(self, configuration: Tensor, limits: JointLimits) -> Tensor:
+        """Torque (N m) of the soft joint limits."""
+        lower = configuration.new_tensor(limits.lower)
+        upper = configuration.new_tensor(limits.upper)
+        width = limits.width
+        below = softplus((lower - configuration) / width)
+        above = softplus((configuration - upper) / width)
+        return limits.stiffness * width * (below - above)
+
+    # ---- the hand ----
+
+    def limb(self, state: Tensor) -> Tensor:
+        """Return shoulder, elbow and hand (m), (..., 3, 2), of states or joint angles."""
+        shoulder_angle = state[..., 0]
+        forearm_angle = shoulder_angle + state[..., 1]
+        upper_arm = torch.stack([torch.cos(shoulder_angle), torch.sin(shoulder_angle)], dim=-1)
+        forearm = torch.stack([torch.cos(forearm_angle), torch.sin(forearm_angle)], dim=-1)
+        elbow = self.parameters.length_1 * upper_arm
+        hand = elbow + self.parameters.length_2 * forearm
+        return torch.stack([torch.zeros_like(elbow), elbow, hand], dim=-2)
+
+    def hand_position(self, state: Tensor) -> Tensor:
+        """Return the hand's position (m) from the shoulder, (..., 2), of states or joint angles."""
+        return self.limb(state)[..., 2, :]
+
+    def jacobian(self, state: Tensor) -> Tensor:
+        """Return J = d hand / d q (m/rad), (..., 2, 2), of states or joint angles."""
+        points = self.limb(state)
+        from_shoulder = points[..., 2, :]
+        from_elbow = from_shoulder - points[..., 1, :]
+        top = torch.stack([-from_shoulder[..., 1], -from_elbow[..., 1]], dim=-1)
+        bottom = torch.stack([from_shoulder[..., 0], from_elbow[..., 0]], dim=-1)
+        return torch.stack([top, bottom], dim=-2)
+
+    def hand_velocity(self, state: Tensor) -> Tensor:
+        """Return the hand's velocity (m/s), (..., 2), of states (..., 4)."""
+        check_last_axis("state", state, 4, _STATE)
+        return (self.jacobian(state) @ state[..., 2:].unsqueeze(-1)).squeeze(-1)
+
+    def joint_torque(self, state: Tensor, hand_force: Tensor) -> Tensor:
+        """Return the joint torques (N m), (..., 2), of a force (N) on the hand: ``J^T F``."""
+        check_last_axis("hand_force", hand_force, 2, "x and y")
+        return (self.jacobian(state).mT @ hand_force.unsqueeze(-1)).squeeze(-1)
+
+    def configuration_at(self, hand_position: Tensor) -> Tensor:
+        """Return the flexed joint angles (rad), (..., 2), with the hand at a point (m), (..., 2).
+
+        Of the two solutions this is the one with the elbow between 0 and 180 degrees.
+
+        Raises:
+            UnreachableError: A point lies too near the shoulder, too far from it, or is not finite.
+        """
+        check_last_axis("hand_position", hand_position, 2, "x and y")
+        p = self.parameters
+        x, y = hand_position.unbind(-1)
+        distance = torch.hypot(x, y)
+        nearest, farthest = p.reach
+        slack = 1e-9 * farthest  # rounding of a point that is exactly at the border
+        outside = ~((distance >= nearest - slack) & (distance <= farthest + slack))
+        if bool(outside.any()):
+            first = hand_position[outside].reshape(-1, 2)[0].tolist()
+            raise UnreachableError(
+                f"`hand_position` must lie between {nearest:.4g} and {farthest:.4g} m from the "
+                f"shoulder, got {int(outside.sum())} point(s) outside, the first at "
+                f"({first[0]:.4g}, {first[1]:.4g}) m; use a smaller radius or another centre."
+            )
+        cosine = (distance**2 - p.length_1**2 - p.length_2**2) / (2 * p.length_1 * p.length_2)
+        elbow = torch.acos(cosine.clamp(-1.0, 1.0))
+        shoulder = torch.atan2(y, x) - torch.atan2(
+            p.length_2 * torch.sin(elbow), p.length_1 + p.length_2 * torch.cos(elbow)
+        )
+        return torch.stack([shoulder, elbow], dim=-1)

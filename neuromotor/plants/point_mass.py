@@ -1,0 +1,135 @@
+"""A point mass in the plane, moved by a force: the plant whose optimal control is known in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_number, check_positive
+from neuromotor.plants.integrators import Euler, Integrator
+from neuromotor.plants.plant import check_last_axis
+
+__all__ = ["PointMass"]
+
+
+@dataclass(frozen=True)
+class PointMass:
+    """A mass in the plane with viscous damping: ``m p'' = force + load + hand_force - b p'``.
+
+    States are ``[x, y, x', y']`` (m, m/s), commands forces (N). Linear, so that iLQR and trained
+    controllers can be held against Riccati's solution.
+
+    Attributes:
+        mass: Mass (kg); 1 kg, of the order of a human arm's mass as felt at the hand.
+        damping: Viscous damping b (N s/m); none by default.
+        dt_s: Step length (s).
+        integrator: How a step is taken.
+
+    Raises:
+        ValueError: `mass` or `dt_s` is not positive, or `damping` is negative.
+    """
+
+    mass: float = 1.0
+    damping: float = 0.0
+    dt_s: float = 0.01
+    integrator: Integrator = field(default_factory=Euler)
+
+    def __post_init__(self) -> None:
+        check_positive("mass", self.mass, "kilograms")
+        check_number("damping", self.damping, "N s/m", minimum=0.0)
+        check_positive("dt_s", self.dt_s, "seconds")
+
+    @property
+    def state_size(self) -> int:
+        """Four: position and velocity in the plane."""
+        return 4
+
+    @property
+    def command_size(self) -> int:
+        """Two: the force in x and y."""
+        return 2
+
+    @property
+    def state_labels(self) -> tuple[str, ...]:
+        """Name and unit of each number of a state."""
+        return ("x position (m)", "y position (m)", "x velocity (m/s)", "y velocity (m/s)")
+
+    @property
+    def command_labels(self) -> tuple[str, ...]:
+        """Name and unit of each number of a command."""
+        return ("x force (N)", "y force (N)")
+
+    @property
+    def home(self) -> tuple[float, float]:
+        """The origin (m)."""
+        return (0.0, 0.0)
+
+    def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
+        """Refuse: a point mass has no joints."""
+        raise ValueError(
+            f"`posture_deg` must be left out for a point mass, which has no joints, got {posture_deg!r}."
+        )
+
+    def configuration_at(self, hand_position: Tensor) -> Tensor:
+        """Return the position itself (m), (..., 2)."""
+        check_last_axis("hand_position", hand_position, 2, "x and y")
+        return hand_position
+
+    def hand_position(self, state: Tensor) -> Tensor:
+        """Return the position (m), (..., 2), of states or positions."""
+        return state[..., :2]
+
+    def hand_velocity(self, state: Tensor) -> Tensor:
+        """Return the velocity (m/s), (..., 2), of states (..., 4)."""
+        return state[..., 2:]
+
+    def kinetic_energy(self, state: Tensor) -> Tensor:
+        """Return ``m |p'|^2 / 2`` (J), (...), of states (..., 4)."""
+        return 0.5 * self.mass * state[..., 2:].square().sum(-1)
+
+    def limb(self, state: Tensor) -> Tensor:
+        """Return the mass itself as the only point (m), (..., 1, 2)."""
+        return state[..., None, :2]
+
+    def derivative(
+        self,
+        state: Tensor,
+        force: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+    ) -> Tensor:
+        """Return the state's rate of change (m/s, m/s^2), (..., 4).
+
+        Args:
+            state: Position (m) and velocity (m/s), (..., 4).
+            force: Commanded force (N), (..., 2).
+            load: Force (N) from outside, (..., 2); none if absent.
+            hand_force: The same, under the name that every plant has, (..., 2).
+
+        Raises:
+            ValueError: A last axis has the wrong size.
+        """
+        check_last_axis("state", state, 4, "x, y and their velocities")
+        check_last_axis("force", force, 2, "x and y")
+        for name, extra in (("load", load), ("hand_force", hand_force)):
+            if extra is not None:
+                check_last_axis(name, extra, 2, "x and y")
+                force = force + extra
+        velocity = state[..., 2:]
+        if self.damping:
+            force = force - self.damping * velocity
+        return torch.cat([velocity.expand_as(force), force / self.mass], dim=-1)
+
+    def step(
+        self,
+        state: Tensor,
+        force: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+    ) -> Tensor:
+        """Return the state one step of `dt_s` later, (..., 4); arguments as `derivative`."""
+        return self.integrator.step(
+            lambda x: self.derivative(x, force, load, hand_force), state, self.dt_s
+        )

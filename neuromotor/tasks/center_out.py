@@ -1,0 +1,106 @@
+"""Center-out reaching: from one posture to targets on a circle, in a given time, with little torque.
+
+Source: Sutskever (2013), sections 6.3 and 6.7.1. What it leaves open is a named parameter here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor.plants.arm import TwoJointArm
+from neuromotor.plants.plant import Plant
+from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["CenterOut"]
+
+
+@dataclass(frozen=True)
+class CenterOut:
+    """Reaches from a centre to targets on a circle around it; loss ``|x_T - x*|^2 / 2 + energy``.
+
+    Start and targets are states at rest; the error counts joint angles (rad) and velocities
+    (rad/s) at the last step (metres and m/s for a point mass).
+
+    Attributes:
+        plant: What moves.
+        radius_m: Radius of the circle of targets (m). The default is calibrated: with
+            `MONKEY_PUBLISHED` it gives iLQR's mean loss 8.95e-5, the figure of Sutskever (2013),
+            table 6.2b, which does not state its radius. Most monkey work uses 0.06 m.
+        directions: Number of targets, evenly spaced from the positive x axis; 64 in the seed.
+        center_posture_deg: Shoulder and elbow angle (deg) at the centre; None is the plant's home,
+            30 and 90 degrees for an arm (our choice).
+        steps: Number of steps; 40 of 10 ms in the seed.
+        delay_steps: Feedback delay in steps; none in the seed.
+        energy_weight: Weight of the time integral of the squared command (1/s); multiplied by the
+            step length. 1e-2 in the seed.
+        error_weight: Weight of the squared error of the final configuration (rad or m).
+        velocity_weight: Weight of the squared error of the final velocity.
+
+    Raises:
+        ValueError: A number is out of range, or a target is out of reach.
+
+    Example:
+        >>> task = CenterOut(directions=8)
+        >>> len(task.trials())
+        8
+    """
+
+    plant: Plant = field(default_factory=TwoJointArm)
+    radius_m: float = 0.04463
+    directions: int = 64
+    center_posture_deg: tuple[float, float] | None = None
+    steps: int = 40
+    delay_steps: int = 0
+    energy_weight: float = 1e-2
+    error_weight: float = 1.0
+    velocity_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("radius_m", self.radius_m, "metres")
+        check_integer("directions", self.directions, minimum=1)
+        check_integer("steps", self.steps, minimum=1)
+        check_integer("delay_steps", self.delay_steps, minimum=0)
+        check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
+        check_number("error_weight", self.error_weight, minimum=0.0)
+        check_number("velocity_weight", self.velocity_weight, minimum=0.0)
+        for angle in self.center_posture_deg or ():
+            check_number("center_posture_deg", angle, "degrees")
+        self.trials()  # a target out of reach is refused here, not in the middle of a run
+
+    @property
+    def cost(self) -> QuadraticCost:
+        """Squared error of the final state and energy."""
+        size = self.plant.state_size
+        weights = torch.zeros(self.steps + 1, size, dtype=torch.float64)
+        weights[-1, : size // 2] = self.error_weight
+        weights[-1, size // 2 :] = self.velocity_weight
+        return QuadraticCost(weights, self.energy_weight * self.plant.dt_s)
+
+    def trials(
+        self,
+        generator: torch.Generator | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Trials:
+        """Return one trial a target, `condition` counting them; nothing is random.
+
+        Raises:
+            UnreachableError: A target is out of the plant's reach.
+        """
+        posture = self.center_posture_deg
+        center = self.plant.home if posture is None else self.plant.configuration(posture)
+        start = torch.tensor(center, dtype=torch.float64)
+        angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
+        circle = torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
+        goal = self.plant.configuration_at(self.plant.hand_position(start) + self.radius_m * circle)
+        return Trials(
+            initial_state=torch.cat([start.expand_as(goal), torch.zeros_like(goal)], dim=-1),
+            target=torch.cat([goal, torch.zeros_like(goal)], dim=-1),
+            condition=torch.arange(self.directions),
+        ).to(dtype=dtype, device=device)

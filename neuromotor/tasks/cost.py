@@ -1,0 +1,62 @@
+"""What a trial costs: squared errors of the state over time, and the energy of the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_finite_tensor, check_number
+
+__all__ = ["QuadraticCost"]
+
+
+@dataclass(frozen=True)
+class QuadraticCost:
+    """``sum_t sum_i w[t, i] (x[t, i] - x*[i])^2 / 2  +  alpha sum_t |u[t]|^2 / 2``.
+
+    Center-out, postural and DDN costs of Sutskever (2013), sections 6.3 and 6.5, differ only in
+    the weights. It is a sum of squares, so the residuals whose half squared norm it is serve the
+    Gauss-Newton matrix.
+
+    Attributes:
+        state_weights: Weights w of the squared state errors, (T + 1, n), zero or more.
+        energy_weight: Weight alpha of a command's squared norm at each step, zero or more.
+
+    Raises:
+        ValueError: A weight is negative or not finite, or `state_weights` is not (T + 1, n).
+    """
+
+    state_weights: Tensor
+    energy_weight: float
+
+    def __post_init__(self) -> None:
+        check_finite_tensor("state_weights", self.state_weights, (None, None))
+        if bool((self.state_weights < 0).any()):
+            raise ValueError("`state_weights` must be zero or more, got negative entries.")
+        check_number("energy_weight", self.energy_weight, minimum=0.0)
+
+    @property
+    def steps(self) -> int:
+        """Number T of commands in a trial."""
+        return self.state_weights.shape[0] - 1
+
+    def residuals(self, states: Tensor, commands: Tensor, target: Tensor) -> Tensor:
+        """Return the residuals r with ``loss = |r|^2 / 2``, (B, R).
+
+        Args:
+            states: (B, T + 1, n).
+            commands: (B, T, m).
+            target: (B, n).
+        """
+        counted = torch.nonzero(self.state_weights.any(dim=1)).squeeze(-1).to(states.device)
+        weights = self.state_weights.to(states)[counted].sqrt()
+        errors = weights * (states[:, counted] - target[:, None])
+        return torch.cat([errors.flatten(1), self.energy_weight**0.5 * commands.flatten(1)], dim=1)
+
+    def losses(self, states: Tensor, commands: Tensor, target: Tensor) -> Tensor:
+        """Return each trial's loss, (...); arguments as `residuals` with any leading shape (...)."""
+        errors = (states - target[..., None, :]).square()
+        state_cost = (self.state_weights.to(states) * errors).sum((-2, -1))
+        return 0.5 * (state_cost + self.energy_weight * commands.square().sum((-2, -1)))

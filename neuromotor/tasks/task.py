@@ -1,0 +1,47 @@
+"""What every task offers: a plant, its cost, the feedback delay and batches of trials."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from neuromotor.plants.plant import Plant
+from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["Task"]
+
+
+class Task(Protocol):
+    """A movement task: what is wanted, what goes wrong, and what it costs."""
+
+    @property
+    def plant(self) -> Plant:
+        """What moves."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Number T of commands in a trial."""
+        ...
+
+    @property
+    def delay_steps(self) -> int:
+        """Steps by which the observation lags behind the state."""
+        ...
+
+    @property
+    def cost(self) -> QuadraticCost:
+        """What a trial costs."""
+        ...
+
+    def trials(
+        self,
+        generator: torch.Generator | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Trials:
+        """Return a batch of trials; whatever is random comes from `generator`."""
+        ...

@@ -1,0 +1,137 @@
+"""A batch of trials: everything that is given or random about it, fixed, as tensors.
+
+The same object serves loss, baseline, environment and figure, so that results are comparable draw
+by draw and an objective's value, gradient and curvature product always see the same draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_finite_tensor
+
+__all__ = ["Trials"]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Initial states, targets, loads and noise draws of B trials of T steps; n state, m command.
+
+    An optional part that is None is zero.
+
+    Attributes:
+        initial_state: States at the start (rad, rad/s or m, m/s), (B, n).
+        target: States to be reached, (B, n).
+        load: Joint torques or forces from outside (N m or N), (B, T, m).
+        hand_force: Forces on the hand (N), (B, T, 2).
+        command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
+            ``u (1 + xi) + load`` (Sutskever 2013, section 6.5).
+        plant_noise: Draws zeta added to the next state, (B, T, n).
+        sensory_noise: Draws added to the observation, (B, T, n).
+        unit_noise: Draws xi added to the units' input before the nonlinearity, (B, T, units);
+            see `ContinuousTimeRNN`.
+        condition: Number of each trial's condition, (B,), of an integer dtype.
+
+    Raises:
+        TypeError: A part is no floating-point tensor, or `condition` no integer tensor.
+        ValueError: A part has the wrong shape, is not finite, or differs in dtype or device.
+    """
+
+    initial_state: Tensor
+    target: Tensor
+    load: Tensor | None = None
+    hand_force: Tensor | None = None
+    command_noise: Tensor | None = None
+    plant_noise: Tensor | None = None
+    sensory_noise: Tensor | None = None
+    unit_noise: Tensor | None = None
+    condition: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_finite_tensor("initial_state", self.initial_state, (None, None))
+        batch, state_size = self.initial_state.shape
+        if batch == 0:
+            raise ValueError("`initial_state` must hold at least one trial, got none.")
+        check_finite_tensor("target", self.target, (batch, state_size))
+        steps = None
+        for name, width in (
+            ("load", None),
+            ("hand_force", 2),
+            ("command_noise", None),
+            ("plant_noise", state_size),
+            ("sensory_noise", state_size),
+            ("unit_noise", None),
+        ):
+            part = getattr(self, name)
+            if part is None:
+                continue
+            check_finite_tensor(name, part, (batch, steps, width), hint="Axes: trial, step, value.")
+            steps = part.shape[1]
+        for field in fields(self):
+            part = getattr(self, field.name)
+            if part is None or field.name == "condition":
+                continue
+            if part.dtype != self.dtype or part.device != self.device:
+                raise ValueError(
+                    f"`{field.name}` must share dtype and device with `initial_state` "
+                    f"({self.dtype}, {self.device}), got {part.dtype}, {part.device}."
+                )
+        if self.condition is not None:
+            if self.condition.dtype not in (torch.int16, torch.int32, torch.int64):
+                raise TypeError(
+                    f"`condition` must have an integer dtype, got {self.condition.dtype}."
+                )
+            if self.condition.shape != (batch,):
+                raise ValueError(
+                    f"`condition` must have shape ({batch},), got {tuple(self.condition.shape)}."
+                )
+
+    def __len__(self) -> int:
+        return self.initial_state.shape[0]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type that every part shares."""
+        return self.initial_state.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Device that every part shares."""
+        return self.initial_state.device
+
+    @property
+    def steps(self) -> int | None:
+        """Steps T that loads and noise cover, or None where there are none."""
+        for name in ("load", "hand_force", "command_noise", "plant_noise", "sensory_noise"):
+            part = getattr(self, name)
+            if part is not None:
+                return int(part.shape[1])
+        return None if self.unit_noise is None else self.unit_noise.shape[1]
+
+    def to(
+        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    ) -> Trials:
+        """Return the same trials in another dtype or on another device."""
+        return self._map(
+            lambda part: part.to(device=device, dtype=dtype if part.is_floating_point() else None)
+        )
+
+    def subset(self, index: Tensor | slice) -> Trials:
+        """Return the trials that `index` selects: a slice, an integer or a boolean tensor (B,)."""
+        return self._map(lambda part: part[index])
+
+    def with_unit_noise(self, units: int, generator: torch.Generator, *, steps: int) -> Trials:
+        """Return the same trials with standard-normal draws for `units` private noise sources."""
+        draws = torch.randn(
+            len(self), steps, units, generator=generator, dtype=self.dtype, device=generator.device
+        )
+        return replace(self, unit_noise=draws.to(self.device))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Trials:
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Trials(**{k: None if part is None else change(part) for k, part in parts.items()})
+
