@@ -1,1 +1,75 @@
-"""neuromotor: a toolkit for motor neuroscience."""
+"""neuromotor: a toolkit for motor neuroscience.
+
+A plant moves, a task says what is wanted and what goes wrong, a controller decides, a closed loop
+runs them and differentiates through them, an optimizer trains.
+"""
+
+from neuromotor._version import __version__ as __version__
+from neuromotor.checkpoint import CheckpointError, SavedController, load_controller, save_controller
+from neuromotor.closed_loop import ClosedLoop, Trajectory
+from neuromotor.comparison import Comparison, compare
+from neuromotor.config import SettingsError
+from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
+from neuromotor.optim import ILQR, LBFGS, Adam, Budget, GradientDescent, HessianFree, Result
+from neuromotor.plants import (
+    HUMAN,
+    MONKEY,
+    MONKEY_PUBLISHED,
+    RK4,
+    ArmParameters,
+    Euler,
+    JointLimits,
+    PointMass,
+    SemiImplicitEuler,
+    TwoJointArm,
+    UnreachableError,
+)
+from neuromotor.tasks import CenterOut, QuadraticCost, Trials
+from neuromotor.training import Performance, measure, train
+
+__all__ = [
+    # plants
+    "HUMAN",
+    "MONKEY",
+    "MONKEY_PUBLISHED",
+    "RK4",
+    "ArmParameters",
+    "Euler",
+    "JointLimits",
+    "PointMass",
+    "SemiImplicitEuler",
+    "TwoJointArm",
+    "UnreachableError",
+    # tasks
+    "CenterOut",
+    "QuadraticCost",
+    "Trials",
+    # controllers
+    "CommandTable",
+    "ContinuousTimeRNN",
+    "EchoState",
+    "Gaussian",
+    "Sparse",
+    # closed loop, training, comparison
+    "ClosedLoop",
+    "Comparison",
+    "Performance",
+    "Trajectory",
+    "compare",
+    "measure",
+    "train",
+    # optimizers
+    "ILQR",
+    "LBFGS",
+    "Adam",
+    "Budget",
+    "GradientDescent",
+    "HessianFree",
+    "Result",
+    # files and settings
+    "CheckpointError",
+    "SavedController",
+    "SettingsError",
+    "load_controller",
+    "save_controller",
+]

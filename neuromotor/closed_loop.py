@@ -153,10 +153,10 @@ class ClosedLoopObjective:
 
 
 class ClosedLoopLinearization:
-    """The residuals at one point with their graph kept, so that each product is two passes over it.
+    """The residuals at one point, graph kept: each product is two passes over it.
 
-    The tangent pass ``J v`` is the derivative of the adjoint pass ``w -> J^T w``, which is linear in
-    w (Pearlmutter 1994's R-operator, by double reverse mode).
+    The tangent pass ``J v`` is the derivative of the adjoint pass ``w -> J^T w``, which is linear
+    in w (Pearlmutter 1994's R-operator, by double reverse mode).
     """
 
     def __init__(self, objective: ClosedLoopObjective, parameters: Tensor) -> None:

@@ -27,7 +27,7 @@ __all__ = [
     "Sparse",
 ]
 
-CONTROLLERS: dict[str, type[Controller]] = {
-    "rnn": ContinuousTimeRNN,
-    "command-table": CommandTable,
+CONTROLLERS: dict[str, Controller] = {
+    "rnn": ContinuousTimeRNN(),
+    "command-table": CommandTable(trials=64, steps=40),
 }

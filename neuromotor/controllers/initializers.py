@@ -6,6 +6,7 @@ in every dtype. Biases and learned initial states start at zero unless said othe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,15 +70,15 @@ class Gaussian:
 
     def feedforward(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
         """Return dense normal weights, (rows, columns)."""
-        return self.gain * columns**-0.5 * _normal(rows, columns, generator)
+        return self.gain / math.sqrt(columns) * _normal(rows, columns, generator)
 
     def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
         """Return dense normal weights, (size, size)."""
-        return self.recurrent_gain * size**-0.5 * _normal(size, size, generator)
+        return self.recurrent_gain / math.sqrt(size) * _normal(size, size, generator)
 
     def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
         """Return dense normal weights, (rows, columns)."""
-        return self.output_gain * columns**-0.5 * _normal(rows, columns, generator)
+        return self.output_gain / math.sqrt(columns) * _normal(rows, columns, generator)
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class EchoState:
     def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
         """Return sparse weights of the wanted spectral radius, (size, size)."""
         matrix = _sparse(size, size, self.connections, generator)
-        radius = torch.linalg.eigvals(matrix).abs().max()
+        radius = float(torch.linalg.eigvals(matrix).abs().max())
         if radius == 0:  # a nilpotent draw, as a single unit without self-connection
             return matrix
         return matrix * (self.spectral_radius / radius)
@@ -184,8 +185,8 @@ def _sparse(rows: int, columns: int, connections: int, generator: torch.Generato
     return _normal(rows, columns, generator) * keep
 
 
-INITIALIZERS: dict[str, type[Initializer]] = {
-    "gaussian": Gaussian,
-    "sparse": Sparse,
-    "echo-state": EchoState,
+INITIALIZERS: dict[str, Initializer] = {
+    "gaussian": Gaussian(),
+    "sparse": Sparse(),
+    "echo-state": EchoState(),
 }

@@ -79,7 +79,7 @@ class ContinuousTimeRNN:
     learn_initial_state: bool = False
     private_noise: float = 0.0
     initializer: Initializer = field(
-        default_factory=Gaussian, metadata={"registry": INITIALIZERS, "kind": "initializer"}
+        default_factory=Gaussian, metadata={"registry": INITIALIZERS}
     )
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class ContinuousTimeRNN:
         """
         check_parameters(parameters, self.parameter_count)
         shapes = list(self._shapes())
-        pieces = parameters.split([rows * columns for rows, columns in shapes])
+        pieces = torch.split(parameters, [rows * columns for rows, columns in shapes])
         matrices = iter(
             piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)
         )

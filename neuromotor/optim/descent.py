@@ -43,6 +43,7 @@ class GradientDescent:
         learning_rate: epsilon.
         momentum_max: Largest mu; 0 for plain gradient descent with a fixed learning rate.
         nesterov: Whether the gradient is taken where the velocity leads.
+        clip_norm: Largest norm of the gradient, a longer one is shortened; None for no limit.
         gradient_tolerance: Converged where no entry of the gradient is larger.
 
     Raises:
@@ -52,6 +53,7 @@ class GradientDescent:
     learning_rate: float = 0.1
     momentum_max: float = 0.0
     nesterov: bool = False
+    clip_norm: float | None = None
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
@@ -59,6 +61,8 @@ class GradientDescent:
         check_number("momentum_max", self.momentum_max, minimum=0.0)
         if self.momentum_max >= 1:
             raise ValueError(f"`momentum_max` must be below 1, got {self.momentum_max!r}.")
+        if self.clip_norm is not None:
+            check_positive("clip_norm", self.clip_norm)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
     def minimize(
@@ -71,7 +75,8 @@ class GradientDescent:
         """Minimise; see `Optimizer.minimize`.
 
         With Nesterov's form the point that moves is the one where the gradient is taken,
-        ``y = theta + mu v``; with ``v' = mu v - epsilon g`` it goes on to ``y - mu v + v' + mu' v'``.
+        ``y = theta + mu v``; with ``v' = mu v - epsilon g`` the next one is
+        ``y - mu v + v' + mu' v'``.
         """
         run = Run(objective, parameters, budget, callback)
         velocity = torch.zeros_like(parameters)
@@ -84,7 +89,7 @@ class GradientDescent:
             rate = scale * self.learning_rate * (0.1 if late else 1.0)
             momentum = min(_scheduled_momentum(used), self.momentum_max)
             behind = lead * velocity
-            velocity = momentum * velocity - rate * gradient
+            velocity = momentum * velocity - rate * _clipped(gradient, self.clip_norm)
             if not self.nesterov:
                 return point + velocity
             lead = momentum
@@ -110,7 +115,7 @@ class Adam:
         beta2: Decay rate of the gradient's square.
         epsilon: Added to the root of the mean square.
         warmup: Fraction of the budget over which the learning rate rises from zero.
-        clip_norm: Largest norm of the gradient; a longer one is shortened.
+        clip_norm: Largest norm of the gradient, a longer one is shortened; None for no limit.
         gradient_tolerance: Converged where no entry of the gradient is larger.
 
     Raises:
@@ -122,13 +127,14 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
     warmup: float = 0.02
-    clip_norm: float = 1.0
+    clip_norm: float | None = 1.0
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         check_positive("epsilon", self.epsilon)
-        check_positive("clip_norm", self.clip_norm)
+        if self.clip_norm is not None:
+            check_positive("clip_norm", self.clip_norm)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
         for name in ("beta1", "beta2", "warmup"):
             value = getattr(self, name)
@@ -151,9 +157,7 @@ class Adam:
         def update(theta: Tensor, gradient: Tensor, scale: float) -> Tensor:
             nonlocal step
             step += 1
-            norm = float(gradient.norm())
-            if norm > self.clip_norm:
-                gradient = gradient * (self.clip_norm / norm)
+            gradient = _clipped(gradient, self.clip_norm)
             mean.lerp_(gradient, 1 - self.beta1)
             square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
             rate = scale * self.learning_rate * _warm_cosine(run.fraction_used, self.warmup)
@@ -207,6 +211,14 @@ def _iterate(
         theta = update(theta, gradient, scale)
 
 
+def _clipped(gradient: Tensor, largest: float | None) -> Tensor:
+    """The gradient, shortened to a norm of `largest`."""
+    if largest is None:
+        return gradient
+    norm = float(gradient.norm())
+    return gradient * (largest / norm) if norm > largest else gradient
+
+
 def _scheduled_momentum(fraction: float) -> float:
     """Momentum after a fraction of the budget: doubling intervals, the last from one third on."""
     last = len(MOMENTUM_SCHEDULE) - 1
@@ -222,4 +234,3 @@ def _warm_cosine(fraction: float, warmup: float) -> float:
     if fraction < warmup:
         return fraction / warmup
     return 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / (1 - warmup)))
-

@@ -46,7 +46,9 @@ class HessianFree:
     decay: float = 0.95
     iterations: int = 250
     gradient_tolerance: float = 1e-12
-    line_search: Backtracking = field(default_factory=Backtracking)
+    line_search: Backtracking = field(
+        default_factory=Backtracking, metadata={"registry": {"backtracking": Backtracking()}}
+    )
 
     def __post_init__(self) -> None:
         check_positive("damping", self.damping)

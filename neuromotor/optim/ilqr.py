@@ -199,7 +199,9 @@ class ILQR:
         if bool(converged.all()):
             reason = f"every trial converged to a relative {self.tolerance:g}"
         elif bool(failed.any()):
-            reason = f"{int(failed.sum())} of {len(trials)} trials found no step that lowers the loss"
+            reason = (
+                f"{int(failed.sum())} of {len(trials)} trials found no step that lowers the loss"
+            )
         else:
             left = int((~converged).sum())
             reason = f"{left} of {len(trials)} trials unfinished after {iteration} iterations"

@@ -42,7 +42,9 @@ class LBFGS:
 
     history: int = 100
     gradient_tolerance: float = 1e-12
-    line_search: StrongWolfe = field(default_factory=StrongWolfe)
+    line_search: StrongWolfe = field(
+        default_factory=StrongWolfe, metadata={"registry": {"strong-wolfe": StrongWolfe()}}
+    )
 
     def __post_init__(self) -> None:
         check_integer("history", self.history, minimum=1)

@@ -61,10 +61,17 @@ class StrongWolfe:
         check_number("c2", self.c2)
         check_integer("evaluations", self.evaluations, minimum=1)
         if not 0 < self.c1 < self.c2 < 1:
-            raise ValueError(f"`c1` and `c2` must satisfy 0 < c1 < c2 < 1, got {self.c1}, {self.c2}.")
+            raise ValueError(
+                f"`c1` and `c2` must satisfy 0 < c1 < c2 < 1, got {self.c1}, {self.c2}."
+            )
 
     def search(
-        self, objective: CountedObjective, origin: Tensor, direction: Tensor, start: SearchPoint, step: float
+        self,
+        objective: CountedObjective,
+        origin: Tensor,
+        direction: Tensor,
+        start: SearchPoint,
+        step: float,
     ) -> SearchPoint:
         """Return a point that meets both conditions, or the lowest one that was found.
 
@@ -91,7 +98,9 @@ class StrongWolfe:
         while left > 0:
             point = evaluate(step)
             left -= 1
-            if self._too_high(point, start) or (before is not start and point.value >= before.value):
+            if self._too_high(point, start) or (
+                before is not start and point.value >= before.value
+            ):
                 low, high = before, point
                 break
             if self._flat(point, start):

@@ -1,4 +1,4 @@
-"""What an optimizer sees: a function of one flat vector, with its derivatives. No plant, no task."""
+"""What an optimizer sees: a function of one flat vector, and its derivatives. No plant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bookkeeping of one minimisation, shared by every optimizer: counts, clock, history, best point."""
+"""The bookkeeping that every optimizer shares: counts, clock, history, best point."""
 
 from __future__ import annotations
 

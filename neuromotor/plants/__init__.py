@@ -16,6 +16,7 @@ from neuromotor.plants.point_mass import PointMass
 
 __all__ = [
     # plants
+    "PLANTS",
     "Plant",
     "PointMass",
     "TwoJointArm",
@@ -35,3 +36,8 @@ __all__ = [
     "Integrator",
     "SemiImplicitEuler",
 ]
+
+PLANTS: dict[str, Plant] = {
+    **{name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()},
+    "point-mass": PointMass(),
+}

@@ -22,8 +22,14 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from neuromotor._checks import check_number, check_positive
-from neuromotor.plants.integrators import Euler, Integrator
-from neuromotor.plants.parameters import MONKEY_PUBLISHED, ArmParameters, JointLimits, Viscosity
+from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
+from neuromotor.plants.parameters import (
+    ARM_PRESETS,
+    MONKEY_PUBLISHED,
+    ArmParameters,
+    JointLimits,
+    Viscosity,
+)
 from neuromotor.plants.plant import check_last_axis
 
 __all__ = ["TwoJointArm", "UnreachableError"]
@@ -60,11 +66,15 @@ class TwoJointArm:
         [0.5236, 1.5708, 0.033, -0.033]
     """
 
-    parameters: ArmParameters = MONKEY_PUBLISHED
+    parameters: ArmParameters = field(
+        default=MONKEY_PUBLISHED, metadata={"registry": ARM_PRESETS}
+    )
     dt_s: float = 0.01
-    integrator: Integrator = field(default_factory=Euler)
+    integrator: Integrator = field(default_factory=Euler, metadata={"registry": INTEGRATORS})
     viscosity: Viscosity | None = None
-    limits: JointLimits | None = None
+    limits: JointLimits | None = field(
+        default=None, metadata={"registry": {"default": JointLimits()}}
+    )
 
     def __post_init__(self) -> None:
         check_positive("dt_s", self.dt_s, "seconds")
@@ -120,7 +130,7 @@ class TwoJointArm:
         coupling = a2 * torch.cos(configuration[..., 1])
         m22 = torch.full_like(coupling, a3)
         rows = torch.stack([a1 + 2 * coupling, a3 + coupling, a3 + coupling, m22], dim=-1)
-        return rows.unflatten(-1, (2, 2))
+        return rows.reshape(*coupling.shape, 2, 2)
 
     def acceleration(
         self,

@@ -78,8 +78,8 @@ class RK4:
         return state + (dt_s / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-INTEGRATORS: dict[str, type[Integrator]] = {
-    "euler": Euler,
-    "semi-implicit-euler": SemiImplicitEuler,
-    "rk4": RK4,
+INTEGRATORS: dict[str, Integrator] = {
+    "euler": Euler(),
+    "semi-implicit-euler": SemiImplicitEuler(),
+    "rk4": RK4(),
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_number, check_positive
-from neuromotor.plants.integrators import Euler, Integrator
+from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
 from neuromotor.plants.plant import check_last_axis
 
 __all__ = ["PointMass"]
@@ -34,7 +34,7 @@ class PointMass:
     mass: float = 1.0
     damping: float = 0.0
     dt_s: float = 0.01
-    integrator: Integrator = field(default_factory=Euler)
+    integrator: Integrator = field(default_factory=Euler, metadata={"registry": INTEGRATORS})
 
     def __post_init__(self) -> None:
         check_positive("mass", self.mass, "kilograms")

@@ -7,4 +7,4 @@ from neuromotor.tasks.trials import Trials
 
 __all__ = ["TASKS", "CenterOut", "QuadraticCost", "Task", "Trials"]
 
-TASKS: dict[str, type[Task]] = {"center-out": CenterOut}
+TASKS: dict[str, Task] = {"center-out": CenterOut()}

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.plants.arm import TwoJointArm
-from neuromotor.plants.plant import Plant
+from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.trials import Trials
 
@@ -50,7 +49,7 @@ class CenterOut:
         8
     """
 
-    plant: Plant = field(default_factory=TwoJointArm)
+    plant: Plant = field(default_factory=TwoJointArm, metadata={"registry": PLANTS})
     radius_m: float = 0.04463
     directions: int = 64
     center_posture_deg: tuple[float, float] | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -132,6 +133,9 @@ class Trials:
         return replace(self, unit_noise=draws.to(self.device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Trials:
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Trials(**{k: None if part is None else change(part) for k, part in parts.items()})
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {
+            name: None if part is None else change(part) for name, part in parts.items()
+        }
+        return replace(self, **changed)
 

@@ -1,0 +1,5 @@
+"""The `neuromotor` command."""
+
+from neuromotor.cli.app import main
+
+__all__ = ["main"]

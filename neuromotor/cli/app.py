@@ -1,0 +1,371 @@
+"""The commands. Each gathers its settings, hands them on, and words what came back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.table import Table
+
+from neuromotor._checks import did_you_mean
+from neuromotor.checkpoint import CheckpointError, load_controller
+from neuromotor.cli.display import comparison_table, messages, output
+from neuromotor.cli.runs import default_folder, machine, run_comparison, versions
+from neuromotor.cli.settings import RunSettings, gather, resolve
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.config import SettingsError, encode
+from neuromotor.controllers import CONTROLLERS, INITIALIZERS, ContinuousTimeRNN
+from neuromotor.files import RunFolderError
+from neuromotor.optim import ILQR, OPTIMIZERS
+from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
+from neuromotor.tasks import TASKS
+from neuromotor.training import make_trials, measure
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Train recurrent networks to move a monkey's arm; measure them against optimal control.
+
+First steps: `neuromotor compare center-out`, then
+`neuromotor evaluate RUN/controllers/lbfgs.safetensors`. `neuromotor info` lists every task, plant,
+controller and optimizer; `neuromotor info NAME` its settings.
+""",
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file of settings, or a run folder's settings.json."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting, e.g. `task.radius_m=0.06` or `lbfgs.history=50`; may be repeated.",
+    ),
+]
+PlantOption = Annotated[
+    str | None, typer.Option(help=f"What moves: {', '.join(PLANTS)}. Default: the task's own.")
+]
+ControllerOption = Annotated[
+    str | None, typer.Option(help=f"What is trained: {', '.join(CONTROLLERS)}. Default: rnn.")
+]
+BudgetOption = Annotated[
+    int | None, typer.Option(metavar="CALLS", help="Calls for each optimizer. Default: 1200.")
+]
+SecondsOption = Annotated[
+    float | None, typer.Option(help="Wall-clock seconds for each optimizer. Default: no limit.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Of initial weights and random trials. Default: 0.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Torch's threads. Default: 1, the fastest for networks of this size; "
+        "run several commands side by side instead."
+    ),
+]
+DtypeOption = Annotated[str | None, typer.Option(help="float64 (default) or float32.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu (default), cuda, ...")]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Run folder. Default: runs/COMMAND-TASK-TIME.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existing run folder.")]
+SmokeOption = Annotated[
+    bool, typer.Option("--smoke", help="A tiny version that ends within a minute.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs on stdout.")]
+
+
+@app.command()
+def compare(
+    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
+    optimizers: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Names with commas, or `all`: {', '.join(OPTIMIZERS)}. Default: lbfgs,adam,nag."
+        ),
+    ] = None,
+    plant: PlantOption = None,
+    controller: ControllerOption = None,
+    budget: BudgetOption = None,
+    seconds: SecondsOption = None,
+    seed: SeedOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    force: ForceOption = False,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Hold optimizers against each other and against iLQR, from one shared initial network.
+
+    Prints one table and leaves a run folder: summary.json, history.json, settings.json, every
+    trained controller, and figures as PNG and PDF.
+
+    Example: `neuromotor compare center-out --optimizers lbfgs,hf --set task.radius_m=0.06`
+    """
+    options = {
+        "task": task,
+        "optimizers": optimizers,
+        "plant": plant,
+        "controller": controller,
+        "budget": budget,
+        "seconds": seconds,
+        "seed": seed,
+        "dtype": dtype,
+        "device": device,
+        "threads": threads,
+    }
+    settings = resolve(gather(config, options, set_ or [], smoke=smoke))
+    _run_and_report(settings, "compare", task, out, force=force, as_json=json_)
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
+    optimizer: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.")
+    ] = None,
+    plant: PlantOption = None,
+    controller: ControllerOption = None,
+    budget: BudgetOption = None,
+    seconds: SecondsOption = None,
+    seed: SeedOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Controller file to start from; its architecture and task are taken over."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    force: ForceOption = False,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train one controller on a task, and say how near it came to iLQR.
+
+    Leaves the same run folder as `compare`; the controller is
+    controllers/OPTIMIZER.safetensors.
+
+    Example: `neuromotor train center-out --optimizer hf --plant monkey --seed 1`
+    """
+    options: dict[str, Any] = {
+        "task": task,
+        "optimizers": optimizer,
+        "plant": plant,
+        "controller": controller,
+        "budget": budget,
+        "seconds": seconds,
+        "seed": seed,
+        "dtype": dtype,
+        "device": device,
+        "threads": threads,
+    }
+    raw = gather(config, options, set_ or [], smoke=smoke)
+    raw.setdefault("optimizers", "lbfgs")
+    parameters = None
+    if start is not None:
+        saved = load_controller(start)
+        raw["controller"] = encode(saved.controller, CONTROLLERS)
+        parameters = saved.parameters
+    settings = resolve(raw)
+    if len(settings.optimizers) != 1:
+        raise SettingsError(
+            f"`--optimizer` must be one name, got {', '.join(settings.optimizers)}; "
+            "use `neuromotor compare` for several."
+        )
+    _run_and_report(settings, "train", task, out, force=force, as_json=json_, start=parameters)
+
+
+@app.command()
+def evaluate(
+    controller: Annotated[
+        Path, typer.Argument(help="Controller file (.safetensors) that train or compare wrote.")
+    ],
+    task: Annotated[
+        str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
+    ] = None,
+    plant: PlantOption = None,
+    seed: SeedOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Run a trained controller on a task and hold it against iLQR.
+
+    Example: `neuromotor evaluate RUN/controllers/lbfgs.safetensors --set task.radius_m=0.06 --json`
+    """
+    saved = load_controller(controller)
+    options: dict[str, Any] = {
+        "task": task,
+        "plant": plant,
+        "seed": seed,
+        "dtype": dtype,
+        "device": device,
+        "threads": threads,
+    }
+    raw = gather(config, options, set_ or [], smoke=False)
+    if saved.task is not None and task is None and not isinstance(raw.get("task"), str):
+        trained_on = encode(saved.task, TASKS)
+        raw["task"] = {**trained_on, **raw.get("task", {})}
+    raw["controller"] = encode(saved.controller, CONTROLLERS)
+    if smoke and isinstance(saved.controller, ContinuousTimeRNN):
+        raw["task"] = {**_as_table(raw.get("task", "center-out")), "directions": 8}
+    settings = resolve(raw)
+    torch.set_num_threads(settings.threads)
+    trials = make_trials(
+        settings.task, saved.controller, settings.seed, dtype=settings.dtype, device=settings.device
+    )
+    parameters = saved.parameters.to(trials.initial_state)
+    with torch.no_grad():
+        trajectory = ClosedLoop(settings.task, saved.controller).simulate(parameters, trials)
+    performance = measure(settings.task, trials, trajectory.states, trajectory.commands)
+    reference = ILQR().solve(settings.task, trials)
+    result: dict[str, Any] = {
+        **performance.as_dict(),
+        "trials": len(trials),
+        "references": {"ilqr": reference.value},
+        "ratios": {"ilqr": performance.loss / reference.value},
+    }
+    if json_:
+        print(json.dumps(result, indent=2))
+        return
+    output.print(f"[bold]{controller}[/bold] on {len(trials)} trials")
+    output.print(f"  loss          {performance.loss:.6g}, {result['ratios']['ilqr']:.5g} x iLQR")
+    output.print(f"  target error  {performance.target_error_cm:.4g} cm")
+    output.print(f"  end speed     {performance.end_speed_cm_s:.4g} cm/s")
+    output.print(f"  energy        {performance.energy:.4g}")
+
+
+@app.command()
+def info(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A task, plant, controller, optimizer, ... to list in full."),
+    ] = None,
+    json_: JsonOption = False,
+    smoke: SmokeOption = False,
+) -> None:
+    """List what there is, with versions and machine; with NAME its settings and their defaults.
+
+    Example: `neuromotor info center-out`
+    """
+    del smoke  # it is that quick anyway
+    if name is None:
+        _list_all(as_json=json_)
+        return
+    found = {kind: table[name] for kind, table in _CATALOGUE.items() if name in table}
+    if not found:
+        known = [entry for table in _CATALOGUE.values() for entry in table]
+        raise SettingsError(f"unknown name {name!r}; {did_you_mean(name, known)}.")
+    for kind, component in found.items():
+        settings = encode(component, _CATALOGUE[kind])
+        if json_:
+            print(json.dumps({"name": name, "kind": kind, "settings": settings}, indent=2))
+            continue
+        output.print(f"[bold]{name}[/bold] ({kind}): {_first_line(component)}")
+        table = Table("setting", "default")
+        for key, value in settings.items():
+            if key != "type":
+                table.add_row(key, json.dumps(value))
+        output.print(table)
+        output.print((type(component).__doc__ or "").strip())
+
+
+_CATALOGUE: dict[str, dict[str, Any]] = {
+    "task": dict(TASKS),
+    "plant": dict(PLANTS),
+    "arm parameters": dict(ARM_PRESETS),
+    "integrator": dict(INTEGRATORS),
+    "controller": dict(CONTROLLERS),
+    "initializer": dict(INITIALIZERS),
+    "optimizer": dict(OPTIMIZERS),
+    "reference": {"ilqr": ILQR()},
+}
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one line and exit code 2."""
+    try:
+        app(prog_name="neuromotor", standalone_mode=True)
+    except (SettingsError, CheckpointError, RunFolderError) as error:
+        _fail(str(error), 2)
+    except ValueError as error:  # pieces that do not fit together
+        _fail(str(error), 2)
+    except OSError as error:
+        _fail(f"{error}; nothing more was written.", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    messages.print(f"[bold red]error:[/bold red] {message}", markup=True, soft_wrap=True)
+    sys.exit(code)
+
+
+def _run_and_report(
+    settings: RunSettings,
+    command: str,
+    task: str,
+    out: Path | None,
+    *,
+    force: bool,
+    as_json: bool,
+    start: torch.Tensor | None = None,
+) -> None:
+    """Run, then print the table or JSON and where everything lies."""
+    folder = out or default_folder(command, task)
+    summary = run_comparison(settings, task, folder, force=force, start=start)
+    if as_json:
+        print(json.dumps({**summary, "out": str(folder)}, indent=2))
+    else:
+        title = f"{task}, seed {settings.seed}"
+        output.print(comparison_table(title, summary["rows"]))
+        output.print(f"Run folder: {folder}")
+    if summary["interrupted"]:
+        messages.print(f"Interrupted; what there is was saved in {folder}.")
+        sys.exit(130)
+
+
+def _list_all(*, as_json: bool) -> None:
+    if as_json:
+        names = {kind: list(table) for kind, table in _CATALOGUE.items()}
+        print(json.dumps({"versions": versions(), "machine": machine(), **names}, indent=2))
+        return
+    output.print(", ".join(f"{name} {version}" for name, version in versions().items()))
+    output.print(", ".join(f"{key}: {value}" for key, value in machine().items()))
+    table = Table("kind", "name", "what it is")
+    for kind, entries in _CATALOGUE.items():
+        for name, component in entries.items():
+            table.add_row(kind, name, _first_line(component))
+            kind = ""
+    output.print(table)
+    output.print("`neuromotor info NAME` lists settings; any can be set by --set or --config.")
+
+
+def _first_line(component: object) -> str:
+    return (type(component).__doc__ or "").strip().splitlines()[0]
+
+
+def _as_table(spec: Any) -> dict[str, Any]:
+    return dict(spec) if isinstance(spec, dict) else {"type": spec}

@@ -1,0 +1,104 @@
+"""What a person sees in the terminal: live progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from neuromotor.comparison import MethodRun
+from neuromotor.optim import Progress as OptimizerProgress
+
+__all__ = ["LiveComparison", "comparison_table", "live_comparison", "messages", "output"]
+
+messages = Console(stderr=True, highlight=False)
+output = Console(highlight=False, soft_wrap=False)
+
+
+class LiveComparison:
+    """One line a method: bar over the budget, loss, ratio to iLQR, calls, time."""
+
+    def __init__(self, progress: Progress, calls: int, console: Console) -> None:
+        self._progress = progress
+        self._calls = calls
+        self._console = console
+        self._lines: dict[str, TaskID] = {}
+
+    def update(self, method: str, progress: OptimizerProgress, floor: float) -> None:
+        """Show where a method stands; made to be a `compare` callback."""
+        if method not in self._lines:
+            self._lines[method] = self._progress.add_task(
+                method, total=self._calls, loss="", ratio="", calls=0
+            )
+        point = progress.point
+        self._progress.update(
+            self._lines[method],
+            completed=min(point.calls, self._calls),
+            loss=f"{point.value:.4g}",
+            ratio=f"{point.value / floor:.4g}",
+            calls=point.calls,
+        )
+
+    def finished(self, run: MethodRun) -> None:
+        """Say what a method came to; without a terminal this is all the progress there is."""
+        if not self._console.is_terminal or run.method == "ilqr":
+            self._console.print(
+                f"{run.method}: loss {run.performance.loss:.6g}, {run.ratio:.5g} x iLQR, "
+                f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})"
+            )
+
+
+@contextmanager
+def live_comparison(calls: int) -> Iterator[LiveComparison]:
+    """Show a comparison's progress while the block runs."""
+    columns = (
+        TextColumn("[bold]{task.description:<9}"),
+        BarColumn(bar_width=24),
+        TextColumn("loss {task.fields[loss]:>9}"),
+        TextColumn("ratio {task.fields[ratio]:>8}"),
+        TextColumn("calls {task.fields[calls]:>6}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=messages, disable=not messages.is_terminal, refresh_per_second=4
+    ) as progress:
+        yield LiveComparison(progress, calls, messages)
+
+
+def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the table of a comparison."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("method", no_wrap=True)
+    for name in (
+        "loss",
+        "ratio\nto iLQR",
+        "error\n(cm)",
+        "speed\n(cm/s)",
+        "energy",
+        "values",
+        "gradi-\nents",
+        "prod-\nucts",
+        "seconds",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row["method"],
+            f"{row['loss']:.2e}",
+            f"{row['ratio']:.4g}" if row["ratio"] >= 10 else f"{row['ratio']:.4f}",
+            f"{row['target_error_cm']:.3f}",
+            f"{row['end_speed_cm_s']:.3f}",
+            f"{row['energy']:.3g}",
+            *(str(row[name]) for name in ("values", "gradients", "products")),
+            f"{row['seconds']:.1f}",
+        )
+    table.caption = (
+        "error: hand to target at the end; speed: of the hand at the end; means over trials"
+    )
+    table.caption_justify = "left"
+    return table

@@ -1,0 +1,155 @@
+"""One run from settings to folder: compute, save as it goes, draw, and say what there is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuromotor import __version__
+from neuromotor.checkpoint import save_controller
+from neuromotor.cli.display import live_comparison
+from neuromotor.cli.settings import RunSettings
+from neuromotor.comparison import Comparison, MethodRun, compare
+from neuromotor.files import create_run_folder, write_json
+
+__all__ = ["default_folder", "machine", "run_comparison", "versions"]
+
+
+def default_folder(command: str, task: str) -> Path:
+    """Return a new folder's name: command, task and the time."""
+    return Path("runs") / f"{command}-{task}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    names = ("torch", "numpy", "safetensors")
+    return {
+        "neuromotor": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what a speed may depend on."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def run_comparison(
+    settings: RunSettings,
+    task_name: str,
+    folder: Path,
+    *,
+    force: bool,
+    start: Tensor | None = None,
+) -> dict[str, Any]:
+    """Compare the settings' optimizers and leave a run folder; return its summary.
+
+    Every method's controller is saved as soon as it is trained. Ctrl-C ends the method in training
+    after its iteration and keeps what there is; a second one ends at once.
+    """
+    torch.set_num_threads(settings.threads)
+    create_run_folder(folder, settings.as_dict(), force=force)
+    summary = {
+        "task": task_name,
+        "seed": settings.seed,
+        "command": shlex.join(["neuromotor", *sys.argv[1:]]),
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+    def keep(run: MethodRun) -> None:
+        row = run.row()
+        save_controller(
+            folder / "controllers" / f"{run.method}.safetensors",
+            run.controller,
+            run.parameters,
+            task=settings.task,
+            info={**summary, **row},
+        )
+        live.finished(run)
+
+    with _interruptible() as interrupted, live_comparison(settings.calls) as live:
+        comparison = compare(
+            settings.task,
+            settings.controller,
+            settings.optimizers,
+            budget=settings.budget(interrupted),
+            seed=settings.seed,
+            ilqr=settings.ilqr,
+            dtype=settings.dtype,
+            device=settings.device,
+            parameters=start,
+            callback=live.update,
+            finished=keep,
+        )
+        stopped = interrupted()
+    summary |= {"rows": comparison.rows, "interrupted": stopped, "settings": settings.as_dict()}
+    write_json(folder / "history.json", _histories(comparison))
+    write_json(folder / "summary.json", summary)
+    _draw(comparison, folder)
+    return summary
+
+
+def _histories(comparison: Comparison) -> dict[str, Any]:
+    """Loss over calls and seconds, a list a method."""
+    return {
+        run.method: {
+            "calls": [point.calls for point in run.history],
+            "seconds": [point.seconds for point in run.history],
+            "loss": [_finite(point.value) for point in run.history],
+            "gradient_norm": [_finite(point.gradient_norm) for point in run.history],
+        }
+        for run in comparison.runs
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if abs(value) < float("inf") else None
+
+
+def _draw(comparison: Comparison, folder: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from neuromotor.plotting import comparison_figures, save_figures
+
+    save_figures(comparison_figures(comparison), folder / "figures")
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a question's answer; the second one raises as usual."""
+    asked = False
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,263 @@
+"""Settings of a run: from defaults, a file, options and `--set`, later ones winning."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neuromotor._checks import check_integer, check_number, did_you_mean, lookup
+from neuromotor.config import SettingsError, decode, encode
+from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
+from neuromotor.optim import ILQR, OPTIMIZERS, Budget, Optimizer
+from neuromotor.plants import PLANTS
+from neuromotor.tasks import TASKS, Task
+
+__all__ = ["DTYPES", "RunSettings", "gather", "resolve"]
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+_ILQR = {"ilqr": ILQR()}
+_DEFAULTS: dict[str, Any] = {
+    "task": "center-out",
+    "plant": None,  # the task's own
+    "controller": "rnn",
+    "optimizers": ["lbfgs", "adam", "nag"],
+    "budget": 1200,
+    "seconds": None,
+    "seed": 0,
+    "dtype": "float64",
+    "device": "cpu",
+    "threads": 1,
+}
+# The smoke size: what is left when a run must end within seconds.
+_SMOKE_BUDGET = 40
+_SMOKE_TASKS = {"center-out": {"directions": 8}}
+_SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that a run depends on, built and checked."""
+
+    task: Task
+    controller: Controller
+    optimizers: dict[str, Optimizer]
+    ilqr: ILQR
+    calls: int
+    seconds: float | None
+    seed: int
+    dtype: torch.dtype
+    device: torch.device
+    threads: int
+
+    def budget(self, interrupted: Any) -> Budget:
+        """Return the budget of each optimizer."""
+        return Budget(calls=self.calls, seconds=self.seconds, interrupted=interrupted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain data, in the form that `--config` reads."""
+        return {
+            "task": encode(self.task, TASKS),
+            "controller": encode(self.controller, CONTROLLERS),
+            "optimizers": list(self.optimizers),
+            **{name: encode(o, {name: o}) for name, o in self.optimizers.items()},
+            "ilqr": encode(self.ilqr, _ILQR),
+            "budget": self.calls,
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": str(self.device),
+            "threads": self.threads,
+        }
+
+
+def gather(
+    config: Path | None, options: Mapping[str, Any], assignments: Sequence[str], *, smoke: bool
+) -> dict[str, Any]:
+    """Return the raw settings: file, then options that are not None, then `KEY=VALUE` texts.
+
+    Raises:
+        SettingsError: The file cannot be read, or a text is no assignment.
+    """
+    raw: dict[str, Any] = {}
+    if config is not None:
+        _merge(raw, _read_config(config))
+    _merge(raw, {key: value for key, value in options.items() if value is not None})
+    for text in assignments:
+        _merge(raw, _assignment(text))
+    if not smoke:
+        return raw
+    small: dict[str, Any] = {"budget": _SMOKE_BUDGET}
+    for key, sizes in (("task", _SMOKE_TASKS), ("controller", _SMOKE_CONTROLLERS)):
+        name = raw.get(key, _DEFAULTS[key])
+        name = name.get("type", _DEFAULTS[key]) if isinstance(name, dict) else name
+        small[key] = {"type": name, **sizes.get(name, {})}
+    _merge(small, raw)
+    return small
+
+
+def resolve(raw: Mapping[str, Any]) -> RunSettings:
+    """Return checked settings; what `raw` leaves open has its default.
+
+    Raises:
+        SettingsError: A key or name is unknown, or a value has the wrong type or range.
+    """
+    known = {*_DEFAULTS, *OPTIMIZERS, "ilqr"}
+    for key in raw:
+        if key not in known:
+            raise SettingsError(f"unknown setting `{key}`; {did_you_mean(key, known)}.")
+    settings = {**_DEFAULTS, **{key: value for key, value in raw.items() if value is not None}}
+    seconds = settings["seconds"]
+    try:
+        check_integer("budget", settings["budget"], minimum=1)
+        check_integer("seed", settings["seed"], minimum=0)
+        check_integer("threads", settings["threads"], minimum=1)
+        if seconds is not None:
+            check_number("seconds", seconds, "seconds", minimum=0.0)
+        dtype = lookup("dtype", settings["dtype"], DTYPES)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+    task = _task(settings["task"], settings["plant"])
+    return RunSettings(
+        task=task,
+        controller=_controller(settings["controller"], task),
+        optimizers=_optimizers(settings),
+        ilqr=decode(settings.get("ilqr", "ilqr"), _ILQR, "ilqr"),
+        calls=settings["budget"],
+        seconds=seconds,
+        seed=settings["seed"],
+        dtype=dtype,
+        device=_device(settings["device"]),
+        threads=settings["threads"],
+    )
+
+
+def _task(spec: Any, plant_spec: Any) -> Task:
+    """The task, on its own plant or on the one named."""
+    if plant_spec is None:
+        task: Task = decode(spec, TASKS, "task")
+        return task
+    plant = decode(plant_spec, PLANTS, "plant")
+    settings = {"type": spec} if isinstance(spec, str) else dict(spec)
+    base: Any = decode(settings.pop("type", next(iter(TASKS))), TASKS, "task")
+    try:
+        base = replace(base, plant=plant)
+    except ValueError as error:
+        raise SettingsError(f"in `task`: {error}") from error
+    placed: Task = decode(settings, TASKS, "task", base)
+    return placed
+
+
+def _controller(spec: Any, task: Task) -> Controller:
+    """The controller, with the sizes and step that the task needs unless they are given."""
+    settings = {"type": spec} if isinstance(spec, str) else spec
+    if not isinstance(settings, Mapping):
+        raise SettingsError(f"`controller` must be a name or a table, got {spec!r}.")
+    settings = dict(settings)
+    base = decode(settings.pop("type", "rnn"), CONTROLLERS, "controller")
+    plant = task.plant
+    if isinstance(base, ContinuousTimeRNN):
+        base = replace(
+            base,
+            input_size=2 * plant.state_size,
+            command_size=plant.command_size,
+            dt_s=plant.dt_s,
+            time_constant_s=plant.dt_s,
+        )
+    elif isinstance(base, CommandTable):
+        base = CommandTable(len(task.trials()), task.steps, plant.command_size, plant.dt_s)
+    controller: Controller = decode(settings, CONTROLLERS, "controller", base)
+    return controller
+
+
+def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
+    """Each named optimizer, with its own table of settings if there is one."""
+    names = settings["optimizers"]
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",") if name.strip()]
+    if names == ["all"]:
+        names = list(OPTIMIZERS)
+    if not isinstance(names, list) or not names:
+        raise SettingsError(
+            f"`optimizers` must be a list of names, got {settings['optimizers']!r}."
+        )
+    optimizers: dict[str, Optimizer] = {}
+    for name in names:
+        base = decode(name, OPTIMIZERS, "optimizer")
+        table = settings.get(name, {})
+        if isinstance(table, Mapping):
+            table = {key: value for key, value in table.items() if key != "type"}
+        optimizers[name] = decode(table, OPTIMIZERS, name, base)
+    return optimizers
+
+
+def _device(name: Any) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, TypeError, AssertionError) as error:
+        raise SettingsError(
+            f"`device` must be one that torch can use here, got {name!r} "
+            f"({str(error).splitlines()[0]})."
+        ) from error
+    return device
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """A TOML file, or the JSON that a run folder holds."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"`--config` cannot be read: {error}.") from error
+    try:
+        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise SettingsError(f"`--config` {path} is not valid {kind}: {error}.") from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"`--config` {path} must hold a table of settings.")
+    return data
+
+
+def _assignment(text: str) -> dict[str, Any]:
+    """`a.b=1` as {"a": {"b": 1}}; the value is TOML, or else a plain word."""
+    key, equals, value = text.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise SettingsError(
+            "`--set` must be KEY=VALUE with dots between levels, as in task.radius_m=0.06, "
+            f"got {text!r}."
+        )
+    try:
+        parsed: Any = tomllib.loads(f"x = {value.strip()}")["x"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in reversed(parts):
+        parsed = {part: parsed}
+    assigned: dict[str, Any] = parsed
+    return assigned
+
+
+def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
+    """Merge tables level by level; a name meets a table as its `type`."""
+    for key, value in extra.items():
+        old = into.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            _merge(old, value)
+        elif isinstance(old, dict) and isinstance(value, str):
+            old["type"] = value
+        elif isinstance(old, str) and isinstance(value, Mapping):
+            merged: dict[str, Any] = {"type": old}
+            _merge(merged, value)
+            into[key] = merged
+        elif isinstance(value, Mapping):
+            fresh: dict[str, Any] = {}
+            _merge(fresh, value)
+            into[key] = fresh
+        else:
+            into[key] = value

@@ -1,0 +1,209 @@
+"""Several optimizers on one task from one initialisation, held against iLQR's separate optima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.controllers import CommandTable, Controller
+from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress
+from neuromotor.tasks import Task, Trials
+from neuromotor.training import Performance, initial_parameters, make_trials, measure, train
+
+__all__ = ["Comparison", "MethodRun", "compare"]
+
+MethodCallback = Callable[[str, Progress, float], None]
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """What one method came to.
+
+    Attributes:
+        method: Its name.
+        controller: What was trained; a `CommandTable` for iLQR.
+        parameters: Best parameters, (P,).
+        states: Under them, (B, T + 1, n).
+        commands: Under them, (B, T, m).
+        performance: How the trials went.
+        ratio: Loss divided by iLQR's.
+        counts: Calls of each kind.
+        seconds: Wall-clock time.
+        converged: Whether the method's own test of an optimum was met.
+        reason: Why it stopped, in words.
+        history: One point an iteration; empty for iLQR.
+    """
+
+    method: str
+    controller: Controller
+    parameters: Tensor
+    states: Tensor
+    commands: Tensor
+    performance: Performance
+    ratio: float
+    counts: Counts
+    seconds: float
+    converged: bool
+    reason: str
+    history: tuple[HistoryPoint, ...]
+
+    def row(self) -> dict[str, Any]:
+        """Return the method's line of the table."""
+        numbers = self.performance.as_dict()
+        return {
+            "method": self.method,
+            "loss": numbers.pop("loss"),
+            "ratio": self.ratio,
+            **numbers,
+            **self.counts.as_dict(),
+            "seconds": self.seconds,
+            "converged": self.converged,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """iLQR and trained controllers on the same trials.
+
+    Attributes:
+        task: What was wanted.
+        trials: The batch that all of them ran.
+        reference: iLQR.
+        runs: The trained controllers, in the order of training.
+    """
+
+    task: Task
+    trials: Trials
+    reference: MethodRun
+    runs: tuple[MethodRun, ...]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table, iLQR first."""
+        return [run.row() for run in (self.reference, *self.runs)]
+
+
+def compare(
+    task: Task,
+    controller: Controller,
+    optimizers: Mapping[str, Optimizer],
+    *,
+    budget: Budget,
+    seed: int = 0,
+    ilqr: ILQR | None = None,
+    parameters: Tensor | None = None,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    callback: MethodCallback | None = None,
+    finished: Callable[[MethodRun], None] | None = None,
+) -> Comparison:
+    """Solve every trial by iLQR, then train one initial controller by each optimizer.
+
+    All methods get the same trials, the same initial parameters and the same budget. Where the
+    budget says that it was interrupted, what there is comes back.
+
+    Args:
+        task: What is wanted.
+        controller: What is trained.
+        optimizers: By name.
+        budget: For each optimizer.
+        seed: Of the initialisation and of the trials' draws.
+        ilqr: The reference's settings.
+        parameters: Where all start, (P,), instead of a new initialisation.
+        dtype: Of all of it.
+        device: Of all of it.
+        callback: Called after every iteration with method, progress and iLQR's loss.
+        finished: Called with each method's run as soon as it is over, iLQR's first.
+
+    Raises:
+        ValueError: Task and controller do not fit together.
+    """
+    trials = make_trials(task, controller, seed, dtype=dtype, device=device)
+    if parameters is None:
+        parameters = initial_parameters(controller, seed, dtype=dtype, device=device)
+    start = parameters.to(dtype=dtype, device=device)
+    reference = _solve(task, trials, ilqr or ILQR())
+    if finished is not None:
+        finished(reference)
+    runs: list[MethodRun] = []
+    for name, optimizer in optimizers.items():
+        if budget.interrupted():
+            break
+        run = _train(task, controller, trials, start, name, optimizer, budget, reference, callback)
+        runs.append(run)
+        if finished is not None:
+            finished(run)
+    return Comparison(task, trials, reference, tuple(runs))
+
+
+def _solve(task: Task, trials: Trials, ilqr: ILQR) -> MethodRun:
+    """The reference."""
+    solution = ilqr.solve(task, trials)
+    table = CommandTable(
+        trials=len(trials),
+        steps=task.steps,
+        command_size=task.plant.command_size,
+        dt_s=task.plant.dt_s,
+    )
+    return MethodRun(
+        method="ilqr",
+        controller=table,
+        parameters=solution.commands.flatten(),
+        states=solution.states,
+        commands=solution.commands,
+        performance=measure(task, trials, solution.states, solution.commands),
+        ratio=1.0,
+        counts=solution.counts,
+        seconds=solution.seconds,
+        converged=solution.converged,
+        reason=solution.reason,
+        history=(),
+    )
+
+
+def _train(
+    task: Task,
+    controller: Controller,
+    trials: Trials,
+    start: Tensor,
+    name: str,
+    optimizer: Optimizer,
+    budget: Budget,
+    reference: MethodRun,
+    callback: MethodCallback | None,
+) -> MethodRun:
+    """One optimizer from the shared start."""
+    floor = reference.performance.loss
+    on_progress = None if callback is None else (lambda progress: callback(name, progress, floor))
+    result = train(
+        task,
+        controller,
+        optimizer,
+        budget=budget,
+        parameters=start,
+        trials=trials,
+        callback=on_progress,
+    )
+    with torch.no_grad():
+        trajectory = ClosedLoop(task, controller).simulate(result.parameters, trials)
+    performance = measure(task, trials, trajectory.states, trajectory.commands)
+    return MethodRun(
+        method=name,
+        controller=controller,
+        parameters=result.parameters,
+        states=trajectory.states,
+        commands=trajectory.commands,
+        performance=performance,
+        ratio=performance.loss / floor,
+        counts=result.counts,
+        seconds=result.seconds,
+        converged=result.converged,
+        reason=result.reason,
+        history=result.history,
+    )
