@@ -222,7 +222,7 @@ class ILQR:
 def linearize_plant(
     plant: Plant, trials: Trials, states: Tensor, commands: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return A (B, T, n, n) and B (B, T, n, m) along trajectories, by forward-mode derivatives.
+    """Return A (B, T, n, n) and B (B, T, n, m) along trajectories, by reverse-mode derivatives.
 
     Args:
         plant: What moves.
@@ -230,19 +230,15 @@ def linearize_plant(
         states: Before each step, (B, T, n).
         commands: (B, T, m).
     """
-    n, m = plant.state_size, plant.command_size
-
-    def step(inputs: Tensor) -> Tensor:
-        return advance(plant, inputs[..., :n], inputs[..., n:], trials, slice(None))
-
-    inputs = torch.cat([states, commands], dim=-1)
-
-    def column(direction: Tensor) -> Tensor:
-        tangent: Tensor = torch.func.jvp(step, (inputs,), (direction.expand_as(inputs),))[1]
-        return tangent
-
-    identity = torch.eye(n + m, dtype=states.dtype, device=states.device)
-    jacobian = torch.func.vmap(column)(identity).movedim(0, -1)  # (B, T, n, n + m)
+    n = plant.state_size
+    with torch.enable_grad():
+        inputs = torch.cat([states, commands], dim=-1).detach().requires_grad_(True)
+        after = advance(plant, inputs[..., :n], inputs[..., n:], trials, slice(None))
+        # Steps do not depend on each other, so one pass gives a row of every Jacobian.
+        rows = [
+            torch.autograd.grad(after[..., i].sum(), inputs, retain_graph=True)[0] for i in range(n)
+        ]
+    jacobian = torch.stack(rows, dim=-2)  # (B, T, n, n + m)
     return jacobian[..., :n], jacobian[..., n:]
 
 

@@ -278,7 +278,7 @@ class TwoJointArm:
             )
         cosine = (distance**2 - p.length_1**2 - p.length_2**2) / (2 * p.length_1 * p.length_2)
         elbow = torch.acos(cosine.clamp(-1.0, 1.0))
-        shoulder = torch.atan2(y, x) - torch.atan2(
-            p.length_2 * torch.sin(elbow), p.length_1 + p.length_2 * torch.cos(elbow)
-        )
+        along = p.length_1 + p.length_2 * torch.cos(elbow)
+        across = p.length_2 * torch.sin(elbow)
+        shoulder = torch.atan2(along * y - across * x, along * x + across * y)
         return torch.stack([shoulder, elbow], dim=-1)

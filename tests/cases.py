@@ -1,0 +1,103 @@
+"""Cases and small objectives that several tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from neuromotor.plants import (
+    ARM_PRESETS,
+    HUMAN,
+    HUMAN_VISCOSITY,
+    JointLimits,
+    PointMass,
+    TwoJointArm,
+)
+from neuromotor.tasks import Trials
+
+ARMS = {name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()}
+PLANTS = {
+    **ARMS,
+    "viscous": TwoJointArm(HUMAN, viscosity=HUMAN_VISCOSITY),
+    "limited": TwoJointArm(limits=JointLimits()),
+    "point-mass": PointMass(mass=0.7, damping=0.4),
+}
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def uniform(low: float, high: float, *shape: int, seed: int = 0) -> Tensor:
+    return low + (high - low) * torch.rand(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def arm_states(count: int, seed: int = 0) -> Tensor:
+    angles = uniform(-3.0, 3.0, count, 2, seed=seed)
+    return torch.cat([angles, 4 * normal(count, 2, seed=seed + 1)], dim=-1)
+
+
+def noisy(trials: Trials, steps: int, units: int = 0, seed: int = 7) -> Trials:
+    """The same trials with every kind of load and noise."""
+    batch = len(trials)
+    return Trials(
+        initial_state=trials.initial_state,
+        target=trials.target,
+        load=0.05 * normal(batch, steps, 2, seed=seed),
+        hand_force=0.2 * normal(batch, steps, 2, seed=seed + 1),
+        command_noise=0.1 * normal(batch, steps, 2, seed=seed + 2),
+        plant_noise=1e-3 * normal(batch, steps, 4, seed=seed + 3),
+        sensory_noise=1e-2 * normal(batch, steps, 4, seed=seed + 4),
+        unit_noise=normal(batch, steps, units, seed=seed + 5) if units else None,
+    )
+
+
+class SmallProblem:
+    """An objective from residuals r: |r|^2 / 2, with dense derivatives by autograd."""
+
+    def __init__(self, residuals: Callable[[Tensor], Tensor]) -> None:
+        self.residuals = residuals
+
+    def value(self, parameters: Tensor) -> float:
+        return 0.5 * float(self.residuals(parameters).square().sum())
+
+    def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
+        theta = parameters.detach().requires_grad_(True)
+        value = 0.5 * self.residuals(theta).square().sum()
+        (gradient,) = torch.autograd.grad(value, theta)
+        return float(value.detach()), gradient
+
+    def linearize(self, parameters: Tensor) -> SmallLinearization:
+        return SmallLinearization(self, parameters)
+
+
+class SmallLinearization:
+    def __init__(self, problem: SmallProblem, parameters: Tensor) -> None:
+        self.value, self.gradient = problem.value_and_gradient(parameters)
+        self.jacobian = torch.autograd.functional.jacobian(problem.residuals, parameters)
+
+    def product(self, vector: Tensor) -> Tensor:
+        return self.jacobian.T @ (self.jacobian @ vector)
+
+
+def rosenbrock(x: Tensor) -> Tensor:
+    """Residuals; minimum 0 at ones."""
+    return 2**0.5 * torch.cat([10 * (x[1:] - x[:-1].square()), 1 - x[:-1]])
+
+
+def beale(x: Tensor) -> Tensor:
+    """Residuals; minimum 0 at (3, 0.5)."""
+    powers = x[1] ** torch.arange(1, 4, dtype=x.dtype)
+    return torch.tensor([1.5, 2.25, 2.625], dtype=x.dtype) - x[0] * (1 - powers)
+
+
+def stretched_quadratic(x: Tensor) -> Tensor:
+    """Residuals of a quadratic with condition number 1e6; minimum 0 at (1, 2, ...)."""
+    scale = torch.logspace(0, 3, len(x), dtype=x.dtype)
+    return scale * (x - torch.arange(1, len(x) + 1, dtype=x.dtype))

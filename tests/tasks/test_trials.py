@@ -1,0 +1,75 @@
+"""Trials are checked at the boundary and moved as one."""
+
+import math
+
+import pytest
+import torch
+from cases import generator, noisy
+
+from neuromotor.tasks import CenterOut, QuadraticCost, Trials
+
+STATE = torch.zeros(3, 4, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"target": torch.zeros(3, 3, dtype=torch.float64)}, "`target` must have shape"),
+        ({"load": torch.zeros(2, 5, 2, dtype=torch.float64)}, "`load` must have shape"),
+        ({"hand_force": torch.zeros(3, 5, 3, dtype=torch.float64)}, "`hand_force` must have shape"),
+        (
+            {
+                "load": torch.zeros(3, 5, 2, dtype=torch.float64),
+                "command_noise": torch.zeros(3, 6, 2, dtype=torch.float64),
+            },
+            "`command_noise` must have shape",
+        ),
+        ({"target": torch.full((3, 4), math.nan, dtype=torch.float64)}, "`target` must be finite"),
+        ({"target": torch.zeros(3, 4)}, "must share dtype and device"),
+        ({"condition": torch.zeros(2, dtype=torch.int64)}, "`condition` must have shape"),
+        ({"initial_state": STATE[:0], "target": STATE[:0]}, "at least one trial"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(parts, message):
+    with pytest.raises(ValueError, match=message):
+        Trials(**{"initial_state": STATE, "target": STATE, **parts})
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"initial_state": [[0.0]]}, "`initial_state` must be a torch tensor"),
+        ({"target": STATE.long()}, "`target` must have a floating-point dtype"),
+        ({"condition": torch.zeros(3)}, "`condition` must have an integer dtype"),
+    ],
+)
+def test_parts_of_the_wrong_type_are_refused(parts, message):
+    with pytest.raises(TypeError, match=message):
+        Trials(**{"initial_state": STATE, "target": STATE, **parts})
+
+
+def test_subset_and_to_change_every_part():
+    trials = noisy(CenterOut(directions=6).trials(), steps=40, units=5)
+    some = trials.subset(torch.tensor([1, 4])).to(dtype=torch.float32)
+    assert len(some) == 2
+    assert some.steps == 40
+    assert some.unit_noise.dtype == some.load.dtype == torch.float32
+    torch.testing.assert_close(some.load.double(), trials.load[[1, 4]], rtol=1e-6, atol=1e-6)
+    whole = CenterOut(directions=6).trials().subset(slice(2, 4)).to(dtype=torch.float32)
+    assert whole.condition.tolist() == [2, 3]
+
+
+def test_unit_noise_is_standard_normal_and_repeats_with_its_seed():
+    trials = CenterOut(directions=64).trials()
+    one = trials.with_unit_noise(100, generator(3), steps=40).unit_noise
+    two = trials.with_unit_noise(100, generator(3), steps=40).unit_noise
+    assert torch.equal(one, two)
+    assert abs(float(one.mean())) < 0.01
+    assert float(one.std()) == pytest.approx(1.0, abs=0.01)
+
+
+def test_negative_weights_are_refused():
+    with pytest.raises(ValueError, match="`state_weights` must be zero or more"):
+        QuadraticCost(-torch.ones(3, 4), 0.1)
+    with pytest.raises(ValueError, match="`energy_weight` must be"):
+        QuadraticCost(torch.ones(3, 4), -0.1)
