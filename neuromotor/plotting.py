@@ -120,7 +120,8 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             axes[0, joint].set_ylabel(plant.command_labels[joint])
             axes[1, joint].set_ylabel(plant.state_labels[half + joint])
             axes[1, joint].set_xlabel("time (ms)")
-        axes[1, 0].legend(fontsize=7)
+        handles, labels = axes[1, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(lines), fontsize=7)
         offset = _hand_cm(plant, trials.target[trial]) - _hand_cm(
             plant, trials.initial_state[trial]
         )
@@ -146,7 +147,7 @@ def plot_convergence(comparison: Comparison) -> Figure:
         ax.axhline(level, color=REFERENCE_COLOR, linestyle="--", label=f"iLQR ({level:.3g})")
         ax.set_xlabel("calls (values + gradients + products)")
         ax.set_ylabel("mean loss")
-        ax.legend(fontsize=7)
+        ax.legend(fontsize=7, loc="upper right")
     return figure
 
 

@@ -341,9 +341,9 @@ def _run_and_report(
     else:
         title = f"{task}, seed {settings.seed}"
         output.print(comparison_table(title, summary["rows"]))
-        output.print(f"Run folder: {folder}")
+        output.print(f"Run folder: {folder}", soft_wrap=True)
     if summary["interrupted"]:
-        messages.print(f"Interrupted; what there is was saved in {folder}.")
+        messages.print(f"Interrupted; what there is was saved in {folder}.", soft_wrap=True)
         sys.exit(130)
 
 

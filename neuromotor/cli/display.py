@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -49,7 +48,8 @@ class LiveComparison:
         if not self._console.is_terminal or run.method == "ilqr":
             self._console.print(
                 f"{run.method}: loss {run.performance.loss:.6g}, {run.ratio:.5g} x iLQR, "
-                f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})"
+                f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})",
+                soft_wrap=True,
             )
 
 
@@ -72,7 +72,7 @@ def live_comparison(calls: int) -> Iterator[LiveComparison]:
 
 def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     """Return the table of a comparison."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("method", no_wrap=True)
     for name in (
         "loss",
@@ -83,7 +83,7 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         "values",
         "gradi-\nents",
         "prod-\nucts",
-        "seconds",
+        "secs",
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
@@ -97,8 +97,6 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
             *(str(row[name]) for name in ("values", "gradients", "products")),
             f"{row['seconds']:.1f}",
         )
-    table.caption = (
-        "error: hand to target at the end; speed: of the hand at the end; means over trials"
-    )
+    table.caption = "error and speed: of the hand at the end, means over trials"
     table.caption_justify = "left"
     return table

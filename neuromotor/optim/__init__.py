@@ -45,7 +45,7 @@ __all__ = [
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "lbfgs": LBFGS(),
-    "gd": GradientDescent(learning_rate=0.1),
+    "gd": GradientDescent(learning_rate=1.0, clip_norm=0.1),
     "momentum": GradientDescent(learning_rate=0.1, momentum_max=0.99, clip_norm=0.1),
     "nag": GradientDescent(learning_rate=0.03, momentum_max=0.99, nesterov=True, clip_norm=0.1),
     "adam": Adam(),
