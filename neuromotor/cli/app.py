@@ -18,7 +18,7 @@ from neuromotor.cli.runs import default_folder, machine, run_comparison, version
 from neuromotor.cli.settings import RunSettings, gather, resolve
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.config import SettingsError, encode
-from neuromotor.controllers import CONTROLLERS, INITIALIZERS, ContinuousTimeRNN
+from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
 from neuromotor.files import RunFolderError
 from neuromotor.optim import ILQR, OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
@@ -226,13 +226,12 @@ def evaluate(
         "device": device,
         "threads": threads,
     }
-    raw = gather(config, options, set_ or [], smoke=False)
-    if saved.task is not None and task is None and not isinstance(raw.get("task"), str):
-        trained_on = encode(saved.task, TASKS)
-        raw["task"] = {**trained_on, **raw.get("task", {})}
+    base = None
+    if task is None and saved.task is not None:
+        base = {"task": encode(saved.task, TASKS)}
+    smoke = smoke and not isinstance(saved.controller, CommandTable)  # a table fits its trials only
+    raw = gather(config, options, set_ or [], smoke=smoke, base=base)
     raw["controller"] = encode(saved.controller, CONTROLLERS)
-    if smoke and isinstance(saved.controller, ContinuousTimeRNN):
-        raw["task"] = {**_as_table(raw.get("task", "center-out")), "directions": 8}
     settings = resolve(raw)
     torch.set_num_threads(settings.threads)
     trials = make_trials(
@@ -365,7 +364,3 @@ def _list_all(*, as_json: bool) -> None:
 
 def _first_line(component: object) -> str:
     return (type(component).__doc__ or "").strip().splitlines()[0]
-
-
-def _as_table(spec: Any) -> dict[str, Any]:
-    return dict(spec) if isinstance(spec, dict) else {"type": spec}

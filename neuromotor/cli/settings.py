@@ -77,28 +77,42 @@ class RunSettings:
 
 
 def gather(
-    config: Path | None, options: Mapping[str, Any], assignments: Sequence[str], *, smoke: bool
+    config: Path | None,
+    options: Mapping[str, Any],
+    assignments: Sequence[str],
+    *,
+    smoke: bool,
+    base: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the raw settings: file, then options that are not None, then `KEY=VALUE` texts.
+    """Return the raw settings: base, smoke sizes, file, options, `KEY=VALUE` texts; later ones win.
+
+    Args:
+        config: TOML file, or JSON of a run folder.
+        options: By name; None is not given.
+        assignments: `KEY=VALUE` texts.
+        smoke: Whether the smoke sizes are put in.
+        base: What stands in place of the defaults.
 
     Raises:
         SettingsError: The file cannot be read, or a text is no assignment.
     """
-    raw: dict[str, Any] = {}
-    if config is not None:
-        _merge(raw, _read_config(config))
-    _merge(raw, {key: value for key, value in options.items() if value is not None})
-    for text in assignments:
-        _merge(raw, _assignment(text))
-    if not smoke:
-        return raw
-    small: dict[str, Any] = {"budget": _SMOKE_BUDGET}
-    for key, sizes in (("task", _SMOKE_TASKS), ("controller", _SMOKE_CONTROLLERS)):
-        name = raw.get(key, _DEFAULTS[key])
-        name = name.get("type", _DEFAULTS[key]) if isinstance(name, dict) else name
-        small[key] = {"type": name, **sizes.get(name, {})}
-    _merge(small, raw)
-    return small
+    given = [{} if config is None else _read_config(config)]
+    given.append({key: value for key, value in options.items() if value is not None})
+    given += [_assignment(text) for text in assignments]
+    layers = [dict(base or {}), *given]
+    if smoke:
+        layers.insert(1, _smoke_sizes(_merged(layers)))
+    return _merged(layers)
+
+
+def _smoke_sizes(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The smoke sizes of the task and controller that the settings name."""
+    sizes: dict[str, Any] = {"budget": _SMOKE_BUDGET}
+    for key, table in (("task", _SMOKE_TASKS), ("controller", _SMOKE_CONTROLLERS)):
+        spec = raw.get(key, _DEFAULTS[key])
+        name = spec.get("type", _DEFAULTS[key]) if isinstance(spec, dict) else spec
+        sizes[key] = {"type": name, **table.get(name, {})}
+    return sizes
 
 
 def resolve(raw: Mapping[str, Any]) -> RunSettings:
@@ -241,6 +255,14 @@ def _assignment(text: str) -> dict[str, Any]:
         parsed = {part: parsed}
     assigned: dict[str, Any] = parsed
     return assigned
+
+
+def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All layers in one, later ones winning."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _merge(merged, layer)
+    return merged
 
 
 def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
