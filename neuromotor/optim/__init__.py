@@ -43,11 +43,13 @@ __all__ = [
     "martens_stop",
 ]
 
+# The rates and bounds of the first-order methods were chosen on center-out with the seed's network:
+# 3 to 6 rates times 2 to 4 bounds each, 1,200 calls, seed 0, the better ones also on seeds 1 and 2.
 OPTIMIZERS: dict[str, Optimizer] = {
     "lbfgs": LBFGS(),
     "gd": GradientDescent(learning_rate=1.0, clip_norm=0.1),
     "momentum": GradientDescent(learning_rate=0.1, momentum_max=0.99, clip_norm=0.1),
-    "nag": GradientDescent(learning_rate=0.03, momentum_max=0.99, nesterov=True, clip_norm=0.1),
+    "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
     "adam": Adam(),
     "hf": HessianFree(),
 }

@@ -110,7 +110,8 @@ class Adam:
     Source: Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2017), equation 5, for the decay.
 
     Attributes:
-        learning_rate: Largest epsilon.
+        learning_rate: Largest epsilon; its default, like those of `warmup` and `clip_norm`, was
+            chosen on center-out.
         beta1: Decay rate of the gradient's mean.
         beta2: Decay rate of the gradient's square.
         epsilon: Added to the root of the mean square.
@@ -122,12 +123,12 @@ class Adam:
         ValueError: A setting is out of range.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
-    warmup: float = 0.02
-    clip_norm: float | None = 1.0
+    warmup: float = 0.1
+    clip_norm: float | None = 0.03
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
