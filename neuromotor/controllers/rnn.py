@@ -176,11 +176,7 @@ class ContinuousTimeRNN:
             ValueError: The network has private noise and `noise` is missing.
         """
         del t
-        if self.noise_size and noise is None:
-            raise ValueError(
-                "this controller has `private_noise`, so the trials need draws for it: use "
-                "`trials.with_unit_noise(controller.noise_size, generator, steps=task.steps)`."
-            )
+        self.check_noise(noise)
         leak = self.dt_s / self.time_constant_s
         outside = torch.cat([observation, target], dim=-1)
         after: list[Tensor] = []
@@ -198,6 +194,14 @@ class ContinuousTimeRNN:
             rate = torch.tanh(activation)
         command = torch.addmm(weights.output_bias, rate, weights.output.T)
         return tuple(after), command
+
+    def check_noise(self, noise: Tensor | None) -> None:
+        """Raise unless draws are there for the private noise, if there is any."""
+        if self.noise_size and noise is None:
+            raise ValueError(
+                "this controller has `private_noise`, so the trials need draws for it: use "
+                "`trials.with_unit_noise(controller.noise_size, generator, steps=task.steps)`."
+            )
 
     def _inputs(self) -> Iterator[int]:
         """Columns of each layer's feed-forward matrix."""

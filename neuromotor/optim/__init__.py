@@ -2,7 +2,7 @@
 
 from neuromotor.optim.descent import MOMENTUM_SCHEDULE, Adam, GradientDescent
 from neuromotor.optim.hessian_free import HessianFree
-from neuromotor.optim.ilqr import ILQR, ILQRResult, linearize_plant
+from neuromotor.optim.ilqr import ILQR, ILQRResult
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
@@ -39,7 +39,6 @@ __all__ = [
     "StrongWolfe",
     "conjugate_gradient",
     "cubic_minimum",
-    "linearize_plant",
     "martens_stop",
 ]
 

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.closed_loop import advance, check_trials
+from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
 from neuromotor.optim.result import Counts, Stopwatch
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["ILQR", "ILQRResult", "linearize_plant"]
+__all__ = ["ILQR", "ILQRResult"]
 
 
 @dataclass(frozen=True)
@@ -217,29 +217,6 @@ class ILQR:
             seconds=watch.seconds,
             history=tuple(history),
         )
-
-
-def linearize_plant(
-    plant: Plant, trials: Trials, states: Tensor, commands: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return A (B, T, n, n) and B (B, T, n, m) along trajectories, by reverse-mode derivatives.
-
-    Args:
-        plant: What moves.
-        trials: B trials, whose loads and noise belong to the steps.
-        states: Before each step, (B, T, n).
-        commands: (B, T, m).
-    """
-    n = plant.state_size
-    with torch.enable_grad():
-        inputs = torch.cat([states, commands], dim=-1).detach().requires_grad_(True)
-        after = advance(plant, inputs[..., :n], inputs[..., n:], trials, slice(None))
-        # Steps do not depend on each other, so one pass gives a row of every Jacobian.
-        rows = [
-            torch.autograd.grad(after[..., i].sum(), inputs, retain_graph=True)[0] for i in range(n)
-        ]
-    jacobian = torch.stack(rows, dim=-2)  # (B, T, n, n + m)
-    return jacobian[..., :n], jacobian[..., n:]
 
 
 def _roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:

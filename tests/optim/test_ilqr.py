@@ -6,9 +6,9 @@ import pytest
 import torch
 from cases import ARMS, noisy, normal
 
-from neuromotor.closed_loop import ClosedLoop, advance
+from neuromotor.closed_loop import ClosedLoop, advance, linearize_plant
 from neuromotor.controllers import CommandTable
-from neuromotor.optim import ILQR, Budget, HessianFree, linearize_plant
+from neuromotor.optim import ILQR, Budget, HessianFree
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, PointMass, TwoJointArm
 from neuromotor.tasks import CenterOut
 

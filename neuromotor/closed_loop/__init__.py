@@ -1,0 +1,20 @@
+"""The one place where controller and plant meet, and where the loop is differentiated."""
+
+from neuromotor.closed_loop.autograd import AutogradLinearization, AutogradObjective
+from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.closed_loop.fast import FastLinearization, FastObjective
+from neuromotor.closed_loop.loop import ClosedLoop
+from neuromotor.closed_loop.simulate import Trajectory, simulate
+
+__all__ = [
+    "AutogradLinearization",
+    "AutogradObjective",
+    "ClosedLoop",
+    "FastLinearization",
+    "FastObjective",
+    "Trajectory",
+    "advance",
+    "check_trials",
+    "linearize_plant",
+    "simulate",
+]

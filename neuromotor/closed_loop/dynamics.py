@@ -1,0 +1,75 @@
+"""One step of a plant within its trials, and its Jacobians along whole trajectories."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from neuromotor.plants.plant import Plant
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["advance", "check_trials", "linearize_plant"]
+
+
+def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int | slice) -> Tensor:
+    """Return the states after step `t`, (..., B, n), with the trials' noise and loads of that step.
+
+    Args:
+        plant: What moves.
+        state: (..., B, n); with a slice of steps (B, steps, n).
+        command: Commands without noise, (..., B, m) or (B, steps, m).
+        trials: The batch.
+        t: Step, or a slice of steps of a whole trajectory.
+    """
+    if trials.command_noise is not None:
+        command = command * (1 + trials.command_noise[:, t])
+    load = None if trials.load is None else trials.load[:, t]
+    force = None if trials.hand_force is None else trials.hand_force[:, t]
+    after = plant.step(state, command, load, force)
+    return after if trials.plant_noise is None else after + trials.plant_noise[:, t]
+
+
+def check_trials(task: Task, trials: Trials) -> None:
+    """Raise unless a batch fits a task: state and command sizes, and steps of loads and noise."""
+    plant = task.plant
+    if trials.initial_state.shape[1] != plant.state_size:
+        raise ValueError(
+            f"`trials.initial_state` must have {plant.state_size} numbers a trial for this plant, "
+            f"got {trials.initial_state.shape[1]}."
+        )
+    for name in ("load", "command_noise"):
+        part = getattr(trials, name)
+        if part is not None and part.shape[2] != plant.command_size:
+            raise ValueError(
+                f"`trials.{name}` must have {plant.command_size} numbers a step for this plant, "
+                f"got {part.shape[2]}."
+            )
+    if trials.steps is not None and trials.steps != task.steps:
+        raise ValueError(
+            f"`trials` must cover the task's {task.steps} steps with their loads and noise, "
+            f"got {trials.steps}."
+        )
+
+
+def linearize_plant(
+    plant: Plant, trials: Trials, states: Tensor, commands: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return A (B, T, n, n) and B (B, T, n, m) along trajectories, by reverse-mode derivatives.
+
+    Args:
+        plant: What moves.
+        trials: B trials, whose loads and noise belong to the steps.
+        states: Before each step, (B, T, n).
+        commands: (B, T, m).
+    """
+    n = plant.state_size
+    with torch.enable_grad():
+        inputs = torch.cat([states, commands], dim=-1).detach().requires_grad_(True)
+        after = advance(plant, inputs[..., :n], inputs[..., n:], trials, slice(None))
+        # Steps do not depend on each other, so one pass gives a row of every Jacobian.
+        rows = [
+            torch.autograd.grad(after[..., i].sum(), inputs, retain_graph=True)[0] for i in range(n)
+        ]
+    jacobian = torch.stack(rows, dim=-2)  # (B, T, n, n + m)
+    return jacobian[..., :n], jacobian[..., n:]

@@ -1,0 +1,485 @@
+"""Closed-loop derivatives by hand-derived passes, for a `ContinuousTimeRNN` on any plant.
+
+Three ideas make it fast: each layer's inputs lie side by side in one preallocated buffer, so that
+a layer is one product a step; the plant's Jacobians along the whole trajectory come from one
+vectorised call after the forward pass; whatever need not wait for the recursion (weight gradients,
+a direction's own part of the tangent pass) is one large product over all steps.
+
+Notation: layer l with inputs P[l, t] = [o[t] if it sees the input, h[l-1, t], h[l, t-1]], weights
+W[l] of those columns, constant drive C[l] = W_target x* + b, activation v, rate h = tanh(v),
+z = W P + C + noise, leak = dt / tau_v, v[t] = v[t-1] + leak (z - v[t-1]), u = W_out h[L] + b_out,
+J[t] = d x[t+1] / d (x[t], u[t]), tau delay. A leading R marks a tangent, D an adjoint.
+
+Time is the first axis of every buffer: (T, B, .).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor.closed_loop.dynamics import advance, linearize_plant
+from neuromotor.closed_loop.simulate import check_inputs
+from neuromotor.controllers.rnn import ContinuousTimeRNN
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["FastLinearization", "FastObjective"]
+
+tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (dh, h, grad_input=): dh (1 - h^2)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """A layer's weights, by the columns of P; also a direction's or a gradient's."""
+
+    inputs: Tensor  # (units, columns of P)
+    target: Tensor | None  # (units, n), None where the layer does not see the input
+    bias: Tensor  # (units,)
+    initial: Tensor | None  # (units,), None for zero
+
+
+@dataclass(frozen=True)
+class _Network:
+    """All of a flat vector, arranged for the passes."""
+
+    layers: tuple[_Weights, ...]
+    output: Tensor  # (m, units)
+    output_bias: Tensor  # (m,)
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """What the forward pass leaves for the others."""
+
+    states: Tensor  # (T + 1, B, n)
+    commands: Tensor  # (T, B, m)
+    inputs: tuple[Tensor, ...]  # P of each layer, (T + 1, B, columns); row T holds h[T - 1] only
+
+
+@dataclass(frozen=True)
+class _LayerViews:
+    """A layer's places in the buffers, one a step."""
+
+    inputs: tuple[Tensor, ...]  # P
+    observation: tuple[Tensor, ...]  # columns of P that hold o; empty where it is not seen
+    rate: tuple[Tensor, ...]  # h after the step, in P of the next one
+    above: tuple[Tensor, ...]  # the same in P of the layer above; empty for the last
+    weights: Tensor  # (columns of P, units)
+
+
+class FastObjective:
+    """Mean loss over fixed trials: value, gradient, Gauss-Newton product, by hand-derived passes.
+
+    Buffers are kept between calls, so one objective must not be used by two threads at once.
+    """
+
+    def __init__(self, task: Task, controller: ContinuousTimeRNN, trials: Trials) -> None:
+        self.task = task
+        self.controller = controller
+        self.trials = trials
+        self._passes = _Passes(task, controller, trials)
+        self._forward: _Forward | None = None
+
+    @torch.no_grad()
+    def value(self, parameters: Tensor) -> float:
+        """Return the mean loss; infinity where the simulation overflows."""
+        passes = self._passes
+        self._forward = passes.forward(passes.arrange(parameters), self._forward)
+        return passes.loss(self._forward)
+
+    @torch.no_grad()
+    def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
+        """Return the mean loss and its gradient, (P,)."""
+        passes = self._passes
+        network = passes.arrange(parameters)
+        self._forward = passes.forward(network, self._forward)
+        jacobians = passes.jacobians(self._forward)
+        gradient = passes.adjoint(network, self._forward, jacobians, *passes.pulls(self._forward))
+        return passes.loss(self._forward), gradient
+
+    @torch.no_grad()
+    def linearize(self, parameters: Tensor) -> FastLinearization:
+        """Return the loop at a point, for any number of Gauss-Newton products."""
+        return FastLinearization(self._passes, parameters)
+
+
+class FastLinearization:
+    """One trajectory with its plant Jacobians: each product is a tangent and an adjoint pass."""
+
+    def __init__(self, passes: _Passes, parameters: Tensor) -> None:
+        self._passes = passes
+        self._network = passes.arrange(parameters.detach().clone())
+        self._forward = passes.forward(self._network, None)
+        self._jacobians = passes.jacobians(self._forward)
+        self.value = passes.loss(self._forward)
+        self.gradient = passes.adjoint(
+            self._network, self._forward, self._jacobians, *passes.pulls(self._forward)
+        )
+
+    @torch.no_grad()
+    def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
+        """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
+        passes = self._passes
+        direction = passes.arrange(vector)
+        r_states, r_commands, r_activations = passes.tangent(
+            self._network, self._forward, self._jacobians, direction
+        )
+        sources = None
+        if structural:
+            sources = [
+                r_v.mul_((structural / passes.batch) * (1 - passes.rate(self._forward, i).square()))
+                for i, r_v in enumerate(r_activations)
+            ]
+        return passes.adjoint(
+            self._network,
+            self._forward,
+            self._jacobians,
+            *passes.weighted(r_states, r_commands),
+            sources,
+        )
+
+
+class _Passes:
+    """Forward, tangent and adjoint pass of one network on one batch of trials."""
+
+    def __init__(self, task: Task, controller: ContinuousTimeRNN, trials: Trials) -> None:
+        self.task = task
+        self.net = controller
+        self.trials = trials
+        self.batch = len(trials)
+        self.n = task.plant.state_size
+        self.m = task.plant.command_size
+        self.steps = task.steps
+        self.leak = controller.dt_s / controller.time_constant_s
+        self.sees = [i == 0 or controller.skip_inputs for i in range(len(controller.layers))]
+        self.below = [0, *controller.layers[:-1]]
+        cost = task.cost
+        self.state_weights = cost.state_weights.to(trials.initial_state)[:, None]  # (T + 1, 1, n)
+        self.energy_weight = cost.energy_weight
+        self._tangents: list[Tensor] | None = None
+
+    # ---- the flat vector and its arrangement ----
+
+    def arrange(self, parameters: Tensor) -> _Network:
+        """A flat vector (P,) by the columns of P."""
+        check_inputs(self.task, parameters, self.trials)
+        weights = self.net.unpack(parameters)
+        layers = []
+        for sees, layer in zip(self.sees, weights.layers, strict=True):
+            feedforward, target = layer.feedforward, None
+            if sees:
+                target = feedforward[:, self.n : 2 * self.n]
+                feedforward = torch.cat(
+                    [feedforward[:, : self.n], feedforward[:, 2 * self.n :]], dim=1
+                )
+            inputs = torch.cat([feedforward, layer.recurrent], dim=1)
+            layers.append(_Weights(inputs, target, layer.bias, layer.initial))
+        return _Network(tuple(layers), weights.output, weights.output_bias)
+
+    def _flatten(self, network: _Network) -> Tensor:
+        """The inverse of `arrange`."""
+        parts: list[Tensor] = []
+        for units, layer in zip(self.net.layers, network.layers, strict=True):
+            feedforward, recurrent = layer.inputs[:, :-units], layer.inputs[:, -units:]
+            if layer.target is not None:
+                feedforward = torch.cat(
+                    [feedforward[:, : self.n], layer.target, feedforward[:, self.n :]], dim=1
+                )
+            parts += [feedforward.flatten(), recurrent.flatten(), layer.bias]
+            if layer.initial is not None:
+                parts.append(layer.initial)
+        parts += [network.output.flatten(), network.output_bias]
+        return torch.cat(parts)
+
+    # ---- places in the buffers ----
+
+    def rate(self, forward: _Forward, layer: int) -> Tensor:
+        """Rates of a layer after every step, (T, B, units)."""
+        return forward.inputs[layer][1:, :, -self.net.layers[layer] :]
+
+    def _empty(self, steps: int, width: int) -> Tensor:
+        return self.trials.initial_state.new_empty(steps, self.batch, width)
+
+    def _input_buffers(self) -> tuple[Tensor, ...]:
+        """Room for P of each layer."""
+        return tuple(
+            self._empty(self.steps + 1, (self.n if sees else 0) + below + units)
+            for sees, below, units in zip(self.sees, self.below, self.net.layers, strict=True)
+        )
+
+    def _seen_at(self, t: int) -> int:
+        """Step whose state is observed at step t."""
+        return max(t - self.task.delay_steps, 0)
+
+    # ---- forward ----
+
+    def forward(self, network: _Network, room: _Forward | None) -> _Forward:
+        """Run the trials; `room` is a former pass whose buffers may be overwritten."""
+        trials, n = self.trials, self.n
+        if room is None:
+            room = _Forward(
+                states=self._empty(self.steps + 1, n),
+                commands=self._empty(self.steps, self.m),
+                inputs=self._input_buffers(),
+            )
+        states, commands = room.states.unbind(0), room.commands.unbind(0)
+        states[0].copy_(trials.initial_state)
+        drives = self._drives(network)
+        layers = [
+            self._forward_views(i, layer, room.inputs) for i, layer in enumerate(network.layers)
+        ]
+        activations = []
+        for layer, units, buffer in zip(network.layers, self.net.layers, room.inputs, strict=True):
+            v = buffer.new_zeros(self.batch, units)
+            if layer.initial is not None:
+                v += layer.initial
+            activations.append(v)
+            torch.tanh(v, out=buffer[0, :, -units:])
+        out_t, out_b = network.output.T, network.output_bias
+        for t in range(self.steps):
+            observation = states[self._seen_at(t)]
+            if trials.sensory_noise is not None:
+                observation = observation + trials.sensory_noise[:, t]
+            for views, drive, v in zip(layers, drives, activations, strict=True):
+                if views.observation:
+                    views.observation[t].copy_(observation)
+                if self.leak == 1.0:
+                    torch.addmm(drive[t], views.inputs[t], views.weights, out=v)
+                else:
+                    v.lerp_(torch.addmm(drive[t], views.inputs[t], views.weights), self.leak)
+                rate = views.rate[t]
+                torch.tanh(v, out=rate)
+                if views.above:
+                    views.above[t].copy_(rate)
+            torch.addmm(out_b, rate, out_t, out=commands[t])
+            self._step(states, commands, t)
+        return room
+
+    def _forward_views(
+        self, index: int, layer: _Weights, buffers: tuple[Tensor, ...]
+    ) -> _LayerViews:
+        """A layer's places in the buffers, step by step; making views within the loop is slow."""
+        n, units, buffer = self.n, self.net.layers[index], buffers[index]
+        above: tuple[Tensor, ...] = ()
+        if index + 1 < len(buffers):
+            start = n if self.sees[index + 1] else 0
+            above = buffers[index + 1][:-1, :, start : start + units].unbind(0)
+        return _LayerViews(
+            inputs=buffer.unbind(0),
+            observation=buffer[:-1, :, :n].unbind(0) if self.sees[index] else (),
+            rate=buffer[1:, :, -units:].unbind(0),
+            above=above,
+            weights=layer.inputs.T,
+        )
+
+    def _step(self, states: tuple[Tensor, ...], commands: tuple[Tensor, ...], t: int) -> None:
+        """Write the states after step t."""
+        states[t + 1].copy_(advance(self.task.plant, states[t], commands[t], self.trials, t))
+
+    def _drives(self, network: _Network) -> list[list[Tensor]]:
+        """C of each layer, with private noise if any, (B, units) a step."""
+        drives: list[list[Tensor]] = []
+        start = 0
+        for layer, units in zip(network.layers, self.net.layers, strict=True):
+            drive = layer.bias.expand(self.batch, -1)
+            if layer.target is not None:
+                drive = torch.addmm(drive, self.trials.target, layer.target.T)
+            if self.net.noise_size:
+                self.net.check_noise(self.trials.unit_noise)
+                if self.trials.unit_noise is not None:
+                    noise = self.trials.unit_noise[:, :, start : start + units].transpose(0, 1)
+                    drive = drive + self.net.private_noise * noise
+            start += units
+            drives.append([drive] * self.steps if drive.ndim == 2 else list(drive.unbind(0)))
+        return drives
+
+    def loss(self, forward: _Forward) -> float:
+        """Mean loss; infinity where it is not finite."""
+        errors = forward.states - self.trials.target
+        total = (self.state_weights * errors.square()).sum()
+        total = total + self.energy_weight * forward.commands.square().sum()
+        value = float(total) / (2 * self.batch)
+        return value if math.isfinite(value) else math.inf
+
+    def pulls(self, forward: _Forward) -> tuple[Tensor, Tensor]:
+        """Derivatives of the mean loss by states (T + 1, B, n) and commands (T, B, m)."""
+        return self.weighted(forward.states - self.trials.target, forward.commands)
+
+    def weighted(self, states: Tensor, commands: Tensor) -> tuple[Tensor, Tensor]:
+        """The cost's Hessian, divided by B, times changes of states and commands."""
+        return (
+            (self.state_weights / self.batch) * states,
+            (self.energy_weight / self.batch) * commands,
+        )
+
+    def jacobians(self, forward: _Forward) -> Tensor:
+        """J along the trajectory, (T, B, n, n + m)."""
+        a, b = linearize_plant(
+            self.task.plant,
+            self.trials,
+            forward.states[:-1].transpose(0, 1),
+            forward.commands.transpose(0, 1),
+        )
+        return torch.cat([a, b], dim=-1).transpose(0, 1).contiguous()
+
+    # ---- tangent ----
+
+    def tangent(
+        self, network: _Network, forward: _Forward, jacobians: Tensor, direction: _Network
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Changes of states, commands and activations (R v) along a direction."""
+        n, steps = self.n, self.steps
+        r_states = self._empty(steps + 1, n)
+        r_states[0] = 0
+        # What the direction itself does to every drive, over all steps at once.
+        r_drives: list[Tensor] = []
+        for layer, buffer in zip(direction.layers, forward.inputs, strict=True):
+            drive = buffer[:-1].flatten(0, 1) @ layer.inputs.T
+            drive = drive.view(steps, self.batch, -1)
+            constant = layer.bias.expand(self.batch, -1)
+            if layer.target is not None:
+                constant = torch.addmm(constant, self.trials.target, layer.target.T)
+            r_drives.append(drive.add_(constant))
+        last = len(network.layers) - 1
+        rates = [self.rate(forward, i).unbind(0) for i in range(last + 1)]
+        r_steps = [drive.unbind(0) for drive in r_drives]
+        r_commands = torch.addmm(
+            direction.output_bias,
+            self.rate(forward, last).reshape(steps * self.batch, -1),
+            direction.output.T,
+        ).view(steps, self.batch, self.m)
+        transposed = [layer.inputs.T for layer in network.layers]
+        out_t = network.output.T
+        r_inputs = [self._empty(1, buffer.shape[2])[0] for buffer in forward.inputs]
+        slots = [r_input[:, : self.n] for r_input in r_inputs]
+        own = [
+            r_input[:, -units:] for r_input, units in zip(r_inputs, self.net.layers, strict=True)
+        ]
+        upward = [
+            r_inputs[i + 1][:, (n if self.sees[i + 1] else 0) :][:, : self.net.layers[i]]
+            for i in range(last)
+        ]
+        r_activations: list[Tensor] = []  # R v before the step
+        for i, layer in enumerate(direction.layers):
+            units = self.net.layers[i]
+            r_v = r_drives[i].new_zeros(self.batch, units)
+            if layer.initial is not None:
+                r_v += layer.initial
+            before = forward.inputs[i][0, :, -units:]
+            own[i].copy_(r_v * (1 - before.square()))
+            r_activations.append(r_v)
+        r_both = self._empty(1, n + self.m)[0]
+        r_state, r_command = r_both[:, :n], r_both[:, n:]
+        x_steps, u_steps, j_steps = r_states.unbind(0), r_commands.unbind(0), jacobians.unbind(0)
+        column, columns = r_both.unsqueeze(-1), r_states.unsqueeze(-1).unbind(0)
+        for t in range(steps):
+            r_observation = x_steps[self._seen_at(t)]
+            for i, r_input in enumerate(r_inputs):
+                if self.sees[i]:
+                    slots[i].copy_(r_observation)
+                r_v = r_steps[i][t]
+                r_v.addmm_(r_input, transposed[i])
+                if self.leak != 1.0:
+                    torch.lerp(r_activations[i], r_v, self.leak, out=r_v)
+                    r_activations[i] = r_v
+                tanh_backward(r_v, rates[i][t], grad_input=own[i])
+                if i < last:
+                    upward[i].copy_(own[i])
+            u_steps[t].addmm_(own[last], out_t)
+            r_state.copy_(x_steps[t])
+            r_command.copy_(u_steps[t])
+            torch.bmm(j_steps[t], column, out=columns[t + 1])
+        return r_states, r_commands, r_drives
+
+    # ---- adjoint ----
+
+    def adjoint(
+        self,
+        network: _Network,
+        forward: _Forward,
+        jacobians: Tensor,
+        d_states: Tensor,
+        d_commands: Tensor,
+        sources: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Pull derivatives by states, commands (overwritten) and v back to a flat vector."""
+        n, steps = self.n, self.steps
+        layers = network.layers
+        last = len(layers) - 1
+        rates = [self.rate(forward, i).unbind(0) for i in range(last + 1)]
+        d_drives = [self._empty(steps, units) for units in self.net.layers]  # by z
+        d_steps = [drive.unbind(0) for drive in d_drives]
+        d_inputs = [self._empty(1, buffer.shape[2])[0] for buffer in forward.inputs]  # by P
+        d_recurrent = [  # by h[l, t] through step t + 1
+            d_input[:, -units:] for d_input, units in zip(d_inputs, self.net.layers, strict=True)
+        ]
+        d_above = [  # by h[l, t] through the layer above
+            d_inputs[i + 1][:, (n if self.sees[i + 1] else 0) :][:, : self.net.layers[i]]
+            for i in range(last)
+        ]
+        d_observation = [d_input[:, :n] for d_input in d_inputs]
+        d_leaky: list[Tensor | None] = [None] * (last + 1)  # by v[l, t] through step t + 1
+        for recurrent in d_recurrent:
+            recurrent.zero_()
+        d_x, d_u, j_steps = d_states.unbind(0), d_commands.unbind(0), jacobians.unbind(0)
+        rows = d_states.unsqueeze(2).unbind(0)
+        d_both = self._empty(1, n + self.m)[0]
+        d_row, d_through_x, d_through_u = d_both.unsqueeze(1), d_both[:, :n], d_both[:, n:]
+        for t in reversed(range(steps)):
+            torch.bmm(rows[t + 1], j_steps[t], out=d_row)
+            d_u[t].add_(d_through_u)
+            if t > 0:
+                d_x[t].add_(d_through_x)
+            seen = self._seen_at(t)
+            for i in range(last, -1, -1):
+                if i == last:
+                    d_rate = torch.addmm(d_recurrent[i], d_u[t], network.output)
+                else:
+                    d_rate = d_recurrent[i] + d_above[i]
+                d_v = d_steps[i][t]
+                tanh_backward(d_rate, rates[i][t], grad_input=d_v)
+                if sources is not None:
+                    d_v.add_(sources[i][t])
+                if self.leak != 1.0:
+                    later = d_leaky[i]
+                    if later is not None:
+                        d_v.add_(later)
+                    d_leaky[i] = (1 - self.leak) * d_v
+                    d_v.mul_(self.leak)
+                torch.mm(d_v, layers[i].inputs, out=d_inputs[i])
+                if self.sees[i] and seen > 0:
+                    d_x[seen].add_(d_observation[i])
+        gradients = [
+            self._layer_gradient(i, layers[i], forward, d_drives[i], d_recurrent[i], d_leaky[i])
+            for i in range(len(layers))
+        ]
+        flat = d_commands.flatten(0, 1)
+        d_output = flat.T @ self.rate(forward, last).reshape(len(flat), -1)
+        return self._flatten(_Network(tuple(gradients), d_output, flat.sum(0)))
+
+    def _layer_gradient(
+        self,
+        index: int,
+        layer: _Weights,
+        forward: _Forward,
+        d_drive: Tensor,
+        d_recurrent: Tensor,
+        d_leaky: Tensor | None,
+    ) -> _Weights:
+        """A layer's weight gradients: one product over all steps."""
+        flat = d_drive.flatten(0, 1)
+        d_inputs = flat.T @ forward.inputs[index][:-1].flatten(0, 1)
+        summed = d_drive.sum(0)  # over steps, (B, units)
+        d_target = None if layer.target is None else summed.T @ self.trials.target
+        d_initial = None
+        if layer.initial is not None:
+            before = forward.inputs[index][0, :, -self.net.layers[index] :]
+            d_before = d_recurrent * (1 - before.square())
+            if d_leaky is not None:
+                d_before = d_before + d_leaky
+            d_initial = d_before.sum(0)
+        return _Weights(d_inputs, d_target, summed.sum(0), d_initial)

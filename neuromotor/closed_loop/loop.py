@@ -1,0 +1,94 @@
+"""A task and a controller joined: what users and optimizers hold."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from neuromotor.closed_loop.autograd import AutogradObjective
+from neuromotor.closed_loop.dynamics import check_trials
+from neuromotor.closed_loop.fast import FastObjective
+from neuromotor.closed_loop.simulate import Trajectory, simulate
+from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.rnn import ContinuousTimeRNN
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["ClosedLoop"]
+
+
+class ClosedLoop:
+    """A task's plant under a controller, with the task's delay and the trials' loads and noise.
+
+    Example:
+        >>> from neuromotor.controllers import ContinuousTimeRNN
+        >>> from neuromotor.tasks import CenterOut
+        >>> loop = ClosedLoop(CenterOut(directions=4), ContinuousTimeRNN(layers=(10,)))
+        >>> theta = loop.controller.initial_parameters(torch.Generator().manual_seed(0))
+        >>> loop.simulate(theta, loop.task.trials()).states.shape
+        torch.Size([4, 41, 4])
+    """
+
+    def __init__(self, task: Task, controller: Controller) -> None:
+        """Join a task and a controller.
+
+        Raises:
+            ValueError: Their step lengths or command sizes differ.
+        """
+        if controller.command_size != task.plant.command_size:
+            raise ValueError(
+                f"`controller` must give {task.plant.command_size} commands for this plant, got "
+                f"{controller.command_size}; set its `command_size`."
+            )
+        if not math.isclose(controller.dt_s, task.plant.dt_s):
+            raise ValueError(
+                f"`controller` must have the plant's step of {task.plant.dt_s:g} s, got "
+                f"{controller.dt_s:g} s; set its `dt_s`."
+            )
+        self.task = task
+        self.controller = controller
+
+    def simulate(self, parameters: Tensor, trials: Trials) -> Trajectory:
+        """Run every trial and return what happened; differentiable in `parameters`.
+
+        Args:
+            parameters: Controller parameters, (P,).
+            trials: Batch with the plant's state size, of the dtype and device of `parameters`.
+
+        Raises:
+            ValueError: Shapes, dtype or device do not fit together.
+        """
+        return simulate(self.task, self.controller, parameters, trials)
+
+    def losses(self, parameters: Tensor, trials: Trials) -> Tensor:
+        """Return each trial's loss, (B,); differentiable in `parameters`."""
+        trajectory = self.simulate(parameters, trials)
+        return self.task.cost.losses(trajectory.states, trajectory.commands, trials.target)
+
+    def objective(
+        self, trials: Trials, *, fast: bool | None = None
+    ) -> AutogradObjective | FastObjective:
+        """Return the mean loss over `trials` as a function of the parameters.
+
+        Args:
+            trials: The batch.
+            fast: Whether derivatives are hand-derived (for a `ContinuousTimeRNN`) or by autograd
+                (for anything); by default hand-derived where they can be. Both give the same
+                numbers up to rounding.
+
+        Raises:
+            ValueError: The trials do not fit the task, or there is no fast path for the controller.
+        """
+        check_trials(self.task, trials)
+        possible = isinstance(self.controller, ContinuousTimeRNN)
+        if fast is None:
+            fast = possible
+        if not fast:
+            return AutogradObjective(self.task, self.controller, trials)
+        if not isinstance(self.controller, ContinuousTimeRNN):
+            raise ValueError(
+                "`fast` must be left out or False for this controller: hand-derived passes exist "
+                f"for ContinuousTimeRNN, got {type(self.controller).__name__}."
+            )
+        return FastObjective(self.task, self.controller, trials)

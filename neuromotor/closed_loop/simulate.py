@@ -1,0 +1,87 @@
+"""A controller and a plant run together, step by step; plain torch, differentiable by autograd.
+
+Order of one step t (Sutskever 2013, section 6.5), with delay tau in steps::
+
+    o[t] = x[max(t - tau, 0)] + sensory noise
+    u[t] = controller(o[t], x*)
+    x[t + 1] = plant(x[t], u[t] (1 + xi[t]) + load[t], hand force[t]) + plant noise[t]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor.closed_loop.dynamics import advance, check_trials
+from neuromotor.controllers.controller import Controller
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["Trajectory", "check_inputs", "simulate"]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What happened in a batch of B trials of T steps.
+
+    Attributes:
+        states: Before each step and after the last, (B, T + 1, n).
+        commands: What the controller asked for, without noise and loads, (B, T, m).
+        observations: What the controller saw, (B, T, n).
+        memory: The controller's memory after each step, one tensor a part, (B, T, .); for a
+            `ContinuousTimeRNN` the activations v of each layer.
+    """
+
+    states: Tensor
+    commands: Tensor
+    observations: Tensor
+    memory: tuple[Tensor, ...]
+
+
+def simulate(task: Task, controller: Controller, parameters: Tensor, trials: Trials) -> Trajectory:
+    """Run every trial and return what happened; differentiable in `parameters`.
+
+    Args:
+        task: Plant, number of steps and feedback delay.
+        controller: What decides.
+        parameters: Its parameters, (P,).
+        trials: Batch with the plant's state size, of the dtype and device of `parameters`.
+
+    Raises:
+        ValueError: Shapes, dtype or device do not fit together.
+    """
+    check_inputs(task, parameters, trials)
+    weights = controller.unpack(parameters)
+    memory = controller.initial_memory(weights, len(trials))
+    states, commands, observations = [trials.initial_state], [], []
+    memories: list[tuple[Tensor, ...]] = []
+    for t in range(task.steps):
+        observation = states[max(t - task.delay_steps, 0)]
+        if trials.sensory_noise is not None:
+            observation = observation + trials.sensory_noise[:, t]
+        unit_noise = None if trials.unit_noise is None else trials.unit_noise[:, t]
+        memory, command = controller.step(
+            weights, memory, observation, trials.target, t, unit_noise
+        )
+        states.append(advance(task.plant, states[-1], command, trials, t))
+        commands.append(command)
+        observations.append(observation)
+        memories.append(memory)
+    return Trajectory(
+        states=torch.stack(states, dim=1),
+        commands=torch.stack(commands, dim=1),
+        observations=torch.stack(observations, dim=1),
+        memory=tuple(torch.stack(part, dim=1) for part in zip(*memories, strict=True)),
+    )
+
+
+def check_inputs(task: Task, parameters: Tensor, trials: Trials) -> None:
+    """Raise unless parameters, trials and task fit together."""
+    check_trials(task, trials)
+    if parameters.dtype != trials.dtype or parameters.device != trials.device:
+        raise ValueError(
+            f"`parameters` must share dtype and device with the trials ({trials.dtype}, "
+            f"{trials.device}), got {parameters.dtype}, {parameters.device}; use `.to(...)`."
+        )
