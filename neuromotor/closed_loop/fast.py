@@ -5,7 +5,7 @@ a layer is one product a step; the plant's Jacobians along the whole trajectory 
 vectorised call after the forward pass; whatever need not wait for the recursion (weight gradients,
 a direction's own part of the tangent pass) is one large product over all steps.
 
-Notation: layer l with inputs P[l, t] = [o[t] if it sees the input, h[l-1, t], h[l, t-1]], weights
+Notation: layer l with inputs P[l, t] = [o[t] if seen, h[l-1, t], h[l, t-1]], weights
 W[l] of those columns, constant drive C[l] = W_target x* + b, activation v, rate h = tanh(v),
 z = W P + C + noise, leak = dt / tau_v, v[t] = v[t-1] + leak (z - v[t-1]), u = W_out h[L] + b_out,
 J[t] = d x[t+1] / d (x[t], u[t]), tau delay. A leading R marks a tangent, D an adjoint.
@@ -15,21 +15,44 @@ Time is the first axis of every buffer: (T, B, .).
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from neuromotor.closed_loop.dynamics import advance, linearize_plant
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
+from neuromotor.plants.arm import TwoJointArm
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["FastLinearization", "FastObjective"]
 
 tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (dh, h, grad_input=): dh (1 - h^2)
+
+
+def tanh(activation: Tensor, rate: Tensor) -> None:
+    """Write the tanh of v into h; numpy's is many times faster than torch's on a CPU."""
+    if activation.device.type == "cpu":
+        np.tanh(activation.numpy(), out=rate.numpy())
+    else:
+        torch.tanh(activation, out=rate)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Take numbers below the normal range for zero: saturated units make them, slowly."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @dataclass(frozen=True)
@@ -71,6 +94,23 @@ class _LayerViews:
     weights: Tensor  # (columns of P, units)
 
 
+@dataclass(frozen=True)
+class _TangentViews:
+    """A layer's places and constants in the tangent pass."""
+
+    inputs: tuple[Tensor, ...]  # P, one a step
+    rate: tuple[Tensor, ...]  # h after the step, one a step
+    r_inputs: Tensor  # R P of the current step, (B, columns of P)
+    observation: Tensor  # its columns for o
+    below: Tensor  # its columns for the layer below
+    own: Tensor  # its columns for the layer's own past
+    activation: Tensor  # R v, (B, units)
+    constant: Tensor  # what the direction's bias and target weights add, (B, units)
+    direction: Tensor  # the direction's weights, (columns of P, units)
+    weights: Tensor  # the network's, (columns of P, units)
+    above: list[Tensor] = field(default_factory=list)  # `below` of the layer above, if there is one
+
+
 class FastObjective:
     """Mean loss over fixed trials: value, gradient, Gauss-Newton product, by hand-derived passes.
 
@@ -85,6 +125,7 @@ class FastObjective:
         self._forward: _Forward | None = None
 
     @torch.no_grad()
+    @flushed_denormals()
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
         passes = self._passes
@@ -92,6 +133,7 @@ class FastObjective:
         return passes.loss(self._forward)
 
     @torch.no_grad()
+    @flushed_denormals()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
         passes = self._passes
@@ -102,6 +144,7 @@ class FastObjective:
         return passes.loss(self._forward), gradient
 
     @torch.no_grad()
+    @flushed_denormals()
     def linearize(self, parameters: Tensor) -> FastLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
         return FastLinearization(self._passes, parameters)
@@ -121,19 +164,16 @@ class FastLinearization:
         )
 
     @torch.no_grad()
+    @flushed_denormals()
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
         passes = self._passes
-        direction = passes.arrange(vector)
-        r_states, r_commands, r_activations = passes.tangent(
-            self._network, self._forward, self._jacobians, direction
+        sources = passes.activation_room() if structural else ()
+        r_states, r_commands = passes.tangent(
+            self._network, self._forward, self._jacobians, passes.arrange(vector), sources
         )
-        sources = None
-        if structural:
-            sources = [
-                r_v.mul_((structural / passes.batch) * (1 - passes.rate(self._forward, i).square()))
-                for i, r_v in enumerate(r_activations)
-            ]
+        for i, r_v in enumerate(sources):
+            r_v.mul_(1 - passes.rate(self._forward, i).square()).mul_(structural / passes.batch)
         return passes.adjoint(
             self._network,
             self._forward,
@@ -160,7 +200,7 @@ class _Passes:
         cost = task.cost
         self.state_weights = cost.state_weights.to(trials.initial_state)[:, None]  # (T + 1, 1, n)
         self.energy_weight = cost.energy_weight
-        self._tangents: list[Tensor] | None = None
+        self._rooms: dict[str, Tensor] = {}
 
     # ---- the flat vector and its arrangement ----
 
@@ -211,6 +251,19 @@ class _Passes:
             for sees, below, units in zip(self.sees, self.below, self.net.layers, strict=True)
         )
 
+    def _room(self, name: str) -> Tensor:
+        """A buffer (steps, B, .) that is kept between passes; what it held is lost."""
+        if name not in self._rooms:
+            sizes = {"states": (self.steps + 1, self.n), "commands": (self.steps, self.m)}
+            kind, _, index = name.partition(" ")
+            size = sizes[kind] if kind in sizes else (self.steps, self.net.layers[int(index)])
+            self._rooms[name] = self._empty(*size)
+        return self._rooms[name]
+
+    def activation_room(self) -> tuple[Tensor, ...]:
+        """Room for an activation of each layer at every step, (T, B, units) each."""
+        return tuple(self._room(f"activation {i}") for i in range(len(self.net.layers)))
+
     def _seen_at(self, t: int) -> int:
         """Step whose state is observed at step t."""
         return max(t - self.task.delay_steps, 0)
@@ -240,6 +293,7 @@ class _Passes:
             activations.append(v)
             torch.tanh(v, out=buffer[0, :, -units:])
         out_t, out_b = network.output.T, network.output_bias
+        step = self._stepper(states, commands)
         for t in range(self.steps):
             observation = states[self._seen_at(t)]
             if trials.sensory_noise is not None:
@@ -252,11 +306,11 @@ class _Passes:
                 else:
                     v.lerp_(torch.addmm(drive[t], views.inputs[t], views.weights), self.leak)
                 rate = views.rate[t]
-                torch.tanh(v, out=rate)
+                tanh(v, rate)
                 if views.above:
                     views.above[t].copy_(rate)
             torch.addmm(out_b, rate, out_t, out=commands[t])
-            self._step(states, commands, t)
+            step(t)
         return room
 
     def _forward_views(
@@ -276,9 +330,37 @@ class _Passes:
             weights=layer.inputs.T,
         )
 
-    def _step(self, states: tuple[Tensor, ...], commands: tuple[Tensor, ...], t: int) -> None:
-        """Write the states after step t."""
-        states[t + 1].copy_(advance(self.task.plant, states[t], commands[t], self.trials, t))
+    def _stepper(
+        self, states: tuple[Tensor, ...], commands: tuple[Tensor, ...]
+    ) -> Callable[[int], None]:
+        """What writes the states after step t."""
+        trials, plant = self.trials, self.task.plant
+        in_numpy = (
+            isinstance(plant, TwoJointArm)
+            and plant.has_numpy_step
+            and trials.hand_force is None
+            and trials.device.type == "cpu"
+        )
+        if not in_numpy or not isinstance(plant, TwoJointArm):
+
+            def step_in_torch(t: int) -> None:
+                states[t + 1].copy_(advance(plant, states[t], commands[t], trials, t))
+
+            return step_in_torch
+        arm, x, u = plant, [s.numpy() for s in states], [c.numpy() for c in commands]
+        factor = None if trials.command_noise is None else 1 + trials.command_noise.numpy()
+        load = None if trials.load is None else trials.load.numpy()
+        noise = None if trials.plant_noise is None else trials.plant_noise.numpy()
+
+        def step(t: int) -> None:
+            torque = u[t] if factor is None else u[t] * factor[:, t]
+            if load is not None:
+                torque = torque + load[:, t]
+            arm.numpy_step(x[t], torque, x[t + 1])
+            if noise is not None:
+                x[t + 1] += noise[:, t]
+
+        return step
 
     def _drives(self, network: _Network) -> list[list[Tensor]]:
         """C of each layer, with private noise if any, (B, units) a step."""
@@ -329,71 +411,84 @@ class _Passes:
     # ---- tangent ----
 
     def tangent(
-        self, network: _Network, forward: _Forward, jacobians: Tensor, direction: _Network
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Changes of states, commands and activations (R v) along a direction."""
-        n, steps = self.n, self.steps
-        r_states = self._empty(steps + 1, n)
-        r_states[0] = 0
-        # What the direction itself does to every drive, over all steps at once.
-        r_drives: list[Tensor] = []
-        for layer, buffer in zip(direction.layers, forward.inputs, strict=True):
-            drive = buffer[:-1].flatten(0, 1) @ layer.inputs.T
-            drive = drive.view(steps, self.batch, -1)
-            constant = layer.bias.expand(self.batch, -1)
-            if layer.target is not None:
-                constant = torch.addmm(constant, self.trials.target, layer.target.T)
-            r_drives.append(drive.add_(constant))
-        last = len(network.layers) - 1
-        rates = [self.rate(forward, i).unbind(0) for i in range(last + 1)]
-        r_steps = [drive.unbind(0) for drive in r_drives]
-        r_commands = torch.addmm(
+        self,
+        network: _Network,
+        forward: _Forward,
+        jacobians: Tensor,
+        direction: _Network,
+        activations: tuple[Tensor, ...] = (),
+    ) -> tuple[Tensor, Tensor]:
+        """Changes of states and commands along a direction; R v goes to `activations` if given."""
+        n, last = self.n, len(network.layers) - 1
+        r_states, r_commands = self._room("states"), self._room("commands")
+        torch.addmm(
             direction.output_bias,
-            self.rate(forward, last).reshape(steps * self.batch, -1),
+            self.rate(forward, last).reshape(self.steps * self.batch, -1),
             direction.output.T,
-        ).view(steps, self.batch, self.m)
-        transposed = [layer.inputs.T for layer in network.layers]
-        out_t = network.output.T
-        r_inputs = [self._empty(1, buffer.shape[2])[0] for buffer in forward.inputs]
-        slots = [r_input[:, : self.n] for r_input in r_inputs]
-        own = [
-            r_input[:, -units:] for r_input, units in zip(r_inputs, self.net.layers, strict=True)
+            out=r_commands.flatten(0, 1),
+        )
+        layers = [
+            self._tangent_views(i, network, forward, direction) for i in range(len(network.layers))
         ]
-        upward = [
-            r_inputs[i + 1][:, (n if self.sees[i + 1] else 0) :][:, : self.net.layers[i]]
-            for i in range(last)
-        ]
-        r_activations: list[Tensor] = []  # R v before the step
-        for i, layer in enumerate(direction.layers):
-            units = self.net.layers[i]
-            r_v = r_drives[i].new_zeros(self.batch, units)
-            if layer.initial is not None:
-                r_v += layer.initial
-            before = forward.inputs[i][0, :, -units:]
-            own[i].copy_(r_v * (1 - before.square()))
-            r_activations.append(r_v)
-        r_both = self._empty(1, n + self.m)[0]
-        r_state, r_command = r_both[:, :n], r_both[:, n:]
-        x_steps, u_steps, j_steps = r_states.unbind(0), r_commands.unbind(0), jacobians.unbind(0)
-        column, columns = r_both.unsqueeze(-1), r_states.unsqueeze(-1).unbind(0)
-        for t in range(steps):
-            r_observation = x_steps[self._seen_at(t)]
-            for i, r_input in enumerate(r_inputs):
+        for lower, upper in itertools.pairwise(layers):
+            lower.above.append(upper.below)
+        kept = [tensor.unbind(0) for tensor in activations]
+        both = self._empty(1, n + self.m)[0]
+        r_state, r_command, column = both[:, :n], both[:, n:], both.unsqueeze(-1)
+        x, u, j = r_states.unbind(0), r_commands.unbind(0), jacobians.unbind(0)
+        columns, out_t = r_states.unsqueeze(-1).unbind(0), network.output.T
+        x[0].zero_()
+        for t in range(self.steps):
+            r_observation = x[self._seen_at(t)]
+            for i, views in enumerate(layers):
                 if self.sees[i]:
-                    slots[i].copy_(r_observation)
-                r_v = r_steps[i][t]
-                r_v.addmm_(r_input, transposed[i])
-                if self.leak != 1.0:
-                    torch.lerp(r_activations[i], r_v, self.leak, out=r_v)
-                    r_activations[i] = r_v
-                tanh_backward(r_v, rates[i][t], grad_input=own[i])
-                if i < last:
-                    upward[i].copy_(own[i])
-            u_steps[t].addmm_(own[last], out_t)
-            r_state.copy_(x_steps[t])
-            r_command.copy_(u_steps[t])
-            torch.bmm(j_steps[t], column, out=columns[t + 1])
-        return r_states, r_commands, r_drives
+                    views.observation.copy_(r_observation)
+                r_v = views.activation
+                if self.leak == 1.0:
+                    torch.addmm(views.constant, views.inputs[t], views.direction, out=r_v)
+                    r_v.addmm_(views.r_inputs, views.weights)
+                else:
+                    r_drive = torch.addmm(views.constant, views.inputs[t], views.direction)
+                    r_v.lerp_(r_drive.addmm_(views.r_inputs, views.weights), self.leak)
+                if kept:
+                    kept[i][t].copy_(r_v)
+                tanh_backward(r_v, views.rate[t], grad_input=views.own)
+                for slot in views.above:
+                    slot.copy_(views.own)
+            u[t].addmm_(layers[last].own, out_t)
+            r_state.copy_(x[t])
+            r_command.copy_(u[t])
+            torch.bmm(j[t], column, out=columns[t + 1])
+        return r_states, r_commands
+
+    def _tangent_views(
+        self, index: int, network: _Network, forward: _Forward, direction: _Network
+    ) -> _TangentViews:
+        """A layer's places and constants in the tangent pass."""
+        units, buffer = self.net.layers[index], forward.inputs[index]
+        change = direction.layers[index]
+        constant = change.bias.expand(self.batch, -1)
+        if change.target is not None:
+            constant = torch.addmm(constant, self.trials.target, change.target.T)
+        r_inputs = buffer.new_empty(buffer.shape[1:])
+        own = r_inputs[:, -units:]
+        activation = buffer.new_zeros(self.batch, units)
+        if change.initial is not None:
+            activation += change.initial
+        tanh_backward(activation, buffer[0, :, -units:], grad_input=own)
+        start = self.n if self.sees[index] else 0
+        return _TangentViews(
+            inputs=buffer.unbind(0),
+            rate=self.rate(forward, index).unbind(0),
+            r_inputs=r_inputs,
+            observation=r_inputs[:, : self.n],
+            below=r_inputs[:, start:-units],
+            own=own,
+            activation=activation,
+            constant=constant,
+            direction=change.inputs.T,
+            weights=network.layers[index].inputs.T,
+        )
 
     # ---- adjoint ----
 
@@ -404,14 +499,14 @@ class _Passes:
         jacobians: Tensor,
         d_states: Tensor,
         d_commands: Tensor,
-        sources: list[Tensor] | None = None,
+        sources: tuple[Tensor, ...] = (),
     ) -> Tensor:
         """Pull derivatives by states, commands (overwritten) and v back to a flat vector."""
         n, steps = self.n, self.steps
         layers = network.layers
         last = len(layers) - 1
         rates = [self.rate(forward, i).unbind(0) for i in range(last + 1)]
-        d_drives = [self._empty(steps, units) for units in self.net.layers]  # by z
+        d_drives = [self._room(f"drive {i}") for i in range(last + 1)]  # by z
         d_steps = [drive.unbind(0) for drive in d_drives]
         d_inputs = [self._empty(1, buffer.shape[2])[0] for buffer in forward.inputs]  # by P
         d_recurrent = [  # by h[l, t] through step t + 1
@@ -442,7 +537,7 @@ class _Passes:
                     d_rate = d_recurrent[i] + d_above[i]
                 d_v = d_steps[i][t]
                 tanh_backward(d_rate, rates[i][t], grad_input=d_v)
-                if sources is not None:
+                if sources:
                     d_v.add_(sources[i][t])
                 if self.leak != 1.0:
                     later = d_leaky[i]

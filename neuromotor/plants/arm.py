@@ -16,8 +16,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -33,6 +36,8 @@ from neuromotor.plants.parameters import (
 from neuromotor.plants.plant import check_last_axis
 
 __all__ = ["TwoJointArm", "UnreachableError"]
+
+Array = TypeVar("Array", Tensor, NDArray[Any])
 
 _STATE = "shoulder and elbow angle, shoulder and elbow velocity"
 
@@ -163,22 +168,66 @@ class TwoJointArm:
             matrix = state.new_tensor(self.viscosity)
             torque = torque - state[..., 2:] @ matrix.T
 
-        a1, a2, a3 = self.parameters.inertia_constants
         _, elbow, shoulder_rate, elbow_rate = state.unbind(-1)
-        coupling = a2 * torch.cos(elbow)
-        bend = a2 * torch.sin(elbow)
-        shoulder_net = torque[..., 0] + bend * elbow_rate * (2 * shoulder_rate + elbow_rate)
-        elbow_net = torque[..., 1] - bend * shoulder_rate * shoulder_rate
-        m12 = a3 + coupling
-        determinant = a3 * (a1 - a3) - coupling * coupling
-        net = torch.stack(
-            [
-                a3 * shoulder_net - m12 * elbow_net,
-                (a1 + 2 * coupling) * elbow_net - m12 * shoulder_net,
-            ],
+        shoulder_torque, elbow_torque = torque.unbind(-1)
+        return torch.stack(
+            self._accelerations(
+                torch.cos(elbow),
+                torch.sin(elbow),
+                shoulder_rate,
+                elbow_rate,
+                shoulder_torque,
+                elbow_torque,
+            ),
             dim=-1,
         )
-        return net / determinant.unsqueeze(-1)
+
+    def _accelerations(
+        self,
+        cosine: Array,
+        sine: Array,
+        shoulder_rate: Array,
+        elbow_rate: Array,
+        shoulder_torque: Array,
+        elbow_torque: Array,
+    ) -> tuple[Array, Array]:
+        """``M^-1 (torque - c)``, joint by joint: arithmetic alone, for torch and numpy alike."""
+        a1, a2, a3 = self.parameters.inertia_constants
+        coupling, bend = a2 * cosine, a2 * sine
+        shoulder_net = shoulder_torque + bend * elbow_rate * (2 * shoulder_rate + elbow_rate)
+        elbow_net = elbow_torque - bend * shoulder_rate * shoulder_rate
+        m12 = a3 + coupling
+        determinant = a3 * (a1 - a3) - coupling * coupling
+        shoulder = (a3 * shoulder_net - m12 * elbow_net) / determinant
+        elbow = ((a1 + 2 * coupling) * elbow_net - m12 * shoulder_net) / determinant
+        return shoulder, elbow
+
+    @property
+    def has_numpy_step(self) -> bool:
+        """Whether `numpy_step` does all that `step` does for this arm's options."""
+        return isinstance(self.integrator, Euler) and self.viscosity is None and self.limits is None
+
+    def numpy_step(
+        self, state: NDArray[Any], torque: NDArray[Any], after: NDArray[Any]
+    ) -> None:
+        """Write the Euler step of B arms into `after`, (B, 4): the same equations on numpy arrays.
+
+        On a CPU numpy starts a small operation several times sooner than torch, which is most of
+        the time of a step of tens of arms. Only where `has_numpy_step`; hand forces not included.
+
+        Args:
+            state: Joint angles (rad) and velocities (rad/s), (B, 4).
+            torque: Joint torques with loads and noise (N m), (B, 2).
+            after: Where the states one step later go, (B, 4); not `state` itself.
+        """
+        elbow, shoulder_rate, elbow_rate = state[:, 1], state[:, 2], state[:, 3]
+        shoulder, elbow = self._accelerations(
+            np.cos(elbow), np.sin(elbow), shoulder_rate, elbow_rate, torque[:, 0], torque[:, 1]
+        )
+        np.multiply(state[:, 2:], self.dt_s, out=after[:, :2])
+        np.multiply(shoulder, self.dt_s, out=after[:, 2])
+        np.multiply(elbow, self.dt_s, out=after[:, 3])
+        after += state
 
     def derivative(
         self,
