@@ -8,10 +8,10 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert "calls=1200" in code
+    assert "calls=2000" in code
     monkeypatch.chdir(tmp_path)
     scope = {}
-    exec(code.replace("calls=1200", "calls=3"), scope)
+    exec(code.replace("calls=2000", "calls=3"), scope)
     assert scope["trajectory"].states.shape == (64, 41, 4)
     assert (tmp_path / "lbfgs.safetensors").is_file()
     assert capsys.readouterr().out.startswith("ilqr 8.95")

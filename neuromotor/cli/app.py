@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import typer
 from rich.table import Table
 
 from neuromotor._checks import did_you_mean
+from neuromotor.benchmark import BenchmarkSettings, run_benchmark
 from neuromotor.checkpoint import CheckpointError, load_controller
-from neuromotor.cli.display import comparison_table, messages, output
+from neuromotor.cli.display import benchmark_table, comparison_table, messages, output
 from neuromotor.cli.runs import default_folder, machine, run_comparison, versions
 from neuromotor.cli.settings import RunSettings, gather, resolve
 from neuromotor.closed_loop import ClosedLoop
@@ -59,7 +61,7 @@ ControllerOption = Annotated[
     str | None, typer.Option(help=f"What is trained: {', '.join(CONTROLLERS)}. Default: rnn.")
 ]
 BudgetOption = Annotated[
-    int | None, typer.Option(metavar="CALLS", help="Calls for each optimizer. Default: 1200.")
+    int | None, typer.Option(metavar="CALLS", help="Calls for each optimizer. Default: 2000.")
 ]
 SecondsOption = Annotated[
     float | None, typer.Option(help="Wall-clock seconds for each optimizer. Default: no limit.")
@@ -293,6 +295,49 @@ def info(
         output.print((type(component).__doc__ or "").strip())
 
 
+@app.command()
+def bench(
+    sizes: Annotated[
+        str, typer.Option(metavar="BxT,...", help="Batch x steps, with commas.")
+    ] = "64x40,400x60",
+    dtypes: Annotated[str, typer.Option(help="float32, float64 or both with a comma.")] = (
+        "float32,float64"
+    ),
+    threads: Annotated[str, typer.Option(help="Numbers of threads, with commas.")] = "1,2",
+    repeats: Annotated[int, typer.Option(help="Rounds; the median over them is printed.")] = 15,
+    peers: Annotated[
+        bool,
+        typer.Option(help="Measure jax and MotorNet too, where the `bench` extra is installed."),
+    ] = True,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Time value, gradient and Gauss-Newton product: ours, the products alone, and peers.
+
+    One network (2 x 100 tanh units) on center-out reaches with the monkey's arm. All
+    implementations take turns in one process, so that a noisy machine disturbs them alike.
+
+    Example: `neuromotor bench --sizes 64x40 --threads 1`
+    """
+    try:
+        settings = BenchmarkSettings(
+            sizes=_pairs("8x5" if smoke else sizes),
+            dtypes=tuple(dtypes.split(",")),
+            threads=tuple(int(count) for count in ("1" if smoke else threads).split(",")),
+            repeats=2 if smoke else repeats,
+            peers=peers,
+        )
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"in the options of `bench`: {error}") from error
+    rows = run_benchmark(settings, progress=messages.print)
+    if json_:
+        data = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
+        print(json.dumps(data, indent=2))
+        return
+    output.print(", ".join(f"{key}: {value}" for key, value in machine().items()), soft_wrap=True)
+    output.print(benchmark_table(rows))
+
+
 _CATALOGUE: dict[str, dict[str, Any]] = {
     "task": dict(TASKS),
     "plant": dict(PLANTS),
@@ -313,6 +358,8 @@ def main() -> None:
         _fail(str(error), 2)
     except ValueError as error:  # pieces that do not fit together
         _fail(str(error), 2)
+    except RuntimeError as error:
+        _fail(str(error), 1)
     except OSError as error:
         _fail(f"{error}; nothing more was written.", 1)
 
@@ -344,6 +391,17 @@ def _run_and_report(
     if summary["interrupted"]:
         messages.print(f"Interrupted; what there is was saved in {folder}.", soft_wrap=True)
         sys.exit(130)
+
+
+def _pairs(text: str) -> tuple[tuple[int, int], ...]:
+    """`64x40,400x60` as numbers."""
+    pairs = []
+    for item in text.split(","):
+        batch, cross, steps = item.partition("x")
+        if not (cross and batch.strip().isdigit() and steps.strip().isdigit()):
+            raise ValueError(f"`sizes` must be BATCHxSTEPS with commas, as in 64x40, got {item!r}.")
+        pairs.append((int(batch), int(steps)))
+    return tuple(pairs)
 
 
 def _list_all(*, as_json: bool) -> None:

@@ -10,10 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from neuromotor.benchmark import Row
 from neuromotor.comparison import MethodRun
 from neuromotor.optim import Progress as OptimizerProgress
 
-__all__ = ["LiveComparison", "comparison_table", "live_comparison", "messages", "output"]
+__all__ = [
+    "LiveComparison",
+    "benchmark_table",
+    "comparison_table",
+    "live_comparison",
+    "messages",
+    "output",
+]
 
 messages = Console(stderr=True, highlight=False)
 output = Console(highlight=False, soft_wrap=False)
@@ -99,4 +107,25 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         )
     table.caption = "error and speed: of the hand at the end, means over trials"
     table.caption_justify = "left"
+    return table
+
+
+def benchmark_table(rows: Sequence[Row]) -> Table:
+    """Return milliseconds by operation and size, each with its ratio to the products alone."""
+    names = list(dict.fromkeys(row.implementation for row in rows))
+    table = Table(
+        title="milliseconds, and times the products alone", title_justify="left", box=None
+    )
+    for name in ("operation", "size", "dtype", "threads"):
+        table.add_column(name, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    groups: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    for row in rows:
+        key = (row.operation, f"{row.batch}x{row.steps}", row.dtype, str(row.threads))
+        groups.setdefault(key, {})[row.implementation] = row.ms
+    for key, times in groups.items():
+        floor = times["products"]
+        cells = [f"{times[n]:.1f} ({times[n] / floor:.2f})" if n in times else "" for n in names]
+        table.add_row(*key, *cells)
     return table

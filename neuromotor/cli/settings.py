@@ -27,7 +27,7 @@ _DEFAULTS: dict[str, Any] = {
     "plant": None,  # the task's own
     "controller": "rnn",
     "optimizers": ["lbfgs", "adam", "nag"],
-    "budget": 1200,
+    "budget": 2000,
     "seconds": None,
     "seed": 0,
     "dtype": "float64",

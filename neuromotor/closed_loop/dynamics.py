@@ -11,6 +11,8 @@ from neuromotor.tasks.trials import Trials
 
 __all__ = ["advance", "check_trials", "linearize_plant"]
 
+CHUNK = 16384  # trial-steps
+
 
 def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int | slice) -> Tensor:
     """Return the states after step `t`, (..., B, n), with the trials' noise and loads of that step.
@@ -53,23 +55,35 @@ def check_trials(task: Task, trials: Trials) -> None:
 
 
 def linearize_plant(
-    plant: Plant, trials: Trials, states: Tensor, commands: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return A (B, T, n, n) and B (B, T, n, m) along trajectories, by reverse-mode derivatives.
+    plant: Plant,
+    trials: Trials,
+    states: Tensor,
+    commands: Tensor,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Return J = d x[t+1] / d (x[t], u[t]) along trajectories, (B, T, n, n + m).
+
+    Steps do not depend on each other, so one reverse pass gives one row of all their Jacobians;
+    `CHUNK` trial-steps at a time, so that what autograd keeps stays in cache.
 
     Args:
         plant: What moves.
         trials: B trials, whose loads and noise belong to the steps.
         states: Before each step, (B, T, n).
         commands: (B, T, m).
+        out: Where the result goes, if given.
     """
-    n = plant.state_size
-    with torch.enable_grad():
-        inputs = torch.cat([states, commands], dim=-1).detach().requires_grad_(True)
-        after = advance(plant, inputs[..., :n], inputs[..., n:], trials, slice(None))
-        # Steps do not depend on each other, so one pass gives a row of every Jacobian.
-        rows = [
-            torch.autograd.grad(after[..., i].sum(), inputs, retain_graph=True)[0] for i in range(n)
-        ]
-    jacobian = torch.stack(rows, dim=-2)  # (B, T, n, n + m)
-    return jacobian[..., :n], jacobian[..., n:]
+    batch, steps, n = states.shape
+    if out is None:
+        out = states.new_empty(batch, steps, n, n + commands.shape[2])
+    chunk = max(1, CHUNK // batch)
+    for start in range(0, steps, chunk):
+        part = slice(start, min(start + chunk, steps))
+        with torch.enable_grad():
+            inputs = torch.cat([states[:, part], commands[:, part]], dim=-1)
+            inputs = inputs.detach().requires_grad_(True)
+            after = advance(plant, inputs[..., :n], inputs[..., n:], trials, part)
+            for i in range(n):
+                (row,) = torch.autograd.grad(after[..., i].sum(), inputs, retain_graph=i < n - 1)
+                out[:, part, i] = row
+    return out

@@ -400,13 +400,15 @@ class _Passes:
 
     def jacobians(self, forward: _Forward) -> Tensor:
         """J along the trajectory, (T, B, n, n + m)."""
-        a, b = linearize_plant(
+        jacobians = forward.states.new_empty(self.steps, self.batch, self.n, self.n + self.m)
+        linearize_plant(
             self.task.plant,
             self.trials,
             forward.states[:-1].transpose(0, 1),
             forward.commands.transpose(0, 1),
+            out=jacobians.transpose(0, 1),
         )
-        return torch.cat([a, b], dim=-1).transpose(0, 1).contiguous()
+        return jacobians
 
     # ---- tangent ----
 

@@ -1,4 +1,4 @@
-"""An open-loop controller: a table of commands, one entry a trial and step, all of them parameters."""
+"""An open-loop controller: a table of commands by trial and step, all of them parameters."""
 
 from __future__ import annotations
 
@@ -98,5 +98,7 @@ class CommandTable:
         """Return no memory and the table's commands at step `t`, (B, m)."""
         del observation, target, noise
         if t >= self.steps:
-            raise ValueError(f"a command table of {self.steps} steps has no step {t}; make it longer.")
+            raise ValueError(
+                f"a command table of {self.steps} steps has no step {t}; make it longer."
+            )
         return memory, weights[:, t]

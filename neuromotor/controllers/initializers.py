@@ -83,7 +83,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Sparse:
-    """Each unit gets a fixed number of incoming unit-normal weights, times a scale; the rest are zero.
+    """A fixed number of incoming unit-normal weights a unit, times a scale; the rest are zero.
 
     Source: Martens (2010); Sutskever (2013), section 7.3.1, with 15 connections and, for tanh
     units, scale 0.25. Its bias of -0.5 belongs to feed-forward networks; ours starts at zero.

@@ -4,8 +4,9 @@ Notation: v activation, h = tanh(v) rate, I inputs of a layer, tau_v time consta
 
     tau_v dv/dt = -v + W_rec h + W_in I + b + xi,      h = tanh(v)
 
-(Cueva, dissertation on recurrent networks as models of cortex, equations 1.48-1.49; Euler steps). With ``dt / tau_v = 1`` it is the
-discrete network of Sutskever (2013), sections 6.4 and 6.5.
+(Cueva, dissertation on recurrent networks as models of cortex, equations 1.48-1.49; by Euler
+steps). With ``dt / tau_v = 1`` it is the discrete network of Sutskever (2013), sections 6.4 and
+6.5.
 """
 
 from __future__ import annotations
@@ -78,9 +79,7 @@ class ContinuousTimeRNN:
     skip_inputs: bool = True
     learn_initial_state: bool = False
     private_noise: float = 0.0
-    initializer: Initializer = field(
-        default_factory=Gaussian, metadata={"registry": INITIALIZERS}
-    )
+    initializer: Initializer = field(default_factory=Gaussian, metadata={"registry": INITIALIZERS})
 
     def __post_init__(self) -> None:
         if not isinstance(self.layers, tuple) or not self.layers:
@@ -138,9 +137,7 @@ class ContinuousTimeRNN:
         check_parameters(parameters, self.parameter_count)
         shapes = list(self._shapes())
         pieces = torch.split(parameters, [rows * columns for rows, columns in shapes])
-        matrices = iter(
-            piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)
-        )
+        matrices = iter(piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
         layers = tuple(
             LayerWeights(
                 feedforward=next(matrices),

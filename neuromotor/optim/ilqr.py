@@ -163,7 +163,8 @@ class ILQR:
         rollouts, linearizations, iteration = 1, 0, 0
         while iteration < self.iterations and not bool((converged | failed).all()):
             iteration += 1
-            a, b = linearize_plant(plant, trials, states[:, :-1], commands)
+            jacobians = linearize_plant(plant, trials, states[:, :-1], commands)
+            a, b = torch.split(jacobians, [plant.state_size, plant.command_size], dim=-1)
             linearizations += 1
             model = _backward(task, trials, states, commands, a, b, regularizer)
             expected = -(model.linear + model.quadratic)

@@ -71,9 +71,7 @@ class TwoJointArm:
         [0.5236, 1.5708, 0.033, -0.033]
     """
 
-    parameters: ArmParameters = field(
-        default=MONKEY_PUBLISHED, metadata={"registry": ARM_PRESETS}
-    )
+    parameters: ArmParameters = field(default=MONKEY_PUBLISHED, metadata={"registry": ARM_PRESETS})
     dt_s: float = 0.01
     integrator: Integrator = field(default_factory=Euler, metadata={"registry": INTEGRATORS})
     viscosity: Viscosity | None = None
@@ -207,9 +205,7 @@ class TwoJointArm:
         """Whether `numpy_step` does all that `step` does for this arm's options."""
         return isinstance(self.integrator, Euler) and self.viscosity is None and self.limits is None
 
-    def numpy_step(
-        self, state: NDArray[Any], torque: NDArray[Any], after: NDArray[Any]
-    ) -> None:
+    def numpy_step(self, state: NDArray[Any], torque: NDArray[Any], after: NDArray[Any]) -> None:
         """Write the Euler step of B arms into `after`, (B, 4): the same equations on numpy arrays.
 
         On a CPU numpy starts a small operation several times sooner than torch, which is most of
@@ -236,7 +232,7 @@ class TwoJointArm:
         load: Tensor | None = None,
         hand_force: Tensor | None = None,
     ) -> Tensor:
-        """Return the state's rate of change (rad/s, rad/s^2), (..., 4); arguments as `acceleration`."""
+        """Return the rate of change (rad/s, rad/s^2), (..., 4); arguments as `acceleration`."""
         acceleration = self.acceleration(state, torque, load, hand_force)
         return torch.cat([state[..., 2:].expand_as(acceleration), acceleration], dim=-1)
 

@@ -68,7 +68,9 @@ class ArmParameters:
             value = getattr(self, name)
             check_number(name, value, "kg m^2")
             if value <= 0:
-                raise ValueError(f"`{name}` must be a positive number of kg m^2, got {value!r}; {way_out}.")
+                raise ValueError(
+                    f"`{name}` must be a positive number of kg m^2, got {value!r}; {way_out}."
+                )
         a1, a2, a3 = self.inertia_constants
         smallest = a3 * (a1 - a3) - a2 * a2
         if not smallest > 0:
@@ -121,13 +123,14 @@ class ArmParameters:
                 ``m c^2``, which no body has.
         """
         for index, (inertia, mass, center) in enumerate(
-            ((proximal_inertia_1, mass_1, center_1), (proximal_inertia_2, mass_2, center_2)), start=1
+            ((proximal_inertia_1, mass_1, center_1), (proximal_inertia_2, mass_2, center_2)),
+            start=1,
         ):
             check_number(f"proximal_inertia_{index}", inertia, "kg m^2")
             if inertia <= mass * center**2:
                 raise ValueError(
-                    f"`proximal_inertia_{index}` must be above m c^2 = {mass * center**2:.4g} kg m^2 "
-                    f"(mass times squared distance of its centre), got {inertia!r}."
+                    f"`proximal_inertia_{index}` must be above m c^2 = {mass * center**2:.4g} "
+                    f"kg m^2 (mass times squared distance of its centre), got {inertia!r}."
                 )
         return cls(
             length_1=length_1,

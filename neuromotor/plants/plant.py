@@ -47,7 +47,7 @@ class Plant(Protocol):
         ...
 
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
-        """Return the configuration at joint angles in degrees; an error for a plant without joints."""
+        """Return the configuration at joint angles (deg); an error without joints."""
         ...
 
     def configuration_at(self, hand_position: Tensor) -> Tensor:

@@ -69,7 +69,8 @@ class PointMass:
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
         """Refuse: a point mass has no joints."""
         raise ValueError(
-            f"`posture_deg` must be left out for a point mass, which has no joints, got {posture_deg!r}."
+            "`posture_deg` must be left out for a point mass, which has no joints, "
+            f"got {posture_deg!r}."
         )
 
     def configuration_at(self, hand_position: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Center-out reaching: from one posture to targets on a circle, in a given time, with little torque.
+"""Center-out reaching: from one posture to targets on a circle, with little torque.
 
 Source: Sutskever (2013), sections 6.3 and 6.7.1. What it leaves open is a named parameter here.
 """

@@ -56,7 +56,7 @@ class QuadraticCost:
         return torch.cat([errors.flatten(1), self.energy_weight**0.5 * commands.flatten(1)], dim=1)
 
     def losses(self, states: Tensor, commands: Tensor, target: Tensor) -> Tensor:
-        """Return each trial's loss, (...); arguments as `residuals` with any leading shape (...)."""
+        """Return each trial's loss, (...); arguments as `residuals`, any leading shape (...)."""
         errors = (states - target[..., None, :]).square()
         state_cost = (self.state_weights.to(states) * errors).sum((-2, -1))
         return 0.5 * (state_cost + self.energy_weight * commands.square().sum((-2, -1)))

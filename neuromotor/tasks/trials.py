@@ -138,4 +138,3 @@ class Trials:
             name: None if part is None else change(part) for name, part in parts.items()
         }
         return replace(self, **changed)
-

@@ -100,7 +100,9 @@ def test_kinetic_energy_is_that_of_the_moving_segments():
     for angles, speed in zip(q, rate, strict=True):
         total = 0.5 * p.inertia_1 * speed[0] ** 2 + 0.5 * p.inertia_2 * speed.sum() ** 2
         for link, mass in ((1, p.mass_1), (2, p.mass_2)):
-            velocity = torch.autograd.functional.jvp(lambda a, k=link: center(k, a), angles, speed)[1]
+            velocity = torch.autograd.functional.jvp(lambda a, k=link: center(k, a), angles, speed)[
+                1
+            ]
             total = total + 0.5 * mass * velocity.square().sum()
         expected.append(total)
     torch.testing.assert_close(arm.kinetic_energy(states), torch.stack(expected))
@@ -141,7 +143,9 @@ def test_joint_limits_push_back_and_vanish_inside():
         extra_torque((0.8, 1.3)), torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12
     )
     far = extra_torque((-0.7, 2.7))  # far beyond, the spring is linear: k times the excess
-    torch.testing.assert_close(far, torch.tensor([0.4, -0.6], dtype=torch.float64), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        far, torch.tensor([0.4, -0.6], dtype=torch.float64), rtol=1e-6, atol=0
+    )
 
 
 @pytest.mark.parametrize("name", ARMS)
@@ -156,7 +160,9 @@ def test_inverse_kinematics_undoes_hand_position(name):
 @pytest.mark.parametrize("point", [(0.5, 0.0), (0.0, 0.1), (float("nan"), 0.2)])
 def test_unreachable_points_are_refused_with_the_way_out(point):
     target = torch.tensor([[0.1, 0.3], point], dtype=torch.float64)
-    with pytest.raises(UnreachableError, match=r"`hand_position` .*1 point\(s\) outside.*smaller radius"):
+    with pytest.raises(
+        UnreachableError, match=r"`hand_position` .*1 point\(s\) outside.*smaller radius"
+    ):
         TwoJointArm(MONKEY_PUBLISHED).configuration_at(target)
 
 

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from neuromotor.plants import ARM_PRESETS, HUMAN, MONKEY, MONKEY_PUBLISHED, ArmParameters, JointLimits
+from neuromotor.plants import (
+    ARM_PRESETS,
+    HUMAN,
+    MONKEY,
+    MONKEY_PUBLISHED,
+    ArmParameters,
+    JointLimits,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +32,9 @@ def test_text_instead_of_a_number_is_refused():
 def test_the_copied_form_of_the_inertia_matrix_is_refused():
     """Inertia about the elbow below m c^2, taken for one about the centre: the singular matrix."""
     elbow_inertia = 7.6e-4
-    with pytest.raises(ValueError, match="`inertia_2` must be a positive number.*from_proximal_inertia"):
+    with pytest.raises(
+        ValueError, match=r"`inertia_2` must be a positive number.*from_proximal_inertia"
+    ):
         replace(MONKEY, inertia_2=elbow_inertia - MONKEY.mass_2 * MONKEY.center_2**2)
     with pytest.raises(ValueError, match="`proximal_inertia_2` must be above m c"):
         ArmParameters.from_proximal_inertia(

@@ -1,5 +1,7 @@
 """The closed loop's order of events; its derivatives against finite differences and dense ones."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -24,19 +26,21 @@ def small_loop(plant="monkey-published", network="two layers", delay=0, steps=12
     task = CenterOut(plant=PLANTS[plant], directions=3, steps=steps, delay_steps=delay)
     net = NETWORKS[network]
     trials = noisy(task.trials(), steps, units=net.noise_size)
-    return ClosedLoop(task, net), net.initial_parameters(generator(1)), trials
+    theta = net.initial_parameters(generator(1)) + 0.05 * normal(net.parameter_count, seed=4)
+    if plant == "monkey":
+        theta = 0.05 * theta  # this light arm flies off under full-size torques
+    return ClosedLoop(task, net), theta, trials
 
 
 CASES = [(plant, "two layers", 2) for plant in PLANTS]
 CASES += [("monkey-published", network, 0) for network in NETWORKS]
 
 
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize(("plant", "network", "delay"), CASES)
-def test_gradient_and_product_against_finite_differences(plant, network, delay):
+def test_gradient_and_product_against_finite_differences(plant, network, delay, fast):
     loop, theta, trials = small_loop(plant, network, delay)
-    if plant == "monkey":
-        theta = 0.05 * theta  # this light arm flies off under full-size torques
-    objective = loop.objective(trials)
+    objective = loop.objective(trials, fast=fast)
     value, gradient = objective.value_and_gradient(theta)
     assert value == pytest.approx(objective.value(theta), rel=1e-12)
     direction = normal(len(theta), seed=3)
@@ -63,20 +67,112 @@ def test_gradient_and_product_against_finite_differences(plant, network, delay):
     assert linear.value == pytest.approx(value, rel=1e-12)
 
 
-def test_product_equals_the_dense_gauss_newton_matrix():
+def dense_jacobian(function, theta):
+    return torch.autograd.functional.jacobian(lambda x: function(x).flatten(), theta)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("structural", [0.0, 0.3])
+def test_product_equals_the_dense_gauss_newton_matrix(fast, structural):
     loop, theta, trials = small_loop(delay=1)
 
     def residuals(parameters):
         trajectory = loop.simulate(parameters, trials)
-        return loop.task.cost.residuals(
-            trajectory.states, trajectory.commands, trials.target
-        ).flatten()
+        return loop.task.cost.residuals(trajectory.states, trajectory.commands, trials.target)
 
-    jacobian = torch.autograd.functional.jacobian(residuals, theta)
-    dense = jacobian.T @ jacobian / len(trials)
-    linear = loop.objective(trials).linearize(theta)
-    products = torch.stack([linear.product(e) for e in torch.eye(len(theta), dtype=theta.dtype)])
+    jacobian = dense_jacobian(residuals, theta)
+    dense = jacobian.T @ jacobian
+    if structural:  # lambda mu times J_v^T (1 - h^2) J_v, summed over units, steps and trials
+        for layer in range(2):
+            activation = loop.simulate(theta, trials).memory[layer]
+            jacobian = dense_jacobian(lambda x, i=layer: loop.simulate(x, trials).memory[i], theta)
+            weight = structural * (1 - torch.tanh(activation).square()).flatten()
+            dense = dense + jacobian.T @ (weight[:, None] * jacobian)
+    dense = dense / len(trials)
+    linear = loop.objective(trials, fast=fast).linearize(theta)
+    identity = torch.eye(len(theta), dtype=theta.dtype)
+    products = torch.stack([linear.product(e, structural) for e in identity])
     torch.testing.assert_close(products, dense, rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(products, products.T, rtol=1e-9, atol=1e-13)
+    smallest = torch.linalg.eigvalsh(0.5 * (products + products.T)).min()
+    assert smallest > -1e-12 * products.abs().max()
+
+
+def relative(one, two):
+    return float((one - two).norm() / two.norm())
+
+
+@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("delay", [0, 1, 3, 11, 20])
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("plant", PLANTS)
+def test_fast_path_equals_autograd(plant, network, delay, noise):
+    loop, theta, trials = small_loop(plant, network, delay)
+    if not noise:
+        trials = replace(
+            loop.task.trials(), unit_noise=trials.unit_noise, load=trials.load
+        )  # the arm's step in numpy takes loads, but no hand forces
+    slow, fast = loop.objective(trials, fast=False), loop.objective(trials)
+    value, gradient = slow.value_and_gradient(theta)
+    assert fast.value(theta) == pytest.approx(value, rel=1e-10)
+    fast_value, fast_gradient = fast.value_and_gradient(theta)
+    assert fast_value == pytest.approx(value, rel=1e-10)
+    assert relative(fast_gradient, gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    one, two = fast.linearize(theta), slow.linearize(theta)
+    assert one.value == pytest.approx(value, rel=1e-10)
+    assert relative(one.gradient, gradient) < 1e-10
+    for structural in (0.0, 0.5):
+        expected = two.product(direction, structural)
+        assert relative(one.product(direction, structural), expected) < 1e-10
+
+
+def test_buffers_that_are_used_again_change_nothing():
+    loop, theta, trials = small_loop(delay=2)
+    objective = loop.objective(trials)
+    linear = objective.linearize(theta)
+    direction = normal(len(theta))
+    first = objective.value_and_gradient(theta)[1], linear.product(direction, 0.1)
+    other = objective.linearize(2 * theta)
+    other.product(theta, 0.2)
+    objective.value_and_gradient(-theta)
+    again = objective.value_and_gradient(theta)[1], linear.product(direction, 0.1)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+
+
+def test_there_is_no_fast_path_for_a_table():
+    task = CenterOut(directions=2)
+    loop = ClosedLoop(task, CommandTable(trials=2, steps=40))
+    assert loop.objective(task.trials()).value_and_gradient(torch.zeros(160).double())[0] > 0
+    with pytest.raises(ValueError, match="`fast` must be left out or False"):
+        loop.objective(task.trials(), fast=True)
+
+
+MEMORY = """
+import resource, torch
+from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN
+torch.set_num_threads(1)
+def peak(batch):
+    task, net = CenterOut(directions=batch), ContinuousTimeRNN()
+    theta = net.initial_parameters(torch.Generator().manual_seed(0))
+    objective = ClosedLoop(task, net).objective(task.trials())
+    objective.value_and_gradient(theta)
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+small, middle, large = peak(500), peak(2000), peak(3500)
+activations = 1500 * 40 * 200 * 8
+print((middle - small) / activations, (large - middle) / activations)
+"""
+
+
+def test_memory_grows_linearly_and_by_at_most_three_times_the_activations():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    first, second = map(float, done.stdout.split())
+    assert 0.5 < first <= 3.0
+    assert second <= 3.0
+    assert second == pytest.approx(first, rel=0.2)
 
 
 @pytest.mark.parametrize("delay", [0, 1, 7, 10])

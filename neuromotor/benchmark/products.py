@@ -1,0 +1,73 @@
+"""The floor: the matrix products of the passes alone, with nothing in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from neuromotor.controllers.rnn import ContinuousTimeRNN
+
+__all__ = ["product_operations"]
+
+
+def product_operations(
+    network: ContinuousTimeRNN, batch: int, steps: int, dtype: torch.dtype
+) -> dict[str, Callable[[], object]]:
+    """Return the products of a value, a gradient and a Gauss-Newton product, as callables.
+
+    A layer is one product a step forward and one back; weight gradients are one product over all
+    steps. That is 1 for a value, 3 for a gradient and 4 for a Gauss-Newton product, in units of a
+    forward pass.
+    """
+    gen = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=gen, dtype=dtype)
+
+    observed = network.input_size // 2
+    layers = []
+    for index, units in enumerate(network.layers):
+        columns = (observed if index == 0 or network.skip_inputs else 0) + units
+        columns += network.layers[index - 1] if index else 0
+        layers.append((random(steps, batch, columns), random(units, columns), units))
+    last, size = network.layers[-1], network.command_size
+    layers.append((random(steps, batch, last), random(size, last), size))
+    places = [
+        (
+            inputs.unbind(0),
+            weights,
+            weights.T,
+            torch.empty(batch, units, dtype=dtype),
+            torch.empty_like(inputs[0]),
+        )
+        for inputs, weights, units in layers
+    ]
+    drives = [random(steps, batch, units) for _, _, units in layers]
+    drive_steps = [drive.unbind(0) for drive in drives]
+    gradients = [torch.empty_like(weights) for _, weights, _ in layers]
+
+    def forward() -> None:
+        for t in range(steps):
+            for inputs, _, transposed, out, _ in places:
+                torch.mm(inputs[t], transposed, out=out)
+
+    def adjoint() -> None:
+        for t in range(steps):
+            for (_, weights, _, _, out), drive in zip(places, drive_steps, strict=True):
+                torch.mm(drive[t], weights, out=out)
+
+    def weight_gradients() -> None:
+        for (inputs, _, _), drive, out in zip(layers, drives, gradients, strict=True):
+            torch.mm(drive.flatten(0, 1).T, inputs.flatten(0, 1), out=out)
+
+    def gradient() -> None:
+        forward()
+        adjoint()
+        weight_gradients()
+
+    def gauss_newton() -> None:
+        forward()
+        gradient()
+
+    return {"value": forward, "gradient": gradient, "gauss_newton": gauss_newton}

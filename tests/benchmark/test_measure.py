@@ -1,0 +1,55 @@
+"""The benchmark measures what it says; how long anything takes is no test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neuromotor.benchmark import BenchmarkSettings
+
+COMMAND = str(Path(sys.executable).parent / "neuromotor")
+
+
+def test_smoke_bench_prints_the_promised_json():
+    done = subprocess.run(
+        [COMMAND, "bench", "--smoke", "--no-peers", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["machine"]["cores"] >= 1
+    keys = {"operation", "implementation", "batch", "steps", "dtype", "threads", "ms"}
+    assert all(set(row) == keys and row["ms"] > 0 for row in report["rows"])
+    measured = {(row["operation"], row["implementation"]) for row in report["rows"]}
+    assert measured == {
+        (operation, implementation)
+        for operation in ("value", "gradient", "gauss_newton")
+        for implementation in ("products", "autograd", "fast")
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--sizes", "64", "BATCHxSTEPS"),
+        ("--dtypes", "float16", "`dtypes` must be among"),
+        ("--threads", "0", "`threads` must be"),
+        ("--threads", "two", "in the options of `bench`"),
+    ],
+)
+def test_bad_options_get_one_clear_line(option, value, message):
+    done = subprocess.run(
+        [COMMAND, "bench", option, value], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="`repeats` must be"):
+        BenchmarkSettings(repeats=0)
