@@ -15,7 +15,13 @@ from rich.table import Table
 from neuromotor._checks import did_you_mean
 from neuromotor.benchmark import BenchmarkSettings, run_benchmark
 from neuromotor.checkpoint import CheckpointError, load_controller
-from neuromotor.cli.display import benchmark_table, comparison_table, messages, output
+from neuromotor.cli.display import (
+    benchmark_markdown,
+    benchmark_table,
+    comparison_table,
+    messages,
+    output,
+)
 from neuromotor.cli.runs import default_folder, machine, run_comparison, versions
 from neuromotor.cli.settings import RunSettings, gather, resolve
 from neuromotor.closed_loop import ClosedLoop
@@ -309,6 +315,9 @@ def bench(
         bool,
         typer.Option(help="Measure jax and MotorNet too, where the `bench` extra is installed."),
     ] = True,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table in Markdown, for a report.")
+    ] = False,
     smoke: SmokeOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -335,7 +344,10 @@ def bench(
         print(json.dumps(data, indent=2))
         return
     output.print(", ".join(f"{key}: {value}" for key, value in machine().items()), soft_wrap=True)
-    output.print(benchmark_table(rows))
+    if markdown:
+        print(benchmark_markdown(rows))
+    else:
+        output.print(benchmark_table(rows))
 
 
 _CATALOGUE: dict[str, dict[str, Any]] = {

@@ -112,20 +112,33 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
 
 def benchmark_table(rows: Sequence[Row]) -> Table:
     """Return milliseconds by operation and size, each with its ratio to the products alone."""
+    title = "milliseconds (times the products alone)"
+    header, lines = _benchmark_cells(rows)
+    table = Table(title=title, title_justify="left", box=None)
+    for index, name in enumerate(header):
+        table.add_column(name, no_wrap=True, justify="left" if index < 4 else "right")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def benchmark_markdown(rows: Sequence[Row]) -> str:
+    """Return the same table in Markdown."""
+    header, lines = _benchmark_cells(rows)
+    rule = ["---"] * 4 + ["---:"] * (len(header) - 4)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
+
+
+def _benchmark_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines, as text."""
     names = list(dict.fromkeys(row.implementation for row in rows))
-    table = Table(
-        title="milliseconds, and times the products alone", title_justify="left", box=None
-    )
-    for name in ("operation", "size", "dtype", "threads"):
-        table.add_column(name, no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
     groups: dict[tuple[str, str, str, str], dict[str, float]] = {}
     for row in rows:
         key = (row.operation, f"{row.batch}x{row.steps}", row.dtype, str(row.threads))
         groups.setdefault(key, {})[row.implementation] = row.ms
+    lines = []
     for key, times in groups.items():
         floor = times["products"]
         cells = [f"{times[n]:.1f} ({times[n] / floor:.2f})" if n in times else "" for n in names]
-        table.add_row(*key, *cells)
-    return table
+        lines.append([*key, *cells])
+    return ["operation", "size", "dtype", "threads", *names], lines

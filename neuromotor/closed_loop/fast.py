@@ -423,12 +423,6 @@ class _Passes:
         """Changes of states and commands along a direction; R v goes to `activations` if given."""
         n, last = self.n, len(network.layers) - 1
         r_states, r_commands = self._room("states"), self._room("commands")
-        torch.addmm(
-            direction.output_bias,
-            self.rate(forward, last).reshape(self.steps * self.batch, -1),
-            direction.output.T,
-            out=r_commands.flatten(0, 1),
-        )
         layers = [
             self._tangent_views(i, network, forward, direction) for i in range(len(network.layers))
         ]
@@ -438,7 +432,8 @@ class _Passes:
         both = self._empty(1, n + self.m)[0]
         r_state, r_command, column = both[:, :n], both[:, n:], both.unsqueeze(-1)
         x, u, j = r_states.unbind(0), r_commands.unbind(0), jacobians.unbind(0)
-        columns, out_t = r_states.unsqueeze(-1).unbind(0), network.output.T
+        columns = r_states.unsqueeze(-1).unbind(0)
+        out_t, direction_t = network.output.T, direction.output.T
         x[0].zero_()
         for t in range(self.steps):
             r_observation = x[self._seen_at(t)]
@@ -457,6 +452,7 @@ class _Passes:
                 tanh_backward(r_v, views.rate[t], grad_input=views.own)
                 for slot in views.above:
                     slot.copy_(views.own)
+            torch.addmm(direction.output_bias, layers[last].rate[t], direction_t, out=u[t])
             u[t].addmm_(layers[last].own, out_t)
             r_state.copy_(x[t])
             r_command.copy_(u[t])
@@ -555,7 +551,9 @@ class _Passes:
             for i in range(len(layers))
         ]
         flat = d_commands.flatten(0, 1)
-        d_output = flat.T @ self.rate(forward, last).reshape(len(flat), -1)
+        # All columns of P at once: picking out those of h first would copy them.
+        d_output = flat.T @ forward.inputs[last][1:].flatten(0, 1)
+        d_output = d_output[:, -self.net.layers[last] :]
         return self._flatten(_Network(tuple(gradients), d_output, flat.sum(0)))
 
     def _layer_gradient(
