@@ -82,7 +82,8 @@ class SmallLinearization:
         self.value, self.gradient = problem.value_and_gradient(parameters)
         self.jacobian = torch.autograd.functional.jacobian(problem.residuals, parameters)
 
-    def product(self, vector: Tensor) -> Tensor:
+    def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
+        assert structural == 0.0
         return self.jacobian.T @ (self.jacobian @ vector)
 
 

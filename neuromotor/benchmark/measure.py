@@ -180,4 +180,4 @@ def _operations(
     if settings.peers and dtype == torch.float32 and importlib.util.find_spec("motornet"):
         from neuromotor.benchmark.peers import motornet_gradient
 
-        yield "gradient", "motornet", motornet_gradient(batch, steps, dtype)
+        yield "gradient", "motornet", motornet_gradient(batch, steps)

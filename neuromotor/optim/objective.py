@@ -28,8 +28,14 @@ class Linearization(Protocol):
         """Gradient, (P,)."""
         ...
 
-    def product(self, vector: Tensor) -> Tensor:
-        """Return G v, (P,), of a vector (P,)."""
+    def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
+        """Return G v, (P,), of a vector (P,).
+
+        Args:
+            vector: (P,).
+            structural: Weight of structural damping (lambda mu in Martens & Sutskever 2011), for
+                objectives that have hidden units; the others refuse anything but zero.
+        """
         ...
 
 
@@ -101,9 +107,9 @@ class _CountedLinearization:
     def gradient(self) -> Tensor:
         return self._inner.gradient
 
-    def product(self, vector: Tensor) -> Tensor:
+    def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         self._owner._count_product()
-        return self._inner.product(vector)
+        return self._inner.product(vector, structural)
 
 
 def _or_infinity(value: float) -> float:
