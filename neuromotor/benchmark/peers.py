@@ -2,7 +2,7 @@
 
 Both are extras (`pip install -c constraints.txt -e '.[bench]'`); nothing here imports them early.
 
-Notation: as `neuromotor.closed_loop.fast`; the jax loss is written the way a careful jax user
+Notation: as `neuromotor.closed_loop.passes`; the jax loss is written the way a careful jax user
 would: one `lax.scan` over steps, a layer one product with stacked weights, the target's drive
 computed once.
 """

@@ -85,7 +85,7 @@ class GradientDescent:
         def update(point: Tensor, gradient: Tensor, scale: float) -> Tensor:
             nonlocal velocity, lead
             used = run.fraction_used
-            late = self.momentum_max > 0 and used >= 0.9
+            late = self.momentum_max > 0 and used is not None and used >= 0.9
             rate = scale * self.learning_rate * (0.1 if late else 1.0)
             momentum = min(_scheduled_momentum(used), self.momentum_max)
             behind = lead * velocity
@@ -220,18 +220,20 @@ def _clipped(gradient: Tensor, largest: float | None) -> Tensor:
     return gradient * (largest / norm) if norm > largest else gradient
 
 
-def _scheduled_momentum(fraction: float) -> float:
+def _scheduled_momentum(fraction: float | None) -> float:
     """Momentum after a fraction of the budget: doubling intervals, the last from one third on."""
     last = len(MOMENTUM_SCHEDULE) - 1
-    if fraction == 0:  # no budget, no schedule
+    if fraction is None:  # no budget, no schedule
         return MOMENTUM_SCHEDULE[last]
-    stage = last + math.floor(math.log2(3 * fraction))
+    stage = last + math.floor(math.log2(3 * max(fraction, 1e-9)))
     momentum = MOMENTUM_SCHEDULE[min(max(stage, 0), last)]
     return min(momentum, 0.99) if fraction >= 0.9 else momentum
 
 
-def _warm_cosine(fraction: float, warmup: float) -> float:
-    """Relative learning rate after a fraction of the budget."""
+def _warm_cosine(fraction: float | None, warmup: float) -> float:
+    """Relative learning rate after a fraction of the budget; constant without one."""
+    if fraction is None:
+        return 1.0
     if fraction < warmup:
         return fraction / warmup
     return 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / (1 - warmup)))

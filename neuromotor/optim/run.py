@@ -67,14 +67,14 @@ class Run:
         return self.objective.counts
 
     @property
-    def fraction_used(self) -> float:
-        """How much of the budget is used, 0 to 1; 0 without a limit on calls or seconds."""
-        used = 0.0
+    def fraction_used(self) -> float | None:
+        """How much of the budget is used, 0 to 1; None without a limit on calls or seconds."""
+        used = []
         if self.budget.calls is not None:
-            used = self.counts.calls / self.budget.calls
+            used.append(self.counts.calls / self.budget.calls)
         if self.budget.seconds is not None:
-            used = max(used, self._watch.seconds / max(self.budget.seconds, 1e-9))
-        return min(used, 1.0)
+            used.append(self._watch.seconds / max(self.budget.seconds, 1e-9))
+        return min(max(used), 1.0) if used else None
 
     def record(self, parameters: Tensor, value: float, gradient_norm: float) -> str | None:
         """Note where an iteration ended; return why to stop now, or None to go on.

@@ -212,7 +212,12 @@ def test_loads_and_noise_enter_where_the_equation_says():
 
 def test_an_overflowing_simulation_is_worth_infinity():
     loop, theta, trials = small_loop("monkey")
-    assert loop.objective(trials).value(1e200 * theta) == float("inf")
+    for batch in (trials, loop.task.trials()):
+        for fast in (False, True):
+            objective = loop.objective(batch, fast=fast)
+            assert objective.value(1e200 * theta) == float("inf")
+            assert objective.value_and_gradient(1e200 * theta)[0] == float("inf")
+            assert objective.linearize(1e200 * theta).value == float("inf")
 
 
 def test_float32_agrees_with_float64():

@@ -127,6 +127,31 @@ def test_adam_agrees_with_torch():
     np.testing.assert_allclose(points, expected, rtol=1e-10)
 
 
+def test_schedules_follow_the_budget():
+    """Without a budget there is no schedule; with one the last step of Adam has no length."""
+    problem = SmallProblem(lambda x: x - 1.0)
+    start = torch.zeros(1, dtype=torch.float64)
+    seen = []
+    Adam(learning_rate=1e-3, clip_norm=None).minimize(
+        problem,
+        start,
+        Budget(interrupted=lambda: len(seen) >= 5),
+        lambda progress: seen.append(1 - (2 * progress.point.value) ** 0.5),
+    )
+    np.testing.assert_allclose(np.diff(seen), 1e-3, rtol=1e-3)  # far off, Adam steps by its rate
+    steps = []
+    Adam(learning_rate=1e-3, warmup=0.25, clip_norm=None).minimize(
+        problem,
+        start,
+        Budget(calls=101),
+        lambda progress: steps.append(1 - (2 * progress.point.value) ** 0.5),
+    )
+    sizes = np.diff(steps)
+    assert 20 <= np.argmax(sizes) <= 30  # the end of the warm-up
+    assert sizes[0] < 0.1 * sizes.max()
+    assert sizes[-1] < 0.01 * sizes.max()
+
+
 class Cliff(SmallProblem):
     """A quadratic that is not a number beyond a radius."""
 
