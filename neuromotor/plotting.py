@@ -135,7 +135,7 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
 def plot_convergence(comparison: Comparison) -> Figure:
     """Draw loss against calls on logarithmic axes, with iLQR's level."""
     with mpl.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=(3.6, 2.8), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
         for run, color in zip(comparison.runs, _cycle(), strict=False):
             ax.loglog(
                 [point.calls for point in run.history],
@@ -147,7 +147,7 @@ def plot_convergence(comparison: Comparison) -> Figure:
         ax.axhline(level, color=REFERENCE_COLOR, linestyle="--", label=f"iLQR ({level:.3g})")
         ax.set_xlabel("calls (values + gradients + products)")
         ax.set_ylabel("mean loss")
-        ax.legend(fontsize=7, loc="upper right")
+        figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     return figure
 
 

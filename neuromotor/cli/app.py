@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -298,7 +299,7 @@ def info(
             if key != "type":
                 table.add_row(key, json.dumps(value))
         output.print(table)
-        output.print((type(component).__doc__ or "").strip())
+        output.print(inspect.getdoc(type(component)) or "", markup=False)
 
 
 @app.command()
@@ -433,4 +434,4 @@ def _list_all(*, as_json: bool) -> None:
 
 
 def _first_line(component: object) -> str:
-    return (type(component).__doc__ or "").strip().splitlines()[0]
+    return (inspect.getdoc(type(component)) or "").splitlines()[0]

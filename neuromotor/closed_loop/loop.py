@@ -22,6 +22,7 @@ class ClosedLoop:
     """A task's plant under a controller, with the task's delay and the trials' loads and noise.
 
     Example:
+        >>> import torch
         >>> from neuromotor.controllers import ContinuousTimeRNN
         >>> from neuromotor.tasks import CenterOut
         >>> loop = ClosedLoop(CenterOut(directions=4), ContinuousTimeRNN(layers=(10,)))
