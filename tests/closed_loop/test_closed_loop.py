@@ -154,13 +154,13 @@ import resource, torch
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN
 torch.set_num_threads(1)
 def peak(batch):
-    task, net = CenterOut(directions=batch), ContinuousTimeRNN()
+    task, net = CenterOut(directions=batch, steps=100), ContinuousTimeRNN()
     theta = net.initial_parameters(torch.Generator().manual_seed(0))
     objective = ClosedLoop(task, net).objective(task.trials())
     objective.value_and_gradient(theta)
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-small, middle, large = peak(500), peak(2000), peak(3500)
-activations = 1500 * 40 * 200 * 8
+small, middle, large = peak(400), peak(1200), peak(2000)
+activations = 800 * 100 * 200 * 8
 print((middle - small) / activations, (large - middle) / activations)
 """
 
