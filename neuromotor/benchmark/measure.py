@@ -174,10 +174,10 @@ def _operations(
     if settings.peers and importlib.util.find_spec("jax"):
         from neuromotor.benchmark.peers import jax_operations
 
-        peers = jax_operations(task, network, theta, trials)
+        peers = jax_operations(task, network, theta, trials, vector=vector)
         for name in OPERATIONS:
             yield name, "jax", peers[name]
     if settings.peers and dtype == torch.float32 and importlib.util.find_spec("motornet"):
         from neuromotor.benchmark.peers import motornet_gradient
 
-        yield "gradient", "motornet", motornet_gradient(batch, steps)
+        yield "gradient", "motornet", motornet_gradient(batch, steps, dtype)

@@ -1,191 +1,295 @@
-"""The same work done by jax, and the nearest work that MotorNet can do, as callables to be timed.
+"""The work of one gradient as other toolkits do it, so that times can be compared in one process.
 
-Both are extras (`pip install -c constraints.txt -e '.[bench]'`); nothing here imports them early.
+jax computes the very numbers that `ClosedLoop` computes, from the same parameters and trials.
+MotorNet (Codol et al. 2024, eLife 12:RP88591) has muscles and an arm of its own, so its gradient is
+the nearest work it can do: the same layers, as many trials and steps, a two-joint arm.
 
-Notation: as `neuromotor.closed_loop.passes`; the jax loss is written the way a careful jax user
-would: one `lax.scan` over steps, a layer one product with stacked weights, the target's drive
-computed once.
+Notation: o observation, x* target, h[l] rate and v[l] activation of layer l, W weights, u command,
+r residuals with ``loss = |r|^2 / 2``, J = dr/dtheta over a batch of B trials, G = J^T J / B.
 """
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants.arm import TwoJointArm
+from neuromotor.plants.integrators import Euler
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["jax_operations", "motornet_gradient"]
 
-Operation = Callable[[], Any]
+# Steps that jax.lax.scan takes in one turn of its loop. Of 1, 2, 4, 8 and all 40, two gave the
+# fastest gradient on a CPU; all 40 take half a minute to compile and are slower.
+_UNROLL = 2
+
+Operation = Callable[[], object]
 
 
 def jax_operations(
-    task: CenterOut, network: ContinuousTimeRNN, parameters: Tensor, trials: Trials
+    task: CenterOut,
+    network: ContinuousTimeRNN,
+    parameters: Tensor,
+    trials: Trials,
+    *,
+    vector: Tensor | None = None,
 ) -> dict[str, Operation]:
-    """Return value, gradient and Gauss-Newton product of the mean loss, compiled by `jax.jit`.
+    """Return the mean loss, its gradient and a Gauss-Newton product as compiled jax programs.
+
+    Each operation runs on arrays that are already converted, waits for its result and returns jax
+    arrays of the dtype of `parameters`; the first call compiles. jax's setting for 64-bit numbers
+    is changed only within a call. The weights that act on what changes during a trial lie side by
+    side, so that a layer is one product a step; the batch is the last axis, which is the faster
+    layout on a CPU.
 
     Args:
-        task: Center-out with an Euler arm without viscosity and limits, without delay.
-        network: Two or any number of layers that all see the input, time constant of one step.
-        parameters: Where, (P,); its dtype is used throughout.
-        trials: The task's trials, without loads and noise.
+        task: Delay, number of steps and cost; an arm without viscosity and limits, Euler steps.
+        network: What commands the arm, without private noise.
+        parameters: Its parameters, (P,); jax works on their kind of device.
+        trials: Batch without loads and noise, of the dtype and device of `parameters`.
+        vector: What the Gauss-Newton matrix is multiplied with, (P,); ones if left out.
 
     Returns:
-        By operation, a callable that returns when the result is there: the value, value and
-        gradient (P,), and ``J^T J p / B`` (P,) with p the parameters themselves.
+        ``value``: the mean loss. ``gradient``: the mean loss and its gradient, (P,).
+        ``gauss_newton``: G v, (P,), at a point that is linearized once, here, as
+        `FastObjective.linearize` does it; a call is the tangent and the adjoint pass alone.
 
     Raises:
         ImportError: jax is not installed.
-        ValueError: The task or network is beyond what is written here.
+        ValueError: Task, network or trials have a part that is not written in jax here, or shapes,
+            dtype or device do not fit together.
     """
-    plant = task.plant
-    if not isinstance(plant, TwoJointArm) or not plant.has_numpy_step or task.delay_steps:
-        raise ValueError("`task` must have a plain Euler arm and no delay for the jax comparison.")
-    if network.time_constant_s != network.dt_s or not network.skip_inputs or network.noise_size:
-        raise ValueError("`network` must be the discrete one with skip inputs and without noise.")
-    jax = _imported("jax")
-    jnp, lax = jax.numpy, jax.lax
-    # Without it jax makes float32 of float64; arrays that are float32 stay so.
-    jax.config.update("jax_enable_x64", True)
+    plant = _supported_arm(task, network, trials)
+    check_inputs(task, parameters, trials)
+    if vector is None:
+        vector = torch.ones_like(parameters)
+    jax = _require("jax")
+    device = jax.devices(parameters.device.type)[0]
+    double = parameters.dtype == torch.float64
 
-    weights = network.unpack(parameters)
-    shapes = [
-        tuple(part.shape) for layer in weights.layers for part in layer[:3] if part is not None
-    ]
-    shapes += [tuple(weights.output.shape), tuple(weights.output_bias.shape)]
-    start, target = (jnp.asarray(x.numpy()) for x in (trials.initial_state, trials.target))
-    # The weights of this task's cost are those of the final state alone.
-    final_weights = jnp.asarray(task.cost.state_weights[-1].sqrt().to(parameters.dtype).numpy())
-    alpha_root = float(task.cost.energy_weight) ** 0.5
-    a1, a2, a3 = plant.parameters.inertia_constants
-    n, batch, dt = plant.state_size, len(trials), plant.dt_s
+    @contextmanager
+    def settings() -> Iterator[None]:
+        # A GPU would round the factors of a float32 product to 10 bits, which torch does not.
+        with jax.enable_x64(double), jax.default_matmul_precision("highest"):
+            yield
 
-    def unflatten(theta: Any) -> list[Any]:
-        pieces, place = [], 0
-        for shape in shapes:
-            size = int(np.prod(shape))
-            pieces.append(theta[place : place + size].reshape(shape))
-            place += size
-        return pieces
+    def convert(tensor: Tensor) -> Any:
+        return jax.numpy.array(tensor.detach().cpu().numpy(), device=device)  # a copy
 
-    def step(x: Any, u: Any) -> Any:
-        elbow, shoulder_rate, elbow_rate = x[:, 1], x[:, 2], x[:, 3]
-        coupling, bend = a2 * jnp.cos(elbow), a2 * jnp.sin(elbow)
-        net1 = u[:, 0] + bend * elbow_rate * (2 * shoulder_rate + elbow_rate)
-        net2 = u[:, 1] - bend * shoulder_rate * shoulder_rate
-        m12 = a3 + coupling
-        determinant = a3 * (a1 - a3) - coupling * coupling
-        acc1 = (a3 * net1 - m12 * net2) / determinant
-        acc2 = ((a1 + 2 * coupling) * net2 - m12 * net1) / determinant
-        return x + dt * jnp.stack([shoulder_rate, elbow_rate, acc1, acc2], axis=1)
+    def operation(function: Any, *arguments: Any) -> Operation:
+        def call() -> object:
+            with settings():
+                return jax.block_until_ready(function(*arguments))
 
-    def residuals(theta: Any) -> Any:
-        *pieces, out, out_bias = unflatten(theta)
-        stacked, drives = [], []
-        for i in range(len(network.layers)):
-            w_in, w_rec, bias = pieces[3 * i : 3 * i + 3]
-            stacked.append(jnp.concatenate([w_in[:, :n], w_in[:, 2 * n :], w_rec], axis=1).T)
-            drives.append(target @ w_in[:, n : 2 * n].T + bias)
+        return call
 
-        def body(carry: Any, _: Any) -> Any:
-            x, rates = carry
-            after: list[Any] = []
-            for i, rate in enumerate(rates):
-                below = [after[-1]] if i else []
-                inputs = jnp.concatenate([x, *below, rate], axis=1)
-                after.append(jnp.tanh(inputs @ stacked[i] + drives[i]))
-            u = after[-1] @ out.T + out_bias
-            return (step(x, u), after), u
+    with settings():
+        # A pytree's leaves come in the order of the flat vector, and None is no leaf.
+        tree = jax.tree.map(convert, network.unpack(parameters))
+        flat, unravel = _require("jax.flatten_util").ravel_pytree(tree)
+        residuals = _jax_residuals(task, plant, network, trials, unravel, convert)
+        batch = len(trials)
 
-        rest = [jnp.zeros((batch, units), start.dtype) for units in network.layers]
-        (x, _), commands = lax.scan(body, (start, rest), None, length=task.steps)
-        errors = final_weights * (x - target)
-        return jnp.concatenate([errors.ravel(), alpha_root * commands.ravel()])
+        def loss(theta: Any) -> Any:
+            return jax.numpy.square(residuals(theta)).sum() / (2 * batch)
 
-    def loss(theta: Any) -> Any:
-        return 0.5 * jnp.sum(residuals(theta) ** 2) / batch
+        def product(tangent: Any, direction: Any) -> Any:
+            (adjoint,) = jax.linear_transpose(tangent, direction)(tangent(direction))
+            return adjoint / batch
 
-    def product(theta: Any, vector: Any) -> Any:
-        _, tangent = jax.jvp(residuals, (theta,), (vector,))
-        _, pull_back = jax.vjp(residuals, theta)
-        return pull_back(tangent)[0] / batch
-
-    theta = jnp.asarray(parameters.numpy())
-    value, gradient = jax.jit(loss), jax.jit(jax.value_and_grad(loss))
-    gauss_newton = jax.jit(product)
-    return {
-        "value": lambda: jax.block_until_ready(value(theta)),
-        "gradient": lambda: jax.block_until_ready(gradient(theta)),
-        "gauss_newton": lambda: jax.block_until_ready(gauss_newton(theta, theta)),
-    }
+        # The tangent pass at `flat`: a pytree whose leaves are what it needs of the forward pass.
+        tangent = jax.jit(lambda theta: jax.linearize(residuals, theta)[1])(flat)
+        return {
+            "value": operation(jax.jit(loss), flat),
+            "gradient": operation(jax.jit(jax.value_and_grad(loss)), flat),
+            "gauss_newton": operation(jax.jit(product), tangent, convert(vector)),
+        }
 
 
-def motornet_gradient(batch: int, steps: int) -> Operation:
-    """Return one gradient of MotorNet's own reaching task, as its tutorials train it.
+def motornet_gradient(batch: int, steps: int, dtype: torch.dtype) -> Operation:
+    """Return one gradient of a reach of MotorNet's two-joint arm with six muscles.
 
-    Its two-joint arm with six muscles (`RigidTendonArm26` with `MujocoHillMuscle`, Euler, 10 ms)
-    under a plain torch network of the same two layers of 100 tanh units with skip inputs and six
-    sigmoid outputs; the loss is the hand's mean distance from its target. Its arithmetic is
-    float32, and its arm has muscles: nearest work, not the same.
+    A call resets `RandomTargetReach` with `RigidTendonArm26`, steps it under a network of 2 x 100
+    tanh units with skips (`ContinuousTimeRNN`, sigmoid at the output) as MotorNet's training
+    tutorial does, and pulls the squared error of the last fingertip position and the energy of the
+    muscle commands back to the parameters. Every call does the same trials.
+
+    The muscles are `ReluMuscle`, those of the tutorial and the cheapest there are, and the noise
+    that can be left out is, so the time is a lower bound of what MotorNet's users wait for.
 
     Args:
-        batch: Trials.
-        steps: Steps a trial.
+        batch: Number of trials.
+        steps: Number of steps, of 10 ms.
+        dtype: Must be float32, the only one MotorNet works in.
 
     Returns:
-        A callable that runs the trials and returns the loss with gradients computed.
+        An operation that returns the mean loss, a scalar tensor.
 
     Raises:
         ImportError: MotorNet is not installed.
+        ValueError: `dtype` is not float32.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns about its own observation sizes when imported
-        motornet = _imported("motornet")
-        effector = motornet.effector.RigidTendonArm26(
-            muscle=motornet.muscle.MujocoHillMuscle(), timestep=0.01
-        )
-        environment = motornet.environment.RandomTargetReach(
-            effector=effector, max_ep_duration=0.01 * steps
-        )
-        observation, _ = environment.reset(seed=0, options={"batch_size": batch})
-    inputs, units, muscles = observation.shape[1], 100, environment.n_muscles
-    torch.manual_seed(0)
-    layer_1 = torch.nn.Linear(inputs + units, units)
-    layer_2 = torch.nn.Linear(inputs + 2 * units, units)
-    output = torch.nn.Linear(units, muscles)
-    module = torch.nn.ModuleList([layer_1, layer_2, output])
+    if dtype != torch.float32:
+        raise ValueError(f"`dtype` must be torch.float32, MotorNet's only one, got {dtype}.")
+    motornet = _require("motornet")
+    effector = motornet.effector.RigidTendonArm26(muscle=motornet.muscle.ReluMuscle())
+    environment = motornet.environment.RandomTargetReach(
+        effector=effector, max_ep_duration=steps * effector.dt
+    )
+    network = ContinuousTimeRNN(
+        layers=(100, 100),
+        input_size=environment.observation_space.shape[0],
+        command_size=effector.n_muscles,
+        dt_s=effector.dt,
+        time_constant_s=effector.dt,
+    )
+    parameters = network.initial_parameters(torch.Generator().manual_seed(0), dtype=dtype)
+    parameters[-effector.n_muscles :] = -5.0  # the tutorial's output bias: slack muscles at first
+    parameters.requires_grad_(True)
+    energy_weight = CenterOut().energy_weight * effector.dt
 
-    def gradient() -> Tensor:
-        module.zero_grad()
-        seen, info = environment.reset(options={"batch_size": batch})
-        rate_1 = rate_2 = torch.zeros(batch, units)
-        distances = []
-        for _ in range(steps):
-            rate_1 = torch.tanh(layer_1(torch.cat([seen, rate_1], dim=1)))
-            rate_2 = torch.tanh(layer_2(torch.cat([seen, rate_1, rate_2], dim=1)))
-            action = torch.sigmoid(output(rate_2))
-            seen, _, _, _, info = environment.step(action=action)
-            distances.append((info["states"]["fingertip"][:, :2] - info["goal"]).abs().sum(-1))
-        loss = torch.stack(distances).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+    def call() -> object:
+        parameters.grad = None
+        weights = network.unpack(parameters)
+        memory = network.initial_memory(weights, batch)
+        observation, info = environment.reset(
+            seed=0, options={"batch_size": batch, "deterministic": True}
+        )
+        commands = []
+        for t in range(steps):
+            seen = observation  # its first two numbers are the target already
+            memory, output = network.step(weights, memory, seen, seen[:, :0], t, None)
+            command = torch.sigmoid(output)
+            observation, _, _, _, info = environment.step(command, deterministic=True)
+            commands.append(command)
+        errors = info["states"]["fingertip"] - info["goal"]
+        energy = torch.stack(commands).square().sum()
+        loss = (errors.square().sum() + energy_weight * energy) / (2 * batch)
+        loss.backward()
         return loss.detach()
 
-    return gradient
+    return call
 
 
-def _imported(name: str) -> Any:
+def _require(name: str) -> Any:
+    """A module of the `bench` extra."""
     try:
-        return importlib.import_module(name)
+        return import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"{name} is needed for this comparison: pip install -c constraints.txt -e '.[bench]'"
+            f"`{name.partition('.')[0]}` is needed for this comparison: use "
+            "`pip install -c constraints.txt -e '.[bench]'`."
         ) from error
+
+
+def _supported_arm(task: CenterOut, network: ContinuousTimeRNN, trials: Trials) -> TwoJointArm:
+    """The task's arm; raise unless `_jax_residuals` computes all of this."""
+    plant = task.plant
+    if (
+        not isinstance(plant, TwoJointArm)
+        or not isinstance(plant.integrator, Euler)
+        or plant.viscosity is not None
+        or plant.limits is not None
+    ):
+        raise ValueError(
+            "`task.plant` must be a TwoJointArm with Euler steps, without viscosity and limits, "
+            f"for the jax program, got {plant!r}."
+        )
+    if network.noise_size:
+        raise ValueError(
+            f"`network.private_noise` must be 0 for the jax program, got {network.private_noise!r}."
+        )
+    if trials.steps is not None:
+        raise ValueError(
+            "`trials` must be without loads and noise for the jax program; use `task.trials()`."
+        )
+    return plant
+
+
+def _jax_residuals(
+    task: CenterOut,
+    plant: TwoJointArm,
+    network: ContinuousTimeRNN,
+    trials: Trials,
+    unravel: Callable[[Any], Any],
+    convert: Callable[[Tensor], Any],
+) -> Callable[[Any], Any]:
+    """The residuals of all trials in one vector, as a function of the flat parameters."""
+    jax = _require("jax")
+    jnp = jax.numpy
+    n = plant.state_size
+    leak = network.dt_s / network.time_constant_s
+    start, target = convert(trials.initial_state.T), convert(trials.target.T)  # (n, B)
+    error_scale = convert(task.cost.state_weights[-1, :, None].to(trials.dtype).sqrt())  # (n, 1)
+    energy_scale = task.cost.energy_weight**0.5
+
+    def split(layer: Any, sees: bool) -> tuple[Any, Any]:
+        """A layer's weights for [o, h[l-1], h[l]], and what it adds in every step, (units, B)."""
+        constant = jnp.broadcast_to(layer.bias[:, None], (len(layer.bias), len(trials)))
+        if not sees:
+            return jnp.concatenate([layer.feedforward, layer.recurrent], axis=1), constant
+        observed, aimed, below = jnp.split(layer.feedforward, [n, 2 * n], axis=1)
+        weights = jnp.concatenate([observed, below, layer.recurrent], axis=1)
+        return weights, constant + aimed @ target
+
+    def residuals(theta: Any) -> Any:
+        weights = unravel(theta)
+        sees = [i == 0 or network.skip_inputs for i in range(len(weights.layers))]
+        parts = [split(layer, seen) for layer, seen in zip(weights.layers, sees, strict=True)]
+        activations = tuple(
+            jnp.zeros_like(constant)
+            if layer.initial is None
+            else jnp.broadcast_to(layer.initial[:, None], constant.shape)
+            for layer, (_, constant) in zip(weights.layers, parts, strict=True)
+        )
+
+        def step(carry: Any, _: None) -> tuple[Any, Any]:
+            states, activations, rates = carry  # states: the last delay + 1, oldest first
+            after: list[Any] = []
+            rate: list[Any] = []
+            for i, (matrix, constant) in enumerate(parts):
+                inputs = [states[0]] if sees[i] else []
+                inputs += [*rate[-1:], rates[i]]
+                drive = matrix @ jnp.concatenate(inputs) + constant
+                before = activations[i]
+                after.append(drive if leak == 1.0 else before + leak * (drive - before))
+                rate.append(jnp.tanh(after[-1]))
+            command = weights.output @ rate[-1] + weights.output_bias[:, None]
+            states = (*states[1:], _jax_arm_step(jnp, plant, states[-1], command))
+            return (states, tuple(after), tuple(rate)), command
+
+        first = ((start,) * (task.delay_steps + 1), activations, tuple(map(jnp.tanh, activations)))
+        (states, _, _), commands = jax.lax.scan(
+            step, first, None, length=task.steps, unroll=_UNROLL
+        )
+        errors = error_scale * (states[-1] - target)
+        return jnp.concatenate([errors.ravel(), energy_scale * commands.ravel()])
+
+    return residuals
+
+
+def _jax_arm_step(jnp: Any, arm: TwoJointArm, state: Any, torque: Any) -> Any:
+    """`TwoJointArm.step` of states (4, B) and torques (2, B), by Euler, in jax."""
+    a1, a2, a3 = arm.parameters.inertia_constants
+    _, elbow, shoulder_rate, elbow_rate = state
+    coupling = a2 * jnp.cos(elbow)
+    bend = a2 * jnp.sin(elbow)
+    shoulder_net = torque[0] + bend * elbow_rate * (2 * shoulder_rate + elbow_rate)
+    elbow_net = torque[1] - bend * shoulder_rate * shoulder_rate
+    m12 = a3 + coupling
+    determinant = a3 * (a1 - a3) - coupling * coupling
+    slopes = [
+        shoulder_rate,
+        elbow_rate,
+        (a3 * shoulder_net - m12 * elbow_net) / determinant,
+        ((a1 + 2 * coupling) * elbow_net - m12 * shoulder_net) / determinant,
+    ]
+    return state + arm.dt_s * jnp.stack(slopes)
