@@ -17,16 +17,11 @@ import pydantic
 
 from neuromotor._checks import did_you_mean, lookup
 
-__all__ = ["SettingsError", "decode", "encode", "option_names"]
+__all__ = ["SettingsError", "decode", "encode"]
 
 
 class SettingsError(ValueError):
     """A setting is unknown, misspelt, of the wrong type or out of range."""
-
-
-def option_names(component: object) -> tuple[str, ...]:
-    """Return the names of a component's settings, in their order."""
-    return tuple(f.name for f in dataclasses.fields(_dataclass(component)))
 
 
 def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:

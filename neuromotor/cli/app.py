@@ -159,7 +159,7 @@ def train(
     start: Annotated[
         Path | None,
         typer.Option(
-            help="Controller file to start from; its architecture and task are taken over."
+            help="Controller file to start from; its architecture is taken over, its task is not."
         ),
     ] = None,
     config: ConfigOption = None,
@@ -250,7 +250,7 @@ def evaluate(
     with torch.no_grad():
         trajectory = ClosedLoop(settings.task, saved.controller).simulate(parameters, trials)
     performance = measure(settings.task, trials, trajectory.states, trajectory.commands)
-    reference = ILQR().solve(settings.task, trials)
+    reference = settings.ilqr.solve(settings.task, trials)
     result: dict[str, Any] = {
         **performance.as_dict(),
         "trials": len(trials),
