@@ -100,7 +100,8 @@ def run_benchmark(
 
 def _measure_in_child(settings: BenchmarkSettings, threads: int) -> list[Row]:
     count = str(threads)
-    environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+    environment = {**os.environ, "OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}
+    environment["MKL_NUM_THREADS"] = count
     done = subprocess.run(
         [sys.executable, "-m", "neuromotor.benchmark", str(threads)],
         input=json.dumps(asdict(settings)),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from neuromotor.closed_loop.arrays import Array, arrays_like
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 
 __all__ = ["product_operations"]
@@ -21,9 +22,10 @@ def product_operations(
     forward pass.
     """
     gen = torch.Generator().manual_seed(0)
+    kit = arrays_like(torch.empty(0, dtype=dtype))
 
-    def random(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=gen, dtype=dtype)
+    def random(*shape: int) -> Array:
+        return kit.take(torch.randn(*shape, generator=gen, dtype=dtype))
 
     observed = network.input_size // 2
     layers = []
@@ -35,31 +37,32 @@ def product_operations(
     layers.append((random(steps, batch, last), random(size, last), size))
     places = [
         (
-            inputs.unbind(0),
+            list(inputs),
             weights,
-            weights.T,
-            torch.empty(batch, units, dtype=dtype),
-            torch.empty_like(inputs[0]),
+            random(*weights.T.shape),
+            kit.empty(batch, units),
+            kit.empty(*inputs.shape[1:]),
         )
         for inputs, weights, units in layers
     ]
     drives = [random(steps, batch, units) for _, _, units in layers]
-    drive_steps = [drive.unbind(0) for drive in drives]
-    gradients = [torch.empty_like(weights) for _, weights, _ in layers]
+    drive_steps = [list(drive) for drive in drives]
+    gradients = [kit.empty(*weights.shape) for _, weights, _ in layers]
 
     def forward() -> None:
         for t in range(steps):
             for inputs, _, transposed, out, _ in places:
-                torch.mm(inputs[t], transposed, out=out)
+                kit.product(inputs[t], transposed, out=out)
 
     def adjoint() -> None:
         for t in range(steps):
             for (_, weights, _, _, out), drive in zip(places, drive_steps, strict=True):
-                torch.mm(drive[t], weights, out=out)
+                kit.product(drive[t], weights, out=out)
 
     def weight_gradients() -> None:
-        for (inputs, _, _), drive, out in zip(layers, drives, gradients, strict=True):
-            torch.mm(drive.flatten(0, 1).T, inputs.flatten(0, 1), out=out)
+        for (inputs, weights, _), drive, out in zip(layers, drives, gradients, strict=True):
+            flat = inputs.reshape(-1, weights.shape[1])
+            kit.product(drive.reshape(-1, weights.shape[0]).T, flat, out=out)
 
     def gradient() -> None:
         forward()

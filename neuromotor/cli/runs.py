@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from neuromotor import __version__
+from neuromotor._blas import blas_description
 from neuromotor.checkpoint import save_controller
 from neuromotor.cli.display import live_comparison
 from neuromotor.cli.settings import RunSettings
@@ -50,6 +51,7 @@ def machine() -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "numpy_blas": blas_description(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 

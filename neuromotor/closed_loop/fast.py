@@ -75,7 +75,9 @@ class FastLinearization:
             self._network, self._forward, self._jacobians, passes.arrange(vector), sources
         )
         for i, r_v in enumerate(sources):
-            r_v.mul_(1 - passes.rate(self._forward, i).square()).mul_(structural / passes.batch)
+            rate = passes.rate(self._forward, i)
+            r_v *= 1 - rate * rate
+            r_v *= structural / passes.batch
         return passes.adjoint(
             self._network,
             self._forward,

@@ -10,7 +10,8 @@ W[l] of those columns, constant drive C[l] = W_target x* + b, activation v, rate
 z = W P + C + noise, leak = dt / tau_v, v[t] = v[t-1] + leak (z - v[t-1]), u = W_out h[L] + b_out,
 J[t] = d x[t+1] / d (x[t], u[t]), tau delay. A leading R marks a tangent, D an adjoint.
 
-Time is the first axis of every buffer: (T, B, .).
+Time is the first axis of every buffer: (T, B, .). Arrays are numpy's on a CPU, torch's elsewhere
+(`arrays.py`); flat vectors come and go as tensors.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor._blas import blas_threads
+from neuromotor.closed_loop.arrays import Array, NumpyArrays, arrays_like
 from neuromotor.closed_loop.dynamics import advance, linearize_plant
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
@@ -34,26 +37,17 @@ from neuromotor.tasks.trials import Trials
 
 __all__ = ["Forward", "Network", "Passes", "quiet_floats"]
 
-tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (dh, h, grad_input=): dh (1 - h^2)
-
-
-def tanh(activation: Tensor, rate: Tensor) -> None:
-    """Write the tanh of v into h; numpy's is many times faster than torch's on a CPU."""
-    if activation.device.type == "cpu":
-        np.tanh(activation.numpy(), out=rate.numpy())
-    else:
-        torch.tanh(activation, out=rate)
-
 
 @contextmanager
 def quiet_floats() -> Iterator[None]:
     """Take numbers below the normal range for zero: saturated units make them, slowly.
 
-    An arm that flies off is worth an infinite loss, without a word from numpy.
+    An arm that flies off is worth an infinite loss, without a word from numpy. Matrix products
+    get torch's number of threads.
     """
     torch.set_flush_denormal(True)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), blas_threads():
             yield
     finally:
         torch.set_flush_denormal(False)
@@ -63,10 +57,10 @@ def quiet_floats() -> Iterator[None]:
 class _Weights:
     """A layer's weights, by the columns of P; also a direction's or a gradient's."""
 
-    inputs: Tensor  # (units, columns of P)
-    target: Tensor | None  # (units, n), None where the layer does not see the input
-    bias: Tensor  # (units,)
-    initial: Tensor | None  # (units,), None for zero
+    inputs: Array  # (units, columns of P)
+    target: Array | None  # (units, n), None where the layer does not see the input
+    bias: Array  # (units,)
+    initial: Array | None  # (units,), None for zero
 
 
 @dataclass(frozen=True)
@@ -74,45 +68,49 @@ class Network:
     """All of a flat vector, arranged for the passes."""
 
     layers: tuple[_Weights, ...]
-    output: Tensor  # (m, units)
-    output_bias: Tensor  # (m,)
+    output: Array  # (m, units)
+    output_bias: Array  # (m,)
 
 
 @dataclass(frozen=True)
 class Forward:
     """What the forward pass leaves for the others."""
 
-    states: Tensor  # (T + 1, B, n)
-    commands: Tensor  # (T, B, m)
-    inputs: tuple[Tensor, ...]  # P of each layer, (T + 1, B, columns); row T holds h[T - 1] only
+    states: Array  # (T + 1, B, n)
+    commands: Array  # (T, B, m)
+    inputs: list[Array]  # P of each layer, (T + 1, B, columns); row T holds h[T - 1] only
 
 
 @dataclass(frozen=True)
 class _LayerViews:
     """A layer's places in the buffers, one a step."""
 
-    inputs: tuple[Tensor, ...]  # P
-    observation: tuple[Tensor, ...]  # columns of P that hold o; empty where it is not seen
-    rate: tuple[Tensor, ...]  # h after the step, in P of the next one
-    above: tuple[Tensor, ...]  # the same in P of the layer above; empty for the last
-    weights: Tensor  # (columns of P, units)
+    inputs: list[Array]  # P
+    observation: list[Array]  # columns of P that hold o; empty where it is not seen
+    rate: list[Array]  # h after the step, in P of the next one
+    above: list[Array]  # the same in P of the layer above; empty for the last
+    weights: Array  # (columns of P, units)
+    drive: Array  # z, (B, units)
+    activation: Array  # v, (B, units); z itself without leak
 
 
 @dataclass(frozen=True)
 class _TangentViews:
     """A layer's places and constants in the tangent pass."""
 
-    inputs: tuple[Tensor, ...]  # P, one a step
-    rate: tuple[Tensor, ...]  # h after the step, one a step
-    r_inputs: Tensor  # R P of the current step, (B, columns of P)
-    observation: Tensor  # its columns for o
-    below: Tensor  # its columns for the layer below
-    own: Tensor  # its columns for the layer's own past
-    activation: Tensor  # R v, (B, units)
-    constant: Tensor  # what the direction's bias and target weights add, (B, units)
-    direction: Tensor  # the direction's weights, (columns of P, units)
-    weights: Tensor  # the network's, (columns of P, units)
-    above: list[Tensor] = field(default_factory=list)  # `below` of the layer above, if there is one
+    inputs: list[Array]  # P, one a step
+    rate: list[Array]  # h after the step, one a step
+    r_inputs: Array  # R P of the current step, (B, columns of P)
+    observation: Array  # its columns for o
+    below: Array  # its columns for the layer below
+    own: Array  # its columns for the layer's own past
+    drive: Array  # R z, (B, units)
+    activation: Array  # R v, (B, units); R z itself without leak
+    scratch: Array  # (B, units)
+    constant: Array  # what the direction's bias and target weights add, (B, units)
+    direction: Array  # the direction's weights, (columns of P, units)
+    weights: Array  # the network's, (columns of P, units)
+    above: list[Array] = field(default_factory=list)  # `below` of the layer above, if there is one
 
 
 class Passes:
@@ -122,6 +120,7 @@ class Passes:
         self.task = task
         self.net = controller
         self.trials = trials
+        self.kit = kit = arrays_like(trials.initial_state)
         self.batch = len(trials)
         self.n = task.plant.state_size
         self.m = task.plant.command_size
@@ -130,60 +129,68 @@ class Passes:
         self.sees = [i == 0 or controller.skip_inputs for i in range(len(controller.layers))]
         self.below = [0, *controller.layers[:-1]]
         cost = task.cost
-        self.state_weights = cost.state_weights.to(trials.initial_state)[:, None]  # (T + 1, 1, n)
+        weights = cost.state_weights.to(trials.initial_state)
+        self.state_weights = kit.take(weights[:, None])  # (T + 1, 1, n)
         self.energy_weight = cost.energy_weight
-        self._rooms: dict[str, Tensor] = {}
+        self.target = kit.take(trials.target)
+        self._rooms: dict[str, Array] = {}
 
     # ---- the flat vector and its arrangement ----
 
     def arrange(self, parameters: Tensor) -> Network:
         """A flat vector (P,) by the columns of P."""
         check_inputs(self.task, parameters, self.trials)
+        take = self.kit.take
         weights = self.net.unpack(parameters)
         layers = []
         for sees, layer in zip(self.sees, weights.layers, strict=True):
             feedforward, target = layer.feedforward, None
             if sees:
-                target = feedforward[:, self.n : 2 * self.n]
+                target = take(feedforward[:, self.n : 2 * self.n])
                 feedforward = torch.cat(
                     [feedforward[:, : self.n], feedforward[:, 2 * self.n :]], dim=1
                 )
-            inputs = torch.cat([feedforward, layer.recurrent], dim=1)
-            layers.append(_Weights(inputs, target, layer.bias, layer.initial))
-        return Network(tuple(layers), weights.output, weights.output_bias)
+            inputs = take(torch.cat([feedforward, layer.recurrent], dim=1))
+            initial = None if layer.initial is None else take(layer.initial)
+            layers.append(_Weights(inputs, target, take(layer.bias), initial))
+        return Network(tuple(layers), take(weights.output), take(weights.output_bias))
 
     def _flatten(self, network: Network) -> Tensor:
         """The inverse of `arrange`."""
-        parts: list[Tensor] = []
+        parts: list[Array] = []
         for units, layer in zip(self.net.layers, network.layers, strict=True):
             feedforward, recurrent = layer.inputs[:, :-units], layer.inputs[:, -units:]
-            if layer.target is not None:
-                feedforward = torch.cat(
-                    [feedforward[:, : self.n], layer.target, feedforward[:, self.n :]], dim=1
-                )
-            parts += [feedforward.flatten(), recurrent.flatten(), layer.bias]
+            if layer.target is None:
+                parts.append(feedforward)
+            else:
+                whole = self.kit.empty(units, feedforward.shape[1] + self.n)
+                whole[:, : self.n] = feedforward[:, : self.n]
+                whole[:, self.n : 2 * self.n] = layer.target
+                whole[:, 2 * self.n :] = feedforward[:, self.n :]
+                parts.append(whole)
+            parts += [recurrent, layer.bias]
             if layer.initial is not None:
                 parts.append(layer.initial)
-        parts += [network.output.flatten(), network.output_bias]
-        return torch.cat(parts)
+        parts += [network.output, network.output_bias]
+        return torch.cat([self.kit.give(part).reshape(-1) for part in parts])
 
     # ---- places in the buffers ----
 
-    def rate(self, forward: Forward, layer: int) -> Tensor:
+    def rate(self, forward: Forward, layer: int) -> Array:
         """Rates of a layer after every step, (T, B, units)."""
         return forward.inputs[layer][1:, :, -self.net.layers[layer] :]
 
-    def _empty(self, steps: int, width: int) -> Tensor:
-        return self.trials.initial_state.new_empty(steps, self.batch, width)
+    def _empty(self, steps: int, width: int) -> Array:
+        return self.kit.empty(steps, self.batch, width)
 
-    def _input_buffers(self) -> tuple[Tensor, ...]:
+    def _input_buffers(self) -> list[Array]:
         """Room for P of each layer."""
-        return tuple(
+        return [
             self._empty(self.steps + 1, (self.n if sees else 0) + below + units)
             for sees, below, units in zip(self.sees, self.below, self.net.layers, strict=True)
-        )
+        ]
 
-    def _room(self, name: str) -> Tensor:
+    def _room(self, name: str) -> Array:
         """A buffer (steps, B, .) that is kept between passes; what it held is lost."""
         if name not in self._rooms:
             sizes = {"states": (self.steps + 1, self.n), "commands": (self.steps, self.m)}
@@ -192,7 +199,7 @@ class Passes:
             self._rooms[name] = self._empty(*size)
         return self._rooms[name]
 
-    def activation_room(self) -> tuple[Tensor, ...]:
+    def activation_room(self) -> tuple[Array, ...]:
         """Room for an activation of each layer at every step, (T, B, units) each."""
         return tuple(self._room(f"activation {i}") for i in range(len(self.net.layers)))
 
@@ -200,145 +207,193 @@ class Passes:
         """Step whose state is observed at step t."""
         return max(t - self.task.delay_steps, 0)
 
+    def _transposed(self, weights: Array) -> Array:
+        """A copy with the columns of P first, as products from the left like it."""
+        copy = self.kit.empty(weights.shape[1], weights.shape[0])
+        copy[:] = weights.T
+        return copy
+
     # ---- forward ----
 
     def forward(self, network: Network, room: Forward | None) -> Forward:
         """Run the trials; `room` is a former pass whose buffers may be overwritten."""
-        trials, n = self.trials, self.n
+        trials, n, kit, leak = self.trials, self.n, self.kit, self.leak
         if room is None:
             room = Forward(
                 states=self._empty(self.steps + 1, n),
                 commands=self._empty(self.steps, self.m),
                 inputs=self._input_buffers(),
             )
-        states, commands = room.states.unbind(0), room.commands.unbind(0)
-        states[0].copy_(trials.initial_state)
-        drives = self._drives(network)
+        states, commands = list(room.states), list(room.commands)
+        states[0][:] = kit.take(trials.initial_state)
         layers = [
             self._forward_views(i, layer, room.inputs) for i, layer in enumerate(network.layers)
         ]
-        activations = []
-        for layer, units, buffer in zip(network.layers, self.net.layers, room.inputs, strict=True):
-            v = buffer.new_zeros(self.batch, units)
-            if layer.initial is not None:
-                v += layer.initial
-            activations.append(v)
-            torch.tanh(v, out=buffer[0, :, -units:])
-        out_t, out_b = network.output.T, network.output_bias
-        step = self._stepper(states, commands)
+        noise = None if trials.sensory_noise is None else kit.take(trials.sensory_noise)
+        drives = self._drives(network)
+        out_t, out_b = self._transposed(network.output), network.output_bias
+        step = self._stepper(room, states, commands)
         for t in range(self.steps):
             observation = states[self._seen_at(t)]
-            if trials.sensory_noise is not None:
-                observation = observation + trials.sensory_noise[:, t]
-            for views, drive, v in zip(layers, drives, activations, strict=True):
+            if noise is not None:
+                observation = observation + noise[:, t]
+            for views, drive in zip(layers, drives, strict=True):
                 if views.observation:
-                    views.observation[t].copy_(observation)
-                if self.leak == 1.0:
-                    torch.addmm(drive[t], views.inputs[t], views.weights, out=v)
-                else:
-                    v.lerp_(torch.addmm(drive[t], views.inputs[t], views.weights), self.leak)
-                rate = views.rate[t]
-                tanh(v, rate)
+                    views.observation[t][:] = observation
+                z, v, rate = views.drive, views.activation, views.rate[t]
+                kit.product(views.inputs[t], views.weights, out=z)
+                z += drive[t]
+                if leak != 1.0:  # v + leak (z - v)
+                    z -= v
+                    z *= leak
+                    v += z
+                kit.tanh(v, out=rate)
                 if views.above:
-                    views.above[t].copy_(rate)
-            torch.addmm(out_b, rate, out_t, out=commands[t])
+                    views.above[t][:] = rate
+            kit.product(rate, out_t, out=commands[t])
+            commands[t] += out_b
             step(t)
         return room
 
-    def _forward_views(
-        self, index: int, layer: _Weights, buffers: tuple[Tensor, ...]
-    ) -> _LayerViews:
+    def _forward_views(self, index: int, layer: _Weights, buffers: list[Array]) -> _LayerViews:
         """A layer's places in the buffers, step by step; making views within the loop is slow."""
         n, units, buffer = self.n, self.net.layers[index], buffers[index]
-        above: tuple[Tensor, ...] = ()
+        above: list[Array] = []
         if index + 1 < len(buffers):
             start = n if self.sees[index + 1] else 0
-            above = buffers[index + 1][:-1, :, start : start + units].unbind(0)
+            above = list(buffers[index + 1][:-1, :, start : start + units])
+        drive = self.kit.empty(self.batch, units)
+        activation = drive if self.leak == 1.0 else self.kit.empty(self.batch, units)
+        activation[:] = 0.0 if layer.initial is None else layer.initial
+        self.kit.tanh(activation, out=buffer[0, :, -units:])
         return _LayerViews(
-            inputs=buffer.unbind(0),
-            observation=buffer[:-1, :, :n].unbind(0) if self.sees[index] else (),
-            rate=buffer[1:, :, -units:].unbind(0),
+            inputs=list(buffer),
+            observation=list(buffer[:-1, :, :n]) if self.sees[index] else [],
+            rate=list(buffer[1:, :, -units:]),
             above=above,
-            weights=layer.inputs.T,
+            weights=self._transposed(layer.inputs),
+            drive=drive,
+            activation=activation,
         )
 
     def _stepper(
-        self, states: tuple[Tensor, ...], commands: tuple[Tensor, ...]
+        self, room: Forward, states: list[Array], commands: list[Array]
     ) -> Callable[[int], None]:
         """What writes the states after step t."""
         trials, plant = self.trials, self.task.plant
-        in_numpy = (
-            isinstance(plant, TwoJointArm)
-            and plant.has_numpy_step
-            and trials.hand_force is None
-            and trials.device.type == "cpu"
-        )
-        if not in_numpy or not isinstance(plant, TwoJointArm):
+        arm = self._numpy_arm()
+        if arm is None:
+            x, u = list(self.kit.give(room.states)), list(self.kit.give(room.commands))
 
             def step_in_torch(t: int) -> None:
-                states[t + 1].copy_(advance(plant, states[t], commands[t], trials, t))
+                x[t + 1].copy_(advance(plant, x[t], u[t], trials, t))
 
             return step_in_torch
-        arm, x, u = plant, [s.numpy() for s in states], [c.numpy() for c in commands]
-        factor = None if trials.command_noise is None else 1 + trials.command_noise.numpy()
-        load = None if trials.load is None else trials.load.numpy()
-        noise = None if trials.plant_noise is None else trials.plant_noise.numpy()
+        factor, load, force, noise = self._disturbances()
 
         def step(t: int) -> None:
-            torque = u[t] if factor is None else u[t] * factor[:, t]
+            torque = commands[t]
+            if factor is not None:
+                torque = torque * factor[:, t]
             if load is not None:
                 torque = torque + load[:, t]
-            arm.numpy_step(x[t], torque, x[t + 1])
+            arm.numpy_step(states[t], torque, states[t + 1], None if force is None else force[:, t])
             if noise is not None:
-                x[t + 1] += noise[:, t]
+                states[t + 1] += noise[:, t]
 
         return step
 
-    def _drives(self, network: Network) -> list[list[Tensor]]:
+    def _numpy_arm(self) -> TwoJointArm | None:
+        """The plant, if its step and Jacobians exist for this kit's arrays."""
+        plant = self.task.plant
+        if not isinstance(plant, TwoJointArm) or not isinstance(self.kit, NumpyArrays):
+            return None
+        return plant if plant.has_numpy_step else None
+
+    def _disturbances(self) -> tuple[Array, Array, Array, Array]:
+        """Factor on commands, load, hand force and plant noise, (B, T, .) each, None where none."""
+        trials = self.trials
+        return (
+            None if trials.command_noise is None else 1 + trials.command_noise.numpy(),
+            None if trials.load is None else trials.load.numpy(),
+            None if trials.hand_force is None else trials.hand_force.numpy(),
+            None if trials.plant_noise is None else trials.plant_noise.numpy(),
+        )
+
+    def _drives(self, network: Network) -> list[list[Array]]:
         """C of each layer, with private noise if any, (B, units) a step."""
-        drives: list[list[Tensor]] = []
+        drives: list[list[Array]] = []
+        noise = None
+        if self.net.noise_size:
+            self.net.check_noise(self.trials.unit_noise)
+            if self.trials.unit_noise is not None:
+                noise = self.kit.take(self.trials.unit_noise)
         start = 0
         for layer, units in zip(network.layers, self.net.layers, strict=True):
-            drive = layer.bias.expand(self.batch, -1)
-            if layer.target is not None:
-                drive = torch.addmm(drive, self.trials.target, layer.target.T)
-            if self.net.noise_size:
-                self.net.check_noise(self.trials.unit_noise)
-                if self.trials.unit_noise is not None:
-                    noise = self.trials.unit_noise[:, :, start : start + units].transpose(0, 1)
-                    drive = drive + self.net.private_noise * noise
+            drive = self._constant(layer)
+            if noise is None:
+                drives.append([drive] * self.steps)
+            else:
+                own = self.net.private_noise * noise[:, :, start : start + units]
+                drives.append([drive + own[:, t] for t in range(self.steps)])
             start += units
-            drives.append([drive] * self.steps if drive.ndim == 2 else list(drive.unbind(0)))
         return drives
+
+    def _constant(self, layer: _Weights) -> Array:
+        """What bias and target give a layer at every step, (B, units)."""
+        constant = self.kit.empty(self.batch, layer.bias.shape[0])
+        constant[:] = layer.bias
+        if layer.target is not None:
+            constant += self.target @ layer.target.T
+        return constant
 
     def loss(self, forward: Forward) -> float:
         """Mean loss; infinity where it is not finite."""
-        errors = forward.states - self.trials.target
-        total = (self.state_weights * errors.square()).sum()
-        total = total + self.energy_weight * forward.commands.square().sum()
-        value = float(total) / (2 * self.batch)
+        errors = forward.states - self.target
+        errors *= errors
+        errors *= self.state_weights
+        effort = forward.commands * forward.commands
+        total = float(errors.sum()) + self.energy_weight * float(effort.sum())
+        value = total / (2 * self.batch)
         return value if math.isfinite(value) else math.inf
 
-    def pulls(self, forward: Forward) -> tuple[Tensor, Tensor]:
+    def pulls(self, forward: Forward) -> tuple[Array, Array]:
         """Derivatives of the mean loss by states (T + 1, B, n) and commands (T, B, m)."""
-        return self.weighted(forward.states - self.trials.target, forward.commands)
+        return self.weighted(forward.states - self.target, forward.commands)
 
-    def weighted(self, states: Tensor, commands: Tensor) -> tuple[Tensor, Tensor]:
+    def weighted(self, states: Array, commands: Array) -> tuple[Array, Array]:
         """The cost's Hessian, divided by B, times changes of states and commands."""
         return (
             (self.state_weights / self.batch) * states,
             (self.energy_weight / self.batch) * commands,
         )
 
-    def jacobians(self, forward: Forward) -> Tensor:
+    def jacobians(self, forward: Forward) -> Array:
         """J along the trajectory, (T, B, n, n + m)."""
-        jacobians = forward.states.new_empty(self.steps, self.batch, self.n, self.n + self.m)
+        jacobians = self.kit.empty(self.steps, self.batch, self.n, self.n + self.m)
+        arm = self._numpy_arm()
+        if arm is not None:
+            factor, load, force, _ = self._disturbances()
+            torque = forward.commands
+            if factor is not None:
+                torque = torque * factor.swapaxes(0, 1)
+            if load is not None:
+                torque = torque + load.swapaxes(0, 1)
+            arm.numpy_jacobian(
+                forward.states[:-1],
+                torque,
+                jacobians,
+                None if force is None else force.swapaxes(0, 1),
+            )
+            if factor is not None:
+                jacobians[..., self.n :] *= factor.swapaxes(0, 1)[:, :, None]
+            return jacobians
         linearize_plant(
             self.task.plant,
             self.trials,
-            forward.states[:-1].transpose(0, 1),
-            forward.commands.transpose(0, 1),
-            out=jacobians.transpose(0, 1),
+            self.kit.give(forward.states)[:-1].transpose(0, 1),
+            self.kit.give(forward.commands).transpose(0, 1),
+            out=self.kit.give(jacobians).transpose(0, 1),
         )
         return jacobians
 
@@ -348,47 +403,52 @@ class Passes:
         self,
         network: Network,
         forward: Forward,
-        jacobians: Tensor,
+        jacobians: Array,
         direction: Network,
-        activations: tuple[Tensor, ...] = (),
-    ) -> tuple[Tensor, Tensor]:
+        activations: tuple[Array, ...] = (),
+    ) -> tuple[Array, Array]:
         """Changes of states and commands along a direction; R v goes to `activations` if given."""
-        n, last = self.n, len(network.layers) - 1
+        n, kit, leak = self.n, self.kit, self.leak
         r_states, r_commands = self._room("states"), self._room("commands")
         layers = [
             self._tangent_views(i, network, forward, direction) for i in range(len(network.layers))
         ]
         for lower, upper in itertools.pairwise(layers):
             lower.above.append(upper.below)
-        kept = [tensor.unbind(0) for tensor in activations]
-        both = self._empty(1, n + self.m)[0]
-        r_state, r_command, column = both[:, :n], both[:, n:], both.unsqueeze(-1)
-        x, u, j = r_states.unbind(0), r_commands.unbind(0), jacobians.unbind(0)
-        columns = r_states.unsqueeze(-1).unbind(0)
-        out_t, direction_t = network.output.T, direction.output.T
-        x[0].zero_()
+        last = layers[-1]
+        kept = [list(array) for array in activations]
+        both = kit.empty(self.batch, n + self.m)
+        r_state, r_command = both[:, :n], both[:, n:]
+        through_direction = kit.empty(self.batch, self.m)
+        x, u, j = list(r_states), list(r_commands), list(jacobians)
+        out_t, direction_t = self._transposed(network.output), self._transposed(direction.output)
+        x[0][:] = 0.0
         for t in range(self.steps):
             r_observation = x[self._seen_at(t)]
             for i, views in enumerate(layers):
                 if self.sees[i]:
-                    views.observation.copy_(r_observation)
-                r_v = views.activation
-                if self.leak == 1.0:
-                    torch.addmm(views.constant, views.inputs[t], views.direction, out=r_v)
-                    r_v.addmm_(views.r_inputs, views.weights)
-                else:
-                    r_drive = torch.addmm(views.constant, views.inputs[t], views.direction)
-                    r_v.lerp_(r_drive.addmm_(views.r_inputs, views.weights), self.leak)
+                    views.observation[:] = r_observation
+                r_z, r_v = views.drive, views.activation
+                kit.product(views.inputs[t], views.direction, out=r_z)
+                kit.product(views.r_inputs, views.weights, out=views.scratch)
+                r_z += views.scratch
+                r_z += views.constant
+                if leak != 1.0:
+                    r_z -= r_v
+                    r_z *= leak
+                    r_v += r_z
                 if kept:
-                    kept[i][t].copy_(r_v)
-                tanh_backward(r_v, views.rate[t], grad_input=views.own)
+                    kept[i][t][:] = r_v
+                kit.times_slope(r_v, views.rate[t], views.scratch, out=views.own)
                 for slot in views.above:
-                    slot.copy_(views.own)
-            torch.addmm(direction.output_bias, layers[last].rate[t], direction_t, out=u[t])
-            u[t].addmm_(layers[last].own, out_t)
-            r_state.copy_(x[t])
-            r_command.copy_(u[t])
-            torch.bmm(j[t], column, out=columns[t + 1])
+                    slot[:] = views.own
+            kit.product(last.rate[t], direction_t, out=u[t])
+            kit.product(last.own, out_t, out=through_direction)
+            u[t] += through_direction
+            u[t] += direction.output_bias
+            r_state[:] = x[t]
+            r_command[:] = u[t]
+            kit.apply(j[t], both, out=x[t + 1])
         return r_states, r_commands
 
     def _tangent_views(
@@ -397,27 +457,26 @@ class Passes:
         """A layer's places and constants in the tangent pass."""
         units, buffer = self.net.layers[index], forward.inputs[index]
         change = direction.layers[index]
-        constant = change.bias.expand(self.batch, -1)
-        if change.target is not None:
-            constant = torch.addmm(constant, self.trials.target, change.target.T)
-        r_inputs = buffer.new_empty(buffer.shape[1:])
+        r_inputs = self.kit.empty(*buffer.shape[1:])
         own = r_inputs[:, -units:]
-        activation = buffer.new_zeros(self.batch, units)
-        if change.initial is not None:
-            activation += change.initial
-        tanh_backward(activation, buffer[0, :, -units:], grad_input=own)
+        drive, scratch = self.kit.empty(self.batch, units), self.kit.empty(self.batch, units)
+        activation = drive if self.leak == 1.0 else self.kit.empty(self.batch, units)
+        activation[:] = 0.0 if change.initial is None else change.initial
+        self.kit.times_slope(activation, buffer[0, :, -units:], scratch, out=own)
         start = self.n if self.sees[index] else 0
         return _TangentViews(
-            inputs=buffer.unbind(0),
-            rate=self.rate(forward, index).unbind(0),
+            inputs=list(buffer),
+            rate=list(self.rate(forward, index)),
             r_inputs=r_inputs,
             observation=r_inputs[:, : self.n],
             below=r_inputs[:, start:-units],
             own=own,
+            drive=drive,
             activation=activation,
-            constant=constant,
-            direction=change.inputs.T,
-            weights=network.layers[index].inputs.T,
+            scratch=scratch,
+            constant=self._constant(change),
+            direction=self._transposed(change.inputs),
+            weights=self._transposed(network.layers[index].inputs),
         )
 
     # ---- adjoint ----
@@ -426,19 +485,21 @@ class Passes:
         self,
         network: Network,
         forward: Forward,
-        jacobians: Tensor,
-        d_states: Tensor,
-        d_commands: Tensor,
-        sources: tuple[Tensor, ...] = (),
+        jacobians: Array,
+        d_states: Array,
+        d_commands: Array,
+        sources: tuple[Array, ...] = (),
     ) -> Tensor:
         """Pull derivatives by states, commands (overwritten) and v back to a flat vector."""
-        n, steps = self.n, self.steps
+        n, kit, leak = self.n, self.kit, self.leak
         layers = network.layers
         last = len(layers) - 1
-        rates = [self.rate(forward, i).unbind(0) for i in range(last + 1)]
+        rates = [list(self.rate(forward, i)) for i in range(last + 1)]
         d_drives = [self._room(f"drive {i}") for i in range(last + 1)]  # by z
-        d_steps = [drive.unbind(0) for drive in d_drives]
-        d_inputs = [self._empty(1, buffer.shape[2])[0] for buffer in forward.inputs]  # by P
+        d_steps = [list(drive) for drive in d_drives]
+        source_steps = [list(source) for source in sources]
+        d_inputs = [kit.empty(*buffer.shape[1:]) for buffer in forward.inputs]  # by P
+        scratch = [kit.empty(self.batch, units) for units in self.net.layers]
         d_recurrent = [  # by h[l, t] through step t + 1
             d_input[:, -units:] for d_input, units in zip(d_inputs, self.net.layers, strict=True)
         ]
@@ -447,45 +508,43 @@ class Passes:
             for i in range(last)
         ]
         d_observation = [d_input[:, :n] for d_input in d_inputs]
-        d_leaky: list[Tensor | None] = [None] * (last + 1)  # by v[l, t] through step t + 1
+        d_leaky: list[Array | None] = [None] * (last + 1)  # by v[l, t] through step t + 1
         for recurrent in d_recurrent:
-            recurrent.zero_()
-        d_x, d_u, j_steps = d_states.unbind(0), d_commands.unbind(0), jacobians.unbind(0)
-        rows = d_states.unsqueeze(2).unbind(0)
-        d_both = self._empty(1, n + self.m)[0]
-        d_row, d_through_x, d_through_u = d_both.unsqueeze(1), d_both[:, :n], d_both[:, n:]
-        for t in reversed(range(steps)):
-            torch.bmm(rows[t + 1], j_steps[t], out=d_row)
-            d_u[t].add_(d_through_u)
+            recurrent[:] = 0.0
+        d_x, d_u, j = list(d_states), list(d_commands), list(jacobians)
+        d_both = kit.empty(self.batch, n + self.m)
+        d_through_x, d_through_u = d_both[:, :n], d_both[:, n:]
+        for t in reversed(range(self.steps)):
+            kit.apply_transposed(j[t], d_x[t + 1], out=d_both)
+            d_u[t] += d_through_u
             if t > 0:
-                d_x[t].add_(d_through_x)
+                d_x[t] += d_through_x
             seen = self._seen_at(t)
             for i in range(last, -1, -1):
+                d_rate, d_v = d_recurrent[i], d_steps[i][t]
                 if i == last:
-                    d_rate = torch.addmm(d_recurrent[i], d_u[t], network.output)
+                    kit.product(d_u[t], network.output, out=scratch[i])
+                    d_rate += scratch[i]
                 else:
-                    d_rate = d_recurrent[i] + d_above[i]
-                d_v = d_steps[i][t]
-                tanh_backward(d_rate, rates[i][t], grad_input=d_v)
-                if sources:
-                    d_v.add_(sources[i][t])
-                if self.leak != 1.0:
+                    d_rate += d_above[i]
+                kit.times_slope(d_rate, rates[i][t], scratch[i], out=d_v)
+                if source_steps:
+                    d_v += source_steps[i][t]
+                if leak != 1.0:
                     later = d_leaky[i]
                     if later is not None:
-                        d_v.add_(later)
-                    d_leaky[i] = (1 - self.leak) * d_v
-                    d_v.mul_(self.leak)
-                torch.mm(d_v, layers[i].inputs, out=d_inputs[i])
+                        d_v += later
+                    d_leaky[i] = (1 - leak) * d_v
+                    d_v *= leak
+                kit.product(d_v, layers[i].inputs, out=d_inputs[i])
                 if self.sees[i] and seen > 0:
-                    d_x[seen].add_(d_observation[i])
+                    d_x[seen] += d_observation[i]
         gradients = [
             self._layer_gradient(i, layers[i], forward, d_drives[i], d_recurrent[i], d_leaky[i])
             for i in range(len(layers))
         ]
-        flat = d_commands.flatten(0, 1)
-        # All columns of P at once: picking out those of h first would copy them.
-        d_output = flat.T @ forward.inputs[last][1:].flatten(0, 1)
-        d_output = d_output[:, -self.net.layers[last] :]
+        flat = d_commands.reshape(-1, self.m)
+        d_output = flat.T @ _flat(self.rate(forward, last))
         return self._flatten(Network(tuple(gradients), d_output, flat.sum(0)))
 
     def _layer_gradient(
@@ -493,20 +552,24 @@ class Passes:
         index: int,
         layer: _Weights,
         forward: Forward,
-        d_drive: Tensor,
-        d_recurrent: Tensor,
-        d_leaky: Tensor | None,
+        d_drive: Array,
+        d_recurrent: Array,
+        d_leaky: Array | None,
     ) -> _Weights:
         """A layer's weight gradients: one product over all steps."""
-        flat = d_drive.flatten(0, 1)
-        d_inputs = flat.T @ forward.inputs[index][:-1].flatten(0, 1)
+        d_inputs = _flat(d_drive).T @ _flat(forward.inputs[index][:-1])
         summed = d_drive.sum(0)  # over steps, (B, units)
-        d_target = None if layer.target is None else summed.T @ self.trials.target
+        d_target = None if layer.target is None else summed.T @ self.target
         d_initial = None
         if layer.initial is not None:
             before = forward.inputs[index][0, :, -self.net.layers[index] :]
-            d_before = d_recurrent * (1 - before.square())
+            d_before = d_recurrent * (1 - before * before)
             if d_leaky is not None:
                 d_before = d_before + d_leaky
             d_initial = d_before.sum(0)
         return _Weights(d_inputs, d_target, summed.sum(0), d_initial)
+
+
+def _flat(array: Array) -> Array:
+    """Steps and trials as one axis."""
+    return array.reshape(-1, array.shape[-1])

@@ -205,25 +205,107 @@ class TwoJointArm:
         """Whether `numpy_step` does all that `step` does for this arm's options."""
         return isinstance(self.integrator, Euler) and self.viscosity is None and self.limits is None
 
-    def numpy_step(self, state: NDArray[Any], torque: NDArray[Any], after: NDArray[Any]) -> None:
+    def numpy_step(
+        self,
+        state: NDArray[Any],
+        torque: NDArray[Any],
+        after: NDArray[Any],
+        hand_force: NDArray[Any] | None = None,
+    ) -> None:
         """Write the Euler step of B arms into `after`, (B, 4): the same equations on numpy arrays.
 
         On a CPU numpy starts a small operation several times sooner than torch, which is most of
-        the time of a step of tens of arms. Only where `has_numpy_step`; hand forces not included.
+        the time of a step of tens of arms. Only where `has_numpy_step`.
 
         Args:
             state: Joint angles (rad) and velocities (rad/s), (B, 4).
             torque: Joint torques with loads and noise (N m), (B, 2).
             after: Where the states one step later go, (B, 4); not `state` itself.
+            hand_force: External force (N) on the hand, (B, 2).
         """
         elbow, shoulder_rate, elbow_rate = state[:, 1], state[:, 2], state[:, 3]
+        shoulder_torque, elbow_torque = torque[:, 0], torque[:, 1]
+        if hand_force is not None:
+            from_shoulder, from_elbow = self._torques_of(state, hand_force)
+            shoulder_torque = shoulder_torque + from_shoulder
+            elbow_torque = elbow_torque + from_elbow
         shoulder, elbow = self._accelerations(
-            np.cos(elbow), np.sin(elbow), shoulder_rate, elbow_rate, torque[:, 0], torque[:, 1]
+            np.cos(elbow), np.sin(elbow), shoulder_rate, elbow_rate, shoulder_torque, elbow_torque
         )
         np.multiply(state[:, 2:], self.dt_s, out=after[:, :2])
         np.multiply(shoulder, self.dt_s, out=after[:, 2])
         np.multiply(elbow, self.dt_s, out=after[:, 3])
         after += state
+
+    def _torques_of(
+        self, state: NDArray[Any], hand_force: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """``J^T F`` (N m), joint by joint, as `joint_torque`."""
+        p = self.parameters
+        forearm = state[..., 0] + state[..., 1]
+        x, y = hand_force[..., 0], hand_force[..., 1]
+        elbow = p.length_2 * (np.cos(forearm) * y - np.sin(forearm) * x)
+        upper = p.length_1 * (np.cos(state[..., 0]) * y - np.sin(state[..., 0]) * x)
+        return upper + elbow, elbow
+
+    def numpy_jacobian(
+        self,
+        state: NDArray[Any],
+        torque: NDArray[Any],
+        out: NDArray[Any],
+        hand_force: NDArray[Any] | None = None,
+    ) -> None:
+        """Write the derivative of `numpy_step`'s result by state and torque, (..., 4, 6).
+
+        From M q'' = torque - c: ``d q'' = M^-1 (d torque - dc - dM q'')``.
+
+        Args:
+            state: (..., 4).
+            torque: (..., 2).
+            out: (..., 4, 6).
+            hand_force: (..., 2).
+        """
+        dt = self.dt_s
+        a1, a2, a3 = self.parameters.inertia_constants
+        w1, w2 = state[..., 2], state[..., 3]
+        cosine, sine = np.cos(state[..., 1]), np.sin(state[..., 1])
+        coupling, bend = a2 * cosine, a2 * sine
+        shoulder_torque, elbow_torque = torque[..., 0], torque[..., 1]
+        d_first: NDArray[Any] | float = (
+            0.0  # of both torques by the shoulder angle, if a force acts
+        )
+        d_elbow: NDArray[Any] | float = 0.0
+        if hand_force is not None:
+            p = self.parameters
+            from_shoulder, from_elbow = self._torques_of(state, hand_force)
+            shoulder_torque = shoulder_torque + from_shoulder
+            elbow_torque = elbow_torque + from_elbow
+            forearm = state[..., 0] + state[..., 1]
+            x, y = hand_force[..., 0], hand_force[..., 1]
+            d_elbow = -p.length_2 * (np.cos(forearm) * x + np.sin(forearm) * y)
+            d_first = d_elbow - p.length_1 * (np.cos(state[..., 0]) * x + np.sin(state[..., 0]) * y)
+        first, second = self._accelerations(cosine, sine, w1, w2, shoulder_torque, elbow_torque)
+        scale = dt / (a3 * (a1 - a3) - coupling * coupling)
+        m11, m12, m22 = a3 * scale, -(a3 + coupling) * scale, (a1 + 2 * coupling) * scale
+        out[:] = 0.0
+        for i in range(4):
+            out[..., i, i] = 1.0
+        out[..., 0, 2] = out[..., 1, 3] = dt
+        sources = {  # column of `out`: d (torque - c) - dM q'', shoulder and elbow
+            1: (
+                coupling * w2 * (2 * w1 + w2) + bend * (2 * first + second) + d_elbow,
+                bend * first - coupling * w1 * w1 + d_elbow,
+            ),
+            2: (2 * bend * w2, -2 * bend * w1),
+            3: (2 * bend * (w1 + w2), 0.0),
+            4: (1.0, 0.0),
+            5: (0.0, 1.0),
+        }
+        if hand_force is not None:
+            sources[0] = (d_first, d_elbow)
+        for column, (on_shoulder, on_elbow) in sources.items():
+            out[..., 2, column] += m11 * on_shoulder + m12 * on_elbow
+            out[..., 3, column] += m12 * on_shoulder + m22 * on_elbow
 
     def derivative(
         self,

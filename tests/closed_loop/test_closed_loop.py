@@ -8,7 +8,8 @@ import pytest
 import torch
 from cases import PLANTS, generator, noisy, normal
 
-from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop import ClosedLoop, passes
+from neuromotor.closed_loop.arrays import NumpyArrays, TorchArrays
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.plants import PointMass
 from neuromotor.tasks import CenterOut
@@ -109,9 +110,7 @@ def relative(one, two):
 def test_fast_path_equals_autograd(plant, network, delay, noise):
     loop, theta, trials = small_loop(plant, network, delay)
     if not noise:
-        trials = replace(
-            loop.task.trials(), unit_noise=trials.unit_noise, load=trials.load
-        )  # the arm's step in numpy takes loads, but no hand forces
+        trials = replace(loop.task.trials(), unit_noise=trials.unit_noise, load=trials.load)
     slow, fast = loop.objective(trials, fast=False), loop.objective(trials)
     value, gradient = slow.value_and_gradient(theta)
     assert fast.value(theta) == pytest.approx(value, rel=1e-10)
@@ -125,6 +124,23 @@ def test_fast_path_equals_autograd(plant, network, delay, noise):
     for structural in (0.0, 0.5):
         expected = two.product(direction, structural)
         assert relative(one.product(direction, structural), expected) < 1e-10
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_passes_on_tensors_equal_passes_on_numpy_arrays(network, monkeypatch):
+    """Tensors are for other devices; their arithmetic can be held to numpy's on a CPU."""
+    loop, theta, trials = small_loop("monkey-published", network, 3)
+    direction = normal(len(theta), seed=9)
+    found = []
+    for kit in (NumpyArrays, TorchArrays):
+        monkeypatch.setattr(passes, "arrays_like", kit)
+        objective = loop.objective(trials)
+        linear = objective.linearize(theta)
+        value, gradient = objective.value_and_gradient(theta)
+        found.append((value, gradient, linear.product(direction, 0.5)))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
+    assert relative(found[0][1], found[1][1]) < 1e-10
+    assert relative(found[0][2], found[1][2]) < 1e-10
 
 
 def test_buffers_that_are_used_again_change_nothing():
