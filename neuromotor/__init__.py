@@ -10,7 +10,16 @@ from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.comparison import Comparison, compare
 from neuromotor.config import SettingsError
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
-from neuromotor.optim import ILQR, LBFGS, Adam, Budget, GradientDescent, HessianFree, Result
+from neuromotor.optim import (
+    ILQR,
+    LBFGS,
+    Adam,
+    Budget,
+    GradientDescent,
+    HessianFree,
+    KroneckerLBFGS,
+    Result,
+)
 from neuromotor.plants import (
     HUMAN,
     MONKEY,
@@ -65,6 +74,7 @@ __all__ = [
     "Budget",
     "GradientDescent",
     "HessianFree",
+    "KroneckerLBFGS",
     "Result",
     # files and settings
     "CheckpointError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop.passes import Forward, Passes, quiet_floats
+from neuromotor.closed_loop.passes import Forward, KroneckerBlock, Passes, quiet_floats
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -44,6 +44,32 @@ class FastObjective:
         jacobians = passes.jacobians(self._forward)
         gradient = passes.adjoint(network, self._forward, jacobians, *passes.pulls(self._forward))
         return passes.loss(self._forward), gradient
+
+    @property
+    def readout(self) -> slice:
+        """Which parameters turn rates into commands: weights and bias of the output."""
+        units, size = self.controller.layers[-1], self.controller.command_size
+        return slice(self.controller.parameter_count - (units + 1) * size, None)
+
+    @torch.no_grad()
+    @quiet_floats()
+    def kronecker_factors(
+        self, parameters: Tensor, generator: torch.Generator
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return a Kronecker-factored estimate of the Gauss-Newton matrix, layer by layer.
+
+        Source: Martens & Grosse (2015), equation 1 and section 3, with the loss's own residuals:
+        one adjoint pass of random residuals of unit variance.
+
+        Args:
+            parameters: (P,).
+            generator: Of the random residuals.
+        """
+        passes = self._passes
+        network = passes.arrange(parameters)
+        self._forward = passes.forward(network, self._forward)
+        jacobians = passes.jacobians(self._forward)
+        return passes.kronecker_factors(network, self._forward, jacobians, generator)
 
     @torch.no_grad()
     @quiet_floats()

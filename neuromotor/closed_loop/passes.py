@@ -21,6 +21,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ from neuromotor.plants.arm import TwoJointArm
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Forward", "Network", "Passes", "quiet_floats"]
+__all__ = ["Forward", "KroneckerBlock", "Network", "Passes", "quiet_floats"]
 
 
 @contextmanager
@@ -79,6 +80,14 @@ class Forward:
     states: Array  # (T + 1, B, n)
     commands: Array  # (T, B, m)
     inputs: list[Array]  # P of each layer, (T + 1, B, columns); row T holds h[T - 1] only
+
+
+class KroneckerBlock(NamedTuple):
+    """An estimate ``columns x rows`` of the curvature of one weight matrix with its bias."""
+
+    places: Tensor  # (r, c), where the matrix's entries lie in the flat vector
+    rows: Tensor  # (r, r), second moments of the derivatives by the units' drives
+    columns: Tensor  # (c, c), second moments of the inputs, a constant one for the bias at the end
 
 
 @dataclass(frozen=True)
@@ -547,6 +556,56 @@ class Passes:
         d_output = flat.T @ _flat(self.rate(forward, last))
         return self._flatten(Network(tuple(gradients), d_output, flat.sum(0)))
 
+    def kronecker_factors(
+        self, network: Network, forward: Forward, jacobians: Array, generator: torch.Generator
+    ) -> tuple[KroneckerBlock, ...]:
+        """Second moments of every layer's inputs and of what random residuals pull at its drives.
+
+        The Gauss-Newton matrix is the covariance of the gradient under residuals of unit
+        variance; taking inputs and pulls, and steps, as independent makes it a Kronecker product.
+        """
+        kit = self.kit
+        d_states = self._random_like(forward.states, generator)
+        d_commands = self._random_like(forward.commands, generator)
+        d_states *= (self.state_weights / self.batch) ** 0.5
+        d_commands *= (self.energy_weight / self.batch) ** 0.5
+        self.adjoint(network, forward, jacobians, d_states, d_commands)
+        pulls = [self._room(f"drive {i}") for i in range(len(network.layers))]
+        inputs = [self._layer_inputs(forward, i) for i in range(len(network.layers))]
+        pulls.append(d_commands)
+        inputs.append(kit.give(self.rate(forward, len(network.layers) - 1)).flatten(0, 1))
+        blocks = []
+        for index, pull, seen in zip(self._block_indices(), pulls, inputs, strict=True):
+            ones = seen.new_ones(len(seen), 1)
+            columns = _second_moments(torch.cat([seen, ones], dim=1)) / len(seen)
+            rows = _second_moments(kit.give(pull).flatten(0, 1))
+            blocks.append(KroneckerBlock(index, rows, columns))
+        return tuple(blocks)
+
+    def _random_like(self, array: Array, generator: torch.Generator) -> Array:
+        """Standard normal numbers, drawn on the CPU so that every device gets the same."""
+        drawn = torch.randn(*array.shape, generator=generator, dtype=torch.float64)
+        return self.kit.take(drawn.to(dtype=self.kit.dtype, device=self.kit.device))
+
+    def _layer_inputs(self, forward: Forward, index: int) -> Tensor:
+        """All inputs of a layer, in the order of its weights, (T B, columns)."""
+        inputs = self.kit.give(forward.inputs[index])[:-1].flatten(0, 1)
+        if not self.sees[index]:
+            return inputs
+        target = self.trials.target.repeat(self.steps, 1)
+        return torch.cat([inputs[:, : self.n], target, inputs[:, self.n :]], dim=1)
+
+    def _block_indices(self) -> list[Tensor]:
+        """Where each layer's weights with bias, and the output's, lie in the flat vector."""
+        places = torch.arange(self.net.parameter_count, device=self.trials.device)
+        weights = self.net.unpack(places)
+        indices = [
+            torch.cat([layer.feedforward, layer.recurrent, layer.bias[:, None]], dim=1)
+            for layer in weights.layers
+        ]
+        indices.append(torch.cat([weights.output, weights.output_bias[:, None]], dim=1))
+        return indices
+
     def _layer_gradient(
         self,
         index: int,
@@ -568,6 +627,11 @@ class Passes:
                 d_before = d_before + d_leaky
             d_initial = d_before.sum(0)
         return _Weights(d_inputs, d_target, summed.sum(0), d_initial)
+
+
+def _second_moments(samples: Tensor) -> Tensor:
+    """Sum over samples (N, k) of their outer products, (k, k)."""
+    return samples.T @ samples
 
 
 def _flat(array: Array) -> Array:

@@ -3,6 +3,7 @@
 from neuromotor.optim.descent import MOMENTUM_SCHEDULE, Adam, GradientDescent
 from neuromotor.optim.hessian_free import HessianFree
 from neuromotor.optim.ilqr import ILQR, ILQRResult
+from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
@@ -20,6 +21,7 @@ __all__ = [
     "GradientDescent",
     "HessianFree",
     "ILQRResult",
+    "KroneckerLBFGS",
     "Optimizer",
     # what they work on and return
     "Budget",
@@ -35,6 +37,7 @@ __all__ = [
     # pieces that they share
     "Backtracking",
     "CGResult",
+    "KroneckerPreconditioner",
     "SearchPoint",
     "StrongWolfe",
     "conjugate_gradient",
@@ -51,4 +54,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
     "adam": Adam(),
     "hf": HessianFree(),
+    "kron-lbfgs": KroneckerLBFGS(),
 }

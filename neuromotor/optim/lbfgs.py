@@ -6,6 +6,7 @@ Notation: s parameter changes, y gradient changes, rho = 1 / s.y, gamma scale of
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -16,7 +17,7 @@ from neuromotor.optim.objective import Objective
 from neuromotor.optim.result import Budget, Result
 from neuromotor.optim.run import Callback, Run
 
-__all__ = ["LBFGS"]
+__all__ = ["LBFGS", "Pair", "two_loop_direction"]
 
 Pair = tuple[Tensor, Tensor, float]  # s, y, rho
 
@@ -70,7 +71,7 @@ class LBFGS:
                 return run.result(
                     f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
                 )
-            direction = _direction(pairs, gradient)
+            direction = two_loop_direction(pairs, gradient)
             slope = float(gradient @ direction)
             if not slope < 0:  # the pairs no longer fit: start over from the gradient
                 pairs.clear()
@@ -93,18 +94,28 @@ class LBFGS:
             value, gradient = point.value, point.gradient
 
 
-def _direction(pairs: deque[Pair], gradient: Tensor) -> Tensor:
-    """Minus the inverse-Hessian estimate times the gradient, by the two-loop recursion."""
+def two_loop_direction(
+    pairs: deque[Pair],
+    gradient: Tensor,
+    precondition: Callable[[Tensor], Tensor] = lambda vector: vector,
+) -> Tensor:
+    """Return minus the inverse-Hessian estimate times the gradient, (P,).
+
+    Args:
+        pairs: s, y and rho, the oldest first.
+        gradient: (P,).
+        precondition: The first inverse-Hessian estimate, up to its scale; symmetric and positive.
+    """
     q = gradient.neg()
     if not pairs:
-        return q
+        return precondition(q)
     alphas = []
     for s, y, rho in reversed(pairs):
         alpha = rho * float(s @ q)
         q.add_(y, alpha=-alpha)
         alphas.append(alpha)
     s, y, rho = pairs[-1]
-    q.mul_(1.0 / (rho * float(y @ y)))
+    q = precondition(q) * (1.0 / (rho * float(y @ precondition(y))))
     for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
         q.add_(s, alpha=alpha - rho * float(y @ q))
     return q

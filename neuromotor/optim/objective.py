@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
+from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.optim.result import Counts
 
-__all__ = ["CountedObjective", "Linearization", "Objective"]
+__all__ = ["CountedObjective", "HasKroneckerFactors", "Linearization", "Objective"]
 
 
 class Linearization(Protocol):
@@ -55,6 +57,17 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class HasKroneckerFactors(Protocol):
+    """An objective whose Gauss-Newton matrix has a Kronecker-factored estimate."""
+
+    def kronecker_factors(
+        self, parameters: Tensor, generator: torch.Generator
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return the factors at a point, with random residuals from the generator."""
+        ...
+
+
 class CountedObjective:
     """Counts every call to an objective; a not-a-number value is turned into infinity.
 
@@ -87,6 +100,29 @@ class CountedObjective:
         """Return the objective at a point, with its Gauss-Newton products."""
         self._gradients += 1
         return _CountedLinearization(self, self._objective.linearize(parameters))
+
+    @property
+    def readout(self) -> slice | None:
+        """Which parameters turn a network's rates into commands, where the objective says so."""
+        found: slice | None = getattr(self._objective, "readout", None)
+        return found
+
+    def kronecker_factors(
+        self, parameters: Tensor, generator: torch.Generator
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return the objective's Kronecker factors; their cost, and count, is that of a gradient.
+
+        Raises:
+            TypeError: The objective has none.
+        """
+        if not isinstance(self._objective, HasKroneckerFactors):
+            raise TypeError(
+                "`objective` must give Kronecker factors for this method, as a closed loop with a "
+                f"ContinuousTimeRNN does (fast path), got {type(self._objective).__name__}; use "
+                "LBFGS or HessianFree instead."
+            )
+        self._gradients += 1
+        return self._objective.kronecker_factors(parameters, generator)
 
     def _count_product(self) -> None:
         self._products += 1

@@ -97,6 +97,10 @@ class Run:
             self._callback(Progress(point, counts, self.best_parameters))
         return self.budget.stop_reason(counts, seconds)
 
+    def budget_reason(self) -> str | None:
+        """Return why to stop now, or None to go on, without noting an iteration."""
+        return self.budget.stop_reason(self.counts, self._watch.seconds)
+
     def result(self, reason: str, *, converged: bool = False) -> Result:
         """Return what the minimisation came to."""
         return Result(
