@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.plants import (
     ARM_PRESETS,
     HUMAN,
@@ -75,6 +76,12 @@ class SmallProblem:
 
     def linearize(self, parameters: Tensor) -> SmallLinearization:
         return SmallLinearization(self, parameters)
+
+    def kronecker_factors(self, parameters, generator) -> tuple[KroneckerBlock, ...]:
+        """The whole Gauss-Newton matrix as one block of one row."""
+        jacobian = self.linearize(parameters).jacobian
+        places = torch.arange(len(parameters))[None]
+        return (KroneckerBlock(places, jacobian.new_ones(1, 1), jacobian.T @ jacobian),)
 
 
 class SmallLinearization:

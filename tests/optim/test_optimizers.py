@@ -63,7 +63,7 @@ def test_every_optimizer_solves_a_small_quadratic(name):
     assert result.counts.calls <= budget.calls + 100
 
 
-@pytest.mark.parametrize("name", ["lbfgs", "hf"])
+@pytest.mark.parametrize("name", ["lbfgs", "hf", "kron-lbfgs"])
 def test_second_order_methods_solve_rosenbrock(name):
     residuals, start = STANDARD["rosenbrock"]
     result = OPTIMIZERS[name].minimize(SmallProblem(residuals), start, Budget(calls=5000))
