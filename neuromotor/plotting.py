@@ -6,7 +6,7 @@ Ito (2008), which colour-blind readers can tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from neuromotor.comparison import Comparison
 from neuromotor.files import atomic_path
 from neuromotor.plants.plant import Plant
+from neuromotor.seeds import best_ratio_at
 
 __all__ = [
     "STYLE",
@@ -28,6 +29,7 @@ __all__ = [
     "plot_convergence",
     "plot_hand_paths",
     "plot_reach",
+    "plot_seeds",
     "save_figures",
 ]
 
@@ -52,6 +54,7 @@ NAMES = {
     "nag": "Nesterov (NAG)",
     "adam": "Adam",
     "hf": "Hessian-free",
+    "kron-lbfgs": "Kronecker L-BFGS",
 }
 
 
@@ -148,6 +151,29 @@ def plot_convergence(comparison: Comparison) -> Figure:
         ax.set_xlabel("calls (values + gradients + products)")
         ax.set_ylabel("mean loss")
         figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    return figure
+
+
+def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
+    """Draw the excess over iLQR against calls and seconds: median and range over the seeds."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.4), sharey=True, layout="constrained")
+        for ax, axis in zip(axes, ("calls", "seconds"), strict=True):
+            curves = best_ratio_at(comparisons, axis)
+            for (method, (positions, ratios)), color in zip(curves.items(), _cycle(), strict=False):
+                excess = np.maximum(ratios - 1, 1e-9)
+                label = NAMES.get(method, method)
+                ax.loglog(positions, np.median(excess, axis=0), color=color, label=label)
+                ax.fill_between(
+                    positions, excess.min(0), excess.max(0), color=color, alpha=0.2, linewidth=0
+                )
+        axes[0].set_xlabel("calls (values + gradients + products)")
+        axes[1].set_xlabel("time (s)")
+        axes[0].set_ylabel("loss / iLQR's loss - 1")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
+        count = len(comparisons)
+        figure.suptitle(f"median and range over {count} seed{'s' if count > 1 else ''}", fontsize=8)
     return figure
 
 

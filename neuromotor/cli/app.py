@@ -22,8 +22,9 @@ from neuromotor.cli.display import (
     comparison_table,
     messages,
     output,
+    seeds_table,
 )
-from neuromotor.cli.runs import default_folder, machine, run_comparison, versions
+from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
 from neuromotor.cli.settings import RunSettings, gather, resolve
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.config import SettingsError, encode
@@ -109,6 +110,9 @@ def compare(
     budget: BudgetOption = None,
     seconds: SecondsOption = None,
     seed: SeedOption = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How many seeds in a row, each with all methods.")
+    ] = 1,
     dtype: DtypeOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -122,9 +126,10 @@ def compare(
     """Hold optimizers against each other and against iLQR, from one shared initial network.
 
     Prints one table and leaves a run folder: summary.json, history.json, settings.json, every
-    trained controller, and figures as PNG and PDF.
+    trained controller, and figures as PNG and PDF. With several seeds: such a folder a seed, and
+    medians and ranges over them.
 
-    Example: `neuromotor compare center-out --optimizers lbfgs,hf --set task.radius_m=0.06`
+    Example: `neuromotor compare center-out --optimizers lbfgs,kron-lbfgs --seeds 5`
     """
     options = {
         "task": task,
@@ -139,7 +144,7 @@ def compare(
         "threads": threads,
     }
     settings = resolve(gather(config, options, set_ or [], smoke=smoke))
-    _run_and_report(settings, "compare", task, out, force=force, as_json=json_)
+    _run_and_report(settings, "compare", task, out, force=force, as_json=json_, seeds=seeds)
 
 
 @app.command()
@@ -391,15 +396,20 @@ def _run_and_report(
     force: bool,
     as_json: bool,
     start: torch.Tensor | None = None,
+    seeds: int = 1,
 ) -> None:
     """Run, then print the table or JSON and where everything lies."""
     folder = out or default_folder(command, task)
-    summary = run_comparison(settings, task, folder, force=force, start=start)
+    if seeds > 1:
+        summary = run_seeds(settings, task, folder, force=force, seeds=seeds)
+        table = seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])
+    else:
+        summary = run_comparison(settings, task, folder, force=force, start=start)
+        table = comparison_table(f"{task}, seed {settings.seed}", summary["rows"])
     if as_json:
         print(json.dumps({**summary, "out": str(folder)}, indent=2))
     else:
-        title = f"{task}, seed {settings.seed}"
-        output.print(comparison_table(title, summary["rows"]))
+        output.print(table)
         output.print(f"Run folder: {folder}", soft_wrap=True)
     if summary["interrupted"]:
         messages.print(f"Interrupted; what there is was saved in {folder}.", soft_wrap=True)

@@ -13,6 +13,7 @@ from rich.table import Table
 from neuromotor.benchmark import Row
 from neuromotor.comparison import MethodRun
 from neuromotor.optim import Progress as OptimizerProgress
+from neuromotor.seeds import LEVELS
 
 __all__ = [
     "LiveComparison",
@@ -21,6 +22,7 @@ __all__ = [
     "live_comparison",
     "messages",
     "output",
+    "seeds_table",
 ]
 
 messages = Console(stderr=True, highlight=False)
@@ -106,6 +108,24 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
             f"{row['seconds']:.1f}",
         )
     table.caption = "error and speed: of the hand at the end, means over trials"
+    table.caption_justify = "left"
+    return table
+
+
+def seeds_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the table of a comparison over seeds."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("method", no_wrap=True)
+    table.add_column("ratio to iLQR\nmedian (range)", justify="right", no_wrap=True)
+    for level in LEVELS:
+        table.add_column(f"calls to\n{level:g}", justify="right", no_wrap=True)
+    table.add_column("secs", justify="right", no_wrap=True)
+    for row in rows:
+        spread = f"{row['ratio']:.5g} ({row['ratio_min']:.5g} to {row['ratio_max']:.5g})"
+        calls = row["calls_to"].values()
+        cells = ["-" if count is None else f"{count:.0f}" for count in calls]
+        table.add_row(row["method"], spread, *cells, f"{row['seconds']:.0f}")
+    table.caption = "medians over the seeds; -: half of the seeds or more never got there"
     table.caption_justify = "left"
     return table
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,12 +22,13 @@ from torch import Tensor
 from neuromotor import __version__
 from neuromotor._blas import blas_description
 from neuromotor.checkpoint import save_controller
-from neuromotor.cli.display import live_comparison
+from neuromotor.cli.display import live_comparison, messages
 from neuromotor.cli.settings import RunSettings
 from neuromotor.comparison import Comparison, MethodRun, compare
 from neuromotor.files import create_run_folder, write_json
+from neuromotor.seeds import seed_rows
 
-__all__ = ["default_folder", "machine", "run_comparison", "versions"]
+__all__ = ["default_folder", "machine", "run_comparison", "run_seeds", "versions"]
 
 
 def default_folder(command: str, task: str) -> Path:
@@ -71,6 +73,56 @@ def run_comparison(
     """
     torch.set_num_threads(settings.threads)
     create_run_folder(folder, settings.as_dict(), force=force)
+    with _interruptible() as interrupted:
+        return _run_one(settings, task_name, folder, interrupted, start)[0]
+
+
+def run_seeds(
+    settings: RunSettings, task_name: str, folder: Path, *, force: bool, seeds: int
+) -> dict[str, Any]:
+    """Run the comparison from several seeds, the settings' own first; return their summary.
+
+    Each seed leaves a whole run folder of its own within `folder`, where medians and ranges and
+    their figure lie. The seconds are those of runs one after another.
+    """
+    torch.set_num_threads(settings.threads)
+    create_run_folder(folder, settings.as_dict(), force=force)
+    comparisons: list[Comparison] = []
+    with _interruptible() as interrupted:
+        for seed in range(settings.seed, settings.seed + seeds):
+            if interrupted():
+                break
+            messages.print(f"seed {seed}")
+            own = replace(settings, seed=seed)
+            part = folder / f"seed-{seed}"
+            create_run_folder(part, own.as_dict(), force=force)
+            comparisons.append(_run_one(own, task_name, part, interrupted, None)[1])
+        stopped = interrupted()
+    whole = comparisons[:-1] if stopped else comparisons  # the last one may lack methods
+    summary = {
+        "task": task_name,
+        "seeds": [settings.seed + i for i in range(len(whole))],
+        "command": shlex.join(["neuromotor", *sys.argv[1:]]),
+        "versions": versions(),
+        "machine": machine(),
+        "rows": seed_rows(whole),
+        "interrupted": stopped,
+        "settings": settings.as_dict(),
+    }
+    write_json(folder / "summary.json", summary)
+    if whole:
+        _draw_seeds(whole, folder)
+    return summary
+
+
+def _run_one(
+    settings: RunSettings,
+    task_name: str,
+    folder: Path,
+    interrupted: Callable[[], bool],
+    start: Tensor | None,
+) -> tuple[dict[str, Any], Comparison]:
+    """One comparison into its folder."""
     summary = {
         "task": task_name,
         "seed": settings.seed,
@@ -90,7 +142,7 @@ def run_comparison(
         )
         live.finished(run)
 
-    with _interruptible() as interrupted, live_comparison(settings.calls) as live:
+    with live_comparison(settings.calls) as live:
         comparison = compare(
             settings.task,
             settings.controller,
@@ -109,7 +161,7 @@ def run_comparison(
     write_json(folder / "history.json", _histories(comparison))
     write_json(folder / "summary.json", summary)
     _draw(comparison, folder)
-    return summary
+    return summary, comparison
 
 
 def _histories(comparison: Comparison) -> dict[str, Any]:
@@ -137,6 +189,15 @@ def _draw(comparison: Comparison, folder: Path) -> None:
     from neuromotor.plotting import comparison_figures, save_figures
 
     save_figures(comparison_figures(comparison), folder / "figures")
+
+
+def _draw_seeds(comparisons: list[Comparison], folder: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from neuromotor.plotting import plot_seeds, save_figures
+
+    save_figures({"seeds": plot_seeds(comparisons)}, folder / "figures")
 
 
 @contextmanager

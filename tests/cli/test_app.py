@@ -65,6 +65,24 @@ def test_smoke_compare_leaves_a_whole_run_folder(smoke):
     assert load_controller(folder / "controllers/lbfgs.safetensors").info["method"] == "lbfgs"
 
 
+def test_several_seeds_leave_a_folder_each_and_their_medians(tmp_path):
+    folder = tmp_path / "seeds"
+    arguments = ("--optimizers", "kron-lbfgs", "--seed", "3", "--seeds", "2", "--smoke", "--json")
+    done = neuromotor("compare", "center-out", *arguments, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["seeds"] == [3, 4]
+    ratios = []
+    for seed in report["seeds"]:
+        summary = json.loads((folder / f"seed-{seed}/summary.json").read_text())
+        assert summary["seed"] == seed
+        ratios.append(summary["rows"][1]["ratio"])
+    (row,) = report["rows"]
+    assert (row["ratio_min"], row["ratio_max"]) == (min(ratios), max(ratios))
+    assert (folder / "figures/seeds.png").stat().st_size > 1000
+    assert report["rows"] == json.loads((folder / "summary.json").read_text())["rows"]
+
+
 def test_the_settings_of_a_run_repeat_it(smoke, tmp_path):
     folder, report = smoke
     done = neuromotor(

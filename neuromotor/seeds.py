@@ -1,0 +1,103 @@
+"""The same comparison from several initialisations: medians, ranges, and when levels were reached.
+
+Notation: excess, a loss divided by iLQR's, minus one.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromotor.comparison import Comparison, MethodRun
+
+__all__ = ["LEVELS", "best_ratio_at", "seed_rows"]
+
+LEVELS = (1.1, 1.01, 1.001, 1.0001)
+
+
+def seed_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Return one row a method: ratio to iLQR over the seeds, and calls and seconds to each level.
+
+    Args:
+        comparisons: One a seed, of the same methods.
+
+    Returns:
+        Rows with `ratio` (median), `ratio_min`, `ratio_max`, and `calls_to` and `seconds_to`, by
+        level of `LEVELS`: the median over the seeds, None where half of them or more never got
+        there; `seeds_reaching` counts those that did.
+    """
+    rows = []
+    for runs in _by_method(comparisons).values():
+        ratios = [run.ratio for run, _ in runs]
+        calls, seconds, reaching = {}, {}, {}
+        for level in LEVELS:
+            hits = [_first_below(run, level * floor) for run, floor in runs]
+            key = f"{level:g}"
+            calls[key] = _median([hit[0] for hit in hits])
+            seconds[key] = _median([hit[1] for hit in hits])
+            reaching[key] = sum(math.isfinite(hit[0]) for hit in hits)
+        rows.append(
+            {
+                "method": runs[0][0].method,
+                "seeds": len(runs),
+                "ratio": statistics.median(ratios),
+                "ratio_min": min(ratios),
+                "ratio_max": max(ratios),
+                "calls": statistics.median(run.counts.calls for run, _ in runs),
+                "seconds": statistics.median(run.seconds for run, _ in runs),
+                "calls_to": calls,
+                "seconds_to": seconds,
+                "seeds_reaching": reaching,
+            }
+        )
+    return rows
+
+
+def best_ratio_at(
+    comparisons: Sequence[Comparison], axis: str
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return, by method, positions along an axis (K,) and the best ratio so far there (seeds, K).
+
+    Args:
+        comparisons: One a seed.
+        axis: `calls` or `seconds`. Positions end where the first seed's run does.
+    """
+    curves = {}
+    for method, runs in _by_method(comparisons).items():
+        ends = [getattr(run.history[-1], axis) for run, _ in runs]
+        positions = np.geomspace(max(1e-3 * min(ends), 1e-9), min(ends), 200)
+        ratios = []
+        for run, floor in runs:
+            at = np.array([getattr(point, axis) for point in run.history])
+            best = np.minimum.accumulate([point.value for point in run.history]) / floor
+            ratios.append(best[np.maximum(np.searchsorted(at, positions, side="right") - 1, 0)])
+        curves[method] = positions, np.stack(ratios)
+    return curves
+
+
+def _by_method(comparisons: Sequence[Comparison]) -> dict[str, list[tuple[MethodRun, float]]]:
+    """Every method's runs, each with iLQR's loss."""
+    runs: dict[str, list[tuple[MethodRun, float]]] = {}
+    for comparison in comparisons:
+        for run in comparison.runs:
+            runs.setdefault(run.method, []).append((run, comparison.reference.performance.loss))
+    return runs
+
+
+def _first_below(run: MethodRun, loss: float) -> tuple[float, float]:
+    """Calls and seconds at which a run first had a loss; infinity where it never had."""
+    for point in run.history:
+        if point.value <= loss:
+            return float(point.calls), point.seconds
+    return math.inf, math.inf
+
+
+def _median(numbers: Sequence[float]) -> float | None:
+    """The median, None where it is not finite."""
+    middle = statistics.median(numbers)
+    return middle if math.isfinite(middle) else None
