@@ -54,6 +54,7 @@ NAMES = {
     "nag": "Nesterov (NAG)",
     "adam": "Adam",
     "hf": "Hessian-free",
+    "ahf": "augmented Hessian-free",
     "kron-lbfgs": "Kronecker L-BFGS",
 }
 

@@ -1,10 +1,11 @@
 """Optimizers over one `Objective` interface, and iLQR over a task."""
 
+from neuromotor.optim.augmented import AugmentedHessianFree
 from neuromotor.optim.descent import MOMENTUM_SCHEDULE, Adam, GradientDescent
 from neuromotor.optim.hessian_free import HessianFree
 from neuromotor.optim.ilqr import ILQR, ILQRResult
 from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
-from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
+from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
@@ -18,6 +19,7 @@ __all__ = [
     "MOMENTUM_SCHEDULE",
     "OPTIMIZERS",
     "Adam",
+    "AugmentedHessianFree",
     "GradientDescent",
     "HessianFree",
     "ILQRResult",
@@ -40,6 +42,7 @@ __all__ = [
     "KroneckerPreconditioner",
     "SearchPoint",
     "StrongWolfe",
+    "augmented_directions",
     "conjugate_gradient",
     "cubic_minimum",
     "martens_stop",
@@ -54,5 +57,6 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
     "adam": Adam(),
     "hf": HessianFree(),
+    "ahf": AugmentedHessianFree(),
     "kron-lbfgs": KroneckerLBFGS(),
 }

@@ -29,10 +29,12 @@ class HessianFree:
     Source: Martens (2010), sections 3 and 4; Martens & Sutskever (2011): damping times 2/3 where
     rho > 3/4 and 3/2 where rho < 1/4, warm start from 0.95 of the last solution, conjugate
     gradients stopped by their relative progress, backtracking over stored iterates, then a
-    backtracking line search. No preconditioner.
+    backtracking line search. No preconditioner. Structural damping (same source, section 3.2)
+    adds lambda mu times the curvature of the change of the hidden units.
 
     Attributes:
         damping: First lambda.
+        structural: mu; 1/30 in the source, zero for none. Needs an objective with hidden units.
         decay: Fraction of the last solution that conjugate gradients start from.
         iterations: Most products a step.
         gradient_tolerance: Converged where no entry of the gradient is larger.
@@ -43,6 +45,7 @@ class HessianFree:
     """
 
     damping: float = 0.1
+    structural: float = 0.0
     decay: float = 0.95
     iterations: int = 250
     gradient_tolerance: float = 1e-12
@@ -52,6 +55,7 @@ class HessianFree:
 
     def __post_init__(self) -> None:
         check_positive("damping", self.damping)
+        check_number("structural", self.structural, minimum=0.0)
         check_number("decay", self.decay, minimum=0.0)
         check_integer("iterations", self.iterations, minimum=1)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
@@ -80,7 +84,8 @@ class HessianFree:
                 )
 
             def damped(vector: Tensor, damping: float = damping) -> Tensor:
-                return model.product(vector) + damping * vector  # noqa: B023 - used within the turn
+                curved = model.product(vector, self.structural * damping)  # noqa: B023 - used within
+                return curved + damping * vector
 
             solution = conjugate_gradient(
                 damped,

@@ -87,9 +87,9 @@ class KroneckerLBFGS:
         ValueError: A setting is out of range.
     """
 
-    history: int = 100
+    history: int = 30
     refresh: int = 20
-    damping: float = 3e-3
+    damping: float = 3e-4
     radius: float = 0.1
     growth: float = 1.2
     calm_start: bool = True

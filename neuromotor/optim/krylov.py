@@ -5,13 +5,13 @@ Notation: q(x) = x.Ax/2 - b.x, r residual b - Ax, p conjugate direction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["CGResult", "conjugate_gradient", "martens_stop"]
+__all__ = ["CGResult", "augmented_directions", "conjugate_gradient", "martens_stop"]
 
 
 @dataclass(frozen=True)
@@ -114,3 +114,50 @@ def conjugate_gradient(
     if not kept or kept[-1][0] != last:
         kept.append((last, x))
     return CGResult(x, quadratics[-1], tuple(kept), products, reason)
+
+
+def augmented_directions(
+    product: Callable[[Tensor], Tensor], right: Tensor, previous: Tensor | None = None
+) -> Iterator[tuple[Tensor, float]]:
+    """Yield conjugate directions c of ``span{w, b, A b, A^2 b, ...}`` and their curvature c.A c.
+
+    Plain conjugate gradients run underneath; w is made conjugate to their directions step by step,
+    and each of them to what is left of w, so that a handful of vectors is stored whatever the
+    number of directions. Ends where no curvature is left.
+
+    Source: the space, Sutskever (2013), section 6.2; the recurrence, this package.
+
+    Args:
+        product: Returns A v, (P,), of a vector (P,), A positive semi-definite.
+        right: b, (P,).
+        previous: w, (P,), the first direction if given.
+    """
+    w, omega, start = previous, 0.0, 0.0
+    if w is not None:
+        omega = start = float(w @ product(w))
+        if omega > 1e-300:
+            yield w, omega
+        else:
+            w = None
+    rest = w  # what is left of w, conjugate to the directions so far
+    residual, direction = right.clone(), right.clone()
+    square = float(residual @ residual)
+    while square > 0:
+        curved = product(direction)
+        curvature = float(direction @ curved)
+        if not curvature > 1e-16 * float(direction @ direction):
+            return
+        if w is None or rest is None:
+            yield direction, curvature
+        else:
+            sigma = float(w @ curved)
+            kappa = curvature - sigma * sigma / omega
+            if kappa > 1e-12 * curvature:
+                yield direction - (sigma / omega) * rest, kappa
+            rest = rest - (sigma / curvature) * direction
+            omega -= sigma * sigma / curvature
+            if omega < 1e-8 * start:
+                w = rest = None
+        residual = residual - (square / curvature) * curved
+        before, square = square, float(residual @ residual)
+        direction = residual + (square / before) * direction

@@ -1,0 +1,114 @@
+"""Augmented Hessian-free optimisation: Krylov directions and the last update, searched one by one.
+
+Notation: f objective, G Gauss-Newton matrix, g gradient, w last update, delta update so far, c
+direction, kappa = c.Gc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number
+from neuromotor.optim.krylov import augmented_directions, martens_stop
+from neuromotor.optim.objective import Objective
+from neuromotor.optim.result import Budget, Result
+from neuromotor.optim.run import Callback, Run
+
+__all__ = ["AugmentedHessianFree"]
+
+
+@dataclass(frozen=True)
+class AugmentedHessianFree:
+    """Conjugate directions of the augmented Krylov space, each searched on the true objective.
+
+    Conjugate gradients would take the step along each direction that is best for the quadratic
+    model; here each step is searched on the objective itself, greedily, starting from the model's.
+    So no damping is needed, and no more than a handful of vectors is stored, however many
+    directions there are.
+
+    Source: Sutskever (2013), section 6.2.
+
+    Attributes:
+        directions: Most directions an iteration.
+        tries: Most step lengths tried along a direction before it is left out.
+        shrink: What a step that does not lower the objective is multiplied by.
+        structural: Weight of structural damping in G, zero for none.
+        gradient_tolerance: Converged where no entry of the gradient is larger.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    directions: int = 250
+    tries: int = 3
+    shrink: float = 0.3
+    structural: float = 0.0
+    gradient_tolerance: float = 1e-12
+
+    def __post_init__(self) -> None:
+        check_integer("directions", self.directions, minimum=1)
+        check_integer("tries", self.tries, minimum=1)
+        check_number("structural", self.structural, minimum=0.0)
+        check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
+        if not 0 < self.shrink < 1:
+            raise ValueError(f"`shrink` must lie between 0 and 1, got {self.shrink!r}.")
+
+    def minimize(
+        self,
+        objective: Objective,
+        parameters: Tensor,
+        budget: Budget | None = None,
+        callback: Callback | None = None,
+    ) -> Result:
+        """Minimise; see `Optimizer.minimize`."""
+        run = Run(objective, parameters, budget, callback)
+        theta = parameters.detach().clone()
+        update: Tensor | None = None
+        while True:
+            model = run.objective.linearize(theta)
+            stop = run.record(theta, model.value, float(model.gradient.norm()))
+            if stop is not None:
+                return run.result(stop)
+            if float(model.gradient.abs().max()) <= self.gradient_tolerance:
+                return run.result(
+                    f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
+                )
+
+            def product(vector: Tensor) -> Tensor:
+                return model.product(vector, self.structural)  # noqa: B023 - used within the turn
+
+            right = -model.gradient
+            delta = torch.zeros_like(theta)
+            value = model.value
+            decreases = [0.0]
+            for number, (c, kappa) in enumerate(augmented_directions(product, right, update)):
+                step = float(right @ c) / kappa
+                step, value = self._search(run, theta + delta, c, step, value)
+                if step:
+                    delta = delta + step * c
+                decreases.append(value - model.value)
+                if number + 1 >= self.directions or martens_stop(decreases):
+                    break
+                if run.budget_reason() is not None:
+                    break
+            if value < model.value:
+                theta = theta + delta
+                update = delta
+            elif update is not None:
+                update = None  # once more, from the gradient alone
+            else:
+                return run.result("no direction of the Krylov space lowers the objective")
+
+    def _search(
+        self, run: Run, point: Tensor, direction: Tensor, step: float, value: float
+    ) -> tuple[float, float]:
+        """Return the first of a few shrinking steps that lowers the objective, or 0; and the value."""
+        for _ in range(self.tries):
+            reached = run.objective.value(point + step * direction)
+            if reached < value:
+                return step, reached
+            step *= self.shrink
+        return 0.0, value
