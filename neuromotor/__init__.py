@@ -19,6 +19,7 @@ from neuromotor.optim import (
     GradientDescent,
     HessianFree,
     KroneckerLBFGS,
+    NonlinearCG,
     Result,
 )
 from neuromotor.plants import (
@@ -77,6 +78,7 @@ __all__ = [
     "GradientDescent",
     "HessianFree",
     "KroneckerLBFGS",
+    "NonlinearCG",
     "Result",
     # files and settings
     "CheckpointError",

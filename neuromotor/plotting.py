@@ -53,6 +53,8 @@ NAMES = {
     "momentum": "momentum",
     "nag": "Nesterov (NAG)",
     "adam": "Adam",
+    "cg": "nonlinear CG",
+    "pcg": "preconditioned nonlinear CG",
     "hf": "Hessian-free",
     "ahf": "augmented Hessian-free",
     "kron-lbfgs": "Kronecker L-BFGS",

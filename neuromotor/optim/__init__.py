@@ -8,6 +8,7 @@ from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
+from neuromotor.optim.nonlinear_cg import NonlinearCG
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
 from neuromotor.optim.run import Callback, Optimizer, Run
@@ -24,6 +25,7 @@ __all__ = [
     "HessianFree",
     "ILQRResult",
     "KroneckerLBFGS",
+    "NonlinearCG",
     "Optimizer",
     # what they work on and return
     "Budget",
@@ -56,6 +58,8 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "momentum": GradientDescent(learning_rate=0.1, momentum_max=0.99, clip_norm=0.1),
     "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
     "adam": Adam(),
+    "cg": NonlinearCG(),
+    "pcg": NonlinearCG(pairs=10),
     "hf": HessianFree(),
     "ahf": AugmentedHessianFree(),
     "kron-lbfgs": KroneckerLBFGS(),

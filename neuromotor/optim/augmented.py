@@ -105,7 +105,7 @@ class AugmentedHessianFree:
     def _search(
         self, run: Run, point: Tensor, direction: Tensor, step: float, value: float
     ) -> tuple[float, float]:
-        """Return the first of a few shrinking steps that lowers the objective, or 0; and the value."""
+        """First of a few shrinking steps that lowers the objective, or 0; and the value."""
         for _ in range(self.tries):
             reached = run.objective.value(point + step * direction)
             if reached < value:

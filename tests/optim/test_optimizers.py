@@ -15,6 +15,7 @@ from neuromotor.optim import (
     Budget,
     CountedObjective,
     GradientDescent,
+    NonlinearCG,
     SearchPoint,
     StrongWolfe,
     conjugate_gradient,
@@ -63,7 +64,20 @@ def test_every_optimizer_solves_a_small_quadratic(name):
     assert result.counts.calls <= budget.calls + 100
 
 
-@pytest.mark.parametrize("name", ["lbfgs", "hf", "kron-lbfgs"])
+@pytest.mark.parametrize("pairs", [0, 5])
+def test_nonlinear_conjugate_gradients_end_a_quadratic_in_its_dimension(pairs):
+    """With exact searches, n steps suffice (Nocedal & Wright 2006, theorem 5.1)."""
+    scale = torch.linspace(1.0, 4.0, 8, dtype=torch.float64)
+    problem = SmallProblem(lambda x: scale * (x - 1.0))
+    exact = StrongWolfe(c1=1e-8, c2=1e-6, evaluations=60)
+    result = NonlinearCG(pairs=pairs, line_search=exact, gradient_tolerance=1e-7).minimize(
+        problem, torch.zeros(8, dtype=torch.float64), Budget(calls=1000)
+    )
+    assert result.converged
+    assert len(result.history) - 1 <= 9
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "cg", "pcg", "hf", "kron-lbfgs"])
 def test_second_order_methods_solve_rosenbrock(name):
     residuals, start = STANDARD["rosenbrock"]
     result = OPTIMIZERS[name].minimize(SmallProblem(residuals), start, Budget(calls=5000))
