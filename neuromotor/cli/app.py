@@ -102,7 +102,8 @@ def compare(
     optimizers: Annotated[
         str | None,
         typer.Option(
-            help=f"Names with commas, or `all`: {', '.join(OPTIMIZERS)}. Default: lbfgs,adam,nag."
+            help=f"Names with commas, or `all`: {', '.join(OPTIMIZERS)}. Default: "
+            "kron-lbfgs,lbfgs,adam."
         ),
     ] = None,
     plant: PlantOption = None,

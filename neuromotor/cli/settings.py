@@ -26,7 +26,7 @@ _DEFAULTS: dict[str, Any] = {
     "task": "center-out",
     "plant": None,  # the task's own
     "controller": "rnn",
-    "optimizers": ["lbfgs", "adam", "nag"],
+    "optimizers": ["kron-lbfgs", "lbfgs", "adam"],
     "budget": 2000,
     "seconds": None,
     "seed": 0,

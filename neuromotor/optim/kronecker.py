@@ -36,14 +36,17 @@ class KroneckerPreconditioner:
         """Prepare the inverse.
 
         Args:
-            blocks: A and S of each layer.
+            blocks: A and S of each layer; none for the identity.
             damping: gamma, as a fraction of the mean eigenvalue of all blocks.
         """
+        self._rest = 1.0
+        self._blocks: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        if not blocks:
+            return
         traces = [float(b.columns.trace()) * float(b.rows.trace()) for b in blocks]
         mean = sum(traces) / sum(block.places.numel() for block in blocks)
         gamma = max(damping * mean, 1e-300)
         self._rest = 1.0 / (mean + gamma)
-        self._blocks = []
         for block in blocks:
             column_values, column_vectors = torch.linalg.eigh(block.columns)
             row_values, row_vectors = torch.linalg.eigh(block.rows)
@@ -66,8 +69,9 @@ class KroneckerLBFGS:
     A Kronecker-factored Gauss-Newton matrix is cheap (one gradient, every `refresh` iterations)
     and captures what makes networks ill-conditioned, inputs and rates that vary together; the
     pairs of L-BFGS, kept across refreshes, correct what it leaves out. Where the objective names
-    its `readout`, the run begins by scaling it down tenfold as long as that lowers the objective
-    (`calm_start`): an arm that flies off under random commands teaches nothing.
+    its `readout`, the run begins by scaling it down as long as that lowers the objective
+    (`calm_start`): an arm that flies off under random commands teaches nothing. Closed loops
+    with a `ContinuousTimeRNN` give factors; without them plain L-BFGS remains.
 
     Source: this package; its parts are Nocedal (1980) and Martens & Grosse (2015).
 
@@ -115,12 +119,7 @@ class KroneckerLBFGS:
         budget: Budget | None = None,
         callback: Callback | None = None,
     ) -> Result:
-        """Minimise; see `Optimizer.minimize`.
-
-        Raises:
-            TypeError: The objective gives no Kronecker factors; a closed loop with a
-                `ContinuousTimeRNN` does.
-        """
+        """Minimise; see `Optimizer.minimize`."""
         run = Run(objective, parameters, budget, callback)
         theta = parameters.detach().clone()
         value, gradient = run.objective.value_and_gradient(theta)

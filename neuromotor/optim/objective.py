@@ -110,17 +110,12 @@ class CountedObjective:
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator
     ) -> tuple[KroneckerBlock, ...]:
-        """Return the objective's Kronecker factors; their cost, and count, is that of a gradient.
+        """Return the objective's Kronecker factors, none where it has none.
 
-        Raises:
-            TypeError: The objective has none.
+        Their cost, and count, is that of a gradient.
         """
         if not isinstance(self._objective, HasKroneckerFactors):
-            raise TypeError(
-                "`objective` must give Kronecker factors for this method, as a closed loop with a "
-                f"ContinuousTimeRNN does (fast path), got {type(self._objective).__name__}; use "
-                "LBFGS or HessianFree instead."
-            )
+            return ()
         self._gradients += 1
         return self._objective.kronecker_factors(parameters, generator)
 

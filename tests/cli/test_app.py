@@ -34,7 +34,7 @@ def test_smoke_compare_prints_the_promised_json(smoke):
     _, report = smoke
     assert report["task"] == "center-out"
     rows = {row["method"]: row for row in report["rows"]}
-    assert list(rows) == ["ilqr", "lbfgs", "adam", "nag"]
+    assert list(rows) == ["ilqr", "kron-lbfgs", "lbfgs", "adam"]
     assert rows["ilqr"]["ratio"] == 1.0
     assert rows["ilqr"]["loss"] == pytest.approx(8.95e-5, rel=1e-3)
     for row in rows.values():
@@ -47,7 +47,7 @@ def test_smoke_compare_leaves_a_whole_run_folder(smoke):
     folder, report = smoke
     files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     assert files == sorted(
-        [f"controllers/{m}.safetensors" for m in ("ilqr", "lbfgs", "adam", "nag")]
+        [f"controllers/{m}.safetensors" for m in ("ilqr", "kron-lbfgs", "lbfgs", "adam")]
         + [
             f"figures/{f}.{s}"
             for f in ("hand_paths", "reach", "convergence")

@@ -9,7 +9,7 @@ from cases import SmallProblem, generator, normal, rosenbrock
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
-from neuromotor.optim import LBFGS, Budget, KroneckerLBFGS, KroneckerPreconditioner
+from neuromotor.optim import ILQR, LBFGS, Budget, KroneckerLBFGS, KroneckerPreconditioner
 from neuromotor.tasks import CenterOut
 
 
@@ -112,12 +112,14 @@ def test_calm_start_scales_the_readout_down_while_that_helps():
     assert kept.counts.values == 0
 
 
-def test_an_objective_without_factors_is_refused_with_the_way_out():
+def test_without_factors_plain_lbfgs_remains():
     task = CenterOut(directions=2, steps=5)
     table = CommandTable(trials=2, steps=5, command_size=2)
     objective = ClosedLoop(task, table).objective(task.trials())
-    with pytest.raises(TypeError, match="use LBFGS"):
-        KroneckerLBFGS().minimize(objective, torch.zeros(20, dtype=torch.float64))
+    start = torch.zeros(20, dtype=torch.float64)
+    ours = KroneckerLBFGS(radius=1e6).minimize(objective, start, Budget(calls=200))
+    reference = ILQR().solve(task, task.trials())
+    assert ours.value == pytest.approx(reference.value, rel=1e-6)
 
 
 @pytest.mark.parametrize(
