@@ -16,6 +16,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.closed_loop.passes import KroneckerBlock
+from neuromotor.optim.calm import calmer
 from neuromotor.optim.lbfgs import Pair, two_loop_direction
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
 from neuromotor.optim.objective import Objective
@@ -91,10 +92,10 @@ class KroneckerLBFGS:
         ValueError: A setting is out of range.
     """
 
-    history: int = 30
+    history: int = 100
     refresh: int = 20
-    damping: float = 3e-4
-    radius: float = 0.1
+    damping: float = 3e-3
+    radius: float = 0.03
     growth: float = 1.2
     calm_start: bool = True
     seed: int = 0
@@ -125,9 +126,9 @@ class KroneckerLBFGS:
         value, gradient = run.objective.value_and_gradient(theta)
         stop = run.record(theta, value, float(gradient.norm()))
         if self.calm_start and stop is None:
-            calmer = _calmed(run, theta, value)
-            if calmer is not None:
-                theta = calmer
+            calm = calmer(run, theta, value)
+            if calm is not None:
+                theta = calm
                 value, gradient = run.objective.value_and_gradient(theta)
         pairs: deque[Pair] = deque(maxlen=self.history)
         precondition: KroneckerPreconditioner | None = None
@@ -175,17 +176,3 @@ class KroneckerLBFGS:
             iteration += 1
             stop = run.record(theta, value, float(gradient.norm()))
         return run.result(stop)
-
-
-def _calmed(run: Run, theta: Tensor, value: float) -> Tensor | None:
-    """Parameters with a smaller readout, if that lowers the objective by a tenth at least."""
-    readout = run.objective.readout
-    best: Tensor | None = None
-    while readout is not None:
-        trial = (theta if best is None else best).clone()
-        trial[readout] *= 0.3
-        reached = run.objective.value(trial)
-        if not reached < 0.9 * value:
-            break
-        best, value = trial, reached
-    return best

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
+from neuromotor.optim.calm import calmer
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
 from neuromotor.optim.objective import Objective
 from neuromotor.optim.result import Budget, Result
@@ -34,6 +35,7 @@ class LBFGS:
 
     Attributes:
         history: Pairs kept.
+        calm_start: Whether the readout of a closed loop is scaled down first, while that helps.
         gradient_tolerance: Converged where no entry of the gradient is larger.
         line_search: How far to go along each direction.
 
@@ -42,6 +44,7 @@ class LBFGS:
     """
 
     history: int = 100
+    calm_start: bool = False
     gradient_tolerance: float = 1e-12
     line_search: StrongWolfe = field(
         default_factory=StrongWolfe, metadata={"registry": {"strong-wolfe": StrongWolfe()}}
@@ -63,6 +66,12 @@ class LBFGS:
         theta = parameters.detach().clone()
         value, gradient = run.objective.value_and_gradient(theta)
         pairs: deque[Pair] = deque(maxlen=self.history)
+        if self.calm_start:
+            run.record(theta, value, float(gradient.norm()))
+            calm = calmer(run, theta, value)
+            if calm is not None:
+                theta = calm
+                value, gradient = run.objective.value_and_gradient(theta)
         while True:
             stop = run.record(theta, value, float(gradient.norm()))
             if stop is not None:
