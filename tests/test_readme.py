@@ -13,7 +13,7 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
     scope = {}
     exec(code.replace("calls=2000", "calls=3"), scope)
     assert scope["trajectory"].states.shape == (64, 41, 4)
-    assert (tmp_path / "lbfgs.safetensors").is_file()
+    assert (tmp_path / "reach.safetensors").is_file()
     assert capsys.readouterr().out.startswith("ilqr 8.95")
 
 
