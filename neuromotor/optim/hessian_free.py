@@ -92,7 +92,7 @@ class HessianFree:
                 -gradient,
                 start=self.decay * warm if bool(warm.any()) else None,
                 iterations=self.iterations,
-                stop=martens_stop,
+                stop=lambda values: martens_stop(values) or run.budget_reason() is not None,
                 keep_every=1.3,
             )
             warm = solution.solution

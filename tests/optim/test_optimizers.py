@@ -213,7 +213,7 @@ def test_budgets_are_kept_and_calls_are_counted(name):
         setattr(problem, kind, spy)
     start = STANDARD["rosenbrock"][1]
     result = OPTIMIZERS[name].minimize(problem, start, Budget(calls=60))
-    assert result.counts.calls <= 60 + 310  # one search may overrun
+    assert result.counts.calls <= 60 + 80  # one line search may overrun
     assert result.counts.values + result.counts.gradients == len(seen)
     assert result.history[-1].calls == result.counts.calls
     assert "60 calls" in result.reason
