@@ -121,7 +121,7 @@ def seeds_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         table.add_column(f"calls to\n{level:g}", justify="right", no_wrap=True)
     table.add_column("secs", justify="right", no_wrap=True)
     for row in rows:
-        spread = f"{row['ratio']:.5g} ({row['ratio_min']:.5g} to {row['ratio_max']:.5g})"
+        spread = f"{row['ratio']:.6g} ({row['ratio_min']:.6g} to {row['ratio_max']:.6g})"
         calls = row["calls_to"].values()
         cells = ["-" if count is None else f"{count:.0f}" for count in calls]
         table.add_row(row["method"], spread, *cells, f"{row['seconds']:.0f}")
