@@ -6,22 +6,36 @@ direction, kappa = c.Gc.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
+from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import augmented_directions, martens_stop
-from neuromotor.optim.objective import Objective
-from neuromotor.optim.result import Budget, Result
-from neuromotor.optim.run import Callback, Run
+from neuromotor.optim.objective import Linearization
+from neuromotor.optim.run import Run
+from neuromotor.optim.state import State
 
 __all__ = ["AugmentedHessianFree"]
 
 
+@dataclass
+class AugmentedState(State):
+    """State of `AugmentedHessianFree`.
+
+    Attributes:
+        update: w, None at the beginning.
+        model: The objective linearised at `theta`.
+    """
+
+    update: Tensor | None = None
+    model: Linearization | None = field(default=None, metadata={"transient": True})
+
+
 @dataclass(frozen=True)
-class AugmentedHessianFree:
+class AugmentedHessianFree(Iterative[AugmentedState]):
     """Conjugate directions of the augmented Krylov space, each searched on the true objective.
 
     Conjugate gradients would take the step along each direction that is best for the quadratic
@@ -56,51 +70,45 @@ class AugmentedHessianFree:
         if not 0 < self.shrink < 1:
             raise ValueError(f"`shrink` must lie between 0 and 1, got {self.shrink!r}.")
 
-    def minimize(
-        self,
-        objective: Objective,
-        parameters: Tensor,
-        budget: Budget | None = None,
-        callback: Callback | None = None,
-    ) -> Result:
-        """Minimise; see `Optimizer.minimize`."""
-        run = Run(objective, parameters, budget, callback)
-        theta = parameters.detach().clone()
-        update: Tensor | None = None
-        while True:
-            model = run.objective.linearize(theta)
-            stop = run.record(theta, model.value, float(model.gradient.norm()))
-            if stop is not None:
-                return run.result(stop)
-            if float(model.gradient.abs().max()) <= self.gradient_tolerance:
-                return run.result(
-                    f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
-                )
+    def _begin(self, theta: Tensor) -> AugmentedState:
+        return AugmentedState(theta)
 
-            def product(vector: Tensor) -> Tensor:
-                return model.product(vector, self.structural)  # noqa: B023 - used within the turn
+    def _evaluate(self, run: Run, state: AugmentedState) -> None:
+        state.model = run.objective.linearize(state.theta)
+        state.arrive(state.theta, state.model.value, state.model.gradient)
 
-            right = -model.gradient
-            delta = torch.zeros_like(theta)
-            value = model.value
-            decreases = [0.0]
-            for number, (c, kappa) in enumerate(augmented_directions(product, right, update)):
-                step = float(right @ c) / kappa
-                step, value = self._search(run, theta + delta, c, step, value)
-                if step:
-                    delta = delta + step * c
-                decreases.append(value - model.value)
-                if number + 1 >= self.directions or martens_stop(decreases):
-                    break
-                if run.budget_reason() is not None:
-                    break
-            if value < model.value:
-                theta = theta + delta
-                update = delta
-            elif update is not None:
-                update = None  # once more, from the gradient alone
-            else:
-                return run.result("no direction of the Krylov space lowers the objective")
+    def _resume(self, run: Run, state: AugmentedState) -> None:
+        state.model = run.objective.linearize(state.theta, counted=False)
+
+    def _iterate(self, run: Run, state: AugmentedState) -> str | None:
+        model, right = state.model, -state.gradient
+        if model is None:
+            raise RuntimeError("`_evaluate` comes before `_iterate`.")
+
+        def product(vector: Tensor) -> Tensor:
+            return model.product(vector, self.structural)
+
+        delta = torch.zeros_like(state.theta)
+        value = state.value
+        decreases = [0.0]
+        for number, (c, kappa) in enumerate(augmented_directions(product, right, state.update)):
+            step = float(right @ c) / kappa
+            step, value = self._search(run, state.theta + delta, c, step, value)
+            if step:
+                delta = delta + step * c
+            decreases.append(value - state.value)
+            if number + 1 >= self.directions or martens_stop(decreases):
+                break
+            if run.budget_reason() is not None:
+                break
+        if value < state.value:
+            state.update = delta
+            state.move(state.theta + delta)
+        elif state.update is not None:
+            state.update = None  # once more, from the gradient alone
+        else:
+            return "no direction of the Krylov space lowers the objective"
+        return None
 
     def _search(
         self, run: Run, point: Tensor, direction: Tensor, step: float, value: float

@@ -10,16 +10,15 @@ value, is rejected: back to the best point, velocity zero, learning rate halved.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_number, check_positive
-from neuromotor.optim.objective import Objective
-from neuromotor.optim.result import Budget, Result
-from neuromotor.optim.run import Callback, Run
+from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.run import Run
+from neuromotor.optim.state import State
 
 __all__ = ["MOMENTUM_SCHEDULE", "Adam", "GradientDescent"]
 
@@ -30,8 +29,55 @@ TOLERATED_RISE = 1e3
 _HALVINGS = 60
 
 
+@dataclass
+class DescentState(State):
+    """State of a first-order method.
+
+    Attributes:
+        scale: What the learning rate is multiplied by, halved at each rejected step.
+        halvings: Rejected steps.
+        ceiling: Value above which a step is rejected.
+    """
+
+    scale: float = 1.0
+    halvings: int = 0
+    ceiling: float = math.inf
+
+    def left_the_finite_region(self) -> bool:
+        """Whether the last step is to be rejected."""
+        if self.ceiling == math.inf:
+            self.ceiling = TOLERATED_RISE * abs(self.value)
+        return not (math.isfinite(float(self.gradient.norm())) and self.value <= self.ceiling)
+
+    def back_to(self, best: Tensor) -> str | None:
+        """Return to the best point with half the learning rate; or say that it no longer helps."""
+        self.halvings += 1
+        if self.halvings > _HALVINGS:
+            return "every step leads out of the objective's finite region"
+        self.scale *= 0.5
+        self.move(best.clone())
+        return None
+
+
+@dataclass
+class MomentumState(DescentState):
+    """State of `GradientDescent`: v, and how far along it the gradient was taken."""
+
+    velocity: Tensor = field(kw_only=True)
+    lead: float = 0.0
+
+
+@dataclass
+class AdamState(DescentState):
+    """State of `Adam`: the moments, and steps since they were zero."""
+
+    mean: Tensor = field(kw_only=True)
+    square: Tensor = field(kw_only=True)
+    step: int = 0
+
+
 @dataclass(frozen=True)
-class GradientDescent:
+class GradientDescent(Iterative[MomentumState]):
     """Gradient descent, with momentum or Nesterov's accelerated gradient by option.
 
     Source: Sutskever (2013), equations 7.1-7.2 (momentum) and 7.12-7.13 (Nesterov). The momentum
@@ -65,46 +111,35 @@ class GradientDescent:
             check_positive("clip_norm", self.clip_norm)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
-    def minimize(
-        self,
-        objective: Objective,
-        parameters: Tensor,
-        budget: Budget | None = None,
-        callback: Callback | None = None,
-    ) -> Result:
-        """Minimise; see `Optimizer.minimize`.
+    def _begin(self, theta: Tensor) -> MomentumState:
+        return MomentumState(theta, velocity=torch.zeros_like(theta))
+
+    def _iterate(self, run: Run, state: MomentumState) -> str | None:
+        """One step.
 
         With Nesterov's form the point that moves is the one where the gradient is taken,
         ``y = theta + mu v``; with ``v' = mu v - epsilon g`` the next one is
         ``y - mu v + v' + mu' v'``.
         """
-        run = Run(objective, parameters, budget, callback)
-        velocity = torch.zeros_like(parameters)
-        lead = 0.0
-
-        def update(point: Tensor, gradient: Tensor, scale: float) -> Tensor:
-            nonlocal velocity, lead
-            used = run.fraction_used
-            late = self.momentum_max > 0 and used is not None and used >= 0.9
-            rate = scale * self.learning_rate * (0.1 if late else 1.0)
-            momentum = min(_scheduled_momentum(used), self.momentum_max)
-            behind = lead * velocity
-            velocity = momentum * velocity - rate * _clipped(gradient, self.clip_norm)
-            if not self.nesterov:
-                return point + velocity
-            lead = momentum
-            return point - behind + velocity + momentum * velocity
-
-        def reset() -> None:
-            nonlocal lead
-            velocity.zero_()
-            lead = 0.0
-
-        return _iterate(run, parameters, update, reset, self.gradient_tolerance)
+        if state.left_the_finite_region():
+            state.velocity, state.lead = torch.zeros_like(state.theta), 0.0
+            return state.back_to(run.best_parameters)
+        used = run.fraction_used
+        late = self.momentum_max > 0 and used is not None and used >= 0.9
+        rate = state.scale * self.learning_rate * (0.1 if late else 1.0)
+        momentum = min(_scheduled_momentum(used), self.momentum_max)
+        behind = state.lead * state.velocity
+        state.velocity = momentum * state.velocity - rate * _clipped(state.gradient, self.clip_norm)
+        if not self.nesterov:
+            state.move(state.theta + state.velocity)
+            return None
+        state.lead = momentum
+        state.move(state.theta - behind + state.velocity + momentum * state.velocity)
+        return None
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Iterative[AdamState]):
     """Adam with warm-up, cosine decay to zero over the budget, and a bound on the gradient's norm.
 
     Source: Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2017), equation 5, for the decay.
@@ -143,73 +178,23 @@ class Adam:
             if value >= 1:
                 raise ValueError(f"`{name}` must be below 1, got {value!r}.")
 
-    def minimize(
-        self,
-        objective: Objective,
-        parameters: Tensor,
-        budget: Budget | None = None,
-        callback: Callback | None = None,
-    ) -> Result:
-        """Minimise; see `Optimizer.minimize`."""
-        run = Run(objective, parameters, budget, callback)
-        mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
-        step = 0
+    def _begin(self, theta: Tensor) -> AdamState:
+        return AdamState(theta, mean=torch.zeros_like(theta), square=torch.zeros_like(theta))
 
-        def update(theta: Tensor, gradient: Tensor, scale: float) -> Tensor:
-            nonlocal step
-            step += 1
-            gradient = _clipped(gradient, self.clip_norm)
-            mean.lerp_(gradient, 1 - self.beta1)
-            square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
-            rate = scale * self.learning_rate * _warm_cosine(run.fraction_used, self.warmup)
-            corrected = mean / (1 - self.beta1**step)
-            root = (square / (1 - self.beta2**step)).sqrt_().add_(self.epsilon)
-            return theta - rate * corrected / root
-
-        def reset() -> None:
-            nonlocal step
-            step = 0
-            mean.zero_()
-            square.zero_()
-
-        return _iterate(run, parameters, update, reset, self.gradient_tolerance)
-
-
-Update = Callable[[Tensor, Tensor, float], Tensor]
-
-
-def _iterate(
-    run: Run,
-    parameters: Tensor,
-    update: Update,
-    reset: Callable[[], None],
-    gradient_tolerance: float,
-) -> Result:
-    """Repeat gradient and update; reject steps that leave the objective's finite region."""
-    theta = parameters.detach().clone()
-    scale, halvings = 1.0, 0
-    ceiling = math.inf
-    while True:
-        value, gradient = run.objective.value_and_gradient(theta)
-        norm = float(gradient.norm())
-        stop = run.record(theta, value, norm)
-        if stop is not None:
-            return run.result(stop)
-        if ceiling == math.inf:
-            ceiling = TOLERATED_RISE * abs(value)
-        if not math.isfinite(norm) or not value <= ceiling:
-            halvings += 1
-            if halvings > _HALVINGS:
-                return run.result("every step leads out of the objective's finite region")
-            scale *= 0.5
-            theta = run.best_parameters.clone()
-            reset()
-            continue
-        if float(gradient.abs().max()) <= gradient_tolerance:
-            return run.result(
-                f"no entry of the gradient above {gradient_tolerance:g}", converged=True
-            )
-        theta = update(theta, gradient, scale)
+    def _iterate(self, run: Run, state: AdamState) -> str | None:
+        if state.left_the_finite_region():
+            state.step = 0
+            state.mean, state.square = torch.zeros_like(state.theta), torch.zeros_like(state.theta)
+            return state.back_to(run.best_parameters)
+        state.step += 1
+        gradient = _clipped(state.gradient, self.clip_norm)
+        state.mean = torch.lerp(state.mean, gradient, 1 - self.beta1)
+        state.square = self.beta2 * state.square + (1 - self.beta2) * gradient.square()
+        rate = state.scale * self.learning_rate * _warm_cosine(run.fraction_used, self.warmup)
+        corrected = state.mean / (1 - self.beta1**state.step)
+        root = (state.square / (1 - self.beta2**state.step)).sqrt_().add_(self.epsilon)
+        state.move(state.theta - rate * corrected / root)
+        return None
 
 
 def _clipped(gradient: Tensor, largest: float | None) -> Tensor:

@@ -13,17 +13,35 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.line_search import Backtracking, SearchPoint
-from neuromotor.optim.objective import Objective
-from neuromotor.optim.result import Budget, Result
-from neuromotor.optim.run import Callback, Run
+from neuromotor.optim.objective import Linearization
+from neuromotor.optim.run import Run
+from neuromotor.optim.state import State
 
-__all__ = ["HessianFree"]
+__all__ = ["HessianFree", "backtrack", "next_damping"]
+
+
+@dataclass
+class HessianFreeState(State):
+    """State of `HessianFree`.
+
+    Attributes:
+        damping: lambda.
+        warm: Last solution of conjugate gradients, (P,).
+        failures: Iterations in a row without a step.
+        model: The objective linearised at `theta`.
+    """
+
+    damping: float = 0.0
+    warm: Tensor | None = None
+    failures: int = 0
+    model: Linearization | None = field(default=None, metadata={"transient": True})
 
 
 @dataclass(frozen=True)
-class HessianFree:
+class HessianFree(Iterative[HessianFreeState]):
     """Truncated Gauss-Newton with Levenberg-Marquardt damping, warm starts and backtracking.
 
     Source: Martens (2010), sections 3 and 4; Martens & Sutskever (2011): damping times 2/3 where
@@ -34,6 +52,9 @@ class HessianFree:
 
     Attributes:
         damping: First lambda.
+        curvature_trials: Random trials, new ones each iteration, that the curvature is taken
+            from; None for all of them.
+        seed: Of that choice.
         structural: mu; 1/30 in the source, zero for none. Needs an objective with hidden units.
         decay: Fraction of the last solution that conjugate gradients start from.
         iterations: Most products a step.
@@ -48,6 +69,8 @@ class HessianFree:
     structural: float = 0.0
     decay: float = 0.95
     iterations: int = 250
+    curvature_trials: int | None = None
+    seed: int = 0
     gradient_tolerance: float = 1e-12
     line_search: Backtracking = field(
         default_factory=Backtracking, metadata={"registry": {"backtracking": Backtracking()}}
@@ -58,77 +81,92 @@ class HessianFree:
         check_number("structural", self.structural, minimum=0.0)
         check_number("decay", self.decay, minimum=0.0)
         check_integer("iterations", self.iterations, minimum=1)
+        check_integer("seed", self.seed, minimum=0)
+        if self.curvature_trials is not None:
+            check_integer("curvature_trials", self.curvature_trials, minimum=1)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
-    def minimize(
-        self,
-        objective: Objective,
-        parameters: Tensor,
-        budget: Budget | None = None,
-        callback: Callback | None = None,
-    ) -> Result:
-        """Minimise; see `Optimizer.minimize`."""
-        run = Run(objective, parameters, budget, callback)
-        theta = parameters.detach().clone()
-        damping, warm = self.damping, torch.zeros_like(theta)
-        failures = 0
-        while True:
-            model = run.objective.linearize(theta)
-            gradient = model.gradient
-            stop = run.record(theta, model.value, float(gradient.norm()))
-            if stop is not None:
-                return run.result(stop)
-            if float(gradient.abs().max()) <= self.gradient_tolerance:
-                return run.result(
-                    f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
-                )
+    def _begin(self, theta: Tensor) -> HessianFreeState:
+        return HessianFreeState(theta, damping=self.damping)
 
-            def damped(vector: Tensor, damping: float = damping) -> Tensor:
-                curved = model.product(vector, self.structural * damping)  # noqa: B023 - used within
-                return curved + damping * vector
+    def _evaluate(self, run: Run, state: HessianFreeState) -> None:
+        state.model = None
+        if self.curvature_trials is None:
+            state.model = run.objective.linearize(state.theta)
+            state.arrive(state.theta, state.model.value, state.model.gradient)
+        else:
+            super()._evaluate(run, state)
 
-            solution = conjugate_gradient(
-                damped,
-                -gradient,
-                start=self.decay * warm if bool(warm.any()) else None,
-                iterations=self.iterations,
-                stop=lambda values: martens_stop(values) or run.budget_reason() is not None,
-                keep_every=1.3,
-            )
-            warm = solution.solution
-            full = _value_at(run, theta, solution.solution)
-            # At the bottom both differences are rounding: then the model is as good as any.
-            rounding = 1e-15 * abs(model.value)
-            ratio = (full - model.value - rounding) / min(solution.quadratic, -1e-300)
-            delta, reached = _backtrack(run, theta, solution, full)
-            start = SearchPoint(0.0, model.value, float(gradient @ delta))
-            point = self.line_search.search(
-                run.objective, theta, delta, start, SearchPoint(1.0, reached)
-            )
-            if not ratio >= 0.25:
-                damping *= 1.5
-            elif ratio > 0.75:
-                damping /= 1.5
-            if point.step == 0.0 or not point.value <= model.value:
-                failures += 1
-                warm = torch.zeros_like(theta)
-                damping *= 10
-                if failures > 20:
-                    return run.result("no damping gives a step that lowers the objective")
-                continue
-            failures = 0
-            theta = theta + point.step * delta
+    def _iterate(self, run: Run, state: HessianFreeState) -> str | None:
+        theta, gradient, damping = state.theta, state.gradient, state.damping
+        model = self._model(run, state)
 
+        def damped(vector: Tensor) -> Tensor:
+            return model.product(vector, self.structural * damping) + damping * vector
 
-def _value_at(run: Run, theta: Tensor, delta: Tensor) -> float:
-    return run.objective.value(theta + delta)
+        solution = conjugate_gradient(
+            damped,
+            -gradient,
+            start=None if state.warm is None else self.decay * state.warm,
+            iterations=self.iterations,
+            stop=lambda values: martens_stop(values) or run.budget_reason() is not None,
+            keep_every=1.3,
+        )
+        state.warm = solution.solution
+        full = run.objective.value(theta + solution.solution)
+        # At the bottom both differences are rounding: then the model is as good as any.
+        rounding = 1e-15 * abs(state.value)
+        ratio = (full - state.value - rounding) / min(solution.quadratic, -1e-300)
+        delta, reached = backtrack(run, theta, solution, full)
+        start = SearchPoint(0.0, state.value, float(gradient @ delta))
+        point = self.line_search.search(
+            run.objective, theta, delta, start, SearchPoint(1.0, reached)
+        )
+        state.damping = next_damping(damping, ratio)
+        if point.step == 0.0 or not point.value <= state.value:
+            state.failures += 1
+            state.warm = None
+            state.damping *= 10
+            if state.failures > 20:
+                return "no damping gives a step that lowers the objective"
+            return None
+        state.failures = 0
+        state.move(theta + point.step * delta)
+        return None
+
+    def _resume(self, run: Run, state: HessianFreeState) -> None:
+        if self.curvature_trials is None:
+            state.model = run.objective.linearize(state.theta, counted=False)
+
+    def _model(self, run: Run, state: HessianFreeState) -> Linearization:
+        """The curvature: of all trials, or of some that are drawn anew at each iteration."""
+        if state.model is not None:
+            return state.model
+        if self.curvature_trials is None:
+            return run.objective.linearize(state.theta)
+        generator = torch.Generator().manual_seed(self.seed + state.iteration)
+        return run.objective.linearize_part(state.theta, self.curvature_trials, generator)
 
 
-def _backtrack(run: Run, theta: Tensor, solution: CGResult, full: float) -> tuple[Tensor, float]:
-    """Last stored iterate before which the objective no longer falls, with the objective there."""
+def next_damping(damping: float, ratio: float) -> float:
+    """Return the Levenberg-Marquardt rule's next lambda.
+
+    Source: Martens (2010), section 4.1.
+
+    Args:
+        damping: lambda.
+        ratio: rho, true over predicted change; not a number or below 1/4 raises lambda.
+    """
+    if not ratio >= 0.25:
+        return damping * 1.5
+    return damping / 1.5 if ratio > 0.75 else damping
+
+
+def backtrack(run: Run, theta: Tensor, solution: CGResult, full: float) -> tuple[Tensor, float]:
+    """Return the last stored iterate before which the objective no longer falls, and its value."""
     delta, reached = solution.iterates[-1][1], full
     for _, earlier in reversed(solution.iterates[:-1]):
-        value = _value_at(run, theta, earlier)
+        value = run.objective.value(theta + earlier)
         if not value < reached and math.isfinite(reached):
             break
         delta, reached = earlier, value

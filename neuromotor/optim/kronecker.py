@@ -8,7 +8,7 @@ units, gamma damping; the layer's block of the Gauss-Newton matrix is taken as `
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,13 +17,14 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.optim.calm import calmer
-from neuromotor.optim.lbfgs import Pair, two_loop_direction
+from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.lbfgs import PairsState, two_loop_direction
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
-from neuromotor.optim.objective import Objective
-from neuromotor.optim.result import Budget, Result
-from neuromotor.optim.run import Callback, Run
+from neuromotor.optim.run import Run
 
 __all__ = ["KroneckerLBFGS", "KroneckerPreconditioner"]
+
+Block = KroneckerBlock | Sequence[Tensor]  # places, rows, columns
 
 
 class KroneckerPreconditioner:
@@ -33,7 +34,7 @@ class KroneckerPreconditioner:
     its factors; Martens, Ba & Johnson (2018) for recurrent networks.
     """
 
-    def __init__(self, blocks: tuple[KroneckerBlock, ...], damping: float) -> None:
+    def __init__(self, blocks: Sequence[Block], damping: float) -> None:
         """Prepare the inverse.
 
         Args:
@@ -44,15 +45,15 @@ class KroneckerPreconditioner:
         self._blocks: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         if not blocks:
             return
-        traces = [float(b.columns.trace()) * float(b.rows.trace()) for b in blocks]
-        mean = sum(traces) / sum(block.places.numel() for block in blocks)
+        traces = [float(columns.trace()) * float(rows.trace()) for _, rows, columns in blocks]
+        mean = sum(traces) / sum(places.numel() for places, _, _ in blocks)
         gamma = max(damping * mean, 1e-300)
         self._rest = 1.0 / (mean + gamma)
-        for block in blocks:
-            column_values, column_vectors = torch.linalg.eigh(block.columns)
-            row_values, row_vectors = torch.linalg.eigh(block.rows)
+        for places, rows, columns in blocks:
+            column_values, column_vectors = torch.linalg.eigh(columns)
+            row_values, row_vectors = torch.linalg.eigh(rows)
             values = row_values.clamp(min=0)[:, None] * column_values.clamp(min=0)
-            self._blocks.append((block.places, row_vectors, column_vectors, 1 / (values + gamma)))
+            self._blocks.append((places, row_vectors, column_vectors, 1 / (values + gamma)))
 
     def __call__(self, vector: Tensor) -> Tensor:
         """Return the inverse times a vector, (P,)."""
@@ -63,8 +64,25 @@ class KroneckerPreconditioner:
         return result
 
 
+@dataclass
+class KroneckerState(PairsState):
+    """State of `KroneckerLBFGS`.
+
+    Attributes:
+        radius: Bound on the next step's length.
+        blocks: Kronecker factors, None where new ones are due.
+        age: Steps since the factors were made.
+        precondition: Their inverse.
+    """
+
+    radius: float = 0.0
+    blocks: list[Block] | None = None
+    age: int = 0
+    precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
+
+
 @dataclass(frozen=True)
-class KroneckerLBFGS:
+class KroneckerLBFGS(Iterative[KroneckerState]):
     """L-BFGS preconditioned by Kronecker factors, within a bound on the step's length.
 
     A Kronecker-factored Gauss-Newton matrix is cheap (one gradient, every `refresh` iterations)
@@ -113,66 +131,51 @@ class KroneckerLBFGS:
         check_integer("seed", self.seed, minimum=0)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
-    def minimize(
-        self,
-        objective: Objective,
-        parameters: Tensor,
-        budget: Budget | None = None,
-        callback: Callback | None = None,
-    ) -> Result:
-        """Minimise; see `Optimizer.minimize`."""
-        run = Run(objective, parameters, budget, callback)
-        theta = parameters.detach().clone()
-        value, gradient = run.objective.value_and_gradient(theta)
-        stop = run.record(theta, value, float(gradient.norm()))
-        if self.calm_start and stop is None:
-            calm = calmer(run, theta, value)
+    def _begin(self, theta: Tensor) -> KroneckerState:
+        return KroneckerState(theta, calm=not self.calm_start, radius=self.radius)
+
+    def _resume(self, run: Run, state: KroneckerState) -> None:
+        if state.blocks is not None:
+            state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
+
+    def _iterate(self, run: Run, state: KroneckerState) -> str | None:
+        if not state.calm:
+            state.calm = True
+            calm = calmer(run, state.theta, state.value)
             if calm is not None:
-                theta = calm
-                value, gradient = run.objective.value_and_gradient(theta)
-        pairs: deque[Pair] = deque(maxlen=self.history)
-        precondition: KroneckerPreconditioner | None = None
-        radius, iteration, made = self.radius, 0, -1
-        while stop is None:
-            if float(gradient.abs().max()) <= self.gradient_tolerance:
-                return run.result(
-                    f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
-                )
-            if precondition is None or iteration >= made + self.refresh:
-                generator = torch.Generator().manual_seed(self.seed + iteration)
-                blocks = run.objective.kronecker_factors(theta, generator)
-                precondition, made = KroneckerPreconditioner(blocks, self.damping), iteration
-            direction = two_loop_direction(pairs, gradient, precondition)
+                state.move(calm)
+                return None
+        gradient = state.gradient
+        if state.precondition is None or state.age >= self.refresh:
+            generator = torch.Generator().manual_seed(self.seed + state.iteration)
+            state.blocks = list(run.objective.kronecker_factors(state.theta, generator))
+            state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
+            state.age = 0
+        precondition = state.precondition
+        direction = two_loop_direction(state.pairs, gradient, precondition)
+        slope = float(gradient @ direction)
+        if not slope < 0:  # the pairs no longer fit
+            state.pairs.clear()
+            direction = precondition(-gradient)
             slope = float(gradient @ direction)
-            if not slope < 0:  # the pairs no longer fit
-                pairs.clear()
-                direction = precondition(-gradient)
-                slope = float(gradient @ direction)
-            length = float(direction.norm())
-            if not (slope < 0 and math.isfinite(length)):
-                return run.result("no descent direction is left")
-            bounded = radius < length
-            first = min(1.0, radius / length)
-            start = SearchPoint(0.0, value, slope, gradient)
-            point = self.line_search.search(run.objective, theta, direction, start, first)
-            if point.gradient is None or point.step == 0.0:
-                if not pairs and made == iteration:
-                    return run.result("no step along the preconditioned gradient lowers it")
-                pairs.clear()
-                precondition, radius = None, 0.1 * radius
-                stop = run.budget_reason()
-                continue
-            if point.step < 0.99 * first:
-                radius = max(0.5 * radius, point.step * length)
-            elif bounded:
-                radius *= self.growth
-            change = point.step * direction
-            bend = point.gradient - gradient
-            curvature = float(change @ bend)
-            if curvature > 1e-10 * float(bend @ bend):
-                pairs.append((change, bend, 1.0 / curvature))
-            theta = theta + change
-            value, gradient = point.value, point.gradient
-            iteration += 1
-            stop = run.record(theta, value, float(gradient.norm()))
-        return run.result(stop)
+        length = float(direction.norm())
+        if not (slope < 0 and math.isfinite(length)):
+            return "no descent direction is left"
+        bounded = state.radius < length
+        first = min(1.0, state.radius / length)
+        start = SearchPoint(0.0, state.value, slope, gradient)
+        point = self.line_search.search(run.objective, state.theta, direction, start, first)
+        if point.gradient is None or point.step == 0.0:
+            if not state.pairs and state.age == 0:
+                return "no step along the preconditioned gradient lowers it"
+            state.pairs.clear()
+            state.blocks = state.precondition = None
+            state.radius *= 0.1
+            return None
+        if point.step < 0.99 * first:
+            state.radius = max(0.5 * state.radius, point.step * length)
+        elif bounded:
+            state.radius *= self.growth
+        state.take(point.step * direction, point.value, point.gradient, self.history)
+        state.age += 1
+        return None

@@ -5,26 +5,47 @@ Notation: s parameter changes, y gradient changes, rho = 1 / s.y, gamma scale of
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
 from neuromotor.optim.calm import calmer
+from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
-from neuromotor.optim.objective import Objective
-from neuromotor.optim.result import Budget, Result
-from neuromotor.optim.run import Callback, Run
+from neuromotor.optim.run import Run
+from neuromotor.optim.state import State
 
-__all__ = ["LBFGS", "Pair", "two_loop_direction"]
+__all__ = ["LBFGS", "Pair", "PairsState", "two_loop_direction"]
 
 Pair = tuple[Tensor, Tensor, float]  # s, y, rho
 
 
+@dataclass
+class PairsState(State):
+    """State of a method that keeps pairs.
+
+    Attributes:
+        pairs: The oldest first.
+        calm: Whether the calm start is over.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    calm: bool = True
+
+    def take(self, change: Tensor, value: float, gradient: Tensor, most: int) -> None:
+        """Move by a step, and keep its pair if the objective curves upwards along it."""
+        bend = gradient - self.gradient
+        curvature = float(change @ bend)
+        if curvature > 1e-10 * float(bend @ bend):
+            self.pairs.append((change, bend, 1.0 / curvature))
+            del self.pairs[: len(self.pairs) - min(most, len(self.pairs))]
+        self.arrive(self.theta + change, value, gradient)
+
+
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(Iterative[PairsState]):
     """L-BFGS with a strong Wolfe line search.
 
     Source: Nocedal (1980); Nocedal & Wright (2006), algorithms 7.4 and 7.5. Settings of minFunc
@@ -54,57 +75,37 @@ class LBFGS:
         check_integer("history", self.history, minimum=1)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
-    def minimize(
-        self,
-        objective: Objective,
-        parameters: Tensor,
-        budget: Budget | None = None,
-        callback: Callback | None = None,
-    ) -> Result:
-        """Minimise; see `Optimizer.minimize`."""
-        run = Run(objective, parameters, budget, callback)
-        theta = parameters.detach().clone()
-        value, gradient = run.objective.value_and_gradient(theta)
-        pairs: deque[Pair] = deque(maxlen=self.history)
-        if self.calm_start:
-            run.record(theta, value, float(gradient.norm()))
-            calm = calmer(run, theta, value)
+    def _begin(self, theta: Tensor) -> PairsState:
+        return PairsState(theta, calm=not self.calm_start)
+
+    def _iterate(self, run: Run, state: PairsState) -> str | None:
+        if not state.calm:
+            state.calm = True
+            calm = calmer(run, state.theta, state.value)
             if calm is not None:
-                theta = calm
-                value, gradient = run.objective.value_and_gradient(theta)
-        while True:
-            stop = run.record(theta, value, float(gradient.norm()))
-            if stop is not None:
-                return run.result(stop)
-            if float(gradient.abs().max()) <= self.gradient_tolerance:
-                return run.result(
-                    f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
-                )
-            direction = two_loop_direction(pairs, gradient)
-            slope = float(gradient @ direction)
-            if not slope < 0:  # the pairs no longer fit: start over from the gradient
-                pairs.clear()
-                direction = -gradient
-                slope = -float(gradient @ gradient)
-            step = 1.0 if pairs else min(1.0, 1.0 / float(gradient.abs().sum()))
-            start = SearchPoint(0.0, value, slope, gradient)
-            point = self.line_search.search(run.objective, theta, direction, start, step)
-            if point.gradient is None or point.step == 0.0:
-                if not pairs:
-                    return run.result("no step along the negative gradient lowers the objective")
-                pairs.clear()
-                continue
-            change = point.step * direction
-            bend = point.gradient - gradient
-            curvature = float(change @ bend)
-            if curvature > 1e-10 * float(bend @ bend):
-                pairs.append((change, bend, 1.0 / curvature))
-            theta = theta + change
-            value, gradient = point.value, point.gradient
+                state.move(calm)
+                return None
+        pairs, gradient = state.pairs, state.gradient
+        direction = two_loop_direction(pairs, gradient)
+        slope = float(gradient @ direction)
+        if not slope < 0:  # the pairs no longer fit: start over from the gradient
+            pairs.clear()
+            direction = -gradient
+            slope = -float(gradient @ gradient)
+        step = 1.0 if pairs else min(1.0, 1.0 / float(gradient.abs().sum()))
+        start = SearchPoint(0.0, state.value, slope, gradient)
+        point = self.line_search.search(run.objective, state.theta, direction, start, step)
+        if point.gradient is None or point.step == 0.0:
+            if not pairs:
+                return "no step along the negative gradient lowers the objective"
+            pairs.clear()
+            return None
+        state.take(point.step * direction, point.value, point.gradient, self.history)
+        return None
 
 
 def two_loop_direction(
-    pairs: deque[Pair],
+    pairs: Sequence[Pair],
     gradient: Tensor,
     precondition: Callable[[Tensor], Tensor] = lambda vector: vector,
 ) -> Tensor:

@@ -5,23 +5,40 @@ Notation: g gradient, z preconditioned gradient, d direction, beta weight of the
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
-from neuromotor.optim.lbfgs import Pair, two_loop_direction
+from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.lbfgs import PairsState, two_loop_direction
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
-from neuromotor.optim.objective import Objective
-from neuromotor.optim.result import Budget, Result
-from neuromotor.optim.run import Callback, Run
+from neuromotor.optim.run import Run
 
 __all__ = ["NonlinearCG"]
 
 
+@dataclass
+class ConjugateState(PairsState):
+    """State of `NonlinearCG`.
+
+    Attributes:
+        direction: d, None at the beginning.
+        downhill: -z.
+        step: Length of the last step along its direction, 0 at the beginning.
+        last_slope: g.d there.
+        restarted: Whether d is the negative gradient after a failed search.
+    """
+
+    direction: Tensor | None = None
+    downhill: Tensor | None = None
+    step: float = 0.0
+    last_slope: float = 0.0
+    restarted: bool = False
+
+
 @dataclass(frozen=True)
-class NonlinearCG:
+class NonlinearCG(Iterative[ConjugateState]):
     """Conjugate gradients by Polak and Ribiere's formula, restarted where it turns negative.
 
     Source: Nocedal & Wright (2006), equations 5.44 and 5.45 (PR+) and 3.60 (first step); with
@@ -48,51 +65,44 @@ class NonlinearCG:
         check_integer("pairs", self.pairs, minimum=0)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
-    def minimize(
-        self,
-        objective: Objective,
-        parameters: Tensor,
-        budget: Budget | None = None,
-        callback: Callback | None = None,
-    ) -> Result:
-        """Minimise; see `Optimizer.minimize`."""
-        run = Run(objective, parameters, budget, callback)
-        theta = parameters.detach().clone()
-        value, gradient = run.objective.value_and_gradient(theta)
-        pairs: deque[Pair] = deque(maxlen=max(self.pairs, 1))
-        downhill = two_loop_direction(pairs, gradient)  # -z
-        direction = downhill
-        step, last_slope = min(1.0, 1.0 / max(float(gradient.abs().sum()), 1e-300)), 0.0
-        while True:
-            stop = run.record(theta, value, float(gradient.norm()))
-            if stop is not None:
-                return run.result(stop)
-            if float(gradient.abs().max()) <= self.gradient_tolerance:
-                return run.result(
-                    f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
-                )
-            slope = float(gradient @ direction)
-            if not slope < 0:
-                pairs.clear()
-                direction = downhill = gradient.neg()
-                slope = float(gradient @ direction)
-            first = step if last_slope == 0.0 else step * min(last_slope / slope, 100.0)
-            start = SearchPoint(0.0, value, slope, gradient)
-            point = self.line_search.search(run.objective, theta, direction, start, first)
-            if point.gradient is None or point.step == 0.0:
-                if direction is downhill and not pairs:
-                    return run.result("no step along the negative gradient lowers the objective")
-                pairs.clear()
-                direction = downhill = gradient.neg()
-                continue
-            change, bend = point.step * direction, point.gradient - gradient
-            curvature = float(change @ bend)
-            if self.pairs and curvature > 1e-10 * float(bend @ bend):
-                pairs.append((change, bend, 1.0 / curvature))
-            before = -float(gradient @ downhill)
-            downhill = two_loop_direction(pairs, point.gradient)
-            beta = max(-float(downhill @ bend) / before, 0.0)
-            theta = theta + change
-            value, gradient = point.value, point.gradient
-            step, last_slope = point.step, slope
-            direction = downhill + beta * direction if beta else downhill
+    def _begin(self, theta: Tensor) -> ConjugateState:
+        return ConjugateState(theta)
+
+    def _iterate(self, run: Run, state: ConjugateState) -> str | None:
+        gradient = state.gradient
+        if state.direction is None or state.downhill is None:
+            state.downhill = state.direction = two_loop_direction(state.pairs, gradient)
+        slope = float(gradient @ state.direction)
+        if not slope < 0:
+            self._restart(state)
+            slope = float(gradient @ state.direction)
+        first = state.step
+        if state.last_slope:
+            first *= min(state.last_slope / slope, 100.0)
+        elif first == 0.0:
+            first = min(1.0, 1.0 / float(gradient.abs().sum()))
+        direction, downhill = state.direction, state.downhill
+        start = SearchPoint(0.0, state.value, slope, gradient)
+        point = self.line_search.search(run.objective, state.theta, direction, start, first)
+        if point.gradient is None or point.step == 0.0:
+            if state.restarted and not state.pairs:
+                return "no step along the negative gradient lowers the objective"
+            self._restart(state)
+            return None
+        bend = point.gradient - gradient
+        before = -float(gradient @ downhill)
+        state.take(point.step * direction, point.value, point.gradient, self.pairs)
+        state.step, state.last_slope, state.restarted = point.step, slope, False
+        state.downhill = two_loop_direction(state.pairs, point.gradient)  # -z
+        beta = max(-float(state.downhill @ bend) / before, 0.0)
+        state.direction = state.downhill + beta * direction if beta else state.downhill
+        return None
+
+    def _evaluate(self, run: Run, state: ConjugateState) -> None:
+        super()._evaluate(run, state)
+        state.direction = state.downhill = None  # of other draws
+
+    def _restart(self, state: ConjugateState) -> None:
+        state.pairs.clear()
+        state.direction = state.downhill = state.gradient.neg()
+        state.restarted = True

@@ -11,7 +11,14 @@ from torch import Tensor
 from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.optim.result import Counts
 
-__all__ = ["CountedObjective", "HasKroneckerFactors", "Linearization", "Objective"]
+__all__ = [
+    "CountedObjective",
+    "HasDraws",
+    "HasKroneckerFactors",
+    "HasParts",
+    "Linearization",
+    "Objective",
+]
 
 
 class Linearization(Protocol):
@@ -68,6 +75,24 @@ class HasKroneckerFactors(Protocol):
         ...
 
 
+@runtime_checkable
+class HasDraws(Protocol):
+    """An objective with random draws, which are fixed within an iteration."""
+
+    def redraw(self, iteration: int) -> bool:
+        """Take the draws of an iteration, a function of its number; return whether they changed."""
+        ...
+
+
+@runtime_checkable
+class HasParts(Protocol):
+    """An objective that is a mean over trials."""
+
+    def part(self, size: int, generator: torch.Generator) -> Objective:
+        """Return the mean over `size` random trials, or over all where there are no more."""
+        ...
+
+
 class CountedObjective:
     """Counts every call to an objective; a not-a-number value is turned into infinity.
 
@@ -76,30 +101,54 @@ class CountedObjective:
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._values = 0
-        self._gradients = 0
-        self._products = 0
+        self.counts = Counts()
 
     @property
-    def counts(self) -> Counts:
-        """Calls made so far."""
-        return Counts(self._values, self._gradients, self._products)
+    def stochastic(self) -> bool:
+        """Whether draws change between iterations."""
+        return isinstance(self._objective, HasDraws)
+
+    def redraw(self, iteration: int) -> bool:
+        """Let the objective take its draws for an iteration; return whether they changed."""
+        return isinstance(self._objective, HasDraws) and self._objective.redraw(iteration)
 
     def value(self, parameters: Tensor) -> float:
         """Return the objective; infinity where it is not finite."""
-        self._values += 1
+        self._count(values=1)
         return _or_infinity(self._objective.value(parameters))
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the objective and its gradient, (P,)."""
-        self._gradients += 1
+        self._count(gradients=1)
         value, gradient = self._objective.value_and_gradient(parameters)
         return _or_infinity(value), gradient
 
-    def linearize(self, parameters: Tensor) -> Linearization:
-        """Return the objective at a point, with its Gauss-Newton products."""
-        self._gradients += 1
+    def linearize(self, parameters: Tensor, *, counted: bool = True) -> Linearization:
+        """Return the objective at a point, with its Gauss-Newton products.
+
+        Args:
+            parameters: (P,).
+            counted: False where the same point was linearised and counted before.
+        """
+        self._count(gradients=int(counted))
         return _CountedLinearization(self, self._objective.linearize(parameters))
+
+    def linearize_part(
+        self, parameters: Tensor, size: int, generator: torch.Generator, *, counted: bool = True
+    ) -> Linearization:
+        """Return the same of `size` random trials only.
+
+        Raises:
+            ValueError: The objective is not a mean over trials.
+        """
+        if not isinstance(self._objective, HasParts):
+            raise ValueError(
+                "`curvature_trials` needs an objective that is a mean over trials, got "
+                f"{type(self._objective).__name__}; leave it None."
+            )
+        self._count(gradients=int(counted))
+        part = self._objective.part(size, generator)
+        return _CountedLinearization(self, part.linearize(parameters))
 
     @property
     def readout(self) -> slice | None:
@@ -116,11 +165,14 @@ class CountedObjective:
         """
         if not isinstance(self._objective, HasKroneckerFactors):
             return ()
-        self._gradients += 1
+        self._count(gradients=1)
         return self._objective.kronecker_factors(parameters, generator)
 
-    def _count_product(self) -> None:
-        self._products += 1
+    def _count(self, values: int = 0, gradients: int = 0, products: int = 0) -> None:
+        now = self.counts
+        self.counts = Counts(
+            now.values + values, now.gradients + gradients, now.products + products
+        )
 
 
 class _CountedLinearization:
@@ -139,7 +191,7 @@ class _CountedLinearization:
         return self._inner.gradient
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
-        self._owner._count_product()
+        self._owner._count(products=1)
         return self._inner.product(vector, structural)
 
 

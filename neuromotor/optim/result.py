@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
+from neuromotor.optim.state import Snapshot
 
 __all__ = ["Budget", "Counts", "HistoryPoint", "Progress", "Result", "Stopwatch"]
 
@@ -44,11 +45,20 @@ class HistoryPoint:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback sees after each iteration."""
+    """What a callback sees after each iteration.
+
+    Attributes:
+        point: Where the optimizer stands.
+        counts: Calls of each kind.
+        parameters: Best parameters so far, (P,).
+        snapshot: Returns the whole state, for `Optimizer.minimize`'s `resume`; it is copied, so
+            ask where it is to be saved, not every time.
+    """
 
     point: HistoryPoint
     counts: Counts
     parameters: Tensor
+    snapshot: Callable[[], Snapshot]
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class Result:
     """What a minimisation came to.
 
     Attributes:
-        parameters: Best point found, (P,).
+        parameters: Best point found, (P,); the last one where the objective's draws change.
         value: Objective there.
         converged: Whether the method's own test of an optimum was met.
         reason: Why it stopped, in words.
@@ -111,10 +121,10 @@ class Result:
 
 
 class Stopwatch:
-    """Seconds since it was made."""
+    """Seconds since it was made, and those spent before."""
 
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
+    def __init__(self, before: float = 0.0) -> None:
+        self._start = time.perf_counter() - before
 
     @property
     def seconds(self) -> float:

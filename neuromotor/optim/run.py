@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor
 from neuromotor.optim.objective import CountedObjective, Objective
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result, Stopwatch
+from neuromotor.optim.state import Snapshot
 
 __all__ = ["Callback", "Optimizer", "Run"]
 
@@ -26,6 +28,8 @@ class Optimizer(Protocol):
         parameters: Tensor,
         budget: Budget | None = None,
         callback: Callback | None = None,
+        *,
+        resume: Snapshot | None = None,
     ) -> Result:
         """Return the best point found and how it was found.
 
@@ -34,10 +38,13 @@ class Optimizer(Protocol):
             parameters: Where to start, (P,); not changed.
             budget: When to stop; none is the method's own test alone.
             callback: Called after every iteration.
+            resume: Where to go on, from `Progress.snapshot` of an earlier run with the same
+                settings; `parameters` then only gives size and device.
 
         Raises:
             TypeError: `parameters` is no floating-point tensor.
-            ValueError: `parameters` is not a finite vector, or the objective is not finite there.
+            ValueError: `parameters` is not a finite vector, the objective is not finite there, or
+                `resume` belongs to another optimizer or other sizes.
         """
         ...
 
@@ -60,6 +67,7 @@ class Run:
         self._history: list[HistoryPoint] = []
         self.best_parameters = parameters.detach().clone()
         self.best_value = math.inf
+        self.snapshot: Callable[[], Snapshot] = _no_snapshot
 
     @property
     def counts(self) -> Counts:
@@ -87,15 +95,38 @@ class Run:
                 "`parameters` must give a finite objective to start from, got "
                 f"{value!r}; use another initialisation or smaller weights."
             )
-        if value < self.best_value:
+        if value < self.best_value or (self.objective.stochastic and math.isfinite(value)):
             self.best_value = value
             self.best_parameters = parameters.detach().clone()
         counts, seconds = self.counts, self._watch.seconds
         point = HistoryPoint(len(self._history), value, gradient_norm, counts.calls, seconds)
         self._history.append(point)
         if self._callback is not None:
-            self._callback(Progress(point, counts, self.best_parameters))
+            self._callback(Progress(point, counts, self.best_parameters, self.snapshot))
         return self.budget.stop_reason(counts, seconds)
+
+    def pack(self) -> dict[str, Any]:
+        """Return counts, seconds, history and best point as plain data."""
+        rows = [[p.iteration, p.value, p.gradient_norm, p.calls, p.seconds] for p in self._history]
+        counts = self.counts
+        return {
+            "counts": [counts.values, counts.gradients, counts.products],
+            "seconds": self._watch.seconds,
+            "history": torch.tensor(rows, dtype=torch.float64).reshape(-1, 5),
+            "best_parameters": self.best_parameters.clone(),
+            "best_value": self.best_value,
+        }
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Go on from what `pack` returned."""
+        self.objective.counts = Counts(*data["counts"])
+        self._watch = Stopwatch(data["seconds"])
+        self._history = [
+            HistoryPoint(int(i), value, norm, int(calls), seconds)
+            for i, value, norm, calls, seconds in data["history"].tolist()
+        ]
+        self.best_parameters = data["best_parameters"].to(self.best_parameters.device, copy=True)
+        self.best_value = data["best_value"]
 
     def budget_reason(self) -> str | None:
         """Return why to stop now, or None to go on, without noting an iteration."""
@@ -112,3 +143,8 @@ class Run:
             seconds=self._watch.seconds,
             history=tuple(self._history),
         )
+
+
+def _no_snapshot() -> Snapshot:
+    """Before the first state exists."""
+    raise RuntimeError("there is no state yet to take a snapshot of.")
