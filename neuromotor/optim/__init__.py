@@ -12,6 +12,9 @@ from neuromotor.optim.nonlinear_cg import NonlinearCG
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
 from neuromotor.optim.run import Callback, Optimizer, Run
+from neuromotor.optim.state import Snapshot
+from neuromotor.optim.subspace import KrylovSearch, KrylovSubspaceDescent, krylov_basis
+from neuromotor.optim.truncated_newton import TruncatedNewton
 
 __all__ = [
     # optimizers
@@ -25,8 +28,11 @@ __all__ = [
     "HessianFree",
     "ILQRResult",
     "KroneckerLBFGS",
+    "KrylovSearch",
+    "KrylovSubspaceDescent",
     "NonlinearCG",
     "Optimizer",
+    "TruncatedNewton",
     # what they work on and return
     "Budget",
     "Callback",
@@ -38,6 +44,7 @@ __all__ = [
     "Progress",
     "Result",
     "Run",
+    "Snapshot",
     # pieces that they share
     "Backtracking",
     "CGResult",
@@ -47,6 +54,7 @@ __all__ = [
     "augmented_directions",
     "conjugate_gradient",
     "cubic_minimum",
+    "krylov_basis",
     "martens_stop",
 ]
 
@@ -62,5 +70,8 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "pcg": NonlinearCG(pairs=10),
     "hf": HessianFree(),
     "ahf": AugmentedHessianFree(),
+    "ksd": KrylovSubspaceDescent(),
+    "krylov": KrylovSearch(),
+    "newton": TruncatedNewton(),
     "kron-lbfgs": KroneckerLBFGS(),
 }

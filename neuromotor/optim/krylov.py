@@ -57,10 +57,11 @@ def conjugate_gradient(
     tolerance: float = 0.0,
     stop: Stop | None = None,
     keep_every: float | None = None,
+    precondition: Callable[[Tensor], Tensor] = lambda vector: vector,
 ) -> CGResult:
     """Minimise ``x.Ax/2 - right.x`` for a positive semi-definite A.
 
-    Source: Hestenes & Stiefel (1952); Nocedal & Wright (2006), algorithm 5.2.
+    Source: Hestenes & Stiefel (1952); Nocedal & Wright (2006), algorithm 5.3.
 
     Args:
         product: Returns A v, (P,), of a vector (P,).
@@ -70,6 +71,7 @@ def conjugate_gradient(
         tolerance: Stop where the residual's norm is below this fraction of b's.
         stop: Asked after each iteration with all values of q so far.
         keep_every: Keep iterates at counts growing by this factor (1.3 in Martens 2010).
+        precondition: Returns M^-1 r, (P,), of a vector (P,), M positive definite and near A.
 
     Returns:
         The last iterate; a direction of no or negative curvature ends the iteration before it.
@@ -81,15 +83,15 @@ def conjugate_gradient(
     else:
         residual = right - product(x)
         products += 1
-    direction = residual.clone()
-    square = float(residual @ residual)
-    target = (tolerance * float(right.norm())) ** 2
+    direction = precondition(residual.clone())
+    square = float(residual @ direction)
+    target = tolerance * float(right.norm())
     quadratics = [-0.5 * float(x @ (right + residual))]
     kept: list[tuple[int, Tensor]] = []
     next_kept = 1.0
     reason = f"{iterations} iterations made"
     for i in range(1, iterations + 1):
-        if square <= target:
+        if float(residual.norm()) <= target:
             reason = "residual below the tolerance"
             break
         curved = product(direction)
@@ -108,8 +110,9 @@ def conjugate_gradient(
         if stop is not None and stop(quadratics):
             reason = "the quadratic model has stalled"
             break
-        before, square = square, float(residual @ residual)
-        direction = residual + (square / before) * direction
+        preconditioned = precondition(residual)
+        before, square = square, float(residual @ preconditioned)
+        direction = preconditioned + (square / before) * direction
     last = len(quadratics) - 1
     if not kept or kept[-1][0] != last:
         kept.append((last, x))

@@ -1,0 +1,83 @@
+"""The loop that every optimizer shares: begin, iterate, note, stop, and go on from a snapshot."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+from torch import Tensor
+
+from neuromotor.optim.objective import Objective
+from neuromotor.optim.result import Budget, Result
+from neuromotor.optim.run import Callback, Run
+from neuromotor.optim.state import Snapshot, State, pack, restore
+
+__all__ = ["Iterative"]
+
+S = TypeVar("S", bound=State)
+
+
+class Iterative(ABC, Generic[S]):
+    """An optimizer as a first state and what changes it; everything else is here.
+
+    Converged is where no entry of the gradient is above `gradient_tolerance`.
+    """
+
+    gradient_tolerance: float
+
+    def minimize(
+        self,
+        objective: Objective,
+        parameters: Tensor,
+        budget: Budget | None = None,
+        callback: Callback | None = None,
+        *,
+        resume: Snapshot | None = None,
+    ) -> Result:
+        """Minimise; see `Optimizer.minimize`."""
+        run = Run(objective, parameters, budget, callback)
+        state = self._begin(parameters.detach().clone())
+        run.snapshot = lambda: Snapshot(type(self).__name__, pack(state), run.pack())
+        if resume is None:
+            run.objective.redraw(0)
+            self._evaluate(run, state)
+            stop = run.record(state.theta, state.value, float(state.gradient.norm()))
+        else:
+            if resume.optimizer != type(self).__name__:
+                raise ValueError(
+                    f"`resume` must come from {type(self).__name__}, got a snapshot of "
+                    f"{resume.optimizer}; use the optimizer that saved it."
+                )
+            restore(state, resume.state)
+            run.restore(resume.run)
+            run.objective.redraw(state.iteration)
+            self._resume(run, state)
+            stop = run.budget_reason()
+        while stop is None:
+            if float(state.gradient.abs().max()) <= self.gradient_tolerance:
+                return run.result(
+                    f"no entry of the gradient above {self.gradient_tolerance:g}", converged=True
+                )
+            reason = self._iterate(run, state)
+            if reason is not None:
+                return run.result(reason)
+            state.iteration += 1
+            if run.objective.redraw(state.iteration) or not state.fresh:
+                self._evaluate(run, state)
+            stop = run.record(state.theta, state.value, float(state.gradient.norm()))
+        return run.result(stop)
+
+    @abstractmethod
+    def _begin(self, theta: Tensor) -> S:
+        """The first state, objective still to be evaluated."""
+
+    @abstractmethod
+    def _iterate(self, run: Run, state: S) -> str | None:
+        """Change the state; return why the method cannot go on, or None."""
+
+    def _evaluate(self, run: Run, state: S) -> None:
+        """Value and gradient at the state's point, with the current draws."""
+        state.arrive(state.theta, *run.objective.value_and_gradient(state.theta))
+
+    def _resume(self, run: Run, state: S) -> None:
+        """Make the transient fields again, uncounted."""

@@ -1,0 +1,94 @@
+"""Preconditioned truncated Newton: the Hessian itself, by differences of gradients.
+
+Notation: H Hessian, g gradient, d direction with ``H d = -g`` up to a tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number
+from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.krylov import conjugate_gradient
+from neuromotor.optim.lbfgs import PairsState, two_loop_direction
+from neuromotor.optim.line_search import SearchPoint, StrongWolfe
+from neuromotor.optim.run import Run
+
+__all__ = ["TruncatedNewton"]
+
+
+@dataclass(frozen=True)
+class TruncatedNewton(Iterative[PairsState]):
+    """Newton's method by conjugate gradients that L-BFGS preconditions, with a line search.
+
+    Each product costs a gradient. Conjugate gradients end at the tolerance
+    ``min(1/2, sqrt(|g|)) |g|`` or where the Hessian curves downwards, then the way made so far is
+    the direction.
+
+    Source: minFunc (Schmidt 2005), its `pnewton0`, the "Hessian-free Newton" of Sutskever (2013),
+    section 6.7; Nocedal & Wright (2006), algorithm 7.1; difference step of minFunc.
+
+    Attributes:
+        pairs: Pairs of the L-BFGS preconditioner.
+        iterations: Most products a step.
+        gradient_tolerance: Converged where no entry of the gradient is larger.
+        line_search: How far to go along each direction.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    pairs: int = 10
+    iterations: int = 100
+    gradient_tolerance: float = 1e-12
+    line_search: StrongWolfe = field(
+        default_factory=StrongWolfe, metadata={"registry": {"strong-wolfe": StrongWolfe()}}
+    )
+
+    def __post_init__(self) -> None:
+        check_integer("pairs", self.pairs, minimum=1)
+        check_integer("iterations", self.iterations, minimum=1)
+        check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
+
+    def _begin(self, theta: Tensor) -> PairsState:
+        return PairsState(theta)
+
+    def _iterate(self, run: Run, state: PairsState) -> str | None:
+        theta, gradient, pairs = state.theta, state.gradient, state.pairs
+        norm = float(gradient.norm())
+
+        def product(vector: Tensor) -> Tensor:
+            step = 2e-6 * (1 + float(theta.norm())) / float(vector.norm())
+            _, there = run.objective.value_and_gradient(theta + step * vector)
+            return (there - gradient) / step
+
+        solution = conjugate_gradient(
+            product,
+            -gradient,
+            iterations=self.iterations,
+            tolerance=min(0.5, math.sqrt(norm)),
+            stop=lambda _: run.budget_reason() is not None,
+            precondition=lambda vector: two_loop_direction(pairs, -vector),
+        )
+        direction = solution.solution
+        slope = float(gradient @ direction)
+        first = 1.0
+        if not slope < 0:  # no curvature to trust
+            direction = two_loop_direction(pairs, gradient)
+            slope = float(gradient @ direction)
+            first = 1.0 if pairs else min(1.0, 1.0 / float(gradient.abs().sum()))
+        if not slope < 0:
+            pairs.clear()
+            return None
+        start = SearchPoint(0.0, state.value, slope, gradient)
+        point = self.line_search.search(run.objective, theta, direction, start, first)
+        if point.gradient is None or point.step == 0.0:
+            if not pairs:
+                return "no step along the Newton direction lowers the objective"
+            pairs.clear()
+            return None
+        state.take(point.step * direction, point.value, point.gradient, self.pairs)
+        return None
