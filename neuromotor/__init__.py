@@ -35,7 +35,7 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
-from neuromotor.tasks import CenterOut, QuadraticCost, Trials
+from neuromotor.tasks import DDN, CenterOut, Postural, QuadraticCost, Trials
 from neuromotor.training import Performance, measure, train
 
 __all__ = [
@@ -52,7 +52,9 @@ __all__ = [
     "TwoJointArm",
     "UnreachableError",
     # tasks
+    "DDN",
     "CenterOut",
+    "Postural",
     "QuadraticCost",
     "Trials",
     # controllers

@@ -46,6 +46,11 @@ class Plant(Protocol):
         """A configuration in the middle of the workspace (rad or m)."""
         ...
 
+    @property
+    def load_scale(self) -> float:
+        """How large the loads of an experiment are that suit it; 1 for `MONKEY_PUBLISHED`."""
+        ...
+
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
         """Return the configuration at joint angles (deg); an error without joints."""
         ...

@@ -74,11 +74,18 @@ class CenterOut:
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the final state and energy."""
-        size = self.plant.state_size
-        weights = torch.zeros(self.steps + 1, size, dtype=torch.float64)
-        weights[-1, : size // 2] = self.error_weight
-        weights[-1, size // 2 :] = self.velocity_weight
-        return QuadraticCost(weights, self.energy_weight * self.plant.dt_s)
+        return QuadraticCost.of_final_state(
+            self.plant.state_size,
+            self.steps,
+            error_weight=self.error_weight,
+            velocity_weight=self.velocity_weight,
+            energy_weight=self.energy_weight * self.plant.dt_s,
+        )
+
+    @property
+    def random(self) -> bool:
+        """False: every batch is the same."""
+        return False
 
     def trials(
         self,
