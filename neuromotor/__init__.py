@@ -10,6 +10,8 @@ from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.comparison import Comparison, compare
 from neuromotor.config import SettingsError
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
+from neuromotor.evaluation import Evaluation, assess, held_out
+from neuromotor.intervals import Interval, bootstrap_interval
 from neuromotor.optim import (
     ILQR,
     LBFGS,
@@ -35,6 +37,7 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
+from neuromotor.responses import LoadResponse, load_response
 from neuromotor.tasks import DDN, CenterOut, Postural, QuadraticCost, Trials
 from neuromotor.training import Performance, measure, train
 
@@ -66,9 +69,16 @@ __all__ = [
     # closed loop, training, comparison
     "ClosedLoop",
     "Comparison",
+    "Evaluation",
+    "Interval",
+    "LoadResponse",
     "Performance",
     "Trajectory",
+    "assess",
+    "bootstrap_interval",
     "compare",
+    "held_out",
+    "load_response",
     "measure",
     "train",
     # optimizers

@@ -6,7 +6,7 @@ by draw and an objective's value, gradient and curvature product always see the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -112,6 +112,41 @@ class Trials:
             if part is not None:
                 return int(part.shape[1])
         return None if self.unit_noise is None else self.unit_noise.shape[1]
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there are loads or hand forces."""
+        return self.load is not None or self.hand_force is not None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the plant is moved by more than the commands: loads, or noise on its way."""
+        return self.loaded or self.command_noise is not None or self.plant_noise is not None
+
+    def without_loads(self) -> Trials:
+        """Return the same trials, noise included, without loads and hand forces."""
+        return replace(self, load=None, hand_force=None)
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[Trials]) -> Trials:
+        """Return several batches as one.
+
+        Raises:
+            ValueError: There is no batch, or a part is in some batches and not in others.
+        """
+        if not batches:
+            raise ValueError("`batches` must hold at least one batch of trials, got none.")
+        parts: dict[str, Any] = {}
+        for field in fields(cls):
+            present = [getattr(b, field.name) for b in batches]
+            missing = sum(part is None for part in present)
+            if missing not in (0, len(present)):
+                raise ValueError(
+                    f"`batches` must all have `{field.name}` or none, got {missing} of "
+                    f"{len(present)} without; give zeros there."
+                )
+            parts[field.name] = None if missing else torch.cat(present)
+        return cls(**parts)
 
     def to(
         self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
