@@ -38,7 +38,16 @@ from neuromotor.plants import (
     UnreachableError,
 )
 from neuromotor.responses import LoadResponse, load_response
-from neuromotor.tasks import DDN, CenterOut, Postural, QuadraticCost, Trials
+from neuromotor.tasks import (
+    DDN,
+    CenterOut,
+    ForceField,
+    Postural,
+    PulsedReach,
+    QuadraticCost,
+    TargetJump,
+    Trials,
+)
 from neuromotor.training import Performance, measure, train
 
 __all__ = [
@@ -57,8 +66,11 @@ __all__ = [
     # tasks
     "DDN",
     "CenterOut",
+    "ForceField",
     "Postural",
+    "PulsedReach",
     "QuadraticCost",
+    "TargetJump",
     "Trials",
     # controllers
     "CommandTable",

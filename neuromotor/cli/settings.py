@@ -17,7 +17,7 @@ from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN,
 from neuromotor.evaluation import HELD_OUT_TRIALS
 from neuromotor.optim import ILQR, OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
-from neuromotor.tasks import TASKS, Task
+from neuromotor.tasks import TASKS, Task, with_plant
 
 __all__ = ["DTYPES", "RunSettings", "gather", "resolve"]
 
@@ -43,6 +43,10 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     "center-out": {"directions": 8},
     "postural": {"postures_deg": [[30, 90]]},
     **{name: {"pairs": 8} for name in ("ddn", "ddn-delay", "ddn-robust")},
+    **{
+        name: {"reach": {"directions": 2}}
+        for name in ("target-jump", "pulsed-reach", "force-field")
+    },
 }
 _SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
 
@@ -171,7 +175,7 @@ def _task(spec: Any, plant_spec: Any) -> Task:
     settings = {"type": spec} if isinstance(spec, str) else dict(spec)
     base: Any = decode(settings.pop("type", next(iter(TASKS))), TASKS, "task")
     try:
-        base = replace(base, plant=plant)
+        base = with_plant(base, plant)
     except ValueError as error:
         raise SettingsError(f"in `task`: {error}") from error
     placed: Task = decode(settings, TASKS, "task", base)
