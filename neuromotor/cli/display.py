@@ -87,7 +87,7 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     table.add_column("method", no_wrap=True)
     for name in (
         "loss",
-        f"ratio to\n{rows[0]['method']}",
+        "ratio to\n" + rows[0]["method"].replace("clair", "clair-\n"),
         "error\n(cm)",
         "speed\n(cm/s)",
         "energy",

@@ -181,7 +181,7 @@ def test_commands_that_cancel_the_field_press_against_a_channel_with_its_force(p
         side = side - hand[:, :, 0] * reach.angles.sin()[:, None]
         assert side.abs().max() < 0.004  # the walls hold, and do not ring
     before, after = index
-    # Not exact: walls give way within c / k = 30 ms, and paths that give way differ from the solution.
+    # Not exact: the walls give way, within c / k = 30 ms, and a path that does is another one.
     torch.testing.assert_close(after - before, torch.ones_like(after), rtol=0, atol=0.15)
 
 
