@@ -144,7 +144,8 @@ def draw_push(ax: Axes) -> None:
     at, push = quiet[:, task.onset_step], trials.hand_force[:, task.onset_step].numpy()
     style = {"angles": "xy", "scale_units": "xy", "scale": 0.9, "width": 0.006, "zorder": 3}
     ax.quiver(*at.T, *push.T, **style)
-    ax.margins(0.05, 0.25)
+    ax.update_datalim([(0, 23.5)])  # room for the legend
+    ax.autoscale_view()
     ax.legend(loc="lower right", fontsize=6)
     ax.set_title(f"push of {task.force_in_use:g} N for {10 * task.pulse_steps} ms")
 
