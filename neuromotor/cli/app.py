@@ -29,7 +29,13 @@ from neuromotor.cli.runs import default_folder, machine, run_comparison, run_see
 from neuromotor.cli.settings import RunSettings, gather, resolve
 from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
-from neuromotor.evaluation import assess, controller_runner, held_out, reference_name
+from neuromotor.evaluation import (
+    HELD_OUT_SEED,
+    assess,
+    controller_runner,
+    held_out,
+    reference_name,
+)
 from neuromotor.files import RunFolderError
 from neuromotor.optim import ILQR, OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
@@ -220,7 +226,10 @@ def evaluate(
         str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
     ] = None,
     plant: PlantOption = None,
-    seed: SeedOption = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of the trials' draws. Default: that of all held-out trials."),
+    ] = None,
     dtype: DtypeOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -230,6 +239,8 @@ def evaluate(
     json_: JsonOption = False,
 ) -> None:
     """Run a trained controller on a task and hold it against iLQR.
+
+    Trials of a random task are held out: drawn from a seed that no training uses.
 
     Example: `neuromotor evaluate RUN/controllers/lbfgs.safetensors --set task.radius_m=0.06 --json`
     """
@@ -254,7 +265,9 @@ def evaluate(
     if isinstance(saved.controller, CommandTable):
         trials = make_trials(settings.task, saved.controller, settings.seed, **place)
     else:
-        trials = held_out(settings.task, saved.controller, settings.held_out, **place)
+        draws = HELD_OUT_SEED if seed is None else seed
+        count = settings.held_out
+        trials = held_out(settings.task, saved.controller, count, seed=draws, **place)
     reference = settings.ilqr.solve(settings.task, trials)
     runner = controller_runner(settings.task, saved.controller, saved.parameters)
     evaluation = assess(settings.task, trials, runner, reference.losses)

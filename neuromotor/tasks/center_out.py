@@ -103,7 +103,7 @@ class CenterOut:
         goal = self.target_at(self.angles)
         start = torch.cat([self._center(), torch.zeros(goal.shape[-1] // 2, dtype=goal.dtype)])
         return Trials(
-            initial_state=start.expand_as(goal),
+            initial_state=start.repeat(len(goal), 1),
             target=goal,
             condition=torch.arange(self.directions),
         ).to(dtype=dtype, device=device)

@@ -120,12 +120,12 @@ class TargetJump(ReachExperiment):
         reach, jumps = self.reach, torch.tensor(self.jumps_deg, dtype=torch.float64)
         before = reach.angles.repeat_interleave(len(jumps))
         after = before + torch.deg2rad(jumps).repeat(reach.directions)
-        start = reach.trials().initial_state[:1]
+        start = reach.trials().initial_state[:1].repeat(len(before), 1)
         shown = reach.target_at(before)[:, None].repeat(1, self.steps, 1)
         target = reach.target_at(after)
         shown[:, self.jump_step :] = target[:, None]
         return Trials(
-            initial_state=start.expand_as(target),
+            initial_state=start,
             target=target,
             shown_target=shown,
             condition=torch.arange(len(target)),

@@ -292,3 +292,26 @@ def test_tasks_with_disturbances_report_intervals_and_responses(task, trials, tm
     assert again["references"]["clairvoyant"] == pytest.approx(value, rel=1e-9)
     done = neuromotor("evaluate", file, *held)
     assert "response to the load" in done.stdout
+
+
+def test_seeds_of_a_random_task_report_the_evaluations(tmp_path):
+    arguments = ("--optimizers", "adam", "--seeds", "2", "--smoke", "--out", tmp_path / "x")
+    done = neuromotor("compare", "ddn-robust", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "evaluation loss" in done.stdout
+    (row,) = json.loads((tmp_path / "x/summary.json").read_text())["rows"]
+    own = [
+        json.loads((tmp_path / f"x/seed-{seed}/summary.json").read_text())["rows"][1]
+        for seed in (0, 1)
+    ]
+    assert row["evaluated"] == [run["evaluation"]["loss"]["value"] for run in own]
+
+
+def test_the_plant_option_reaches_a_reach_within_an_experiment(tmp_path):
+    arguments = ("--plant", "monkey", "--optimizer", "adam", "--smoke", "--out", tmp_path / "x")
+    done = neuromotor("train", "force-field", *arguments, "--set", "task.strength_ns_m=0.3")
+    assert done.returncode == 0, done.stderr
+    task = json.loads((tmp_path / "x/settings.json").read_text())["task"]
+    assert task["reach"]["plant"]["parameters"]["inertia_1"] == 2.7e-4
+    assert task["reach"]["directions"] == 2
+    assert task["strength_ns_m"] == 0.3
