@@ -45,6 +45,9 @@ class Postural:
         postures_deg: Shoulder and elbow angles (deg) of the postures; None is a 3 x 3 grid of hand
             positions around the plant's home (the seed has nine postures and does not say which).
         grid_spacing_m: Distance between neighbours of that grid (m), our choice.
+        draws: Number of trials with a posture and a load direction drawn at random, for held-out
+            trials: uniform over the square of the grid, or among `postures_deg` where they are
+            given. None is every posture under every load.
         steps: Number of steps; 100 of 10 ms in the seed.
         delay_steps: Feedback delay in steps; 10 in the seed.
         energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the seed.
@@ -66,6 +69,7 @@ class Postural:
     onset_step: int = 0
     postures_deg: tuple[tuple[float, float], ...] | None = None
     grid_spacing_m: float = 0.06
+    draws: int | None = None
     steps: int = 100
     delay_steps: int = 10
     energy_weight: float = 1e-6
@@ -85,6 +89,8 @@ class Postural:
                 f"got {self.onset_step}."
             )
         check_positive("grid_spacing_m", self.grid_spacing_m, "metres")
+        if self.draws is not None:
+            check_integer("draws", self.draws, minimum=1)
         check_integer("delay_steps", self.delay_steps, minimum=0)
         check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
         check_number("error_weight", self.error_weight, minimum=0.0)
@@ -115,8 +121,8 @@ class Postural:
 
     @property
     def random(self) -> bool:
-        """False: every batch is the same."""
-        return False
+        """Whether postures and directions are drawn; else every batch is the same."""
+        return self.draws is not None
 
     def trials(
         self,
@@ -125,19 +131,30 @@ class Postural:
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Trials:
-        """Return one trial a posture and load; nothing is random.
+        """Return one trial a posture and load, loads fastest; or random ones, if there are `draws`.
 
-        `condition` counts them, loads fastest.
+        `condition` counts them.
+
+        Args:
+            generator: Of random trials; None is a new one of seed 0.
+            dtype: Of all parts.
+            device: Of all parts.
 
         Raises:
             UnreachableError: A posture is out of the plant's reach.
         """
         postures = self._postures()
-        posture = postures.repeat_interleave(self.directions, dim=0)
         angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
+        if self.draws is None:
+            posture = postures.repeat_interleave(self.directions, dim=0)
+            angle = angle.repeat(len(postures))
+        else:
+            generator = generator or torch.Generator().manual_seed(0)
+            posture = self._random_postures(postures, self.draws, generator)
+            angle = torch.rand(self.draws, generator=generator, dtype=torch.float64) * (2 * math.pi)
         pushes = self.load_in_use * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
         load = torch.zeros(len(posture), self.steps, 2, dtype=torch.float64)
-        load[:, self.onset_step :] = pushes.repeat(len(postures), 1)[:, None]
+        load[:, self.onset_step :] = pushes[:, None]
         rest = torch.cat([posture, torch.zeros_like(posture)], dim=-1)
         return Trials(
             initial_state=rest,
@@ -156,3 +173,11 @@ class Postural:
         line = self.grid_spacing_m * torch.arange(-1, 2, dtype=torch.float64)
         grid = torch.cartesian_prod(line, line)
         return self.plant.configuration_at(self.plant.hand_position(home) + grid)
+
+    def _random_postures(self, postures: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """Configurations within the square of the grid, or among the given ones, (count, n)."""
+        if self.postures_deg is not None:
+            return postures[torch.randint(len(postures), (count,), generator=generator)]
+        middle = self.plant.hand_position(postures).mean(0)
+        offset = 2 * torch.rand(count, 2, generator=generator, dtype=torch.float64) - 1
+        return self.plant.configuration_at(middle + self.grid_spacing_m * offset)

@@ -63,6 +63,24 @@ def test_onset_postures_and_directions_can_be_chosen():
     torch.testing.assert_close(trials.target[3, :2], expected)
 
 
+def test_random_trials_lie_within_the_grid_and_repeat_with_their_generator():
+    task = Postural(draws=4000)
+    assert task.random
+    trials = task.trials(generator(3))
+    hand = task.plant.hand_position(trials.initial_state)
+    grid = task.plant.hand_position(Postural().trials().initial_state)
+    low, high = hand.min(0).values, hand.max(0).values
+    torch.testing.assert_close(low, grid.min(0).values, rtol=0, atol=1e-3)
+    torch.testing.assert_close(high, grid.max(0).values, rtol=0, atol=1e-3)
+    force = trials.hand_force[:, -1]
+    torch.testing.assert_close(force.norm(dim=-1), torch.full((4000,), 0.7).double())
+    assert force.mean(0).abs().max() < 4 * 0.7 / math.sqrt(2 * 4000)
+    assert torch.equal(task.trials(generator(3)).hand_force, trials.hand_force)
+    assert not torch.equal(task.trials(generator(4)).hand_force, trials.hand_force)
+    given = Postural(draws=50, postures_deg=((30.0, 90.0), (45.0, 60.0))).trials()
+    assert len(given.initial_state.unique(dim=0)) == 2
+
+
 def test_cost_is_the_stated_sum():
     task = Postural(steps=6, directions=1, postures_deg=((30.0, 90.0),))
     states, commands, target = normal(1, 7, 4), normal(1, 6, 2, seed=1), normal(1, 4, seed=2)
