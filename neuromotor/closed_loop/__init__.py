@@ -1,7 +1,7 @@
 """The one place where controller and plant meet, and where the loop is differentiated."""
 
 from neuromotor.closed_loop.autograd import AutogradLinearization, AutogradObjective
-from neuromotor.closed_loop.dynamics import advance, check_trials, field_force, linearize_plant
+from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
 from neuromotor.closed_loop.fast import FastLinearization, FastObjective
 from neuromotor.closed_loop.loop import ClosedLoop
 from neuromotor.closed_loop.simulate import Trajectory, simulate
@@ -15,7 +15,6 @@ __all__ = [
     "Trajectory",
     "advance",
     "check_trials",
-    "field_force",
     "linearize_plant",
     "simulate",
 ]

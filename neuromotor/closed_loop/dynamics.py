@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromotor.plants.plant import Plant
+from neuromotor.plants.plant import Plant, field_force
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["advance", "check_trials", "field_force", "linearize_plant"]
+__all__ = ["advance", "check_trials", "linearize_plant"]
 
 CHUNK = 16384  # trial-steps
 
@@ -35,20 +35,6 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
         force = pull if force is None else force + pull
     after = plant.step(state, command, load, force)
     return after if trials.plant_noise is None else after + trials.plant_noise[:, t]
-
-
-def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
-    """Return the force (N) of an affine field on the hand, ``field [1, p, v]``, (..., 2).
-
-    Args:
-        plant: What moves.
-        state: (..., n).
-        field: (..., 2, 5), of a leading shape that broadcasts with that of `state`.
-    """
-    position = plant.hand_position(state)
-    ones = torch.ones_like(position[..., :1])
-    inputs = torch.cat([ones, position, plant.hand_velocity(state)], dim=-1)
-    return (field @ inputs.unsqueeze(-1)).squeeze(-1)
 
 
 def check_trials(task: Task, trials: Trials) -> None:

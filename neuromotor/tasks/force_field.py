@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_number, lookup
+from neuromotor.plants import field_force
 from neuromotor.tasks.reach_experiments import ReachExperiment
 from neuromotor.tasks.trials import Trials
 
@@ -120,10 +121,8 @@ class ForceField(ReachExperiment):
             )
         states = self.trials_of("channel", states)
         walls = self.trials_of("channel", trials.field)
+        pressed = field_force(self.plant, states, walls[:, None])
         velocity = self.plant.hand_velocity(states)
-        ones = torch.ones_like(velocity[..., :1])
-        inputs = torch.cat([ones, self.plant.hand_position(states), velocity], dim=-1)
-        pressed = (walls[:, None] @ inputs.unsqueeze(-1)).squeeze(-1)
         turned = torch.stack([-velocity[..., 1], velocity[..., 0]], dim=-1)
         ideal = self.strength_in_use * turned
         return (pressed * ideal).sum((1, 2)) / ideal.square().sum((1, 2))

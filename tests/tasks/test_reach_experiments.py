@@ -7,10 +7,10 @@ import pytest
 import torch
 from cases import PLANTS, arm_states, generator, noisy, normal
 
-from neuromotor.closed_loop import ClosedLoop, advance, field_force, linearize_plant
+from neuromotor.closed_loop import ClosedLoop, advance, linearize_plant
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.optim import ILQR
-from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm
+from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, field_force
 from neuromotor.tasks import CenterOut, ForceField, PulsedReach, TargetJump, with_plant
 
 REACH = CenterOut(directions=3, steps=12, delay_steps=2)
