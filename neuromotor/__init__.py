@@ -10,6 +10,8 @@ from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.comparison import Comparison, compare
 from neuromotor.config import SettingsError
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
+from neuromotor.evaluation import Evaluation, assess, held_out
+from neuromotor.intervals import Interval, bootstrap_interval
 from neuromotor.optim import (
     ILQR,
     LBFGS,
@@ -35,7 +37,17 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
-from neuromotor.tasks import CenterOut, QuadraticCost, Trials
+from neuromotor.responses import LoadResponse, load_response
+from neuromotor.tasks import (
+    DDN,
+    CenterOut,
+    ForceField,
+    Postural,
+    PulsedReach,
+    QuadraticCost,
+    TargetJump,
+    Trials,
+)
 from neuromotor.training import Performance, measure, train
 
 __all__ = [
@@ -52,8 +64,13 @@ __all__ = [
     "TwoJointArm",
     "UnreachableError",
     # tasks
+    "DDN",
     "CenterOut",
+    "ForceField",
+    "Postural",
+    "PulsedReach",
     "QuadraticCost",
+    "TargetJump",
     "Trials",
     # controllers
     "CommandTable",
@@ -64,9 +81,16 @@ __all__ = [
     # closed loop, training, comparison
     "ClosedLoop",
     "Comparison",
+    "Evaluation",
+    "Interval",
+    "LoadResponse",
     "Performance",
     "Trajectory",
+    "assess",
+    "bootstrap_interval",
     "compare",
+    "held_out",
+    "load_response",
     "measure",
     "train",
     # optimizers

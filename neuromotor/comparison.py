@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,15 @@ from torch import Tensor
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import CommandTable, Controller
+from neuromotor.evaluation import (
+    HELD_OUT_TRIALS,
+    Evaluation,
+    assess,
+    controller_runner,
+    held_out,
+    ilqr_runner,
+    reference_name,
+)
 from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress
 from neuromotor.tasks import Task, Trials
 from neuromotor.training import Performance, initial_parameters, make_trials, measure, train
@@ -25,7 +34,7 @@ class MethodRun:
     """What one method came to.
 
     Attributes:
-        method: Its name.
+        method: Its name; iLQR's is `clairvoyant` where trials have loads or noise, which it knows.
         controller: What was trained; a `CommandTable` for iLQR.
         parameters: Best parameters, (P,).
         states: Under them, (B, T + 1, n).
@@ -37,6 +46,7 @@ class MethodRun:
         converged: Whether the method's own test of an optimum was met.
         reason: Why it stopped, in words.
         history: One point an iteration; empty for iLQR.
+        evaluation: On the comparison's `evaluated` trials, if it has them.
     """
 
     method: str
@@ -51,6 +61,7 @@ class MethodRun:
     converged: bool
     reason: str
     history: tuple[HistoryPoint, ...]
+    evaluation: Evaluation | None = None
 
     def row(self) -> dict[str, Any]:
         """Return the method's line of the table."""
@@ -64,6 +75,7 @@ class MethodRun:
             "seconds": self.seconds,
             "converged": self.converged,
             "reason": self.reason,
+            "evaluation": None if self.evaluation is None else self.evaluation.as_dict(),
         }
 
 
@@ -76,12 +88,15 @@ class Comparison:
         trials: The batch that all of them ran.
         reference: iLQR.
         runs: The trained controllers, in the order of training.
+        evaluated: Trials of each run's `evaluation`: new draws of a random task, the same batch of
+            any other task with loads or noise, and none where there is nothing to add.
     """
 
     task: Task
     trials: Trials
     reference: MethodRun
     runs: tuple[MethodRun, ...]
+    evaluated: Trials | None = None
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -102,6 +117,7 @@ def compare(
     device: torch.device | str = "cpu",
     callback: MethodCallback | None = None,
     finished: Callable[[MethodRun], None] | None = None,
+    held_out_trials: int = HELD_OUT_TRIALS,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
@@ -120,6 +136,7 @@ def compare(
         device: Of all of it.
         callback: Called after every iteration with method, progress and iLQR's loss.
         finished: Called with each method's run as soon as it is over, iLQR's first.
+        held_out_trials: How many held-out trials of a random task all methods are evaluated on.
 
     Raises:
         ValueError: Task and controller do not fit together.
@@ -128,7 +145,10 @@ def compare(
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=dtype, device=device)
     start = parameters.to(dtype=dtype, device=device)
-    reference = _solve(task, trials, ilqr or ILQR())
+    evaluated = trials if trials.disturbed else None
+    if task.random:
+        evaluated = held_out(task, controller, held_out_trials, dtype=dtype, device=device)
+    reference = _solve(task, trials, ilqr or ILQR(), evaluated)
     if finished is not None:
         finished(reference)
     runs: list[MethodRun] = []
@@ -136,15 +156,27 @@ def compare(
         if budget.interrupted():
             break
         run = _train(task, controller, trials, start, name, optimizer, budget, reference, callback)
+        if evaluated is not None and reference.evaluation is not None:
+            runner = controller_runner(task, controller, run.parameters)
+            evaluation = assess(task, evaluated, runner, reference.evaluation.losses)
+            run = replace(run, evaluation=evaluation)
         runs.append(run)
         if finished is not None:
             finished(run)
-    return Comparison(task, trials, reference, tuple(runs))
+    return Comparison(task, trials, reference, tuple(runs), evaluated)
 
 
-def _solve(task: Task, trials: Trials, ilqr: ILQR) -> MethodRun:
+def _solve(task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None) -> MethodRun:
     """The reference."""
     solution = ilqr.solve(task, trials)
+    evaluation = None
+    if evaluated is not None:
+        solve = ilqr_runner(task, ilqr)
+
+        def run(batch: Trials) -> tuple[Tensor, Tensor]:  # the trained batch is solved already
+            return (solution.states, solution.commands) if batch is trials else solve(batch)
+
+        evaluation = assess(task, evaluated, run)
     table = CommandTable(
         trials=len(trials),
         steps=task.steps,
@@ -152,7 +184,7 @@ def _solve(task: Task, trials: Trials, ilqr: ILQR) -> MethodRun:
         dt_s=task.plant.dt_s,
     )
     return MethodRun(
-        method="ilqr",
+        method=reference_name(trials),
         controller=table,
         parameters=solution.commands.flatten(),
         states=solution.states,
@@ -164,6 +196,7 @@ def _solve(task: Task, trials: Trials, ilqr: ILQR) -> MethodRun:
         converged=solution.converged,
         reason=solution.reason,
         history=(),
+        evaluation=evaluation,
     )
 
 

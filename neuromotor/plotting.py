@@ -35,6 +35,7 @@ __all__ = [
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLOR = "0.35"
+PATHS = 72  # most hand paths in one panel
 STYLE: Any = {  # matplotlib types its keys one by one
     "font.size": 8,
     "axes.titlesize": 8,
@@ -48,6 +49,7 @@ STYLE: Any = {  # matplotlib types its keys one by one
 }
 NAMES = {
     "ilqr": "iLQR",
+    "clairvoyant": "clairvoyant iLQR",
     "lbfgs": "L-BFGS",
     "gd": "gradient descent",
     "momentum": "momentum",
@@ -75,16 +77,20 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
         )
         limb_axes, *method_axes = axes[0]
         reference = _hand_cm(plant, comparison.reference.states)
-        targets = _hand_cm(plant, comparison.trials.target)
+        # No more than can be told apart, spread over the batch.
+        some = np.unique(np.linspace(0, len(reference) - 1, PATHS).astype(int))
+        reference = reference[some]
+        targets = _hand_cm(plant, comparison.trials.target)[some]
         _draw_limb(limb_axes, plant, comparison.trials.initial_state[0])
         for path in reference:
             limb_axes.plot(*path.T, color=REFERENCE_COLOR, linewidth=0.6)
-        limb_axes.set_title("iLQR, to the scale of the limb")
+        name = NAMES[comparison.reference.method]
+        limb_axes.set_title(f"{name}, to the scale of the limb")
         _finish_plane(limb_axes)
         for color, run, ax in zip(_cycle(len(runs)), runs, method_axes, strict=True):
             for path in reference:
                 ax.plot(*path.T, color="0.7", linewidth=0.8)
-            for path in _hand_cm(plant, run.states):
+            for path in _hand_cm(plant, run.states)[some]:
                 ax.plot(*path.T, color=color, linewidth=0.6)
             ax.plot(*targets.T, "o", color="black", markersize=1.2)
             ax.set_title(f"{NAMES.get(run.method, run.method)}, {run.ratio:.4g} x iLQR")
@@ -131,10 +137,9 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
         offset = _hand_cm(plant, trials.target[trial]) - _hand_cm(
             plant, trials.initial_state[trial]
         )
-        angle = np.degrees(np.arctan2(offset[1], offset[0])) % 360
-        figure.suptitle(
-            f"reach of {np.hypot(*offset):.2f} cm towards {angle:.0f} degrees", fontsize=8
-        )
+        angle, distance = np.degrees(np.arctan2(offset[1], offset[0])) % 360, np.hypot(*offset)
+        title = f"reach of {distance:.2f} cm towards {angle:.0f} degrees"
+        figure.suptitle(title if distance else f"trial {trial}, hand to stay in place", fontsize=8)
     return figure
 
 

@@ -29,7 +29,8 @@ def seed_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     Returns:
         Rows with `ratio` (median), `ratio_min`, `ratio_max`, and `calls_to` and `seconds_to`, by
         level of `LEVELS`: the median over the seeds, None where half of them or more never got
-        there; `seeds_reaching` counts those that did.
+        there; `seeds_reaching` counts those that did. `evaluated` is the mean loss of each seed's
+        evaluation, None where there is none.
     """
     rows = []
     for runs in _by_method(comparisons).values():
@@ -53,6 +54,7 @@ def seed_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
                 "calls_to": calls,
                 "seconds_to": seconds,
                 "seeds_reaching": reaching,
+                "evaluated": [run.evaluation and run.evaluation.loss.value for run, _ in runs],
             }
         )
     return rows

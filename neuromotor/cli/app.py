@@ -20,20 +20,27 @@ from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
     comparison_table,
+    evaluation_tables,
     messages,
     output,
     seeds_table,
 )
 from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
 from neuromotor.cli.settings import RunSettings, gather, resolve
-from neuromotor.closed_loop import ClosedLoop
 from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
+from neuromotor.evaluation import (
+    HELD_OUT_SEED,
+    assess,
+    controller_runner,
+    held_out,
+    reference_name,
+)
 from neuromotor.files import RunFolderError
 from neuromotor.optim import ILQR, OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.tasks import TASKS
-from neuromotor.training import make_trials, measure
+from neuromotor.training import make_trials
 
 __all__ = ["app", "main"]
 
@@ -219,7 +226,10 @@ def evaluate(
         str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
     ] = None,
     plant: PlantOption = None,
-    seed: SeedOption = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of the trials' draws. Default: that of all held-out trials."),
+    ] = None,
     dtype: DtypeOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -229,6 +239,8 @@ def evaluate(
     json_: JsonOption = False,
 ) -> None:
     """Run a trained controller on a task and hold it against iLQR.
+
+    Trials of a random task are held out: drawn from a seed that no training uses.
 
     Example: `neuromotor evaluate RUN/controllers/lbfgs.safetensors --set task.radius_m=0.06 --json`
     """
@@ -249,28 +261,36 @@ def evaluate(
     raw["controller"] = encode(saved.controller, CONTROLLERS)
     settings = resolve(raw)
     torch.set_num_threads(settings.threads)
-    trials = make_trials(
-        settings.task, saved.controller, settings.seed, dtype=settings.dtype, device=settings.device
-    )
-    parameters = saved.parameters.to(trials.initial_state)
-    with torch.no_grad():
-        trajectory = ClosedLoop(settings.task, saved.controller).simulate(parameters, trials)
-    performance = measure(settings.task, trials, trajectory.states, trajectory.commands)
+    place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
+    if isinstance(saved.controller, CommandTable):
+        trials = make_trials(settings.task, saved.controller, settings.seed, **place)
+    else:
+        draws = HELD_OUT_SEED if seed is None else seed
+        count = settings.held_out
+        trials = held_out(settings.task, saved.controller, count, seed=draws, **place)
     reference = settings.ilqr.solve(settings.task, trials)
+    runner = controller_runner(settings.task, saved.controller, saved.parameters)
+    evaluation = assess(settings.task, trials, runner, reference.losses)
+    performance, bound = evaluation.performance, reference_name(trials)
     result: dict[str, Any] = {
         **performance.as_dict(),
         "trials": len(trials),
-        "references": {"ilqr": reference.value},
-        "ratios": {"ilqr": performance.loss / reference.value},
+        "references": {bound: reference.value},
+        "ratios": {bound: performance.loss / reference.value},
+        "evaluation": evaluation.as_dict(),
     }
     if json_:
         print(json.dumps(result, indent=2))
         return
     output.print(f"[bold]{controller}[/bold] on {len(trials)} trials")
-    output.print(f"  loss          {performance.loss:.6g}, {result['ratios']['ilqr']:.5g} x iLQR")
+    output.print(f"  loss          {performance.loss:.6g}, {result['ratios'][bound]:.5g} x {bound}")
     output.print(f"  target error  {performance.target_error_cm:.4g} cm")
     output.print(f"  end speed     {performance.end_speed_cm_s:.4g} cm/s")
     output.print(f"  energy        {performance.energy:.4g}")
+    if settings.task.random or trials.disturbed:
+        row = {"method": controller.stem, "evaluation": result["evaluation"]}
+        for report in evaluation_tables([row], bound):
+            output.print(report)
 
 
 @app.command()
@@ -403,14 +423,17 @@ def _run_and_report(
     folder = out or default_folder(command, task)
     if seeds > 1:
         summary = run_seeds(settings, task, folder, force=force, seeds=seeds)
-        table = seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])
+        tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])]
     else:
         summary = run_comparison(settings, task, folder, force=force, start=start)
-        table = comparison_table(f"{task}, seed {settings.seed}", summary["rows"])
+        rows = summary["rows"]
+        tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]
+        tables += evaluation_tables(rows, rows[0]["method"])
     if as_json:
         print(json.dumps({**summary, "out": str(folder)}, indent=2))
     else:
-        output.print(table)
+        for table in tables:
+            output.print(table)
         output.print(f"Run folder: {folder}", soft_wrap=True)
     if summary["interrupted"]:
         messages.print(f"Interrupted; what there is was saved in {folder}.", soft_wrap=True)

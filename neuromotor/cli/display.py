@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "LiveComparison",
     "benchmark_table",
     "comparison_table",
+    "evaluation_tables",
     "live_comparison",
     "messages",
     "output",
@@ -55,7 +57,7 @@ class LiveComparison:
 
     def finished(self, run: MethodRun) -> None:
         """Say what a method came to; without a terminal this is all the progress there is."""
-        if not self._console.is_terminal or run.method == "ilqr":
+        if not self._console.is_terminal or not run.history:
             self._console.print(
                 f"{run.method}: loss {run.performance.loss:.6g}, {run.ratio:.5g} x iLQR, "
                 f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})",
@@ -86,7 +88,7 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     table.add_column("method", no_wrap=True)
     for name in (
         "loss",
-        "ratio\nto iLQR",
+        "ratio to\n" + rows[0]["method"].replace("clair", "clair-\n"),
         "error\n(cm)",
         "speed\n(cm/s)",
         "energy",
@@ -112,21 +114,103 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+def evaluation_tables(rows: Sequence[dict[str, Any]], reference: str) -> list[Table]:
+    """Return the tables of evaluations: losses with intervals, and the responses to loads.
+
+    Args:
+        rows: With `method` and `evaluation`; those without an evaluation are left out.
+        reference: What ratios are to.
+    """
+    rows = [row for row in rows if row["evaluation"] is not None]
+    if not rows:
+        return []
+    losses = Table(
+        title=f"evaluation on {rows[0]['evaluation']['trials']} trials",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    losses.add_column("method", no_wrap=True)
+    losses.add_column("loss\n(95 % interval)", justify="right", no_wrap=True)
+    losses.add_column(f"ratio to {reference}\n(95 % interval)", justify="right", no_wrap=True)
+    for row in rows:
+        evaluation = row["evaluation"]
+        cells = (_interval(evaluation[name]) for name in ("loss", "ratio"))
+        losses.add_row(row["method"], *cells)
+    losses.caption = "percentile bootstrap over trials; ratios resample both methods together"
+    losses.caption_justify = "left"
+    responses = {row["method"]: row["evaluation"]["response"] for row in rows}
+    found = {method: response for method, response in responses.items() if response is not None}
+    return [losses, _response_table(found)] if found else [losses]
+
+
+def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
+    """How the hand answered the loads, a line a method."""
+    first = next(iter(responses.values()))
+    table = Table(
+        title=f"response to the load, {first['trials']} trials",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("method", no_wrap=True)
+    times = [f"{time}\nms" for time in first["displacement_cm"]]
+    for name in (*times, "peak", "settles\n(ms)", "over-\nshoot", "swings\n(most)", "error"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for method, found in responses.items():
+        table.add_row(
+            method,
+            *(_or_dash(found["displacement_cm"][time]) for time in found["displacement_cm"]),
+            _or_dash(found["peak_cm"]),
+            _or_dash(found["settling_ms"], ".0f"),
+            f"{found['overshoot_percent']:.0f} %",
+            f"{found['oscillations']:.1f} ({found['oscillations_max']})",
+            _or_dash(found["end_error_cm"]),
+        )
+    table.caption = (
+        "hand's deviation (cm) from the same trial without its load, after onset; swings beyond "
+        "5 % of the peak after it; error (cm) from the target at the end"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _interval(interval: dict[str, float | None] | None) -> str:
+    """`value (low to high)`, or a dash."""
+    if interval is None or interval["value"] is None:
+        return "-"
+    value, low, high = (format(interval[key], ".3g") for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _or_dash(number: float | None, form: str = ".3f") -> str:
+    return "-" if number is None else format(number, form)
+
+
 def seeds_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
-    """Return the table of a comparison over seeds."""
+    """Return the table of a comparison over seeds: calls to levels, or losses of evaluations."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    evaluated = all(None not in row["evaluated"] for row in rows)
     table.add_column("method", no_wrap=True)
     table.add_column("ratio to iLQR\nmedian (range)", justify="right", no_wrap=True)
-    for level in LEVELS:
-        table.add_column(f"calls to\n{level:g}", justify="right", no_wrap=True)
+    if evaluated:  # held against a clairvoyant bound, no controller comes near those levels
+        table.add_column("evaluation loss\nmedian (range)", justify="right", no_wrap=True)
+    else:
+        for level in LEVELS:
+            table.add_column(f"calls to\n{level:g}", justify="right", no_wrap=True)
     table.add_column("secs", justify="right", no_wrap=True)
     for row in rows:
         spread = f"{row['ratio']:.6g} ({row['ratio_min']:.6g} to {row['ratio_max']:.6g})"
-        calls = row["calls_to"].values()
-        cells = ["-" if count is None else f"{count:.0f}" for count in calls]
+        if evaluated:
+            low, middle, high = (f(row["evaluated"]) for f in (min, statistics.median, max))
+            cells = [f"{middle:.3g} ({low:.3g} to {high:.3g})"]
+        else:
+            calls = row["calls_to"].values()
+            cells = ["-" if count is None else f"{count:.0f}" for count in calls]
         table.add_row(row["method"], spread, *cells, f"{row['seconds']:.0f}")
-    table.caption = "medians over the seeds; -: half of the seeds or more never got there"
-    table.caption_justify = "left"
+    if not evaluated:
+        table.caption = "medians over the seeds; -: half of the seeds or more never got there"
+        table.caption_justify = "left"
     return table
 
 

@@ -155,6 +155,7 @@ def _run_one(
             parameters=start,
             callback=live.update,
             finished=keep,
+            held_out_trials=settings.held_out,
         )
         stopped = interrupted()
     summary |= {"rows": comparison.rows, "interrupted": stopped, "settings": settings.as_dict()}

@@ -14,9 +14,10 @@ import torch
 from neuromotor._checks import check_integer, check_number, did_you_mean, lookup
 from neuromotor.config import SettingsError, decode, encode
 from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
+from neuromotor.evaluation import HELD_OUT_TRIALS
 from neuromotor.optim import ILQR, OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
-from neuromotor.tasks import TASKS, Task
+from neuromotor.tasks import TASKS, Task, with_plant
 
 __all__ = ["DTYPES", "RunSettings", "gather", "resolve"]
 
@@ -30,13 +31,23 @@ _DEFAULTS: dict[str, Any] = {
     "budget": 2000,
     "seconds": None,
     "seed": 0,
+    "held_out": HELD_OUT_TRIALS,
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,
 }
 # The smoke size: what is left when a run must end within seconds.
 _SMOKE_BUDGET = 40
-_SMOKE_TASKS = {"center-out": {"directions": 8}}
+_SMOKE_HELD_OUT = 40
+_SMOKE_TASKS: dict[str, dict[str, Any]] = {
+    "center-out": {"directions": 8},
+    "postural": {"postures_deg": [[30, 90]]},
+    **{name: {"pairs": 8} for name in ("ddn", "ddn-delay", "ddn-robust")},
+    **{
+        name: {"reach": {"directions": 2}}
+        for name in ("target-jump", "pulsed-reach", "force-field")
+    },
+}
 _SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
 
 
@@ -51,6 +62,7 @@ class RunSettings:
     calls: int
     seconds: float | None
     seed: int
+    held_out: int
     dtype: torch.dtype
     device: torch.device
     threads: int
@@ -70,6 +82,7 @@ class RunSettings:
             "budget": self.calls,
             "seconds": self.seconds,
             "seed": self.seed,
+            "held_out": self.held_out,
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
             "threads": self.threads,
@@ -107,7 +120,7 @@ def gather(
 
 def _smoke_sizes(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The smoke sizes of the task and controller that the settings name."""
-    sizes: dict[str, Any] = {"budget": _SMOKE_BUDGET}
+    sizes: dict[str, Any] = {"budget": _SMOKE_BUDGET, "held_out": _SMOKE_HELD_OUT}
     for key, table in (("task", _SMOKE_TASKS), ("controller", _SMOKE_CONTROLLERS)):
         spec = raw.get(key, _DEFAULTS[key])
         name = spec.get("type", _DEFAULTS[key]) if isinstance(spec, dict) else spec
@@ -130,6 +143,7 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
     try:
         check_integer("budget", settings["budget"], minimum=1)
         check_integer("seed", settings["seed"], minimum=0)
+        check_integer("held_out", settings["held_out"], minimum=1)
         check_integer("threads", settings["threads"], minimum=1)
         if seconds is not None:
             check_number("seconds", seconds, "seconds", minimum=0.0)
@@ -145,6 +159,7 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         calls=settings["budget"],
         seconds=seconds,
         seed=settings["seed"],
+        held_out=settings["held_out"],
         dtype=dtype,
         device=_device(settings["device"]),
         threads=settings["threads"],
@@ -160,7 +175,7 @@ def _task(spec: Any, plant_spec: Any) -> Task:
     settings = {"type": spec} if isinstance(spec, str) else dict(spec)
     base: Any = decode(settings.pop("type", next(iter(TASKS))), TASKS, "task")
     try:
-        base = replace(base, plant=plant)
+        base = with_plant(base, plant)
     except ValueError as error:
         raise SettingsError(f"in `task`: {error}") from error
     placed: Task = decode(settings, TASKS, "task", base)

@@ -6,7 +6,7 @@ vectorised call after the forward pass; whatever need not wait for the recursion
 a direction's own part of the tangent pass) is one large product over all steps.
 
 Notation: layer l with inputs P[l, t] = [o[t] if seen, h[l-1, t], h[l, t-1]], weights
-W[l] of those columns, constant drive C[l] = W_target x* + b, activation v, rate h = tanh(v),
+W[l] of those columns, drive C[l] = W_target x* + b, activation v, rate h = tanh(v),
 z = W P + C + noise, leak = dt / tau_v, v[t] = v[t-1] + leak (z - v[t-1]), u = W_out h[L] + b_out,
 J[t] = d x[t+1] / d (x[t], u[t]), tau delay. A leading R marks a tangent, D an adjoint.
 
@@ -116,7 +116,7 @@ class _TangentViews:
     drive: Array  # R z, (B, units)
     activation: Array  # R v, (B, units); R z itself without leak
     scratch: Array  # (B, units)
-    constant: Array  # what the direction's bias and target weights add, (B, units)
+    constants: list[Array]  # what the direction's bias and target weights add, one a step
     direction: Array  # the direction's weights, (columns of P, units)
     weights: Array  # the network's, (columns of P, units)
     above: list[Array] = field(default_factory=list)  # `below` of the layer above, if there is one
@@ -142,6 +142,8 @@ class Passes:
         self.state_weights = kit.take(weights[:, None])  # (T + 1, 1, n)
         self.energy_weight = cost.energy_weight
         self.target = kit.take(trials.target)
+        shown = trials.shown_target
+        self.shown_target = None if shown is None else kit.take(shown.transpose(0, 1).contiguous())
         self._rooms: dict[str, Array] = {}
 
     # ---- the flat vector and its arrangement ----
@@ -317,6 +319,8 @@ class Passes:
         plant = self.task.plant
         if not isinstance(plant, TwoJointArm) or not isinstance(self.kit, NumpyArrays):
             return None
+        if self.trials.field is not None:
+            return None
         return plant if plant.has_numpy_step else None
 
     def _disturbances(self) -> tuple[Array, Array, Array, Array]:
@@ -339,22 +343,23 @@ class Passes:
                 noise = self.kit.take(self.trials.unit_noise)
         start = 0
         for layer, units in zip(network.layers, self.net.layers, strict=True):
-            drive = self._constant(layer)
-            if noise is None:
-                drives.append([drive] * self.steps)
-            else:
+            drive = self._constants(layer)
+            if noise is not None:
                 own = self.net.private_noise * noise[:, :, start : start + units]
-                drives.append([drive + own[:, t] for t in range(self.steps)])
+                drive = [drive[t] + own[:, t] for t in range(self.steps)]
+            drives.append(drive)
             start += units
         return drives
 
-    def _constant(self, layer: _Weights) -> Array:
-        """What bias and target give a layer at every step, (B, units)."""
-        constant = self.kit.empty(self.batch, layer.bias.shape[0])
-        constant[:] = layer.bias
+    def _constants(self, layer: _Weights) -> list[Array]:
+        """What bias and target give a layer, (B, units) a step; one array if the target stays."""
+        shown = None if layer.target is None else self.shown_target
+        steps = 1 if shown is None else self.steps
+        constants = self._empty(steps, layer.bias.shape[0])
+        constants[:] = layer.bias
         if layer.target is not None:
-            constant += self.target @ layer.target.T
-        return constant
+            constants += (self.target if shown is None else shown) @ layer.target.T
+        return list(constants) * (self.steps // steps)
 
     def loss(self, forward: Forward) -> float:
         """Mean loss; infinity where it is not finite."""
@@ -441,7 +446,7 @@ class Passes:
                 kit.product(views.inputs[t], views.direction, out=r_z)
                 kit.product(views.r_inputs, views.weights, out=views.scratch)
                 r_z += views.scratch
-                r_z += views.constant
+                r_z += views.constants[t]
                 if leak != 1.0:
                     r_z -= r_v
                     r_z *= leak
@@ -483,7 +488,7 @@ class Passes:
             drive=drive,
             activation=activation,
             scratch=scratch,
-            constant=self._constant(change),
+            constants=self._constants(change),
             direction=self._transposed(change.inputs),
             weights=self._transposed(network.layers[index].inputs),
         )
@@ -592,7 +597,11 @@ class Passes:
         inputs = self.kit.give(forward.inputs[index])[:-1].flatten(0, 1)
         if not self.sees[index]:
             return inputs
-        target = self.trials.target.repeat(self.steps, 1)
+        shown = self.shown_target
+        if shown is None:
+            target = self.trials.target.repeat(self.steps, 1)
+        else:
+            target = self.kit.give(shown).flatten(0, 1)
         return torch.cat([inputs[:, : self.n], target, inputs[:, self.n :]], dim=1)
 
     def _block_indices(self) -> list[Tensor]:
@@ -618,7 +627,11 @@ class Passes:
         """A layer's weight gradients: one product over all steps."""
         d_inputs = _flat(d_drive).T @ _flat(forward.inputs[index][:-1])
         summed = d_drive.sum(0)  # over steps, (B, units)
-        d_target = None if layer.target is None else summed.T @ self.target
+        d_target = None
+        if layer.target is not None and self.shown_target is None:
+            d_target = summed.T @ self.target
+        elif layer.target is not None:
+            d_target = _flat(d_drive).T @ _flat(self.shown_target)
         d_initial = None
         if layer.initial is not None:
             before = forward.inputs[index][0, :, -self.net.layers[index] :]

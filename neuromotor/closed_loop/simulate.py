@@ -3,8 +3,8 @@
 Order of one step t (Sutskever 2013, section 6.5), with delay tau in steps::
 
     o[t] = x[max(t - tau, 0)] + sensory noise
-    u[t] = controller(o[t], x*)
-    x[t + 1] = plant(x[t], u[t] (1 + xi[t]) + load[t], hand force[t]) + plant noise[t]
+    u[t] = controller(o[t], x* or the target shown at t)
+    x[t + 1] = plant(x[t], u[t] (1 + xi[t]) + load[t], hand force[t] + field) + plant noise[t]
 """
 
 from __future__ import annotations
@@ -62,9 +62,8 @@ def simulate(task: Task, controller: Controller, parameters: Tensor, trials: Tri
         if trials.sensory_noise is not None:
             observation = observation + trials.sensory_noise[:, t]
         unit_noise = None if trials.unit_noise is None else trials.unit_noise[:, t]
-        memory, command = controller.step(
-            weights, memory, observation, trials.target, t, unit_noise
-        )
+        target = trials.target if trials.shown_target is None else trials.shown_target[:, t]
+        memory, command = controller.step(weights, memory, observation, target, t, unit_noise)
         states.append(advance(task.plant, states[-1], command, trials, t))
         commands.append(command)
         observations.append(observation)

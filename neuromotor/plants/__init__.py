@@ -11,7 +11,7 @@ from neuromotor.plants.parameters import (
     ArmParameters,
     JointLimits,
 )
-from neuromotor.plants.plant import Plant
+from neuromotor.plants.plant import Plant, field_force
 from neuromotor.plants.point_mass import PointMass
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "PointMass",
     "TwoJointArm",
     "UnreachableError",
+    "field_force",
     # parameters
     "ARM_PRESETS",
     "HUMAN",

@@ -121,6 +121,11 @@ class TwoJointArm:
         """Shoulder at 30 degrees, elbow at 90 degrees (rad): where reaching tasks start."""
         return (math.pi / 6, math.pi / 2)
 
+    @property
+    def load_scale(self) -> float:
+        """How large the loads of an experiment are that suit it; `ArmParameters.load_scale`."""
+        return self.parameters.load_scale
+
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
         """Return joint angles (rad) of a posture in degrees."""
         return tuple(math.radians(angle) for angle in posture_deg)

@@ -49,6 +49,9 @@ class ArmParameters:
     center_2: float  # m; centre of mass from the elbow
     inertia_1: float  # kg m^2; about the segment's own centre of mass
     inertia_2: float  # kg m^2; about the segment's own centre of mass
+    load_scale: float = (
+        1.0  # loads of an experiment that suit the arm, 1 for MONKEY_PUBLISHED; ours
+    )
 
     def __post_init__(self) -> None:
         for name, unit in (
@@ -60,6 +63,7 @@ class ArmParameters:
             check_positive(name, getattr(self, name), unit)
         for name in ("center_1", "center_2"):
             check_number(name, getattr(self, name), "metres", minimum=0.0)
+        check_positive("load_scale", self.load_scale)
         way_out = (
             "inertias are about the centre of mass; convert those about the proximal joint with "
             "`ArmParameters.from_proximal_inertia`"
@@ -113,6 +117,7 @@ class ArmParameters:
         center_2: float,
         proximal_inertia_1: float,
         proximal_inertia_2: float,
+        load_scale: float = 1.0,
     ) -> ArmParameters:
         """Make parameters from inertias (kg m^2) about each segment's proximal joint.
 
@@ -141,6 +146,7 @@ class ArmParameters:
             center_2=center_2,
             inertia_1=proximal_inertia_1 - mass_1 * center_1**2,
             inertia_2=proximal_inertia_2 - mass_2 * center_2**2,
+            load_scale=load_scale,
         )
 
 
@@ -190,7 +196,8 @@ MONKEY_PUBLISHED = ArmParameters(
 )
 
 # Physically consistent: masses and centres as above, inertias of Cheng & Scott (2000) as quoted by
-# public models (Chan & Moran 2006, riglib, KINARM scaling) for an animal of 5.5 to 5.9 kg.
+# public models (Chan & Moran 2006, riglib, KINARM scaling) for an animal of 5.5 to 5.9 kg. Its
+# inertia, and with it its torques in reaching, are a tenth of those above; so are its loads.
 MONKEY = ArmParameters(
     length_1=0.145,
     length_2=0.284,
@@ -200,9 +207,11 @@ MONKEY = ArmParameters(
     center_2=0.0757,
     inertia_1=2.7e-4,
     inertia_2=7.6e-4,
+    load_scale=0.1,
 )
 
-# Li & Todorov (2004), whose inertias are about the proximal joint.
+# Li & Todorov (2004), whose inertias are about the proximal joint; the inertia matrix is of the
+# order of MONKEY_PUBLISHED's, and the loads stay.
 HUMAN = ArmParameters.from_proximal_inertia(
     length_1=0.30,
     length_2=0.33,

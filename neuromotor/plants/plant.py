@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
-__all__ = ["Plant", "check_last_axis"]
+__all__ = ["Plant", "check_last_axis", "field_force"]
 
 
 class Plant(Protocol):
@@ -44,6 +45,11 @@ class Plant(Protocol):
     @property
     def home(self) -> tuple[float, ...]:
         """A configuration in the middle of the workspace (rad or m)."""
+        ...
+
+    @property
+    def load_scale(self) -> float:
+        """How large the loads of an experiment are that suit it; 1 for `MONKEY_PUBLISHED`."""
         ...
 
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
@@ -96,3 +102,17 @@ def check_last_axis(name: str, value: Tensor, size: int, meaning: str) -> None:
             f"`{name}` must have {size} entries on its last axis ({meaning}), "
             f"got shape {tuple(value.shape)}."
         )
+
+
+def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
+    """Return the force (N) of an affine field on the hand, ``field [1, p, v]``, (..., 2).
+
+    Args:
+        plant: What moves.
+        state: (..., n).
+        field: (..., 2, 5), of a leading shape that broadcasts with that of `state`.
+    """
+    position = plant.hand_position(state)
+    ones = torch.ones_like(position[..., :1])
+    inputs = torch.cat([ones, position, plant.hand_velocity(state)], dim=-1)
+    return (field @ inputs.unsqueeze(-1)).squeeze(-1)

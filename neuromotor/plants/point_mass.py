@@ -66,6 +66,11 @@ class PointMass:
         """The origin (m)."""
         return (0.0, 0.0)
 
+    @property
+    def load_scale(self) -> float:
+        """One: a kilogram is of the order of `MONKEY_PUBLISHED`'s mass as felt at the hand."""
+        return 1.0
+
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
         """Refuse: a point mass has no joints."""
         raise ValueError(

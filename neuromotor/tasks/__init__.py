@@ -2,9 +2,37 @@
 
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.ddn import DDN
+from neuromotor.tasks.force_field import ForceField
+from neuromotor.tasks.postural import Postural
+from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["TASKS", "CenterOut", "QuadraticCost", "Task", "Trials"]
+__all__ = [
+    "DDN",
+    "TASKS",
+    "CenterOut",
+    "ForceField",
+    "Postural",
+    "PulsedReach",
+    "QuadraticCost",
+    "ReachExperiment",
+    "TargetJump",
+    "Task",
+    "Trials",
+    "with_plant",
+]
 
-TASKS: dict[str, Task] = {"center-out": CenterOut()}
+TASKS: dict[str, Task] = {
+    "center-out": CenterOut(),
+    "postural": Postural(),
+    "ddn": DDN(),
+    # The seed's other two settings (Sutskever 2013, section 6.7.3): the delay alone, and with the
+    # disturbance, which is what its "robust RNN" was trained on.
+    "ddn-delay": DDN(disturbance_nm=0.0, noise=0.0),
+    "ddn-robust": DDN(noise=0.0),
+    "target-jump": TargetJump(),
+    "pulsed-reach": PulsedReach(),
+    "force-field": ForceField(),
+}

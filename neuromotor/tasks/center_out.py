@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
@@ -74,11 +75,18 @@ class CenterOut:
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the final state and energy."""
-        size = self.plant.state_size
-        weights = torch.zeros(self.steps + 1, size, dtype=torch.float64)
-        weights[-1, : size // 2] = self.error_weight
-        weights[-1, size // 2 :] = self.velocity_weight
-        return QuadraticCost(weights, self.energy_weight * self.plant.dt_s)
+        return QuadraticCost.of_final_state(
+            self.plant.state_size,
+            self.steps,
+            error_weight=self.error_weight,
+            velocity_weight=self.velocity_weight,
+            energy_weight=self.energy_weight * self.plant.dt_s,
+        )
+
+    @property
+    def random(self) -> bool:
+        """False: every batch is the same."""
+        return False
 
     def trials(
         self,
@@ -92,14 +100,32 @@ class CenterOut:
         Raises:
             UnreachableError: A target is out of the plant's reach.
         """
-        posture = self.center_posture_deg
-        center = self.plant.home if posture is None else self.plant.configuration(posture)
-        start = torch.tensor(center, dtype=torch.float64)
-        angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
-        circle = torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
-        goal = self.plant.configuration_at(self.plant.hand_position(start) + self.radius_m * circle)
+        goal = self.target_at(self.angles)
+        start = torch.cat([self._center(), torch.zeros(goal.shape[-1] // 2, dtype=goal.dtype)])
         return Trials(
-            initial_state=torch.cat([start.expand_as(goal), torch.zeros_like(goal)], dim=-1),
-            target=torch.cat([goal, torch.zeros_like(goal)], dim=-1),
+            initial_state=start.repeat(len(goal), 1),
+            target=goal,
             condition=torch.arange(self.directions),
         ).to(dtype=dtype, device=device)
+
+    @property
+    def angles(self) -> Tensor:
+        """Directions (rad) of the targets from the centre, (directions,)."""
+        return torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
+
+    def target_at(self, angle: Tensor) -> Tensor:
+        """Return the state at rest with the hand on the circle at an angle (rad), (..., n).
+
+        Raises:
+            UnreachableError: A target is out of the plant's reach.
+        """
+        circle = torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
+        center = self.plant.hand_position(self._center())
+        goal = self.plant.configuration_at(center + self.radius_m * circle)
+        return torch.cat([goal, torch.zeros_like(goal)], dim=-1)
+
+    def _center(self) -> Tensor:
+        """Configuration at the centre, (n / 2,)."""
+        posture = self.center_posture_deg
+        center = self.plant.home if posture is None else self.plant.configuration(posture)
+        return torch.tensor(center, dtype=torch.float64)

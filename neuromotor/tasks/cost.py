@@ -37,6 +37,30 @@ class QuadraticCost:
             raise ValueError("`state_weights` must be zero or more, got negative entries.")
         check_number("energy_weight", self.energy_weight, minimum=0.0)
 
+    @classmethod
+    def of_final_state(
+        cls,
+        state_size: int,
+        steps: int,
+        *,
+        error_weight: float,
+        velocity_weight: float,
+        energy_weight: float,
+    ) -> QuadraticCost:
+        """Return the cost of a reach: squared errors at the last step, energy at every one.
+
+        Args:
+            state_size: Numbers in a state, velocities its second half.
+            steps: Number T of commands.
+            error_weight: Of the configuration's squared error.
+            velocity_weight: Of the velocity's.
+            energy_weight: alpha.
+        """
+        weights = torch.zeros(steps + 1, state_size, dtype=torch.float64)
+        weights[-1, : state_size // 2] = error_weight
+        weights[-1, state_size // 2 :] = velocity_weight
+        return cls(weights, energy_weight)
+
     @property
     def steps(self) -> int:
         """Number T of commands in a trial."""

@@ -36,6 +36,11 @@ class Task(Protocol):
         """What a trial costs."""
         ...
 
+    @property
+    def random(self) -> bool:
+        """Whether batches differ with their generator."""
+        ...
+
     def trials(
         self,
         generator: torch.Generator | None = None,

@@ -6,7 +6,7 @@ by draw and an objective's value, gradient and curvature product always see the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -27,8 +27,13 @@ class Trials:
     Attributes:
         initial_state: States at the start (rad, rad/s or m, m/s), (B, n).
         target: States to be reached, (B, n).
+        shown_target: What the controller is told to reach, where that changes within a trial,
+            (B, T, n); `target` throughout if None.
         load: Joint torques or forces from outside (N m or N), (B, T, m).
         hand_force: Forces on the hand (N), (B, T, 2).
+        field: Affine force fields on the hand, (B, 2, 5): the force (N) is ``field [1, p, v]`` of
+            its position p (m) and velocity v (m/s), taken at the start of a step and held over it.
+            Curl and viscous fields, springs and channels are of this form.
         command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
             ``u (1 + xi) + load`` (Sutskever 2013, section 6.5).
         plant_noise: Draws zeta added to the next state, (B, T, n).
@@ -44,8 +49,10 @@ class Trials:
 
     initial_state: Tensor
     target: Tensor
+    shown_target: Tensor | None = None
     load: Tensor | None = None
     hand_force: Tensor | None = None
+    field: Tensor | None = None
     command_noise: Tensor | None = None
     plant_noise: Tensor | None = None
     sensory_noise: Tensor | None = None
@@ -58,8 +65,11 @@ class Trials:
         if batch == 0:
             raise ValueError("`initial_state` must hold at least one trial, got none.")
         check_finite_tensor("target", self.target, (batch, state_size))
+        if self.field is not None:
+            check_finite_tensor("field", self.field, (batch, 2, 5), hint="Columns: 1, p, v.")
         steps = None
         for name, width in (
+            ("shown_target", state_size),
             ("load", None),
             ("hand_force", 2),
             ("command_noise", None),
@@ -107,11 +117,57 @@ class Trials:
     @property
     def steps(self) -> int | None:
         """Steps T that loads and noise cover, or None where there are none."""
-        for name in ("load", "hand_force", "command_noise", "plant_noise", "sensory_noise"):
-            part = getattr(self, name)
+        for part in (
+            self.shown_target,
+            self.load,
+            self.hand_force,
+            self.command_noise,
+            self.plant_noise,
+            self.sensory_noise,
+            self.unit_noise,
+        ):
             if part is not None:
-                return int(part.shape[1])
-        return None if self.unit_noise is None else self.unit_noise.shape[1]
+                return part.shape[1]
+        return None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there are loads or hand forces."""
+        return self.load is not None or self.hand_force is not None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something happens that a controller cannot know ahead.
+
+        Loads, force fields, noise on the way from command to state, or another target.
+        """
+        parts = (self.field, self.command_noise, self.plant_noise, self.shown_target)
+        return self.loaded or any(part is not None for part in parts)
+
+    def without_loads(self) -> Trials:
+        """Return the same trials, noise included, without loads and hand forces."""
+        return replace(self, load=None, hand_force=None)
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[Trials]) -> Trials:
+        """Return several batches as one.
+
+        Raises:
+            ValueError: There is no batch, or a part is in some batches and not in others.
+        """
+        if not batches:
+            raise ValueError("`batches` must hold at least one batch of trials, got none.")
+        parts: dict[str, Any] = {}
+        for field in fields(cls):
+            present = [getattr(b, field.name) for b in batches]
+            missing = sum(part is None for part in present)
+            if missing not in (0, len(present)):
+                raise ValueError(
+                    f"`batches` must all have `{field.name}` or none, got {missing} of "
+                    f"{len(present)} without; give zeros there."
+                )
+            parts[field.name] = None if missing else torch.cat(present)
+        return cls(**parts)
 
     def to(
         self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None

@@ -266,3 +266,52 @@ def test_help_teaches(command):
     assert "neuromotor" in done.stdout
     if command:
         assert "Example" in done.stdout
+
+
+@pytest.mark.parametrize(("task", "trials"), [("ddn", 40), ("postural", 8)])
+def test_tasks_with_disturbances_report_intervals_and_responses(task, trials, tmp_path):
+    folder = tmp_path / "run"
+    arguments = ("--optimizer", "adam", "--smoke", "--out", folder)
+    done = neuromotor("train", task, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"evaluation on {trials} trials" in done.stdout
+    assert "response to the load" in done.stdout
+    bound, row = json.loads((folder / "summary.json").read_text())["rows"]
+    assert bound["method"] == "clairvoyant"
+    found = row["evaluation"]
+    assert found["trials"] == trials
+    assert found["loss"]["low"] < found["loss"]["value"] < found["loss"]["high"]
+    assert set(found["response"]["displacement_cm"]) == {"100", "200", "300", "500"}
+    file = folder / "controllers/adam.safetensors"
+    held = () if task == "postural" else ("--set", "held_out=40")
+    done = neuromotor("evaluate", file, *held, "--json")
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert again["evaluation"] == found
+    value = bound["evaluation"]["loss"]["value"]
+    assert again["references"]["clairvoyant"] == pytest.approx(value, rel=1e-9)
+    done = neuromotor("evaluate", file, *held)
+    assert "response to the load" in done.stdout
+
+
+def test_seeds_of_a_random_task_report_the_evaluations(tmp_path):
+    arguments = ("--optimizers", "adam", "--seeds", "2", "--smoke", "--out", tmp_path / "x")
+    done = neuromotor("compare", "ddn-robust", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "evaluation loss" in done.stdout
+    (row,) = json.loads((tmp_path / "x/summary.json").read_text())["rows"]
+    own = [
+        json.loads((tmp_path / f"x/seed-{seed}/summary.json").read_text())["rows"][1]
+        for seed in (0, 1)
+    ]
+    assert row["evaluated"] == [run["evaluation"]["loss"]["value"] for run in own]
+
+
+def test_the_plant_option_reaches_a_reach_within_an_experiment(tmp_path):
+    arguments = ("--plant", "monkey", "--optimizer", "adam", "--smoke", "--out", tmp_path / "x")
+    done = neuromotor("train", "force-field", *arguments, "--set", "task.strength_ns_m=0.3")
+    assert done.returncode == 0, done.stderr
+    task = json.loads((tmp_path / "x/settings.json").read_text())["task"]
+    assert task["reach"]["plant"]["parameters"]["inertia_1"] == 2.7e-4
+    assert task["reach"]["directions"] == 2
+    assert task["strength_ns_m"] == 0.3

@@ -1,0 +1,161 @@
+"""How well a controller does on trials that it was not trained on, and how sure that is.
+
+Held-out trials come from one fixed seed, so every controller meets the same draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.controllers.controller import Controller
+from neuromotor.intervals import Interval, bootstrap_interval
+from neuromotor.optim import ILQR
+from neuromotor.responses import LoadResponse, load_response
+from neuromotor.tasks import Task, Trials
+from neuromotor.training import Performance, measure
+
+__all__ = [
+    "HELD_OUT_SEED",
+    "HELD_OUT_TRIALS",
+    "Evaluation",
+    "Runner",
+    "assess",
+    "controller_runner",
+    "held_out",
+    "ilqr_runner",
+    "reference_name",
+]
+
+HELD_OUT_TRIALS = 1000
+HELD_OUT_SEED = 6_704_001  # far from the small seeds that trainings use
+
+Runner = Callable[[Trials], tuple[Tensor, Tensor]]  # trials to states and commands
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a controller came to on a batch of trials.
+
+    Attributes:
+        losses: Each trial's loss, (B,).
+        loss: Their mean with its 95 % bootstrap interval over trials.
+        ratio: Mean loss divided by the reference's on the same trials, with its interval; None
+            without a reference.
+        performance: Means over the trials.
+        response: How the hand answered the loads; None where there are none.
+    """
+
+    losses: Tensor
+    loss: Interval
+    ratio: Interval | None
+    performance: Performance
+    response: LoadResponse | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers by name, for tables and JSON."""
+        return {
+            "trials": len(self.losses),
+            "loss": self.loss.as_dict(),
+            "ratio": None if self.ratio is None else self.ratio.as_dict(),
+            "means": {
+                name: number if math.isfinite(number) else None
+                for name, number in self.performance.as_dict().items()
+            },
+            "response": None if self.response is None else self.response.as_dict(),
+        }
+
+
+def held_out(
+    task: Task,
+    controller: Controller,
+    trials: int = HELD_OUT_TRIALS,
+    *,
+    seed: int = HELD_OUT_SEED,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+) -> Trials:
+    """Return trials that no training has seen, with draws for the controller's private noise.
+
+    A task without anything random has its one batch only, which comes back whole.
+
+    Args:
+        task: What is wanted.
+        controller: What will run them.
+        trials: How many of a random task.
+        seed: Of all draws.
+        dtype: Of all parts.
+        device: Of all parts.
+
+    Raises:
+        ValueError: `trials` is not positive.
+    """
+    check_integer("trials", trials, minimum=1)
+    generator = torch.Generator().manual_seed(seed)
+    batches = [task.trials(generator, dtype=dtype, device=device)]
+    if task.random:
+        while sum(map(len, batches)) < trials:
+            batches.append(task.trials(generator, dtype=dtype, device=device))
+        batches = [Trials.concatenate(batches).subset(slice(trials))]
+    (batch,) = batches
+    if controller.noise_size:
+        batch = batch.with_unit_noise(controller.noise_size, generator, steps=task.steps)
+    return batch
+
+
+def assess(task: Task, trials: Trials, run: Runner, reference: Tensor | None = None) -> Evaluation:
+    """Return how well `run` does on trials.
+
+    Args:
+        task: What is wanted.
+        trials: B trials.
+        run: Turns trials into states (B, T + 1, n) and commands (B, T, m). Called once more, with
+            the loads taken away, where there are any.
+        reference: Each trial's loss under the reference, (B,).
+    """
+    with torch.no_grad():
+        states, commands = run(trials)
+        losses = task.cost.losses(states, commands, trials.target)
+        response = None
+        if trials.loaded:
+            response = load_response(task.plant, trials, states, run(trials.without_loads())[0])
+    return Evaluation(
+        losses=losses,
+        loss=bootstrap_interval(losses),
+        ratio=None if reference is None else bootstrap_interval(losses, divide_by=reference),
+        performance=measure(task, trials, states, commands),
+        response=response,
+    )
+
+
+def controller_runner(task: Task, controller: Controller, parameters: Tensor) -> Runner:
+    """Return what runs a controller with its parameters, (P,)."""
+    loop = ClosedLoop(task, controller)
+
+    def run(trials: Trials) -> tuple[Tensor, Tensor]:
+        trajectory = loop.simulate(parameters.to(trials.initial_state), trials)
+        return trajectory.states, trajectory.commands
+
+    return run
+
+
+def ilqr_runner(task: Task, ilqr: ILQR) -> Runner:
+    """Return what solves every trial by itself."""
+
+    def run(trials: Trials) -> tuple[Tensor, Tensor]:
+        solution = ilqr.solve(task, trials)
+        return solution.states, solution.commands
+
+    return run
+
+
+def reference_name(trials: Trials) -> str:
+    """Return iLQR's name: `clairvoyant` where it knows loads or noise ahead, as nobody can."""
+    return "clairvoyant" if trials.disturbed else "ilqr"

@@ -1,0 +1,85 @@
+"""How far a mean over trials can be trusted: percentile bootstrap intervals.
+
+Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 13.3.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_finite_tensor, check_integer, check_number
+
+__all__ = ["Interval", "bootstrap_interval"]
+
+_CHUNK = 4_000_000  # resampled numbers held at a time
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the bounds of its confidence interval; None for what is not finite."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return the numbers by name, for JSON."""
+        return asdict(self)
+
+
+def bootstrap_interval(
+    values: Tensor,
+    *,
+    divide_by: Tensor | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean of `values` and its percentile bootstrap interval over trials.
+
+    Args:
+        values: One a trial, (N,). Where one is not finite, nothing can be said of the mean.
+        divide_by: One a trial, (N,): the estimate is the ratio of the two means, and both are
+            resampled together, because they belong to the same trials.
+        level: Coverage of the interval.
+        resamples: Number of bootstrap samples.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: `values` is no vector, `divide_by` has another shape, or a number is out of
+            range.
+
+    Example:
+        >>> interval = bootstrap_interval(torch.arange(100.0))
+        >>> interval.low < interval.value < interval.high
+        True
+    """
+    check_number("level", level, minimum=0.0)
+    if level >= 1:
+        raise ValueError(f"`level` must be below 1, got {level!r}.")
+    check_integer("resamples", resamples, minimum=1)
+    if values.ndim != 1 or len(values) == 0:
+        raise ValueError(f"`values` must be a vector of trials, got {tuple(values.shape)}.")
+    if divide_by is None:
+        divide_by = torch.ones_like(values)
+    check_finite_tensor("divide_by", divide_by, (len(values),))
+    if not bool(torch.isfinite(values).all()):
+        return Interval(None, None, None)
+    pair = torch.stack([values, divide_by]).double().cpu()
+    generator = torch.Generator().manual_seed(seed)
+    count = pair.shape[1]
+    size = max(1, _CHUNK // count)
+    means = []
+    for start in range(0, resamples, size):
+        rows = min(size, resamples - start)
+        picks = torch.randint(count, (rows, count), generator=generator)
+        means.append(pair[:, picks].mean(-1))
+    ratios = torch.cat([above / below for above, below in means])
+    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = torch.quantile(ratios, tails).tolist()
+    value = float(pair[0].mean() / pair[1].mean())
+    return Interval(*(x if math.isfinite(x) else None for x in (value, low, high)))

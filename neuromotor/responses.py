@@ -1,0 +1,147 @@
+"""How the hand answers a load: displacement, settling, overshoot, oscillation, error at the end.
+
+Deviation is the hand's distance from where it would be in the same trial without the load, same
+noise draws included, so that a load in the middle of a reach is measured like one at rest.
+Displacement after fixed times is what work on long-latency feedback reports (Kalidindi et al.
+2021); the thresholds below are our choice.
+
+Notation: s, deviation along the direction of its largest value, as a fraction of that value.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuromotor.plants.plant import Plant
+from neuromotor.tasks import Trials
+
+__all__ = ["OVERSHOOT", "SETTLED", "TIMES_MS", "LoadResponse", "load_onsets", "load_response"]
+
+TIMES_MS = (100, 200, 300, 500)  # after load onset
+SETTLED = 0.1  # of the largest deviation: what lies within it for good has settled
+OVERSHOOT = 0.05  # of the largest deviation: what swings beyond it counts
+
+
+@dataclass(frozen=True)
+class LoadResponse:
+    """Responses of the loaded trials of a batch.
+
+    Attributes:
+        trials: Number of loaded trials.
+        displacement_cm: Mean deviation (cm) by time after onset (ms), over the trials that last so
+            long; None where none does.
+        peak_cm: Mean of the largest deviation (cm).
+        settling_ms: Median time (ms) from onset to when the deviation stays within 10 % of its
+            largest value; None where half of the trials or more never settle.
+        settled: Fraction of trials that settle before they end.
+        overshoot_percent: Mean of the largest swing to the other side, in % of the largest
+            deviation.
+        oscillations: Mean number of swings beyond 5 % of the largest deviation, to alternating
+            sides, after that deviation: 1 is a single overshoot, more is ringing.
+        oscillations_max: Largest such number in any trial.
+        end_error_cm: Mean distance (cm) of the hand from its target at the last step.
+    """
+
+    trials: int
+    displacement_cm: dict[str, float | None]
+    peak_cm: float
+    settling_ms: float | None
+    settled: float
+    overshoot_percent: float
+    oscillations: float
+    oscillations_max: int
+    end_error_cm: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers by name, for tables and JSON."""
+        return asdict(self)
+
+
+def load_onsets(trials: Trials) -> Tensor:
+    """Return the first step with a load or hand force in each trial, (B,); -1 where there is none.
+
+    Args:
+        trials: B trials.
+    """
+    parts = [part.ne(0).any(-1) for part in (trials.load, trials.hand_force) if part is not None]
+    if not parts:
+        return torch.full((len(trials),), -1, device=trials.device)
+    loaded = torch.stack(parts).any(0)  # (B, T)
+    return torch.where(loaded.any(1), loaded.int().argmax(1), -1)
+
+
+def load_response(
+    plant: Plant, trials: Trials, states: Tensor, unloaded: Tensor
+) -> LoadResponse | None:
+    """Return how the hand answered the loads, or None where no trial has one or one flew off.
+
+    Args:
+        plant: What moved.
+        trials: B trials.
+        states: (B, T + 1, n).
+        unloaded: States of the same trials without loads and hand forces, (B, T + 1, n).
+    """
+    onsets = load_onsets(trials)
+    which = torch.nonzero(onsets >= 0).squeeze(-1)
+    if len(which) == 0:
+        return None
+    with torch.no_grad():
+        hand = plant.hand_position(states)
+        deviations = 100 * (hand - plant.hand_position(unloaded))[which]  # cm
+        error = hand[which, -1] - plant.hand_position(trials.target[which])
+    if not bool(torch.isfinite(deviations).all()):
+        return None
+    ms = 1e3 * plant.dt_s
+    single = [
+        _single(deviation[onset:].double().cpu(), ms)
+        for deviation, onset in zip(deviations, onsets[which].tolist(), strict=True)
+    ]
+    displacement: dict[str, float | None] = {}
+    for time in TIMES_MS:
+        at = [one.size[k] for one in single if (k := round(time / ms)) < len(one.size)]
+        displacement[str(time)] = statistics.fmean(at) if at else None
+    settling = statistics.median(one.settling_ms for one in single)
+    return LoadResponse(
+        trials=len(which),
+        displacement_cm=displacement,
+        peak_cm=statistics.fmean(max(one.size) for one in single),
+        settling_ms=settling if math.isfinite(settling) else None,
+        settled=statistics.fmean(math.isfinite(one.settling_ms) for one in single),
+        overshoot_percent=100 * statistics.fmean(one.overshoot for one in single),
+        oscillations=statistics.fmean(one.oscillations for one in single),
+        oscillations_max=max(one.oscillations for one in single),
+        end_error_cm=100 * float(error.norm(dim=-1).mean()),
+    )
+
+
+@dataclass(frozen=True)
+class _Single:
+    """One trial's response."""
+
+    size: list[float]  # cm, from onset on
+    settling_ms: float  # infinity where it never settles
+    overshoot: float  # fraction of the largest deviation
+    oscillations: int
+
+
+def _single(deviation: Tensor, ms: float) -> _Single:
+    """Measures of one trial, from its deviation (cm) from onset on, (K, 2)."""
+    size = deviation.norm(dim=-1)
+    peak = int(size.argmax())
+    if size[peak] == 0:
+        return _Single(size.tolist(), 0.0, 0.0, 0)
+    outside = torch.nonzero(size > SETTLED * size[peak])
+    last = int(outside[-1])
+    settling = math.inf if last == len(size) - 1 else (last + 1) * ms
+    along = (deviation @ deviation[peak] / size[peak] ** 2)[peak:].tolist()  # s
+    side, swings = 1, 0
+    for s in along:
+        if -side * s > OVERSHOOT:
+            side, swings = -side, swings + 1
+    return _Single(size.tolist(), settling, max(0.0, -min(along)), swings)

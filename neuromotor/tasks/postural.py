@@ -1,0 +1,183 @@
+"""The postural task: hold the hand where it is against a constant load that nobody announces.
+
+Source: Sutskever (2013), sections 6.3 and 6.7.2, after Sergio & Kalaska (2003). What it leaves open
+is a named parameter here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number, check_positive, lookup
+from neuromotor.plants import PLANTS, Plant, TwoJointArm
+from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["HAND_FORCE_N", "JOINT_TORQUE_NM", "Postural"]
+
+HAND_FORCE_N = 0.7  # our choice: about 0.2 N m at the joints of `MONKEY_PUBLISHED`
+JOINT_TORQUE_NM = 0.2  # of the order of the loads in monkey work (Kalidindi et al. 2021)
+_KINDS = {"hand": "hand forces", "joint": "joint torques"}
+
+
+@dataclass(frozen=True)
+class Postural:
+    """Nine postures under eight constant loads; loss ``sum_t |q - q*|^2 / 2``, later with velocity.
+
+    Every step counts the squared error of the configuration, every step of the second half also
+    the squared velocity; energy throughout. The controller sees its delayed state and the posture,
+    not the load.
+
+    Attributes:
+        plant: What is pushed.
+        loads: `hand`: forces on the hand, evenly spaced from the positive x axis. `joint`: torques
+            at the joints, evenly spaced in the plane of shoulder and elbow torque. Both are used
+            in monkey work.
+        load_size: Size of the load (N or N m); None is 0.7 N or 0.2 N m times the plant's
+            `load_scale`.
+        directions: Number of loads; 8 in the seed.
+        onset_step: Step from which the load acts, to the end; 0, the whole trial, is our choice.
+        postures_deg: Shoulder and elbow angles (deg) of the postures; None is a 3 x 3 grid of hand
+            positions around the plant's home (the seed has nine postures and does not say which).
+        grid_spacing_m: Distance between neighbours of that grid (m), our choice.
+        draws: Number of trials with a posture and a load direction drawn at random, for held-out
+            trials: uniform over the square of the grid, or among `postures_deg` where they are
+            given. None is every posture under every load.
+        steps: Number of steps; 100 of 10 ms in the seed.
+        delay_steps: Feedback delay in steps; 10 in the seed.
+        energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the seed.
+        error_weight: Weight of the squared error of the configuration (rad or m) at every step.
+        velocity_weight: Weight of the squared velocity at every step of the second half.
+
+    Raises:
+        ValueError: A number is out of range, or a posture is out of reach.
+
+    Example:
+        >>> len(Postural().trials())
+        72
+    """
+
+    plant: Plant = field(default_factory=TwoJointArm, metadata={"registry": PLANTS})
+    loads: Literal["hand", "joint"] = "hand"
+    load_size: float | None = None
+    directions: int = 8
+    onset_step: int = 0
+    postures_deg: tuple[tuple[float, float], ...] | None = None
+    grid_spacing_m: float = 0.06
+    draws: int | None = None
+    steps: int = 100
+    delay_steps: int = 10
+    energy_weight: float = 1e-6
+    error_weight: float = 1.0
+    velocity_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        lookup("loads", self.loads, _KINDS)
+        if self.load_size is not None:
+            check_number("load_size", self.load_size, "N or N m", minimum=0.0)
+        check_integer("directions", self.directions, minimum=1)
+        check_integer("steps", self.steps, minimum=1)
+        check_integer("onset_step", self.onset_step, minimum=0)
+        if self.onset_step >= self.steps:
+            raise ValueError(
+                f"`onset_step` must be below the {self.steps} steps of a trial, "
+                f"got {self.onset_step}."
+            )
+        check_positive("grid_spacing_m", self.grid_spacing_m, "metres")
+        if self.draws is not None:
+            check_integer("draws", self.draws, minimum=1)
+        check_integer("delay_steps", self.delay_steps, minimum=0)
+        check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
+        check_number("error_weight", self.error_weight, minimum=0.0)
+        check_number("velocity_weight", self.velocity_weight, minimum=0.0)
+        if self.postures_deg is not None and not self.postures_deg:
+            raise ValueError("`postures_deg` must name at least one posture, got none.")
+        for posture in self.postures_deg or ():
+            for angle in posture:
+                check_number("postures_deg", angle, "degrees")
+        self.trials()  # a posture out of reach is refused here, not in the middle of a run
+
+    @property
+    def load_in_use(self) -> float:
+        """Size of the load (N or N m), the plant's scale in it unless `load_size` is given."""
+        if self.load_size is not None:
+            return self.load_size
+        usual = HAND_FORCE_N if self.loads == "hand" else JOINT_TORQUE_NM
+        return usual * self.plant.load_scale
+
+    @property
+    def cost(self) -> QuadraticCost:
+        """Squared error of the configuration, of the velocity in the second half, and energy."""
+        size = self.plant.state_size
+        weights = torch.zeros(self.steps + 1, size, dtype=torch.float64)
+        weights[1:, : size // 2] = self.error_weight
+        weights[self.steps // 2 + 1 :, size // 2 :] = self.velocity_weight
+        return QuadraticCost(weights, self.energy_weight * self.plant.dt_s)
+
+    @property
+    def random(self) -> bool:
+        """Whether postures and directions are drawn; else every batch is the same."""
+        return self.draws is not None
+
+    def trials(
+        self,
+        generator: torch.Generator | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Trials:
+        """Return one trial a posture and load, loads fastest; or random ones, if there are `draws`.
+
+        `condition` counts them.
+
+        Args:
+            generator: Of random trials; None is a new one of seed 0.
+            dtype: Of all parts.
+            device: Of all parts.
+
+        Raises:
+            UnreachableError: A posture is out of the plant's reach.
+        """
+        postures = self._postures()
+        angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
+        if self.draws is None:
+            posture = postures.repeat_interleave(self.directions, dim=0)
+            angle = angle.repeat(len(postures))
+        else:
+            generator = generator or torch.Generator().manual_seed(0)
+            posture = self._random_postures(postures, self.draws, generator)
+            angle = torch.rand(self.draws, generator=generator, dtype=torch.float64) * (2 * math.pi)
+        pushes = self.load_in_use * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
+        load = torch.zeros(len(posture), self.steps, 2, dtype=torch.float64)
+        load[:, self.onset_step :] = pushes[:, None]
+        rest = torch.cat([posture, torch.zeros_like(posture)], dim=-1)
+        return Trials(
+            initial_state=rest,
+            target=rest,
+            load=load if self.loads == "joint" else None,
+            hand_force=load if self.loads == "hand" else None,
+            condition=torch.arange(len(posture)),
+        ).to(dtype=dtype, device=device)
+
+    def _postures(self) -> Tensor:
+        """Configurations of the postures, (P, n)."""
+        if self.postures_deg is not None:
+            chosen = [self.plant.configuration(posture) for posture in self.postures_deg]
+            return torch.tensor(chosen, dtype=torch.float64)
+        home = torch.tensor(self.plant.home, dtype=torch.float64)
+        line = self.grid_spacing_m * torch.arange(-1, 2, dtype=torch.float64)
+        grid = torch.cartesian_prod(line, line)
+        return self.plant.configuration_at(self.plant.hand_position(home) + grid)
+
+    def _random_postures(self, postures: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """Configurations within the square of the grid, or among the given ones, (count, n)."""
+        if self.postures_deg is not None:
+            return postures[torch.randint(len(postures), (count,), generator=generator)]
+        middle = self.plant.hand_position(postures).mean(0)
+        offset = 2 * torch.rand(count, 2, generator=generator, dtype=torch.float64) - 1
+        return self.plant.configuration_at(middle + self.grid_spacing_m * offset)
