@@ -21,8 +21,12 @@ from neuromotor.optim import (
     GradientDescent,
     HessianFree,
     KroneckerLBFGS,
+    KrylovSearch,
+    KrylovSubspaceDescent,
     NonlinearCG,
     Result,
+    Snapshot,
+    TruncatedNewton,
 )
 from neuromotor.plants import (
     HUMAN,
@@ -102,8 +106,12 @@ __all__ = [
     "GradientDescent",
     "HessianFree",
     "KroneckerLBFGS",
+    "KrylovSearch",
+    "KrylovSubspaceDescent",
     "NonlinearCG",
     "Result",
+    "Snapshot",
+    "TruncatedNewton",
     # files and settings
     "CheckpointError",
     "SavedController",

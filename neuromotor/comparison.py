@@ -80,6 +80,15 @@ class MethodRun:
 
 
 @dataclass(frozen=True)
+class _Options:
+    """What `train` is told beside the comparison's shared pieces."""
+
+    seed: int
+    refresh: int
+    products: torch.dtype | None
+
+
+@dataclass(frozen=True)
 class Comparison:
     """iLQR and trained controllers on the same trials.
 
@@ -118,6 +127,8 @@ def compare(
     callback: MethodCallback | None = None,
     finished: Callable[[MethodRun], None] | None = None,
     held_out_trials: int = HELD_OUT_TRIALS,
+    refresh: Mapping[str, int] | int = 0,
+    products: torch.dtype | None = None,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
@@ -137,6 +148,9 @@ def compare(
         callback: Called after every iteration with method, progress and iLQR's loss.
         finished: Called with each method's run as soon as it is over, iLQR's first.
         held_out_trials: How many held-out trials of a random task all methods are evaluated on.
+        refresh: Iterations between new draws of the training trials, for all methods or by name;
+            0 for one batch throughout.
+        products: Precision of Gauss-Newton products; see `train`.
 
     Raises:
         ValueError: Task and controller do not fit together.
@@ -155,7 +169,11 @@ def compare(
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        run = _train(task, controller, trials, start, name, optimizer, budget, reference, callback)
+        own = refresh if isinstance(refresh, int) else refresh.get(name, 0)
+        options = _Options(seed, own, products)
+        run = _train(
+            task, controller, trials, start, name, optimizer, budget, reference, callback, options
+        )
         if evaluated is not None and reference.evaluation is not None:
             runner = controller_runner(task, controller, run.parameters)
             evaluation = assess(task, evaluated, runner, reference.evaluation.losses)
@@ -210,6 +228,7 @@ def _train(
     budget: Budget,
     reference: MethodRun,
     callback: MethodCallback | None,
+    options: _Options,
 ) -> MethodRun:
     """One optimizer from the shared start."""
     floor = reference.performance.loss
@@ -222,6 +241,9 @@ def _train(
         parameters=start,
         trials=trials,
         callback=on_progress,
+        seed=options.seed,
+        refresh=options.refresh,
+        products=options.products,
     )
     with torch.no_grad():
         trajectory = ClosedLoop(task, controller).simulate(result.parameters, trials)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor._checks import check_integer
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers.controller import Controller
-from neuromotor.optim import Budget, Callback, Optimizer, Result
+from neuromotor.optim import (
+    Budget,
+    Callback,
+    MixedPrecision,
+    Objective,
+    Optimizer,
+    Resampled,
+    Result,
+    Snapshot,
+)
 from neuromotor.tasks import Task, Trials
 
 __all__ = ["Performance", "initial_parameters", "make_trials", "measure", "train"]
@@ -88,8 +99,11 @@ def train(
     parameters: Tensor | None = None,
     trials: Trials | None = None,
     callback: Callback | None = None,
+    refresh: int = 0,
+    products: torch.dtype | None = None,
+    resume: Snapshot | None = None,
 ) -> Result:
-    """Train a controller on one fixed batch of a task's trials.
+    """Train a controller on a batch of a task's trials: one for all, or a new one now and then.
 
     Args:
         task: What is wanted.
@@ -100,12 +114,17 @@ def train(
         parameters: Where to start, (P,), instead of a new initialisation.
         trials: The batch, instead of a new one.
         callback: Called after every iteration.
+        refresh: Iterations between new draws of the trials, the first batch being `trials`; 0
+            keeps that one.
+        products: Precision of Gauss-Newton products, as `torch.float32` for half their time; the
+            trials' own if None.
+        resume: Where to go on: a snapshot of the same training, from `Progress.snapshot`.
 
     Returns:
-        The optimizer's result; its `parameters` are the best ones found.
+        The optimizer's result; its `parameters` are the best ones found, with `refresh` the last.
 
     Raises:
-        ValueError: Task, controller, parameters and trials do not fit together.
+        ValueError: Task, controller, parameters, trials and snapshot do not fit together.
 
     Example:
         >>> from neuromotor import CenterOut, ContinuousTimeRNN, LBFGS
@@ -118,5 +137,21 @@ def train(
         trials = make_trials(task, controller, seed)
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=trials.dtype, device=trials.device)
-    objective = ClosedLoop(task, controller).objective(trials)
-    return optimizer.minimize(objective, parameters, budget, callback)
+    check_integer("refresh", refresh, minimum=0)
+    loop, first = ClosedLoop(task, controller), trials
+
+    def objective_of(batch: Trials) -> Objective:
+        objective: Objective = loop.objective(batch)
+        if products is None or products == batch.dtype:
+            return objective
+        return MixedPrecision(objective, loop.objective(batch.to(dtype=products)))
+
+    def draw(number: int) -> Objective:
+        if number == 0:
+            return objective_of(first)
+        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        batch = make_trials(task, controller, own, dtype=first.dtype, device=first.device)
+        return objective_of(batch)
+
+    objective = Resampled(draw, refresh) if refresh else draw(0)
+    return optimizer.minimize(objective, parameters, budget, callback, resume=resume)

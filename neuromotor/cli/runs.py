@@ -156,6 +156,8 @@ def _run_one(
             callback=live.update,
             finished=keep,
             held_out_trials=settings.held_out,
+            refresh=settings.refresh,
+            products=settings.products,
         )
         stopped = interrupted()
     summary |= {"rows": comparison.rows, "interrupted": stopped, "settings": settings.as_dict()}

@@ -32,6 +32,8 @@ _DEFAULTS: dict[str, Any] = {
     "seconds": None,
     "seed": 0,
     "held_out": HELD_OUT_TRIALS,
+    "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
+    "products": None,  # precision of Gauss-Newton products: that of the rest
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,
@@ -63,6 +65,8 @@ class RunSettings:
     seconds: float | None
     seed: int
     held_out: int
+    refresh: int | dict[str, int]
+    products: torch.dtype | None
     dtype: torch.dtype
     device: torch.device
     threads: int
@@ -83,6 +87,8 @@ class RunSettings:
             "seconds": self.seconds,
             "seed": self.seed,
             "held_out": self.held_out,
+            "refresh": self.refresh,
+            "products": None if self.products is None else str(self.products)[len("torch.") :],
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
             "threads": self.threads,
@@ -144,6 +150,8 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         check_integer("budget", settings["budget"], minimum=1)
         check_integer("seed", settings["seed"], minimum=0)
         check_integer("held_out", settings["held_out"], minimum=1)
+        products = settings["products"]
+        products = None if products is None else lookup("products", products, DTYPES)
         check_integer("threads", settings["threads"], minimum=1)
         if seconds is not None:
             check_number("seconds", seconds, "seconds", minimum=0.0)
@@ -160,6 +168,8 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         seconds=seconds,
         seed=settings["seed"],
         held_out=settings["held_out"],
+        refresh=_refresh(settings["refresh"]),
+        products=products,
         dtype=dtype,
         device=_device(settings["device"]),
         threads=settings["threads"],
@@ -223,6 +233,22 @@ def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
             table = {key: value for key, value in table.items() if key != "type"}
         optimizers[name] = decode(table, OPTIMIZERS, name, base)
     return optimizers
+
+
+def _refresh(spec: Any) -> int | dict[str, int]:
+    """Iterations between new training trials, for all optimizers or by name."""
+    by_name = dict(spec) if isinstance(spec, Mapping) else {"refresh": spec}
+    for name, every in by_name.items():
+        if isinstance(spec, Mapping) and name not in OPTIMIZERS:
+            raise SettingsError(
+                f"unknown optimizer `refresh.{name}`; {did_you_mean(name, OPTIMIZERS)}."
+            )
+        key = f"refresh.{name}" if isinstance(spec, Mapping) else "refresh"
+        try:
+            check_integer(key, every, minimum=0)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(str(error)) from error
+    return by_name if isinstance(spec, Mapping) else by_name["refresh"]
 
 
 def _device(name: Any) -> torch.device:

@@ -71,6 +71,12 @@ class FastObjective:
         jacobians = passes.jacobians(self._forward)
         return passes.kronecker_factors(network, self._forward, jacobians, generator)
 
+    def part(self, size: int, generator: torch.Generator) -> FastObjective:
+        """Return the mean loss over `size` random trials, or over all where there are no more."""
+        index = torch.randperm(len(self.trials), generator=generator)[:size].sort().values
+        part = self.trials.subset(index.to(self.trials.device))
+        return FastObjective(self.task, self.controller, part)
+
     @torch.no_grad()
     @quiet_floats()
     def linearize(self, parameters: Tensor) -> FastLinearization:

@@ -8,6 +8,7 @@ from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
+from neuromotor.optim.modules import ModuleObjective, ModuleTrainer
 from neuromotor.optim.nonlinear_cg import NonlinearCG
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
@@ -15,6 +16,7 @@ from neuromotor.optim.run import Callback, Optimizer, Run
 from neuromotor.optim.state import Snapshot
 from neuromotor.optim.subspace import KrylovSearch, KrylovSubspaceDescent, krylov_basis
 from neuromotor.optim.truncated_newton import TruncatedNewton
+from neuromotor.optim.wrappers import MixedPrecision, Resampled
 
 __all__ = [
     # optimizers
@@ -40,8 +42,12 @@ __all__ = [
     "Counts",
     "HistoryPoint",
     "Linearization",
+    "MixedPrecision",
+    "ModuleObjective",
+    "ModuleTrainer",
     "Objective",
     "Progress",
+    "Resampled",
     "Result",
     "Run",
     "Snapshot",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from neuromotor.optim.objective import Objective
 from neuromotor.optim.result import Budget, Result
 from neuromotor.optim.run import Callback, Run
 from neuromotor.optim.state import Snapshot, State, pack, restore
+
+if TYPE_CHECKING:
+    from neuromotor.optim.modules import ModuleTrainer
 
 __all__ = ["Iterative"]
 
@@ -66,6 +71,22 @@ class Iterative(ABC, Generic[S]):
                 self._evaluate(run, state)
             stop = run.record(state.theta, state.value, float(state.gradient.norm()))
         return run.result(stop)
+
+    def over(self, parameters: Iterable[torch.nn.Parameter]) -> ModuleTrainer:
+        """Return a trainer of a `torch.nn.Module`'s parameters by this optimizer.
+
+        Example:
+            >>> import torch
+            >>> from neuromotor import LBFGS
+            >>> module, x = torch.nn.Linear(2, 1), torch.ones(1, 2)
+            >>> def forward():
+            ...     outputs = module(x)
+            ...     return outputs, outputs.square().sum()
+            >>> loss = LBFGS().over(module.parameters()).step(forward)
+        """
+        from neuromotor.optim.modules import ModuleTrainer
+
+        return ModuleTrainer(parameters, self)
 
     @abstractmethod
     def _begin(self, theta: Tensor) -> S:

@@ -1,0 +1,234 @@
+"""Any `torch.nn.Module` trained by the optimizers of this package, a step at a time.
+
+Notation: o outputs of the module, L convex loss of them, J = do / dtheta, H_L Hessian of L by o;
+the Gauss-Newton matrix is G = J^T H_L J (Schraudolph 2002).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.run import Run
+from neuromotor.optim.state import Snapshot, pack, restore
+
+__all__ = ["Forward", "ModuleObjective", "ModuleTrainer"]
+
+Forward = Callable[[], tuple[Tensor, Tensor]]
+
+
+class ModuleObjective:
+    """A module's loss as a function of its flat parameters.
+
+    Args:
+        parameters: Of the module, all of one dtype and device.
+        forward: Runs the module and returns outputs and loss, the loss a convex function of the
+            outputs; the same numbers each time it is called at the same parameters.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], forward: Forward) -> None:
+        self.parameters = [part for part in parameters if part.requires_grad]
+        if not self.parameters:
+            raise ValueError("`parameters` must hold at least one that requires a gradient, got 0.")
+        kinds = {(part.dtype, part.device) for part in self.parameters}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"`parameters` must share one dtype and device, got {sorted(map(str, kinds))}; "
+                "use `module.to(...)`."
+            )
+        self.forward = forward
+
+    def vector(self) -> Tensor:
+        """Return the module's current parameters, (P,)."""
+        return parameters_to_vector(self.parameters).detach().clone()
+
+    def put(self, vector: Tensor) -> None:
+        """Put parameters, (P,), into the module."""
+        with torch.no_grad():
+            vector_to_parameters(vector, self.parameters)
+
+    def value(self, parameters: Tensor) -> float:
+        """Return the loss; infinity where it is not finite."""
+        self.put(parameters)
+        with torch.no_grad():
+            value = float(self._run()[1])
+        return value if math.isfinite(value) else math.inf
+
+    def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
+        """Return the loss and its gradient, (P,)."""
+        self.put(parameters)
+        loss = self._run()[1]
+        value = float(loss.detach())
+        gradient = _flat(torch.autograd.grad(loss, self.parameters, materialize_grads=True))
+        return (value if math.isfinite(value) else math.inf), gradient
+
+    def linearize(self, parameters: Tensor) -> ModuleLinearization:
+        """Return the loss at a point, with its Gauss-Newton products."""
+        self.put(parameters)
+        return ModuleLinearization(self.parameters, *self._run())
+
+    def _run(self) -> tuple[Tensor, Tensor]:
+        """Outputs and loss, checked."""
+        result: Any = self.forward()
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(
+                "`forward` must return outputs and loss, as in `return outputs, loss`, got "
+                f"{type(result).__name__}."
+            )
+        outputs, loss = result
+        if not isinstance(loss, Tensor) or loss.ndim:
+            raise TypeError("`forward` must return a loss that is a scalar tensor as its second.")
+        return outputs, loss
+
+
+class ModuleLinearization:
+    """A module's loss at one point, graph kept; each product is two passes over it."""
+
+    def __init__(self, parameters: list[torch.nn.Parameter], outputs: Tensor, loss: Tensor) -> None:
+        self._parameters, self._outputs = parameters, outputs
+        (self._pull,) = torch.autograd.grad(loss, outputs, create_graph=True)
+        value = float(loss.detach())
+        self.value = value if math.isfinite(value) else math.inf
+        self.gradient = self._pull_back(self._pull.detach())
+
+    def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
+        """Return G v, (P,), of a vector (P,).
+
+        Raises:
+            ValueError: Structural damping is asked for: a module does not say what its units are.
+        """
+        if structural:
+            raise ValueError(
+                f"`structural` must be 0 for a torch module, got {structural!r}; structural "
+                "damping needs an objective with hidden units."
+            )
+        weights = torch.zeros_like(self._outputs, requires_grad=True)
+        adjoint = torch.autograd.grad(
+            self._outputs, self._parameters, weights, create_graph=True, materialize_grads=True
+        )
+        (tangent,) = torch.autograd.grad(_flat(adjoint), weights, vector, materialize_grads=True)
+        if not self._pull.requires_grad:  # the loss is linear in the outputs
+            return torch.zeros_like(vector)
+        (curved,) = torch.autograd.grad(
+            self._pull, self._outputs, tangent, retain_graph=True, materialize_grads=True
+        )
+        return self._pull_back(curved)
+
+    def _pull_back(self, weights: Tensor) -> Tensor:
+        """``J^T w``."""
+        return _flat(
+            torch.autograd.grad(
+                self._outputs, self._parameters, weights, retain_graph=True, materialize_grads=True
+            )
+        )
+
+
+class ModuleTrainer:
+    """Trains a `torch.nn.Module`, a step at a time, with the optimizer's state kept between steps.
+
+    Each step may have other data: whatever `forward` closes over is fixed within the step. The
+    module must allow differentiating twice, which fused recurrent and attention kernels do not.
+
+    Example:
+        >>> import torch
+        >>> from neuromotor import HessianFree
+        >>> module = torch.nn.Linear(3, 1)
+        >>> x, y = torch.randn(20, 3), torch.randn(20, 1)
+        >>> def forward():
+        ...     outputs = module(x)
+        ...     return outputs, (outputs - y).square().mean()
+        >>> trainer = ModuleTrainer(module.parameters(), HessianFree())
+        >>> losses = [trainer.step(forward) for _ in range(3)]
+        >>> losses[-1] < losses[0]
+        True
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], optimizer: Iterative[Any]) -> None:
+        """Prepare a module's training.
+
+        Args:
+            parameters: Of the module; those that require a gradient are trained.
+            optimizer: Any of this package's.
+
+        Raises:
+            ValueError: There is none to train, or dtypes or devices differ.
+        """
+        self.optimizer = optimizer
+        self.reason: str | None = None
+        self._objective = ModuleObjective(parameters, _no_forward)
+        self._run: Run | None = None
+        self._state = optimizer._begin(self._objective.vector())
+        self._resumed: Snapshot | None = None
+
+    def step(self, forward: Forward) -> float:
+        """Make one iteration, and return the loss before it.
+
+        Where the optimizer finds no better point, the module stays as it is and `reason` says why.
+
+        Args:
+            forward: Runs the module and returns outputs and loss, the loss a convex function of
+                the outputs.
+
+        Raises:
+            TypeError: `forward` returns something else.
+            ValueError: The very first loss is not finite.
+        """
+        objective, state = self._objective, self._state
+        objective.forward = forward
+        theta = objective.vector()
+        if self._run is None:
+            self._run = Run(objective, theta, None, None)
+            if self._resumed is not None:
+                self._run.restore(self._resumed.run)
+        if not torch.equal(theta, state.theta):
+            state.move(theta)
+        run = self._run
+        try:
+            self.optimizer._evaluate(run, state)
+            run.record(state.theta, state.value, float(state.gradient.norm()))
+            value = state.value
+            self.reason = self.optimizer._iterate(run, state)
+            state.iteration += 1
+        finally:
+            objective.put(state.theta)
+        return float(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's whole state as plain data: tensors, numbers, lists."""
+        run = None if self._run is None else self._run.pack()
+        return {
+            "optimizer": type(self.optimizer).__name__,
+            "state": pack(self._state),
+            "run": run,
+        }
+
+    def load_state_dict(self, data: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned; the module's parameters are put back too.
+
+        Raises:
+            ValueError: The state belongs to another optimizer or module.
+        """
+        if data["optimizer"] != type(self.optimizer).__name__:
+            raise ValueError(
+                f"`data` must come from {type(self.optimizer).__name__}, got a state of "
+                f"{data['optimizer']}; load it into the optimizer that saved it."
+            )
+        restore(self._state, data["state"])
+        self._run = None
+        if data["run"] is not None:
+            self._resumed = Snapshot(data["optimizer"], data["state"], data["run"])
+        self._objective.put(self._state.theta)
+
+
+def _flat(parts: Iterable[Tensor]) -> Tensor:
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+def _no_forward() -> tuple[Tensor, Tensor]:
+    raise RuntimeError("`step` has not been called yet.")
