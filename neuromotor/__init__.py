@@ -10,6 +10,7 @@ from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.comparison import Comparison, compare
 from neuromotor.config import SettingsError
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
+from neuromotor.envs.registration import announce as _announce
 from neuromotor.optim import (
     ILQR,
     LBFGS,
@@ -87,3 +88,5 @@ __all__ = [
     "load_controller",
     "save_controller",
 ]
+
+_announce()  # the environments' names, to Gymnasium

@@ -1,0 +1,160 @@
+"""The stepping code of both environments: physics, costs and outcome of one arm or of thousands.
+
+A quantity is a sequence of components, each a float (one arm, with `math`) or an array (N,) (many,
+with `numpy`), so that both environments run the same lines on the task's own plant and cost.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from neuromotor.envs.options import EnvOptions
+
+__all__ = ["Core", "Draws", "StepDraws"]
+
+Components = Any  # a sequence of floats or arrays (N,), or the array (., N) itself
+
+
+class StepDraws(NamedTuple):
+    """Loads and noise of one step; None is zero."""
+
+    load: Components | None
+    hand_force: Components | None
+    command_noise: Components | None
+    plant_noise: Components | None
+
+
+class Draws(NamedTuple):
+    """Loads and noise of one arm's trial, each (T, .), as `Trials` names them; None is zero."""
+
+    load: Any
+    hand_force: Any
+    command_noise: Any
+    plant_noise: Any
+    sensory_noise: Any
+
+    def at(self, t: int) -> StepDraws:
+        """Return what acts in step `t`."""
+        load, force, noise, plant_noise, _ = self
+        return StepDraws(
+            None if load is None else load[t],
+            None if force is None else force[t],
+            None if noise is None else noise[t],
+            None if plant_noise is None else plant_noise[t],
+        )
+
+
+class Core:
+    """A task's plant and cost on components."""
+
+    def __init__(self, options: EnvOptions, *, batched: bool) -> None:
+        task = options.typed_task
+        self.options = options
+        self.batched = batched
+        self.kit: Any = np if batched else math
+        self.plant: Any = task.plant
+        self.steps, self.delay = task.steps, task.delay_steps
+        self.dt_s = task.plant.dt_s
+        self._direct = bool(getattr(task.plant, "has_component_step", False))
+        cost = task.cost
+        self.half_energy_weight = 0.5 * cost.energy_weight
+        weights = cost.state_weights.double().cpu().numpy()
+        self.weights = weights  # (T + 1, n)
+        self.rows = [self.terms(row) for row in weights]
+        # with a row of zeros at the end, for index -1
+        self.counted_weights = np.vstack([weights, np.zeros_like(weights[:1])])
+        self.counted: Any = self.counted_weights.any(axis=1)
+        # what is left to pay after a step, if the state stayed as it is
+        self.rest = weights[::-1].cumsum(axis=0)[::-1] - weights
+        limits = options.limits
+        half = task.plant.state_size // 2
+        self.bounds = [limits.configuration] * half + [limits.velocity] * half
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Core, batched=self.batched), (self.options,)
+
+    def advance(self, state: Components, command: Components, draws: StepDraws) -> Components:
+        """Return the state one step later: `closed_loop.advance` on components."""
+        if draws.command_noise is not None:
+            command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
+        if self._direct:
+            after = self.plant.component_step(
+                state, command, self.kit, draws.load, draws.hand_force
+            )
+        else:
+            load = None if draws.load is None else _tensor(draws.load)
+            force = None if draws.hand_force is None else _tensor(draws.hand_force)
+            after = _components(self.plant.step(_tensor(state), _tensor(command), load, force))
+        if draws.plant_noise is not None:
+            after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
+        return after
+
+    def hand(self, state: Components) -> Components:
+        """Return the hand's position (m) and velocity (m/s), four components."""
+        if self._direct:
+            return self.plant.component_hand(state, self.kit)
+        tensor = _tensor(state)
+        position, velocity = self.plant.hand_position(tensor), self.plant.hand_velocity(tensor)
+        return _components(torch.cat([position, velocity], dim=-1))
+
+    def effort(self, command: Components) -> Any:
+        """Return the squared norm of commands."""
+        first, *others = command
+        total = first * first
+        for u in others:
+            total = total + u * u
+        return total
+
+    @staticmethod
+    def terms(row: Components) -> list[tuple[int, Any]]:
+        """The weights of a step's state errors that are not zero, by component."""
+        return [(i, float(weight)) for i, weight in enumerate(row) if weight]
+
+    @staticmethod
+    def state_cost(terms: list[tuple[int, Any]], state: Components, target: Components) -> Any:
+        """Return ``sum_i w[i] (x[i] - x*[i])^2 / 2`` over `terms`."""
+        total: Any = 0.0
+        for i, weight in terms:
+            error = state[i] - target[i]
+            total = total + (0.5 * weight) * (error * error)
+        return total
+
+    def outcome(self, state: Components, hand_target: Components) -> tuple[Any, Any]:
+        """Return the hand's distance from its target (m) and its speed (m/s)."""
+        x, y, speed_x, speed_y = self.hand(state)
+        away_x, away_y = x - hand_target[0], y - hand_target[1]
+        sqrt = self.kit.sqrt
+        return (
+            sqrt(away_x * away_x + away_y * away_y),
+            sqrt(speed_x * speed_x + speed_y * speed_y),
+        )
+
+    def dense(self, distance: Any, speed: Any, last: Any) -> Any:
+        """Return the dense reward of a step; `last`: whether the trial ends with it."""
+        error = distance / self.options.success_error_m
+        hurry = speed / self.options.success_speed_m_s
+        return -(error / self.steps) - 0.5 * last * (error + hurry)
+
+    def goal_reward(self, achieved: Any, desired: Any) -> Any:
+        """Return the reward of achieved goals (..., 2), (...), in float64."""
+        away = np.asarray(achieved, dtype=np.float64) - np.asarray(desired, dtype=np.float64)
+        distance = np.sqrt(away[..., 0] ** 2 + away[..., 1] ** 2)
+        if self.options.reward == "dense":
+            return -distance
+        return -(distance >= self.options.success_error_m).astype(np.float64)
+
+
+def _tensor(parts: Components) -> torch.Tensor:
+    """Components as a tensor (..., n)."""
+    return torch.from_numpy(np.stack([np.asarray(p, dtype=np.float64) for p in parts], axis=-1))
+
+
+def _components(tensor: torch.Tensor) -> Components:
+    """A tensor (..., n) as components."""
+    array = tensor.numpy()
+    return array.tolist() if array.ndim == 1 else array.T
