@@ -140,13 +140,16 @@ class Core:
         hurry = speed / self.options.success_speed_m_s
         return -(error / self.steps) - 0.5 * last * (error + hurry)
 
-    def goal_reward(self, achieved: Any, desired: Any) -> Any:
-        """Return the reward of achieved goals (..., 2), (...), in float64."""
-        away = np.asarray(achieved, dtype=np.float64) - np.asarray(desired, dtype=np.float64)
+    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
+        """Return the reward of achieved goals (m), (2,) or (..., 2), for hindsight replay."""
+        del info
+        away = np.asarray(achieved_goal, np.float64) - np.asarray(desired_goal, np.float64)
         distance = np.sqrt(away[..., 0] ** 2 + away[..., 1] ** 2)
         if self.options.reward == "dense":
-            return -distance
-        return -(distance >= self.options.success_error_m).astype(np.float64)
+            reward = -distance
+        else:
+            reward = -(distance >= self.options.success_error_m).astype(np.float64)
+        return float(reward) if reward.ndim == 0 else reward
 
 
 def _tensor(parts: Components) -> torch.Tensor:

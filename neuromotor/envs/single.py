@@ -37,6 +37,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         options: The settings.
         observation_labels: Name and unit of each number of the observation.
         action_labels: Name and unit of each number of an action.
+        compute_reward: Only with goals: the reward of achieved and desired goals (m), (..., 2), for
+            hindsight replay.
 
     Example:
         >>> env = MotorEnv("center-out", observe=("state", "target", "time"))
@@ -74,6 +76,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self.action_space = action_space(self.options)
         self.action_labels = tuple(self.options.typed_task.plant.command_labels)
         self.metadata = {**self.metadata, "render_fps": round(1 / self._core.dt_s)}  # type: ignore[misc]
+        if self.options.goal:  # others take an environment for goal-conditioned if it has this
+            self.compute_reward = self._core.compute_reward
         limit = self.options.limits.command
         self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
         self._size = self.options.typed_task.plant.command_size
@@ -145,10 +149,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
 
         observation = self._observe()
         reward, info = -cost, {}
-        if self.options.reward == "sparse" or self.options.goal:
-            reward = float(
-                core.goal_reward(observation["achieved_goal"], observation["desired_goal"])
-            )
+        if self.options.goal:
+            reward = core.compute_reward(observation["achieved_goal"], observation["desired_goal"])
         elif self.options.reward == "dense":
             reward = core.dense(*core.outcome(state, self._hand_target), last)
         if last:
@@ -158,18 +160,6 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         if self.render_mode == "human":
             self.render()
         return observation, reward, last and not truncated, truncated, info
-
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any) -> Any:
-        """Return the reward of achieved goals (m), (2,) or (..., 2), for hindsight replay.
-
-        Raises:
-            ValueError: The environment has no goals.
-        """
-        del info
-        if not self.options.goal:
-            raise ValueError("`compute_reward` needs goals; make the environment with `goal=True`.")
-        reward = self._core.goal_reward(achieved_goal, desired_goal)
-        return float(reward) if reward.ndim == 0 else reward
 
     def render(self) -> Any:
         """Return a picture (H, W, 3) of limb, target, trace and load, or show it in a window."""

@@ -35,6 +35,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         options: The settings.
         observation_labels: Name and unit of each number of an arm's observation.
         action_labels: Name and unit of each number of an arm's action.
+        compute_reward: As that of `MotorEnv`.
 
     Example:
         >>> envs = MotorVectorEnv(4096, "center-out")
@@ -97,6 +98,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self.single_action_space = action_space(self.options)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        if self.options.goal:  # others take an environment for goal-conditioned if it has this
+            self.compute_reward = self._core.compute_reward
         limit = self.options.limits.command
         self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
         self._size = self.options.typed_task.plant.command_size
@@ -188,7 +191,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             infos.update(self._start_info(np.flatnonzero(resting)))
         observation = self._observe()
         if self.options.goal:
-            reward = self._core.goal_reward(
+            reward = self._core.compute_reward(
                 observation["achieved_goal"], observation["desired_goal"]
             )
             if some_rest:
@@ -208,17 +211,6 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._out(truncated),
             infos,
         )
-
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any) -> Any:
-        """Return the reward of achieved goals (m), (..., 2), for hindsight replay.
-
-        Raises:
-            ValueError: The environment has no goals.
-        """
-        del info
-        if not self.options.goal:
-            raise ValueError("`compute_reward` needs goals; make the environment with `goal=True`.")
-        return self._core.goal_reward(achieved_goal, desired_goal)
 
     def render(self) -> Any:
         """Return one picture (H, W, 3) an arm, without traces."""
