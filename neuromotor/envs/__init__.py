@@ -12,20 +12,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neuromotor.envs.limits import Limits, limits_of
     from neuromotor.envs.options import EnvOptions
+    from neuromotor.envs.policies import ControllerPolicy, PolicyController, evaluate_policy
     from neuromotor.envs.registration import environment_ids
     from neuromotor.envs.single import MotorEnv
     from neuromotor.envs.vector import MotorVectorEnv
 
 __all__ = [
+    # environments
     "EnvOptions",
     "Limits",
     "MotorEnv",
     "MotorVectorEnv",
     "environment_ids",
     "limits_of",
+    # policies and controllers
+    "ControllerPolicy",
+    "PolicyController",
+    "evaluate_policy",
 ]
 
 _HOMES = {
+    "ControllerPolicy": "policies",
+    "PolicyController": "policies",
+    "evaluate_policy": "policies",
     "EnvOptions": "options",
     "Limits": "limits",
     "MotorEnv": "single",

@@ -167,6 +167,12 @@ class Layout:
     def __reduce__(self) -> tuple[Any, ...]:
         return Layout, (self._options,)
 
+    def columns(self, name: str) -> slice:
+        """Return where a part of the observation lies in its array."""
+        before = self._options.observe[: self._options.observe.index(name)]
+        start = sum(len(PARTS[part].labels(self._options)) for part in before)
+        return slice(start, start + len(PARTS[name].labels(self._options)))
+
     def one(self, glimpse: Glimpse) -> Any:
         """Return one arm's observation."""
         if not self._goal:
