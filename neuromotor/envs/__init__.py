@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from neuromotor.envs.options import EnvOptions
     from neuromotor.envs.policies import ControllerPolicy, PolicyController, evaluate_policy
     from neuromotor.envs.registration import environment_ids
+    from neuromotor.envs.rollouts import Rollout, rollout
     from neuromotor.envs.single import MotorEnv
     from neuromotor.envs.vector import MotorVectorEnv
 
@@ -25,6 +26,9 @@ __all__ = [
     "MotorVectorEnv",
     "environment_ids",
     "limits_of",
+    # with gradients
+    "Rollout",
+    "rollout",
     # policies and controllers
     "ControllerPolicy",
     "PolicyController",
@@ -34,6 +38,8 @@ __all__ = [
 _HOMES = {
     "ControllerPolicy": "policies",
     "PolicyController": "policies",
+    "Rollout": "rollouts",
+    "rollout": "rollouts",
     "evaluate_policy": "policies",
     "EnvOptions": "options",
     "Limits": "limits",

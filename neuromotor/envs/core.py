@@ -1,17 +1,18 @@
-"""The stepping code of both environments: physics, costs and outcome of one arm or of thousands.
+"""The one stepping code: physics, costs and outcome of one arm or of thousands.
 
-A quantity is a sequence of components, each a float (one arm, with `math`) or an array (N,) (many,
-with `numpy`), so that both environments run the same lines on the task's own plant and cost.
+A quantity is a sequence of components, each a float (one arm, with `math`), an array (N,) (many,
+with `numpy`) or a tensor (N,) (with gradients, `torch`), so that environments and `rollout` run the
+same lines on the task's own plant and cost.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from neuromotor.envs.options import EnvOptions
 
@@ -52,11 +53,12 @@ class Draws(NamedTuple):
 class Core:
     """A task's plant and cost on components."""
 
-    def __init__(self, options: EnvOptions, *, batched: bool) -> None:
+    def __init__(self, options: EnvOptions, kit: str) -> None:
+        """Prepare a task for components that are floats (math), arrays (numpy) or tensors."""
         task = options.typed_task
         self.options = options
-        self.batched = batched
-        self.kit: Any = np if batched else math
+        self.kit: Any = {"math": math, "numpy": np, "torch": torch}[kit]
+        self._kit_name = kit
         self.plant: Any = task.plant
         self.steps, self.delay = task.steps, task.delay_steps
         self.dt_s = task.plant.dt_s
@@ -76,7 +78,7 @@ class Core:
         self.bounds = [limits.configuration] * half + [limits.velocity] * half
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(Core, batched=self.batched), (self.options,)
+        return Core, (self.options, self._kit_name)
 
     def advance(self, state: Components, command: Components, draws: StepDraws) -> Components:
         """Return the state one step later: `closed_loop.advance` on components."""
@@ -89,7 +91,8 @@ class Core:
         else:
             load = None if draws.load is None else _tensor(draws.load)
             force = None if draws.hand_force is None else _tensor(draws.hand_force)
-            after = _components(self.plant.step(_tensor(state), _tensor(command), load, force))
+            after = self.plant.step(_tensor(state), _tensor(command), load, force)
+            after = _components(after, state[0])
         if draws.plant_noise is not None:
             after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
         return after
@@ -100,7 +103,7 @@ class Core:
             return self.plant.component_hand(state, self.kit)
         tensor = _tensor(state)
         position, velocity = self.plant.hand_position(tensor), self.plant.hand_velocity(tensor)
-        return _components(torch.cat([position, velocity], dim=-1))
+        return _components(torch.cat([position, velocity], dim=-1), state[0])
 
     def effort(self, command: Components) -> Any:
         """Return the squared norm of commands."""
@@ -128,11 +131,10 @@ class Core:
         """Return the hand's distance from its target (m) and its speed (m/s)."""
         x, y, speed_x, speed_y = self.hand(state)
         away_x, away_y = x - hand_target[0], y - hand_target[1]
-        sqrt = self.kit.sqrt
-        return (
-            sqrt(away_x * away_x + away_y * away_y),
-            sqrt(speed_x * speed_x + speed_y * speed_y),
-        )
+        distance, speed = away_x * away_x + away_y * away_y, speed_x * speed_x + speed_y * speed_y
+        if self.kit is torch:  # at zero the root has no gradient
+            distance, speed = distance.clamp_min(1e-30), speed.clamp_min(1e-30)
+        return self.kit.sqrt(distance), self.kit.sqrt(speed)
 
     def dense(self, distance: Any, speed: Any, last: Any) -> Any:
         """Return the dense reward of a step; `last`: whether the trial ends with it."""
@@ -152,12 +154,16 @@ class Core:
         return float(reward) if reward.ndim == 0 else reward
 
 
-def _tensor(parts: Components) -> torch.Tensor:
+def _tensor(parts: Components) -> Tensor:
     """Components as a tensor (..., n)."""
+    if isinstance(parts[0], Tensor):
+        return torch.stack(list(parts), dim=-1)
     return torch.from_numpy(np.stack([np.asarray(p, dtype=np.float64) for p in parts], axis=-1))
 
 
-def _components(tensor: torch.Tensor) -> Components:
-    """A tensor (..., n) as components."""
+def _components(tensor: Tensor, example: Any) -> Components:
+    """A tensor (..., n) as components of the kind of `example`."""
+    if isinstance(example, Tensor):
+        return tensor.unbind(-1)
     array = tensor.numpy()
     return array.tolist() if array.ndim == 1 else array.T

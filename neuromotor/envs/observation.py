@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from torch import Tensor
 
 if TYPE_CHECKING:
     from neuromotor.envs.options import EnvOptions
@@ -117,6 +119,12 @@ class _Group:
         shown = np.array(values, dtype=self.dtype)
         return self._clipped(shown)
 
+    def stacked(self, glimpse: Glimpse) -> Tensor:
+        """The tensor (N, k) of N arms, with gradients."""
+        shown = torch.stack([part for take in self._takes for part in take(glimpse)], dim=-1)
+        low, high = (torch.from_numpy(bound).to(shown) for bound in (self.low, self.high))
+        return torch.clamp(shown, low, high)
+
     def _clipped(self, shown: NDArray[Any]) -> NDArray[Any]:
         np.maximum(shown, self.low, out=shown)
         np.minimum(shown, self.high, out=shown)
@@ -178,6 +186,10 @@ class Layout:
         if not self._goal:
             return self._groups[""].one(glimpse)
         return {name: group.one(glimpse) for name, group in self._groups.items()}
+
+    def stacked(self, glimpse: Glimpse) -> Tensor:
+        """Return N arms' observations from tensors, (N, k), with gradients; not with goals."""
+        return self._groups[""].stacked(glimpse)
 
     def many(self, glimpse: Glimpse, count: int) -> Any:
         """Return N arms' observations, (N, ...) each."""

@@ -170,7 +170,7 @@ class PolicyController:
         self.options = options
         plant = options.typed_task.plant
         self.command_size, self.dt_s = plant.command_size, plant.dt_s
-        self._core = Core(options, batched=True)
+        self._core = Core(options, "numpy")
         self._layout = Layout(options)
 
     def initial_parameters(

@@ -69,7 +69,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self.options = EnvOptions.of(task, options)
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
-        self._core = Core(self.options, batched=False)
+        self._core = Core(self.options, "math")
         self._layout = Layout(self.options)
         self.observation_space = self._layout.space
         self.observation_labels = self._layout.labels

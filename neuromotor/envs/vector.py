@@ -85,7 +85,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self.num_envs = num_envs
         self._mode = AutoresetMode(autoreset_mode)
         self._torch = arrays == "torch"
-        self._core = Core(self.options, batched=True)
+        self._core = Core(self.options, "numpy")
         self.metadata = {  # type: ignore[misc]
             **self.metadata,
             "autoreset_mode": self._mode,
