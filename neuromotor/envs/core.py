@@ -26,27 +26,33 @@ class StepDraws(NamedTuple):
 
     load: Components | None
     hand_force: Components | None
+    field: Components | None
     command_noise: Components | None
     plant_noise: Components | None
 
 
 class Draws(NamedTuple):
-    """Loads and noise of one arm's trial, each (T, .), as `Trials` names them; None is zero."""
+    """What `Trials` holds of one arm's trial beside start and target, by its names; None is zero.
 
-    load: Any
-    hand_force: Any
-    command_noise: Any
-    plant_noise: Any
-    sensory_noise: Any
+    Each part is (T, .), but `field`, which holds for the whole trial, (2, 5).
+    """
+
+    load: Any = None
+    hand_force: Any = None
+    field: Any = None
+    command_noise: Any = None
+    plant_noise: Any = None
+    sensory_noise: Any = None
+    shown_target: Any = None
 
     def at(self, t: int) -> StepDraws:
         """Return what acts in step `t`."""
-        load, force, noise, plant_noise, _ = self
         return StepDraws(
-            None if load is None else load[t],
-            None if force is None else force[t],
-            None if noise is None else noise[t],
-            None if plant_noise is None else plant_noise[t],
+            None if self.load is None else self.load[t],
+            None if self.hand_force is None else self.hand_force[t],
+            self.field,
+            None if self.command_noise is None else self.command_noise[t],
+            None if self.plant_noise is None else self.plant_noise[t],
         )
 
 
@@ -84,13 +90,19 @@ class Core:
         """Return the state one step later: `closed_loop.advance` on components."""
         if draws.command_noise is not None:
             command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
+        pull = draws.hand_force
+        if draws.field is not None:
+            x, y, speed_x, speed_y = self.hand(state)
+            field = [
+                row[0] + row[1] * x + row[2] * y + row[3] * speed_x + row[4] * speed_y
+                for row in draws.field
+            ]
+            pull = field if pull is None else [f + g for f, g in zip(pull, field, strict=True)]
         if self._direct:
-            after = self.plant.component_step(
-                state, command, self.kit, draws.load, draws.hand_force
-            )
+            after = self.plant.component_step(state, command, self.kit, draws.load, pull)
         else:
             load = None if draws.load is None else _tensor(draws.load)
-            force = None if draws.hand_force is None else _tensor(draws.hand_force)
+            force = None if pull is None else _tensor(pull)
             after = self.plant.step(_tensor(state), _tensor(command), load, force)
             after = _components(after, state[0])
         if draws.plant_noise is not None:

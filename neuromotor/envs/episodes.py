@@ -7,7 +7,7 @@ one is used up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,23 @@ class Bank:
     initial_state: NDArray[np.float64]  # (B, n)
     target: NDArray[np.float64]  # (B, n)
     condition: NDArray[np.int64]  # (B,); -1 where the task counts none
-    draws: dict[str, NDArray[np.float64]]  # loads and noise that there are, (B, T, .)
+    draws: dict[str, NDArray[np.float64]]  # of the names of `Draws`, those that there are, (B, ...)
 
     @classmethod
     def whole(cls, trials: Trials) -> Bank:
-        """Return a batch as it is."""
-        parts = {name: getattr(trials, name) for name in Draws._fields}
+        """Return a batch as it is.
+
+        Raises:
+            ValueError: The batch has a part that the environments cannot play.
+        """
+        parts = {
+            f.name: getattr(trials, f.name)
+            for f in fields(trials)
+            if f.name not in ("initial_state", "target", "condition", "unit_noise")
+        }
+        for name, part in parts.items():
+            if part is not None and name not in Draws._fields:
+                raise ValueError(f"`trials.{name}` must be None: environments cannot play it.")
         return cls(
             initial_state=_array(trials.initial_state),
             target=_array(trials.target),
@@ -136,6 +147,7 @@ def dealt(
         bank = Bank.of([segment for source in sources for segment in source.take(1)])
     if options.get("target") is not None:
         bank.target = _target(options["target"], count, core)
+        bank.draws.pop("shown_target", None)
     if options.get("disturbance") is not None:
         shape = (count, task.steps, task.plant.command_size)
         value = np.asarray(options["disturbance"], dtype=np.float64)

@@ -74,7 +74,7 @@ def rollout(
     core, layout = Core(settings, "torch"), Layout(settings)
     limit = settings.limits.command
     scale, bound = (limit, 1.0) if settings.normalized else (1.0, limit)
-    draws = Draws(*(_by_step(getattr(trials, name)) for name in Draws._fields))
+    draws = Draws(*(_by_step(getattr(trials, name, None)) for name in Draws._fields))
     target = trials.target.unbind(-1)
     hand_target = core.hand(target)[:2]
     action = trials.target.new_zeros(len(trials), task.plant.command_size)
@@ -84,9 +84,13 @@ def rollout(
         seen = states[max(t - task.delay_steps, 0)]
         if draws.sensory_noise is not None:
             seen = [x + noise for x, noise in zip(seen, draws.sensory_noise[t], strict=True)]
+        shown, hand_shown = target, hand_target
+        if draws.shown_target is not None:
+            shown = draws.shown_target[t]
+            hand_shown = core.hand(shown)[:2]
         time = torch.full_like(target[0], t / task.steps)
         observation = layout.stacked(
-            Glimpse(seen, target, core.hand, hand_target, time, action.unbind(-1))
+            Glimpse(seen, shown, core.hand, hand_shown, time, action.unbind(-1))
         )
         action = policy(observation)
         if action.shape != (len(trials), task.plant.command_size):
@@ -117,5 +121,5 @@ def rollout(
 
 
 def _by_step(part: Tensor | None) -> Tensor | None:
-    """Draws (B, T, .) as (T, ., B)."""
+    """Draws (B, T, .) as (T, ., B); a field (B, 2, 5) as (2, 5, B)."""
     return None if part is None else part.permute(1, 2, 0)

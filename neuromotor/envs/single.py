@@ -180,7 +180,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         scene = Scene(
             states=np.array(self._states),
             seen=np.array(self._states[max(t - core.delay, 0)]),
-            target=np.array(self._target),
+            target=np.array(self._shown()[0]),
             success_error_m=self.options.success_error_m,
             load=now.load,
             hand_force=now.hand_force,
@@ -198,7 +198,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
     def _start(self, trial: Bank) -> tuple[Any, dict[str, Any]]:
         """The first observation of a bank of one trial."""
         parts = {name: part[0].tolist() for name, part in trial.draws.items()}
-        self._trial = Draws(**{name: parts.get(name) for name in Draws._fields})
+        self._trial = Draws(**parts)
         self._states = [trial.initial_state[0].tolist()]
         self._target = trial.target[0].tolist()
         self._hand_target = self._core.hand(self._target)[:2]
@@ -228,16 +228,25 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         seen = self._states[max(t - self._core.delay, 0)]
         if trial.sensory_noise is not None and t < self._core.steps:
             seen = [x + noise for x, noise in zip(seen, trial.sensory_noise[t], strict=True)]
+        target, hand_target = self._shown()
         return self._layout.one(
             Glimpse(
                 seen,
-                self._target,
+                target,
                 self._core.hand,
-                self._hand_target,
+                hand_target,
                 t / self._core.steps,
                 self._action,
             )
         )
+
+    def _shown(self) -> tuple[Any, Any]:
+        """The target that is shown now, as a state and as the hand's place."""
+        shown = self._running().shown_target
+        if shown is None:
+            return self._target, self._hand_target
+        target = shown[min(self._t, self._core.steps - 1)]
+        return target, self._core.hand(target)[:2]
 
     def _summary(self, failed: bool) -> dict[str, Any]:
         """How the trial went."""

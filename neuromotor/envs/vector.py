@@ -226,13 +226,14 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._painter = Painter(self.options)
         order = np.arange(self._now + 1, self._now + 1 + len(self._past)) % len(self._past)
         past = self._past[order]  # the oldest first
+        target, _ = self._shown()
         load, force = self._draws_now("load"), self._draws_now("hand_force")
         return tuple(
             self._painter.draw(
                 Scene(
                     states=past[:, :, i],
                     seen=past[0, :, i],
-                    target=self._target[:, i],
+                    target=target[:, i],
                     success_error_m=self.options.success_error_m,
                     load=None if load is None else load[:, i],
                     hand_force=None if force is None else force[:, i],
@@ -281,9 +282,14 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         for name, part in bank.draws.items():
             if name not in self._draws:
                 self._draws[name] = np.zeros((count, *part.shape[1:]))
+                if name == "shown_target":
+                    self._draws[name] += self._target.T[:, None]
         for name, room in self._draws.items():
             fresh = bank.draws.get(name)
-            room[which] = 0.0 if fresh is None else np.roll(fresh, self._clock, axis=1)
+            if fresh is None:
+                room[which] = self._target[:, None, which].T if name == "shown_target" else 0.0
+            else:
+                room[which] = fresh if name == "field" else np.roll(fresh, self._clock, axis=1)
         self._condition[which] = bank.condition
         self._moment[which] = 0
         self._loss[which] = self._effort[which] = 0.0
@@ -393,7 +399,21 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
     def _draws_now(self, name: str) -> Floats | None:
         """One kind of draws of the present step, (., N)."""
         part = self._draws.get(name)
-        return None if part is None else part[:, self._clock % part.shape[1]].T
+        if part is None:
+            return None
+        if name == "field":
+            return np.moveaxis(part, 0, -1)
+        return part[:, self._clock % part.shape[1]].T
+
+    def _shown(self) -> tuple[Any, Any]:
+        """The targets that are shown now, as states (n, N) and as the hands' places (2, N)."""
+        part = self._draws.get("shown_target")
+        if part is None:
+            return self._target, self._hand_target
+        steps = self._core.steps
+        over = self._moment == steps  # nothing new is shown after the last command
+        target = part[self._index, (self._clock - over) % steps].T
+        return target, self._core.hand(target)[:2]
 
     def _observe(self) -> Any:
         """What is seen now, (N, ...)."""
@@ -402,12 +422,13 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         noise = self._draws_now("sensory_noise")
         if noise is not None:
             seen = seen + noise * (self._moment < core.steps)
+        target, hand_target = self._shown()
         return self._layout.many(
             Glimpse(
                 seen,
-                self._target,
+                target,
                 core.hand,
-                self._hand_target,
+                hand_target,
                 self._moment / core.steps,
                 self._action,
             ),
