@@ -2,7 +2,7 @@
 
 import math
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -33,7 +33,18 @@ class Messy:
     def trials(self, generator=None, *, dtype=torch.float64, device="cpu"):
         calm = CenterOut(plant=self.plant, directions=5).trials()
         seed = int(torch.randint(2**31, (1,), generator=generator))
-        return noisy(calm, self.steps, seed=seed).to(dtype=dtype, device=device)
+        trials = messed(noisy(calm, self.steps, seed=seed), self.steps, seed)
+        return trials.to(dtype=dtype, device=device)
+
+
+def messed(trials, steps, seed):
+    """With a force field and a target that moves, where trials have them."""
+    batch, names = len(trials), {part.name for part in fields(Trials)}
+    parts = {
+        "field": 0.5 * normal(batch, 2, 5, seed=seed),
+        "shown_target": trials.target[:, None] + 0.1 * normal(batch, steps, 4, seed=seed + 1),
+    }
+    return replace(trials, **{name: part for name, part in parts.items() if name in names})
 
 
 PLANTS = {
@@ -100,6 +111,9 @@ def test_a_controllers_return_is_the_closed_loops_loss():
     assert -sum(rewards) == pytest.approx(float(loop.losses(theta, trials)[2]), rel=1e-12)
     observations = loop.simulate(theta, trials).observations[2]
     np.testing.assert_allclose(np.stack(seen[:-1])[:, :4], observations, rtol=1e-11, atol=1e-13)
+    shown = getattr(one, "shown_target", None)
+    shown = one.target.expand(task.steps, 4) if shown is None else shown[0]
+    np.testing.assert_allclose(np.stack(seen[:-1])[:, 4:], shown, rtol=1e-12)
 
 
 @pytest.mark.parametrize("delay", [0, 1, 5])
@@ -179,11 +193,9 @@ def test_arms_that_began_apart_go_the_same_way():
     """A mask resets some arms in mid-trial; each still plays its own trial, draw by draw."""
     task = Messy()
     envs = MotorVectorEnv(4, task, autoreset_mode="Disabled", **EXACT)
-    trials = Trials(**{
-        name: torch.cat([getattr(task.trials(generator(s)), name) for s in (0, 1)])[:4]
-        for name in ("initial_state", "target", "load", "hand_force", "command_noise",
-                     "plant_noise", "sensory_noise")
-    })  # fmt: skip
+    batches = [task.trials(generator(seed)) for seed in (0, 1)]
+    parts = {part.name: [getattr(batch, part.name) for batch in batches] for part in fields(Trials)}
+    trials = Trials(**{n: torch.cat(p)[3:7] for n, p in parts.items() if p[0] is not None})
     commands = 0.2 * normal(4, task.steps, 2)
     states = rolled(task, trials, commands)
     losses = task.cost.losses(states, commands, trials.target)
@@ -206,6 +218,9 @@ def test_arms_that_began_apart_go_the_same_way():
         if t + 1 < task.steps:
             expected = expected + trials.sensory_noise[:, t + 1]
         np.testing.assert_allclose(observation[late, :4], expected[pick], rtol=1e-11, atol=1e-13)
+        shown = getattr(trials, "shown_target", None)
+        shown = trials.target if shown is None else shown[:, min(t + 1, task.steps - 1)]
+        np.testing.assert_allclose(observation[late, 4:], shown[pick], rtol=1e-12)
     np.testing.assert_allclose(-total[late], losses[pick], rtol=1e-12)
 
 
