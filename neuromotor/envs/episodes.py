@@ -170,7 +170,7 @@ def _given(trials: object, count: int, task: Task) -> Bank:
             f"`options['trials']` must hold {count} trial{'s' if count > 1 else ''}, one an arm, "
             f"got {len(trials)}; use `trials.subset(...)`."
         )
-    return Bank.whole(trials)
+    return Bank.of([(Bank.whole(trials), np.arange(count))])  # a copy, which may be written to
 
 
 def _target(value: Any, count: int, core: Core) -> NDArray[np.float64]:

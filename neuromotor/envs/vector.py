@@ -147,8 +147,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         mask = options.pop("reset_mask", None)
         which = self._index if mask is None else np.flatnonzero(self._checked_mask(mask))
         self._seed(seed)
-        sources = self._sources if len(self._sources) == 1 else [self._sources[i] for i in which]
-        self._begin(which, dealt(sources, len(which), self._core, options))
+        self._anew(which, options)
         return self._out(self._observe()), self._start_info(which)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -160,8 +159,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             ValueError: `actions` have the wrong shape or are not finite.
         """
         self._check_begun()
-        resting = self._done  # finished in the last step: they start anew in this one
-        some_rest = self._some_done
+        resting, some_rest = self._done, self._some_done  # they start anew in this step
         if some_rest and self._mode == AutoresetMode.DISABLED:
             raise RuntimeError(
                 f"{int(resting.sum())} arms have finished their trials; reset them with "
@@ -185,29 +183,28 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             distances = self._core.outcome(self._past[self._now], self._hand_target)
             reward = self._core.dense(*distances, last)
         infos = self._summary(last, failed) if any_last else {}
+        fresh = np.flatnonzero(resting) if some_rest else self._index[:0]
         if some_rest:
-            self._anew(np.flatnonzero(resting))
-            reward[resting] = 0.0
-            infos.update(self._start_info(np.flatnonzero(resting)))
+            self._anew(fresh)
+            infos.update(self._start_info(fresh))
         observation = self._observe()
         if self.options.goal:
             reward = self._core.compute_reward(
                 observation["achieved_goal"], observation["desired_goal"]
             )
-            if some_rest:
-                reward[resting] = 0.0
+        reward[fresh] = 0.0
         truncated = np.zeros(self.num_envs, dtype=bool)
         terminated = last
         if self.options.horizon == "truncated":
             truncated = last & ~failed
             terminated = last & failed
-        self._done, self._some_done = last, any_last
+        self._done, self._some_done = last.copy(), any_last
         if any_last and self._mode == AutoresetMode.SAME_STEP:
             observation, infos = self._restarted(observation, infos)
         return (
             self._out(observation),
             self._out(reward),
-            self._out(terminated.copy()),
+            self._out(terminated),
             self._out(truncated),
             infos,
         )
@@ -298,10 +295,10 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._some_done = bool(self._done.any())
         self._together = bool((self._moment == self._moment[0]).all())
 
-    def _anew(self, which: NDArray[Any]) -> None:
+    def _anew(self, which: NDArray[Any], options: dict[str, Any] | None = None) -> None:
         """The next trials of arms."""
         sources = self._sources if len(self._sources) == 1 else [self._sources[i] for i in which]
-        self._begin(which, dealt(sources, len(which), self._core, None))
+        self._begin(which, dealt(sources, len(which), self._core, options))
 
     def _all_anew(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """A step in which every arm starts anew."""

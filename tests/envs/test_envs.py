@@ -137,9 +137,12 @@ def test_an_impulse_is_seen_after_the_delay(delay):
 @pytest.mark.parametrize("task", [CenterOut(directions=3, steps=9), Messy()], ids=["calm", "messy"])
 @pytest.mark.parametrize("mode", list(AutoresetMode)[:2])
 @pytest.mark.parametrize("goal", [False, True], ids=["box", "goal"])
-def test_single_and_vector_go_the_same_way(task, mode, goal):
+@pytest.mark.parametrize("wild", [False, True], ids=["gentle", "wild"])
+def test_single_and_vector_go_the_same_way(task, mode, goal, wild):
     """A list of seeds makes each arm the single environment of its seed, over several trials."""
     options = {"observe": ("state", "hand", "time", "command"), "goal": goal, "command_limit": 1.5}
+    if wild:  # the second arm fails again and again, so that arms begin apart
+        options["command_limit"] = 150.0
     seeds = [3, 11, 5]
     envs = MotorVectorEnv(3, task, autoreset_mode=mode, **options)
     singles = [MotorEnv(task, **options) for _ in seeds]
@@ -158,10 +161,13 @@ def test_single_and_vector_go_the_same_way(task, mode, goal):
         same(shown, i, observation)
         assert infos["condition"][i] == info["condition"]
     rng = np.random.default_rng(0)
-    resting = [False] * 3
+    resting, failures = [False] * 3, 0
     for _ in range(3 * task.steps + 2):
         actions = rng.uniform(-0.5, 0.5, (3, 2)).astype(np.float32)
+        if wild:
+            actions *= np.array([[0.01], [1.0], [0.01]], dtype=np.float32)
         shown, rewards, terminated, truncated, infos = envs.step(actions)
+        failures += sum(infos.get("failed", infos.get("final_info", {}).get("failed", [0])))
         for i, env in enumerate(singles):
             if resting[i]:
                 observation, info = env.reset()
@@ -187,6 +193,7 @@ def test_single_and_vector_go_the_same_way(task, mode, goal):
             for name, value in info.items():
                 assert infos[name][i] == pytest.approx(value, rel=1e-9)
                 assert infos[f"_{name}"][i]
+    assert (failures > 0) == wild
 
 
 def test_arms_that_began_apart_go_the_same_way():
@@ -222,6 +229,16 @@ def test_arms_that_began_apart_go_the_same_way():
         shown = trials.target if shown is None else shown[:, min(t + 1, task.steps - 1)]
         np.testing.assert_allclose(observation[late, 4:], shown[pick], rtol=1e-12)
     np.testing.assert_allclose(-total[late], losses[pick], rtol=1e-12)
+
+
+def test_trials_that_are_played_stay_as_they_are():
+    task = Messy()
+    trials = task.trials(generator())
+    before = trials.load.clone()
+    envs = MotorVectorEnv(5, task)
+    envs.reset(options={"trials": trials})
+    envs.reset(options={"reset_mask": np.arange(5) < 2})
+    assert torch.equal(trials.load, before)
 
 
 @pytest.mark.parametrize("goal", [False, True])
