@@ -10,6 +10,7 @@ from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.comparison import Comparison, compare
 from neuromotor.config import SettingsError
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
+from neuromotor.envs.registration import register_environments as _register_environments
 from neuromotor.evaluation import Evaluation, assess, held_out
 from neuromotor.intervals import Interval, bootstrap_interval
 from neuromotor.optim import (
@@ -119,3 +120,5 @@ __all__ = [
     "load_controller",
     "save_controller",
 ]
+
+_register_environments()

@@ -112,6 +112,6 @@ def test_figures_have_units_and_show_every_method(tmp_path):
 
 def test_importing_the_package_imports_no_extra():
     code = "import sys, neuromotor; print([m for m in ('matplotlib', 'xarray', 'typer', 'scipy', "
-    code += "'gymnasium', 'mujoco', 'casadi') if m in sys.modules])"
+    code += "'stable_baselines3', 'mujoco', 'casadi') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,5 +1,13 @@
-"""How long a value, a gradient and a Gauss-Newton product take: ours, the floor, and peers."""
+"""How long a value, a gradient and a Gauss-Newton product take, and a step of an environment."""
 
+from neuromotor.benchmark.envs import EnvBenchmarkSettings, EnvRow, run_env_benchmark
 from neuromotor.benchmark.measure import BenchmarkSettings, Row, run_benchmark
 
-__all__ = ["BenchmarkSettings", "Row", "run_benchmark"]
+__all__ = [
+    "BenchmarkSettings",
+    "EnvBenchmarkSettings",
+    "EnvRow",
+    "Row",
+    "run_benchmark",
+    "run_env_benchmark",
+]

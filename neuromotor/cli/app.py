@@ -14,12 +14,19 @@ import typer
 from rich.table import Table
 
 from neuromotor._checks import did_you_mean
-from neuromotor.benchmark import BenchmarkSettings, run_benchmark
+from neuromotor.benchmark import (
+    BenchmarkSettings,
+    EnvBenchmarkSettings,
+    run_benchmark,
+    run_env_benchmark,
+)
 from neuromotor.checkpoint import CheckpointError, load_controller
 from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
     comparison_table,
+    env_benchmark_markdown,
+    env_benchmark_table,
     evaluation_tables,
     messages,
     output,
@@ -342,6 +349,10 @@ def bench(
         bool,
         typer.Option(help="Measure jax and MotorNet too, where the `bench` extra is installed."),
     ] = True,
+    envs: Annotated[
+        bool,
+        typer.Option("--envs", help="Measure the environments instead: steps a second, and peers."),
+    ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the table in Markdown, for a report.")
     ] = False,
@@ -355,6 +366,9 @@ def bench(
 
     Example: `neuromotor bench --sizes 64x40 --threads 1`
     """
+    if envs:
+        _bench_envs(repeats, peers=peers, smoke=smoke, markdown=markdown, as_json=json_)
+        return
     try:
         settings = BenchmarkSettings(
             sizes=_pairs("8x5" if smoke else sizes),
@@ -375,6 +389,26 @@ def bench(
         print(benchmark_markdown(rows))
     else:
         output.print(benchmark_table(rows))
+
+
+def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_json: bool) -> None:
+    """Time the environments."""
+    try:
+        sizes: dict[str, Any] = {"num_envs": (1, 8), "slice_s": 0.01} if smoke else {}
+        settings = EnvBenchmarkSettings(repeats=2 if smoke else repeats, peers=peers, **sizes)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"in the options of `bench`: {error}") from error
+    torch.set_num_threads(1)
+    rows = run_env_benchmark(settings, progress=messages.print)
+    if as_json:
+        data = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
+        print(json.dumps(data, indent=2))
+        return
+    output.print(", ".join(f"{key}: {value}" for key, value in machine().items()), soft_wrap=True)
+    if markdown:
+        print(env_benchmark_markdown(rows))
+    else:
+        output.print(env_benchmark_table(rows))
 
 
 _CATALOGUE: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from neuromotor.benchmark import Row
+from neuromotor.benchmark import EnvRow, Row
 from neuromotor.comparison import MethodRun
 from neuromotor.optim import Progress as OptimizerProgress
 from neuromotor.seeds import LEVELS
@@ -21,6 +21,8 @@ __all__ = [
     "benchmark_table",
     "comparison_table",
     "evaluation_tables",
+    "env_benchmark_markdown",
+    "env_benchmark_table",
     "live_comparison",
     "messages",
     "output",
@@ -231,6 +233,33 @@ def benchmark_markdown(rows: Sequence[Row]) -> str:
     header, lines = _benchmark_cells(rows)
     rule = ["---"] * 4 + ["---:"] * (len(header) - 4)
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
+
+
+def env_benchmark_table(rows: Sequence[EnvRow]) -> Table:
+    """Return steps a second by environment."""
+    header, lines = _env_cells(rows)
+    table = Table(title="steps of an arm a second", title_justify="left", box=None)
+    for index, name in enumerate(header):
+        table.add_column(name, no_wrap=True, justify="left" if index < 2 else "right")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def env_benchmark_markdown(rows: Sequence[EnvRow]) -> str:
+    """Return the same table in Markdown."""
+    header, lines = _env_cells(rows)
+    rule = ["---", "---", "---:", "---:"]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
+
+
+def _env_cells(rows: Sequence[EnvRow]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines, as text."""
+    header = ["environment", "implementation", "arms", "steps/s"]
+    return header, [
+        [row.env, row.implementation, str(row.num_envs), f"{row.steps_per_second:,.0f}"]
+        for row in rows
+    ]
 
 
 def _benchmark_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

@@ -6,6 +6,7 @@ Segment 1 is the upper arm, segment 2 is forearm and hand.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from neuromotor._checks import check_number, check_positive
 
@@ -83,7 +84,7 @@ class ArmParameters:
                 f"determinant of {smallest:.3g} with the arm straight; {way_out}."
             )
 
-    @property
+    @cached_property  # asked for at every step
     def inertia_constants(self) -> tuple[float, float, float]:
         """Constants a1, a2, a3 (kg m^2) of the inertia matrix.
 

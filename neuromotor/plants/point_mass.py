@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -139,3 +140,33 @@ class PointMass:
         return self.integrator.step(
             lambda x: self.derivative(x, force, load, hand_force), state, self.dt_s
         )
+
+    @property
+    def has_component_step(self) -> bool:
+        """Whether `component_step` does all that `step` does: for Euler steps."""
+        return isinstance(self.integrator, Euler)
+
+    def component_step(
+        self, state: Any, force: Any, kit: Any, load: Any = None, hand_force: Any = None
+    ) -> tuple[Any, ...]:
+        """Return the Euler step number by number; arguments as `TwoJointArm.component_step`."""
+        del kit
+        x, y, speed_x, speed_y = state
+        force_x, force_y = force
+        for extra in (load, hand_force):
+            if extra is not None:
+                force_x, force_y = force_x + extra[0], force_y + extra[1]
+        if self.damping:
+            force_x, force_y = force_x - self.damping * speed_x, force_y - self.damping * speed_y
+        dt, change = self.dt_s, self.dt_s / self.mass
+        return (
+            x + dt * speed_x,
+            y + dt * speed_y,
+            speed_x + change * force_x,
+            speed_y + change * force_y,
+        )
+
+    def component_hand(self, state: Any, kit: Any) -> tuple[Any, ...]:
+        """Return the hand's position (m) and velocity (m/s): the state itself."""
+        del kit
+        return tuple(state)

@@ -1,0 +1,181 @@
+"""The one stepping code: physics, costs and outcome of one arm or of thousands.
+
+A quantity is a sequence of components, each a float (one arm, with `math`), an array (N,) (many,
+with `numpy`) or a tensor (N,) (with gradients, `torch`), so that environments and `rollout` run the
+same lines on the task's own plant and cost.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuromotor.envs.options import EnvOptions
+
+__all__ = ["Core", "Draws", "StepDraws"]
+
+Components = Any  # a sequence of floats or arrays (N,), or the array (., N) itself
+
+
+class StepDraws(NamedTuple):
+    """Loads and noise of one step; None is zero."""
+
+    load: Components | None
+    hand_force: Components | None
+    field: Components | None
+    command_noise: Components | None
+    plant_noise: Components | None
+
+
+class Draws(NamedTuple):
+    """What `Trials` holds of one arm's trial beside start and target, by its names; None is zero.
+
+    Each part is (T, .), but `field`, which holds for the whole trial, (2, 5).
+    """
+
+    load: Any = None
+    hand_force: Any = None
+    field: Any = None
+    command_noise: Any = None
+    plant_noise: Any = None
+    sensory_noise: Any = None
+    shown_target: Any = None
+
+    def at(self, t: int) -> StepDraws:
+        """Return what acts in step `t`."""
+        return StepDraws(
+            None if self.load is None else self.load[t],
+            None if self.hand_force is None else self.hand_force[t],
+            self.field,
+            None if self.command_noise is None else self.command_noise[t],
+            None if self.plant_noise is None else self.plant_noise[t],
+        )
+
+
+class Core:
+    """A task's plant and cost on components."""
+
+    def __init__(self, options: EnvOptions, kit: str) -> None:
+        """Prepare a task for components that are floats (math), arrays (numpy) or tensors."""
+        task = options.typed_task
+        self.options = options
+        self.kit: Any = {"math": math, "numpy": np, "torch": torch}[kit]
+        self._kit_name = kit
+        self.plant: Any = task.plant
+        self.steps, self.delay = task.steps, task.delay_steps
+        self.dt_s = task.plant.dt_s
+        self._direct = bool(getattr(task.plant, "has_component_step", False))
+        cost = task.cost
+        self.half_energy_weight = 0.5 * cost.energy_weight
+        weights = cost.state_weights.double().cpu().numpy()
+        self.weights = weights  # (T + 1, n)
+        self.rows = [self.terms(row) for row in weights]
+        # with a row of zeros at the end, for index -1
+        self.counted_weights = np.vstack([weights, np.zeros_like(weights[:1])])
+        self.counted: Any = self.counted_weights.any(axis=1)
+        # what is left to pay after a step, if the state stayed as it is
+        self.rest = weights[::-1].cumsum(axis=0)[::-1] - weights
+        limits = options.limits
+        half = task.plant.state_size // 2
+        self.bounds = [limits.configuration] * half + [limits.velocity] * half
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Core, (self.options, self._kit_name)
+
+    def advance(self, state: Components, command: Components, draws: StepDraws) -> Components:
+        """Return the state one step later: `closed_loop.advance` on components."""
+        if draws.command_noise is not None:
+            command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
+        pull = draws.hand_force
+        if draws.field is not None:
+            x, y, speed_x, speed_y = self.hand(state)
+            field = [
+                row[0] + row[1] * x + row[2] * y + row[3] * speed_x + row[4] * speed_y
+                for row in draws.field
+            ]
+            pull = field if pull is None else [f + g for f, g in zip(pull, field, strict=True)]
+        if self._direct:
+            after = self.plant.component_step(state, command, self.kit, draws.load, pull)
+        else:
+            load = None if draws.load is None else _tensor(draws.load)
+            force = None if pull is None else _tensor(pull)
+            after = self.plant.step(_tensor(state), _tensor(command), load, force)
+            after = _components(after, state[0])
+        if draws.plant_noise is not None:
+            after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
+        return after
+
+    def hand(self, state: Components) -> Components:
+        """Return the hand's position (m) and velocity (m/s), four components."""
+        if self._direct:
+            return self.plant.component_hand(state, self.kit)
+        tensor = _tensor(state)
+        position, velocity = self.plant.hand_position(tensor), self.plant.hand_velocity(tensor)
+        return _components(torch.cat([position, velocity], dim=-1), state[0])
+
+    def effort(self, command: Components) -> Any:
+        """Return the squared norm of commands."""
+        first, *others = command
+        total = first * first
+        for u in others:
+            total = total + u * u
+        return total
+
+    @staticmethod
+    def terms(row: Components) -> list[tuple[int, Any]]:
+        """The weights of a step's state errors that are not zero, by component."""
+        return [(i, float(weight)) for i, weight in enumerate(row) if weight]
+
+    @staticmethod
+    def state_cost(terms: list[tuple[int, Any]], state: Components, target: Components) -> Any:
+        """Return ``sum_i w[i] (x[i] - x*[i])^2 / 2`` over `terms`."""
+        total: Any = 0.0
+        for i, weight in terms:
+            error = state[i] - target[i]
+            total = total + (0.5 * weight) * (error * error)
+        return total
+
+    def outcome(self, state: Components, hand_target: Components) -> tuple[Any, Any]:
+        """Return the hand's distance from its target (m) and its speed (m/s)."""
+        x, y, speed_x, speed_y = self.hand(state)
+        away_x, away_y = x - hand_target[0], y - hand_target[1]
+        distance, speed = away_x * away_x + away_y * away_y, speed_x * speed_x + speed_y * speed_y
+        if self.kit is torch:  # at zero the root has no gradient
+            distance, speed = distance.clamp_min(1e-30), speed.clamp_min(1e-30)
+        return self.kit.sqrt(distance), self.kit.sqrt(speed)
+
+    def dense(self, distance: Any, speed: Any, last: Any) -> Any:
+        """Return the dense reward of a step; `last`: whether the trial ends with it."""
+        error = distance / self.options.success_error_m
+        hurry = speed / self.options.success_speed_m_s
+        return -(error / self.steps) - 0.5 * last * (error + hurry)
+
+    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
+        """Return the reward of achieved goals (m), (2,) or (..., 2), for hindsight replay."""
+        del info
+        away = np.asarray(achieved_goal, np.float64) - np.asarray(desired_goal, np.float64)
+        distance = np.sqrt(away[..., 0] ** 2 + away[..., 1] ** 2)
+        if self.options.reward == "dense":
+            reward = -distance
+        else:
+            reward = -(distance >= self.options.success_error_m).astype(np.float64)
+        return float(reward) if reward.ndim == 0 else reward
+
+
+def _tensor(parts: Components) -> Tensor:
+    """Components as a tensor (..., n)."""
+    if isinstance(parts[0], Tensor):
+        return torch.stack(list(parts), dim=-1)
+    return torch.from_numpy(np.stack([np.asarray(p, dtype=np.float64) for p in parts], axis=-1))
+
+
+def _components(tensor: Tensor, example: Any) -> Components:
+    """A tensor (..., n) as components of the kind of `example`."""
+    if isinstance(example, Tensor):
+        return tensor.unbind(-1)
+    array = tensor.numpy()
+    return array.tolist() if array.ndim == 1 else array.T

@@ -1,0 +1,281 @@
+"""Controllers as policies, and policies as controllers: both ways between training and RL.
+
+A policy is whatever has ``predict(observation, state, episode_start, deterministic)`` and returns
+actions and its next state, as Stable-Baselines3's models do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuromotor.checkpoint import load_controller
+from neuromotor.closed_loop import simulate
+from neuromotor.comparison import MethodRun
+from neuromotor.controllers import Controller
+from neuromotor.envs.core import Core
+from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.options import EnvOptions
+from neuromotor.optim import ILQR, Counts
+from neuromotor.tasks import Task, Trials
+from neuromotor.training import measure
+
+__all__ = ["ControllerPolicy", "Policy", "PolicyController", "evaluate_policy"]
+
+
+class Policy(Protocol):
+    """What decides on observations; see `stable_baselines3.common.base_class.BaseAlgorithm`."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Return actions and the policy's next state."""
+        ...
+
+
+class ControllerPolicy:
+    """A trained controller that acts in an environment.
+
+    The environment must show ``state`` and ``target``. `predict` takes one observation or a batch
+    of them; its state is the controller's memory.
+
+    Example:
+        >>> import gymnasium
+        >>> from neuromotor import ContinuousTimeRNN
+        >>> env = gymnasium.make("neuromotor/CenterOut-v0")
+        >>> network = ContinuousTimeRNN(layers=(10,))
+        >>> theta = network.initial_parameters(torch.Generator().manual_seed(0))
+        >>> policy = ControllerPolicy(network, theta, env.unwrapped.options)
+        >>> observation, info = env.reset(seed=0)
+        >>> action, memory = policy.predict(observation)
+        >>> action.shape
+        (2,)
+    """
+
+    def __init__(
+        self, controller: Controller, parameters: Tensor, options: EnvOptions, *, seed: int = 0
+    ) -> None:
+        """Join a controller and the settings of an environment.
+
+        Args:
+            controller: What decides.
+            parameters: Its parameters, (P,).
+            options: Of the environment, its attribute `options`.
+            seed: Of the draws for the controller's private noise, if it has any.
+
+        Raises:
+            ValueError: The environment does not show state and target, or has other commands.
+        """
+        names = options.observe
+        if options.goal or not {"state", "target"} <= set(names):
+            raise ValueError(
+                "`options.observe` must hold 'state' and 'target', without goals, for a "
+                f"controller, got {names!r}{' with goals' if options.goal else ''}."
+            )
+        plant = options.typed_task.plant
+        if controller.command_size != plant.command_size:
+            raise ValueError(
+                f"`controller` must give {plant.command_size} commands for this environment, got "
+                f"{controller.command_size}."
+            )
+        self.controller = controller
+        self._dtype = parameters.dtype
+        self._weights = controller.unpack(parameters.detach().cpu())
+        self._scale = 1 / options.limits.command if options.normalized else 1.0
+        layout = Layout(options)
+        self._size = len(layout.labels)
+        self._state, self._target = layout.columns("state"), layout.columns("target")
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @classmethod
+    def from_file(cls, path: Path | str, options: EnvOptions) -> ControllerPolicy:
+        """Return the policy of a controller file; no pickle is ever read.
+
+        Raises:
+            CheckpointError: The file cannot be read.
+        """
+        saved = load_controller(path)
+        return cls(saved.controller, saved.parameters, options)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[tuple[Tensor, ...], NDArray[Any]] | None = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[NDArray[np.float32], tuple[tuple[Tensor, ...], NDArray[Any]]]:
+        """Return actions, (m,) or (N, m), and the memory with each arm's step.
+
+        Args:
+            observation: (k,) or (N, k).
+            state: From the previous call; None at the start of all trials.
+            episode_start: Which arms begin a trial now, (N,) booleans; their memory is new.
+            deterministic: As in other policies; a controller has no other way.
+
+        Raises:
+            ValueError: The observation has another size than the environment's.
+        """
+        del deterministic
+        seen = torch.as_tensor(np.asarray(observation)).to(self._dtype)
+        single = seen.ndim == 1
+        seen = seen.reshape(-1, seen.shape[-1]) if seen.ndim else seen.reshape(1, 1)
+        if seen.shape[1] != self._size:
+            raise ValueError(
+                f"`observation` must hold {self._size} numbers an arm, got {seen.shape[1]}."
+            )
+        count = len(seen)
+        fresh = self.controller.initial_memory(self._weights, count)
+        memory, steps = state or (fresh, np.zeros(count, dtype=np.int64))
+        if episode_start is not None and state is not None:
+            begins = np.broadcast_to(np.asarray(episode_start, dtype=bool), (count,))
+            if begins.any():
+                anew = torch.from_numpy(begins.copy())[:, None]
+                memory = tuple(torch.where(anew, a, b) for a, b in zip(fresh, memory, strict=True))
+                steps = np.where(begins, 0, steps)
+        noise = None
+        if self.controller.noise_size:
+            noise = torch.randn(
+                count, self.controller.noise_size, generator=self._generator, dtype=self._dtype
+            )
+        memory, command = self.controller.step(
+            self._weights, memory, seen[:, self._state], seen[:, self._target], int(steps[0]), noise
+        )
+        actions = (command * self._scale).float().numpy()
+        return (actions[0] if single else actions), (memory, steps + 1)
+
+
+class PolicyController:
+    """A policy as a controller of the closed loop: what `simulate` and `measure` take.
+
+    It sees what the environment of `options` would show, and its actions are clipped as there. It
+    has no parameters to train.
+    """
+
+    noise_size = 0
+    parameter_count = 0
+
+    def __init__(self, policy: Policy, options: EnvOptions) -> None:
+        """Join a policy and the settings of the environment that it was trained in."""
+        self.policy = policy
+        self.options = options
+        plant = options.typed_task.plant
+        self.command_size, self.dt_s = plant.command_size, plant.dt_s
+        self._core = Core(options, "numpy")
+        self._layout = Layout(options)
+
+    def initial_parameters(
+        self,
+        generator: torch.Generator,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """Return no parameters, (0,)."""
+        del generator
+        return torch.empty(0, dtype=dtype, device=device)
+
+    def unpack(self, parameters: Tensor) -> None:
+        """Return nothing."""
+
+    def initial_memory(self, weights: None, batch: int) -> tuple[Tensor, ...]:
+        """Return no memory: the policy's own begins at step 0."""
+        return ()
+
+    @torch.no_grad()
+    def step(
+        self,
+        weights: None,
+        memory: tuple[Any, ...],
+        observation: Tensor,
+        target: Tensor,
+        t: int,
+        noise: Tensor | None,
+    ) -> tuple[tuple[Any, ...], Tensor]:
+        """Return no memory and the policy's commands (B, m); a recurrent policy keeps its own."""
+        del weights, noise
+        count, limit = len(observation), self.options.limits.command
+        goal = target.double().cpu().numpy().T
+        if t == 0:
+            self._memory: Any = None
+            self._action = np.zeros((self.command_size, count))
+        glimpse = Glimpse(
+            seen=observation.double().cpu().numpy().T,
+            target=goal,
+            hand=self._core.hand,
+            hand_target=self._core.hand(goal)[:2],
+            time=np.full(count, t / self._core.steps),
+            command=self._action,
+        )
+        actions, self._memory = self.policy.predict(
+            self._layout.many(glimpse, count),
+            state=self._memory,
+            episode_start=np.full(count, t == 0),
+            deterministic=True,
+        )
+        scale, bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
+        clipped = np.clip(np.asarray(actions, dtype=np.float64), -bound, bound)
+        if clipped.shape != (count, self.command_size):
+            raise ValueError(
+                f"`policy` must give actions of shape ({count}, {self.command_size}) for "
+                f"{count} observations, got {clipped.shape}."
+            )
+        self._action = clipped.T
+        return memory, torch.from_numpy(clipped * scale).to(observation)
+
+
+def evaluate_policy(
+    policy: Policy,
+    task: Task,
+    trials: Trials,
+    *,
+    name: str = "policy",
+    reference_loss: float | None = None,
+    **options: Any,
+) -> MethodRun:
+    """Run a policy in the task's own evaluation, as `compare` runs trained controllers.
+
+    Args:
+        policy: What decides, deterministically.
+        task: What is wanted.
+        trials: The batch.
+        name: The method's name in a table.
+        reference_loss: iLQR's mean loss on the trials, which the ratio is to; solved for if absent.
+        **options: The `EnvOptions` of the environment that the policy was trained in.
+
+    Returns:
+        A run like those of a `Comparison`: performance, ratio to iLQR, states and commands. It has
+        no parameters, counts or history; `row()` is its line of the table.
+
+    Raises:
+        ValueError: Policy, task and trials do not fit together.
+    """
+    controller = PolicyController(policy, EnvOptions.of(task, options))
+    nothing = trials.initial_state.new_empty(0)
+    trajectory = simulate(task, controller, nothing, trials)
+    performance = measure(task, trials, trajectory.states, trajectory.commands)
+    if reference_loss is None:
+        reference_loss = ILQR().solve(task, trials).value
+    return MethodRun(
+        method=name,
+        controller=controller,
+        parameters=nothing,
+        states=trajectory.states,
+        commands=trajectory.commands,
+        performance=performance,
+        ratio=performance.loss / reference_loss,
+        counts=Counts(),
+        seconds=0.0,
+        converged=False,
+        reason="a given policy, nothing was trained",
+        history=(),
+    )

@@ -1,0 +1,160 @@
+"""Pictures of a trial: limb, target, trace, load and what the controller sees. Imports Pillow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from neuromotor.envs.options import EnvOptions
+from neuromotor.plants import TwoJointArm
+
+__all__ = ["Painter", "Scene", "Window"]
+
+_SIDE = 400  # pixels of a picture
+_FINE = 2  # drawn so many times larger, then averaged: smooth edges
+# Okabe & Ito (2008): colours that colour-blind readers can tell apart
+_LIMB, _GHOST, _TARGET = (0, 0, 0), (190, 190, 190), (0, 158, 115)
+_TRACE, _LOAD = (0, 114, 178), (213, 94, 0)
+_ARROW_M_PER_N = 0.05
+_LONGEST_ARROW_M = 0.15
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One moment of one trial."""
+
+    states: NDArray[np.float64]  # (K, n); until now
+    seen: NDArray[np.float64]  # (n,); the delayed state
+    target: NDArray[np.float64]  # (n,)
+    success_error_m: float
+    load: Any = None  # (m,); N m or N
+    hand_force: Any = None  # (2,); N
+
+
+class Painter:
+    """Draws scenes of one plant, x to the right and y upwards, the whole reach in view."""
+
+    def __init__(self, options: EnvOptions) -> None:
+        self._plant = options.typed_task.plant
+        arm = isinstance(self._plant, TwoJointArm)
+        self._half_m = 1.05 * options.plane_m if arm else 0.3
+
+    def draw(self, scene: Scene) -> NDArray[np.uint8]:
+        """Return the picture, (H, W, 3)."""
+        side = _FINE * _SIDE
+        image = Image.new("RGB", (side, side), (255, 255, 255))
+        pen = ImageDraw.Draw(image)
+        target = self._hand(scene.target)
+        self._dot(pen, target, max(scene.success_error_m, 0.006), outline=_TARGET)
+        self._dot(pen, target, 0.004, fill=_TARGET)
+        if not np.array_equal(scene.seen, scene.states[-1]):
+            self._limb(pen, scene.seen, _GHOST, 3)
+        trace = self._pixels(np.stack([self._hand(state) for state in scene.states]))
+        if len(trace) > 1:
+            pen.line(trace, fill=_TRACE, width=2 * _FINE)
+        self._limb(pen, scene.states[-1], _LIMB, 5)
+        force = self._force(scene)
+        if force is not None:
+            self._arrow(pen, self._hand(scene.states[-1]), force)
+        return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX)).copy()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _hand(self, state: NDArray[np.float64]) -> NDArray[np.float64]:
+        position: NDArray[np.float64] = self._plant.hand_position(_tensor(state)).numpy()
+        return position
+
+    def _pixels(self, points: NDArray[np.float64]) -> list[tuple[float, float]]:
+        """Points (K, 2) in metres as pixels; what flies off stays at a finite place."""
+        scale = _FINE * _SIDE / (2 * self._half_m)
+        inside = np.clip(points, -10 * self._half_m, 10 * self._half_m)
+        return [((x + self._half_m) * scale, (self._half_m - y) * scale) for x, y in inside]
+
+    def _limb(self, pen: Any, state: NDArray[np.float64], color: Any, width: int) -> None:
+        points = self._pixels(self._plant.limb(_tensor(state)).numpy())
+        if len(points) > 1:
+            pen.line(points, fill=color, width=width * _FINE, joint="curve")
+        for x, y in points:
+            radius = (width - 0.5) * _FINE
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
+
+    def _dot(self, pen: Any, point: NDArray[np.float64], radius_m: float, **style: Any) -> None:
+        ((x, y),) = self._pixels(point[None])
+        radius = radius_m * _FINE * _SIDE / (2 * self._half_m)
+        if "outline" in style:
+            style["width"] = 2 * _FINE
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), **style)
+
+    def _force(self, scene: Scene) -> NDArray[np.float64] | None:
+        """The force (N) at the hand that loads and hand forces come to."""
+        force = np.zeros(2)
+        if scene.hand_force is not None:
+            force += np.asarray(scene.hand_force)
+        if scene.load is not None:
+            load = np.asarray(scene.load, dtype=np.float64)
+            if isinstance(self._plant, TwoJointArm):
+                jacobian = self._plant.jacobian(_tensor(scene.states[-1])).numpy()
+                load = np.linalg.lstsq(jacobian.T, load, rcond=1e-3)[0]
+            force += load[:2]
+        return force if np.any(force) else None
+
+    def _arrow(self, pen: Any, start: NDArray[np.float64], force: NDArray[np.float64]) -> None:
+        size = float(np.linalg.norm(force))
+        along = force / size
+        end = start + along * min(_ARROW_M_PER_N * size, _LONGEST_ARROW_M)
+        across = np.array([-along[1], along[0]])
+        base = end - 0.015 * along
+        pen.line(self._pixels(np.stack([start, end])), fill=_LOAD, width=3 * _FINE)
+        head = np.stack([end + 0.008 * along, base + 0.008 * across, base - 0.008 * across])
+        pen.polygon(self._pixels(head), fill=_LOAD)
+
+
+class Window:
+    """Shows a painter's pictures in a window of matplotlib, as they come."""
+
+    def __init__(self, painter: Painter) -> None:
+        import matplotlib.pyplot as plt
+
+        self._plt = plt
+        self._painter = painter
+        self._image: Any = None
+        self._figure: Any = None
+
+    def draw(self, scene: Scene) -> None:
+        """Show a scene."""
+        picture = self._painter.draw(scene)
+        if self._figure is None:
+            self._figure = self._plt.figure(figsize=(4, 4))
+            axes = self._figure.add_axes((0, 0, 1, 1))
+            axes.set_axis_off()
+            self._image = axes.imshow(picture)
+            if _interactive(self._plt):
+                self._plt.show(block=False)
+        self._image.set_data(picture)
+        self._figure.canvas.draw_idle()
+        if _interactive(self._plt):
+            self._plt.pause(1e-3)
+
+    def close(self) -> None:
+        """Close the window."""
+        if self._figure is not None:
+            self._plt.close(self._figure)
+            self._figure = None
+
+
+def _interactive(plt: Any) -> bool:
+    """Whether matplotlib's backend opens windows."""
+    backends: Any = import_module("matplotlib.backends")
+    known = backends.backend_registry.list_builtin(backends.BackendFilter.INTERACTIVE)
+    return plt.get_backend().lower() in {name.lower() for name in known}
+
+
+def _tensor(state: NDArray[np.float64]) -> torch.Tensor:
+    return torch.from_numpy(np.array(state, dtype=np.float64))

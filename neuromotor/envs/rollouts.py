@@ -1,0 +1,125 @@
+"""Whole trials in torch whose rewards have a gradient: for analytic policy-gradient methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuromotor.closed_loop.dynamics import check_trials
+from neuromotor.envs.core import Core, Draws
+from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.options import EnvOptions
+from neuromotor.tasks import Task, Trials
+
+__all__ = ["Rollout", "rollout"]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What happened in B trials of T steps; every tensor is differentiable.
+
+    Attributes:
+        rewards: Of each step, (B, T); without shaping their sum is minus the trial's loss.
+        observations: What the policy saw, (B, T, k).
+        actions: What it did, clipped to the action space, (B, T, m).
+        states: Before each step and after the last, (B, T + 1, n).
+    """
+
+    rewards: Tensor
+    observations: Tensor
+    actions: Tensor
+    states: Tensor
+
+    @property
+    def returns(self) -> Tensor:
+        """Sum of a trial's rewards, (B,)."""
+        return self.rewards.sum(dim=1)
+
+
+def rollout(
+    policy: Callable[[Tensor], Tensor], task: Task, trials: Trials, **options: Any
+) -> Rollout:
+    """Run a policy through a batch of trials as the environments do, and keep the graph.
+
+    The numbers are those of `MotorVectorEnv` on the same trials, except that a plant that leaves
+    its bounds goes on instead of failing. Where an action is clipped, its gradient is zero.
+
+    Args:
+        policy: From observations (B, k) to actions (B, m), such as a `torch.nn.Module`.
+        task: What is wanted.
+        trials: The batch; its dtype and device are those of all tensors.
+        **options: Fields of `EnvOptions`, without goals.
+
+    Raises:
+        ValueError: The trials do not fit the task, actions have the wrong shape, or goals are
+            asked for.
+
+    Example:
+        >>> from neuromotor import CenterOut
+        >>> task = CenterOut(directions=8)
+        >>> policy = torch.nn.Linear(8, 2, dtype=torch.float64)
+        >>> loss = -rollout(policy, task, task.trials()).returns.mean()
+        >>> loss.backward()
+        >>> policy.weight.grad.shape
+        torch.Size([2, 8])
+    """
+    settings = EnvOptions.of(task, options)
+    if settings.goal:
+        raise ValueError("`goal` must be False for a rollout: a sparse reward has no gradient.")
+    check_trials(task, trials)
+    core, layout = Core(settings, "torch"), Layout(settings)
+    limit = settings.limits.command
+    scale, bound = (limit, 1.0) if settings.normalized else (1.0, limit)
+    draws = Draws(*(_by_step(getattr(trials, name, None)) for name in Draws._fields))
+    target = trials.target.unbind(-1)
+    hand_target = core.hand(target)[:2]
+    action = trials.target.new_zeros(len(trials), task.plant.command_size)
+    states: list[Any] = [trials.initial_state.unbind(-1)]
+    rewards, observations, actions = [], [], []
+    for t in range(task.steps):
+        seen = states[max(t - task.delay_steps, 0)]
+        if draws.sensory_noise is not None:
+            seen = [x + noise for x, noise in zip(seen, draws.sensory_noise[t], strict=True)]
+        shown, hand_shown = target, hand_target
+        if draws.shown_target is not None:
+            shown = draws.shown_target[t]
+            hand_shown = core.hand(shown)[:2]
+        time = torch.full_like(target[0], t / task.steps)
+        observation = layout.stacked(
+            Glimpse(seen, shown, core.hand, hand_shown, time, action.unbind(-1))
+        )
+        action = policy(observation)
+        if action.shape != (len(trials), task.plant.command_size):
+            raise ValueError(
+                f"`policy` must give actions of shape ({len(trials)}, {task.plant.command_size}), "
+                f"got {tuple(action.shape)}."
+            )
+        action = action.clamp(-bound, bound)
+        command = (action * scale).unbind(-1)
+        states.append(core.advance(states[-1], command, draws.at(t)))
+        observations.append(observation)
+        actions.append(action)
+        if settings.reward == "dense":
+            outcome = core.outcome(states[-1], hand_target)
+            rewards.append(core.dense(*outcome, t + 1 == task.steps))
+            continue
+        cost = core.half_energy_weight * core.effort(command)
+        cost = cost + core.state_cost(core.rows[t + 1], states[-1], target)
+        if t == 0:
+            cost = cost + core.state_cost(core.rows[0], states[0], target)
+        rewards.append(-cost)
+    return Rollout(
+        rewards=torch.stack(rewards, dim=1),
+        observations=torch.stack(observations, dim=1),
+        actions=torch.stack(actions, dim=1),
+        states=torch.stack([torch.stack(list(state), dim=-1) for state in states], dim=1),
+    )
+
+
+def _by_step(part: Tensor | None) -> Tensor | None:
+    """Draws (B, T, .) as (T, ., B); a field (B, 2, 5) as (2, 5, B)."""
+    return None if part is None else part.permute(1, 2, 0)

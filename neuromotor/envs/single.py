@@ -1,0 +1,281 @@
+"""One arm as a Gymnasium environment, in plain floats."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from neuromotor.envs.core import Core, Draws
+from neuromotor.envs.episodes import Bank, TrialSource, dealt
+from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.options import EnvOptions
+
+__all__ = ["MotorEnv", "action_space"]
+
+
+class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
+    """A movement task, one trial an episode, over the plant and trials that training uses.
+
+    * Action: command of each actuator, in [-1, 1] times `command_limit` (or in N m or N); what
+      lies beyond is clipped, and the clipped command is what moves and what costs.
+    * Observation: delayed state and target in rad and rad/s (m and m/s); see `EnvOptions.observe`
+      and the attribute `observation_labels`.
+    * Reward: minus the cost; see `EnvOptions.reward`. The rewards of a trial add up to minus its
+      loss.
+    * End: after the task's last step, as `terminated` (see `EnvOptions.horizon`). A plant that
+      leaves the observation's bounds has failed: its trial ends at once as `terminated`, and the
+      remaining cost is paid as if it stayed where it is.
+    * Info at the end of a trial: `is_success`, `loss`, `target_error_m`, `hand_speed_m_s`, `energy`
+      (time integral of the squared command), `failed`; at the start: `condition`.
+
+    Attributes:
+        options: The settings.
+        observation_labels: Name and unit of each number of the observation.
+        action_labels: Name and unit of each number of an action.
+        compute_reward: Only with goals: the reward of achieved and desired goals (m), (..., 2), for
+            hindsight replay.
+
+    Example:
+        >>> env = MotorEnv("center-out", observe=("state", "target", "time"))
+        >>> observation, info = env.reset(seed=0)
+        >>> env.observation_labels[0], observation.shape
+        ('shoulder angle (rad)', (9,))
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["rgb_array", "human"],
+        "render_fps": 100,
+    }
+
+    def __init__(
+        self, task: Any = "center-out", *, render_mode: str | None = None, **options: Any
+    ) -> None:
+        """Make an environment.
+
+        Args:
+            task: A task, its name, or a table of its settings.
+            render_mode: None, ``rgb_array`` or ``human``.
+            **options: Fields of `EnvOptions`.
+
+        Raises:
+            TypeError: An option is unknown or has the wrong type.
+            ValueError: A setting is out of range.
+        """
+        self.options = EnvOptions.of(task, options)
+        check_render_mode(render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self._core = Core(self.options, "math")
+        self._layout = Layout(self.options)
+        self.observation_space = self._layout.space
+        self.observation_labels = self._layout.labels
+        self.action_space = action_space(self.options)
+        self.action_labels = tuple(self.options.typed_task.plant.command_labels)
+        self.metadata = {**self.metadata, "render_fps": round(1 / self._core.dt_s)}  # type: ignore[misc]
+        if self.options.goal:  # others take an environment for goal-conditioned if it has this
+            self.compute_reward = self._core.compute_reward
+        limit = self.options.limits.command
+        self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
+        self._size = self.options.typed_task.plant.command_size
+        self._source: TrialSource | None = None
+        self._trial: Draws | None = None
+        self._over = False
+        self._t, self._loss, self._effort = 0, 0.0, 0.0
+        self._painter: Any = None
+
+    # ---- what others may look at ----
+
+    @property
+    def state(self) -> NDArray[np.float64]:
+        """The true state now, (n,)."""
+        self._running()
+        return np.array(self._states[-1])
+
+    @property
+    def target(self) -> NDArray[np.float64]:
+        """The state to be reached, (n,)."""
+        self._running()
+        return np.array(self._target)
+
+    # ---- the interface of Gymnasium ----
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start a trial of the task's distribution; one seed, one sequence of trials.
+
+        Args:
+            seed: A new sequence.
+            options: ``target``: hand position (m), (2,), or state, (n,). ``disturbance``: load
+                (N m or N), (m,) or (T, m). ``trials``: a `Trials` batch of one, played as it is.
+
+        Raises:
+            ValueError: An option is unknown or does not fit.
+        """
+        super().reset(seed=seed)
+        if seed is not None or self._source is None:
+            self._source = TrialSource(self.options.typed_task, self.np_random)
+        return self._start(dealt([self._source], 1, self._core, options))
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Advance by one step of the plant.
+
+        Raises:
+            RuntimeError: The trial is over or has not begun.
+            ValueError: `action` has the wrong shape or is not finite.
+        """
+        if self._over or self._trial is None:
+            raise RuntimeError("the trial is over or has not begun; call `reset` before `step`.")
+        core, t, target = self._core, self._t, self._target
+        command = self._command(action)
+        state = core.advance(self._states[-1], command, self._trial.at(t))
+        self._states.append(state)
+        self._t = t = t + 1
+
+        effort = core.effort(command)
+        cost = core.half_energy_weight * effort + core.state_cost(core.rows[t], state, target)
+        if t == 1:
+            cost += core.state_cost(core.rows[0], self._states[0], target)
+        failed = not all(-bound <= x <= bound for x, bound in zip(state, core.bounds, strict=True))
+        last = failed or t == core.steps
+        if failed:
+            cost += core.state_cost(core.terms(core.rest[t]), state, target)
+        self._loss += cost
+        self._effort += effort
+
+        observation = self._observe()
+        reward, info = -cost, {}
+        if self.options.goal:
+            reward = core.compute_reward(observation["achieved_goal"], observation["desired_goal"])
+        elif self.options.reward == "dense":
+            reward = core.dense(*core.outcome(state, self._hand_target), last)
+        if last:
+            self._over = True
+            info = self._summary(failed)
+        truncated = last and not failed and self.options.horizon == "truncated"
+        if self.render_mode == "human":
+            self.render()
+        return observation, reward, last and not truncated, truncated, info
+
+    def render(self) -> Any:
+        """Return a picture (H, W, 3) of limb, target, trace and load, or show it in a window."""
+        if self.render_mode is None:
+            gymnasium.logger.warn(
+                "`render` needs a mode; give `render_mode='rgb_array'` or 'human' when making "
+                "the environment."
+            )
+            return None
+        trial = self._running()
+        from neuromotor.envs.render import Painter, Scene, Window
+
+        if self._painter is None:
+            painter = Painter(self.options)
+            self._painter = painter if self.render_mode == "rgb_array" else Window(painter)
+        core, t = self._core, self._t
+        now = trial.at(min(t, core.steps - 1))
+        scene = Scene(
+            states=np.array(self._states),
+            seen=np.array(self._states[max(t - core.delay, 0)]),
+            target=np.array(self._shown()[0]),
+            success_error_m=self.options.success_error_m,
+            load=now.load,
+            hand_force=now.hand_force,
+        )
+        return self._painter.draw(scene)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._painter is not None:
+            self._painter.close()
+            self._painter = None
+
+    # ---- inner workings ----
+
+    def _start(self, trial: Bank) -> tuple[Any, dict[str, Any]]:
+        """The first observation of a bank of one trial."""
+        parts = {name: part[0].tolist() for name, part in trial.draws.items()}
+        self._trial = Draws(**parts)
+        self._states = [trial.initial_state[0].tolist()]
+        self._target = trial.target[0].tolist()
+        self._hand_target = self._core.hand(self._target)[:2]
+        self._action = [0.0] * self._size
+        self._t, self._loss, self._effort, self._over = 0, 0.0, 0.0, False
+        observation = self._observe()
+        if self.render_mode == "human":
+            self.render()
+        return observation, {"condition": int(trial.condition[0])}
+
+    def _command(self, action: Any) -> list[float]:
+        """The action in N m (N), checked and clipped."""
+        values = np.asarray(action, dtype=np.float64)
+        if values.shape != (self._size,):
+            raise ValueError(f"`action` must have shape ({self._size},), got {values.shape}.")
+        bound, clipped = self._bound, []
+        for value in values.tolist():
+            if not math.isfinite(value):
+                raise ValueError(f"`action` must be finite, got {values.tolist()}.")
+            clipped.append(bound if value > bound else -bound if value < -bound else value)
+        self._action = clipped
+        return [value * self._scale for value in clipped]
+
+    def _observe(self) -> Any:
+        """What is seen now."""
+        t, trial = self._t, self._running()
+        seen = self._states[max(t - self._core.delay, 0)]
+        if trial.sensory_noise is not None and t < self._core.steps:
+            seen = [x + noise for x, noise in zip(seen, trial.sensory_noise[t], strict=True)]
+        target, hand_target = self._shown()
+        return self._layout.one(
+            Glimpse(
+                seen,
+                target,
+                self._core.hand,
+                hand_target,
+                t / self._core.steps,
+                self._action,
+            )
+        )
+
+    def _shown(self) -> tuple[Any, Any]:
+        """The target that is shown now, as a state and as the hand's place."""
+        shown = self._running().shown_target
+        if shown is None:
+            return self._target, self._hand_target
+        target = shown[min(self._t, self._core.steps - 1)]
+        return target, self._core.hand(target)[:2]
+
+    def _summary(self, failed: bool) -> dict[str, Any]:
+        """How the trial went."""
+        error, speed = self._core.outcome(self._states[-1], self._hand_target)
+        options = self.options
+        close = error < options.success_error_m and speed < options.success_speed_m_s
+        return {
+            "is_success": bool(close and not failed),
+            "loss": self._loss,
+            "target_error_m": error,
+            "hand_speed_m_s": speed,
+            "energy": self._core.dt_s * self._effort,
+            "failed": failed,
+        }
+
+    def _running(self) -> Draws:
+        """The trial, if there is one."""
+        if self._trial is None:
+            raise RuntimeError("no trial has begun; call `reset` first.")
+        return self._trial
+
+
+def action_space(options: EnvOptions) -> spaces.Box:
+    """Return one arm's actions: shares of the limit, or N m (N)."""
+    bound = 1.0 if options.normalized else options.limits.command
+    return spaces.Box(-bound, bound, (options.typed_task.plant.command_size,), np.float32)
+
+
+def check_render_mode(mode: str | None, modes: list[str]) -> None:
+    """Raise unless a render mode is known."""
+    if mode is not None and mode not in modes:
+        raise ValueError(f"`render_mode` must be None, {' or '.join(modes)}, got {mode!r}.")

@@ -1,0 +1,496 @@
+"""Thousands of arms as one Gymnasium vector environment, stepped by one call of array code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from neuromotor._checks import check_integer
+from neuromotor.envs.core import Core, StepDraws
+from neuromotor.envs.episodes import Bank, TrialSource, dealt
+from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.options import EnvOptions
+from neuromotor.envs.single import action_space, check_render_mode
+
+__all__ = ["MotorVectorEnv"]
+
+Floats = NDArray[np.float64]
+
+
+class MotorVectorEnv(VectorEnv[Any, Any, Any]):
+    """`MotorEnv` for N arms at once: the same observations, rewards and trials.
+
+    An integer seed makes one sequence of trials that the arms share, in order; a list of seeds
+    makes each arm the `MotorEnv` of its seed.
+
+    Attributes:
+        options: The settings.
+        observation_labels: Name and unit of each number of an arm's observation.
+        action_labels: Name and unit of each number of an arm's action.
+        compute_reward: As that of `MotorEnv`.
+
+    Example:
+        >>> envs = MotorVectorEnv(4096, "center-out")
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations.shape
+        (4096, 8)
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["rgb_array"],
+        "render_fps": 100,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        task: Any = "center-out",
+        *,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        arrays: str = "numpy",
+        **options: Any,
+    ) -> None:
+        """Make an environment.
+
+        Args:
+            num_envs: Number N of arms.
+            task: A task, its name, or a table of its settings.
+            render_mode: None or ``rgb_array``.
+            autoreset_mode: Whether a finished arm starts its next trial in the next step (its
+                action is then ignored), in the same step (its last observation and info are in
+                ``final_obs`` and ``final_info``), or by ``reset(options={"reset_mask": ...})``.
+            arrays: ``numpy``, or ``torch`` for tensors that share memory with the arrays.
+            **options: Fields of `EnvOptions`.
+
+        Raises:
+            TypeError: An option is unknown or has the wrong type.
+            ValueError: A setting is out of range.
+        """
+        check_integer("num_envs", num_envs, minimum=1)
+        if arrays not in ("numpy", "torch"):
+            raise ValueError(f"`arrays` must be numpy or torch, got {arrays!r}.")
+        self.options = EnvOptions.of(task, options)
+        check_render_mode(render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self.num_envs = num_envs
+        self._mode = AutoresetMode(autoreset_mode)
+        self._torch = arrays == "torch"
+        self._core = Core(self.options, "numpy")
+        self.metadata = {  # type: ignore[misc]
+            **self.metadata,
+            "autoreset_mode": self._mode,
+            "render_fps": round(1 / self._core.dt_s),
+        }
+        self._layout = Layout(self.options)
+        self.observation_labels = self._layout.labels
+        self.action_labels = tuple(self.options.typed_task.plant.command_labels)
+        self.single_observation_space = self._layout.space
+        self.single_action_space = action_space(self.options)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        if self.options.goal:  # others take an environment for goal-conditioned if it has this
+            self.compute_reward = self._core.compute_reward
+        limit = self.options.limits.command
+        self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
+        self._size = self.options.typed_task.plant.command_size
+        self._index = np.arange(num_envs)
+        self._sources: list[TrialSource] = []
+        self._begun = False
+        self._done, self._some_done = np.zeros(num_envs, dtype=bool), False
+        self._painter: Any = None
+
+    # ---- what others may look at ----
+
+    @property
+    def states(self) -> Floats:
+        """The true states now, (N, n)."""
+        self._check_begun()
+        states: Floats = self._past[self._now].T.copy()
+        return states
+
+    @property
+    def targets(self) -> Floats:
+        """The states to be reached, (N, n)."""
+        self._check_begun()
+        return self._target.T.copy()
+
+    # ---- the interface of Gymnasium ----
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start a trial in every arm, or in those of a mask.
+
+        Args:
+            seed: One for a sequence of trials that the arms share; a list for one each.
+            options: As `MotorEnv.reset`, for all arms or with a first axis of arms; and
+                ``reset_mask``, (N,) booleans: which arms to reset.
+
+        Raises:
+            TypeError: ``reset_mask`` is no array of booleans.
+            ValueError: An option is unknown or does not fit.
+        """
+        options = dict(options or {})
+        mask = options.pop("reset_mask", None)
+        which = self._index if mask is None else np.flatnonzero(self._checked_mask(mask))
+        self._seed(seed)
+        self._anew(which, options)
+        return self._out(self._observe()), self._start_info(which)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Advance every arm by one step of the plant.
+
+        Raises:
+            RuntimeError: No trial has begun, or a finished arm was not reset where that is left to
+                the caller.
+            ValueError: `actions` have the wrong shape or are not finite.
+        """
+        self._check_begun()
+        resting, some_rest = self._done, self._some_done  # they start anew in this step
+        if some_rest and self._mode == AutoresetMode.DISABLED:
+            raise RuntimeError(
+                f"{int(resting.sum())} arms have finished their trials; reset them with "
+                "`reset(options={'reset_mask': ...})` before `step`."
+            )
+        command = self._commands(actions)
+        if some_rest and resting.all():
+            return self._all_anew()
+        cost, failed = self._advance(command)
+        last = failed | (self._moment == self._core.steps)
+        if some_rest:
+            last &= ~resting
+            failed &= ~resting
+        any_last = bool(last.any())
+        if any_last and bool(failed.any()):
+            stays = list(enumerate((self._core.rest[self._moment] * failed[:, None]).T))
+            cost = cost + self._core.state_cost(stays, self._past[self._now], self._target)
+        self._loss += cost
+        reward = np.negative(cost)
+        if self.options.reward == "dense" and not self.options.goal:
+            distances = self._core.outcome(self._past[self._now], self._hand_target)
+            reward = self._core.dense(*distances, last)
+        infos = self._summary(last, failed) if any_last else {}
+        fresh = np.flatnonzero(resting) if some_rest else self._index[:0]
+        if some_rest:
+            self._anew(fresh)
+            infos.update(self._start_info(fresh))
+        observation = self._observe()
+        if self.options.goal:
+            reward = self._core.compute_reward(
+                observation["achieved_goal"], observation["desired_goal"]
+            )
+        reward[fresh] = 0.0
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        terminated = last
+        if self.options.horizon == "truncated":
+            truncated = last & ~failed
+            terminated = last & failed
+        self._done, self._some_done = last.copy(), any_last
+        if any_last and self._mode == AutoresetMode.SAME_STEP:
+            observation, infos = self._restarted(observation, infos)
+        return (
+            self._out(observation),
+            self._out(reward),
+            self._out(terminated),
+            self._out(truncated),
+            infos,
+        )
+
+    def render(self) -> Any:
+        """Return one picture (H, W, 3) an arm, without traces."""
+        if self.render_mode is None:
+            gymnasium.logger.warn(
+                "`render` needs a mode; give `render_mode='rgb_array'` when making the environment."
+            )
+            return None
+        self._check_begun()
+        from neuromotor.envs.render import Painter, Scene
+
+        if self._painter is None:
+            self._painter = Painter(self.options)
+        order = np.arange(self._now + 1, self._now + 1 + len(self._past)) % len(self._past)
+        past = self._past[order]  # the oldest first
+        target, _ = self._shown()
+        load, force = self._draws_now("load"), self._draws_now("hand_force")
+        return tuple(
+            self._painter.draw(
+                Scene(
+                    states=past[:, :, i],
+                    seen=past[0, :, i],
+                    target=target[:, i],
+                    success_error_m=self.options.success_error_m,
+                    load=None if load is None else load[:, i],
+                    hand_force=None if force is None else force[:, i],
+                )
+            )
+            for i in range(self.num_envs)
+        )
+
+    # ---- trials ----
+
+    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+        """Sources of trials for new seeds, or the old ones."""
+        task, count = self.options.typed_task, self.num_envs
+        if seed is None or isinstance(seed, int | np.integer):
+            if seed is not None or not self._sources:
+                super().reset(seed=None if seed is None else int(seed))
+                self._sources = [TrialSource(task, self.np_random, arms=count)]
+            return
+        if len(seed) != count:
+            raise ValueError(
+                f"`seed` must be one number or {count}, one an arm, got {len(seed)} of them."
+            )
+        self._sources = [TrialSource(task, seeding.np_random(one)[0]) for one in seed]
+
+    def _begin(self, which: NDArray[Any], bank: Bank) -> None:
+        """Put trials into arms."""
+        core, count = self._core, self.num_envs
+        if not self._begun or len(which) == count:
+            self._past = np.repeat(bank.initial_state.T[None].copy(), core.delay + 1, axis=0)
+            self._now = 0
+            self._target = bank.target.T.copy()
+            self._hand_target = np.stack(core.hand(self._target)[:2])
+            self._draws = bank.draws  # by the clock's step, the same for arms that began apart
+            self._clock = 0
+            self._condition = bank.condition
+            self._moment = np.zeros(count, dtype=np.int64)
+            self._loss, self._effort = np.zeros(count), np.zeros(count)
+            self._action = np.zeros((self._size, count))
+            self._done, self._some_done = np.zeros(count, dtype=bool), False
+            self._together = True
+            self._begun = True
+            return
+        self._past[:, :, which] = bank.initial_state.T
+        self._target[:, which] = target = bank.target.T
+        self._hand_target[:, which] = np.stack(core.hand(target)[:2])
+        for name, part in bank.draws.items():
+            if name not in self._draws:
+                self._draws[name] = np.zeros((count, *part.shape[1:]))
+                if name == "shown_target":
+                    self._draws[name] += self._target.T[:, None]
+        for name, room in self._draws.items():
+            fresh = bank.draws.get(name)
+            if fresh is None:
+                room[which] = self._target[:, None, which].T if name == "shown_target" else 0.0
+            else:
+                room[which] = fresh if name == "field" else np.roll(fresh, self._clock, axis=1)
+        self._condition[which] = bank.condition
+        self._moment[which] = 0
+        self._loss[which] = self._effort[which] = 0.0
+        self._action[:, which] = 0.0
+        self._done[which] = False
+        self._some_done = bool(self._done.any())
+        self._together = bool((self._moment == self._moment[0]).all())
+
+    def _anew(self, which: NDArray[Any], options: dict[str, Any] | None = None) -> None:
+        """The next trials of arms."""
+        sources = self._sources if len(self._sources) == 1 else [self._sources[i] for i in which]
+        self._begin(which, dealt(sources, len(which), self._core, options))
+
+    def _all_anew(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """A step in which every arm starts anew."""
+        self._anew(self._index)
+        nothing = np.zeros(self.num_envs, dtype=bool)
+        return (
+            self._out(self._observe()),
+            self._out(np.zeros(self.num_envs)),
+            self._out(nothing),
+            self._out(nothing.copy()),
+            self._start_info(self._index),
+        )
+
+    def _restarted(self, observation: Any, infos: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """First observations in place of last ones, which go to the infos."""
+        done = self._done.copy()
+        which = np.flatnonzero(done)
+        final = np.full(self.num_envs, None, dtype=object)
+        if isinstance(observation, dict):
+            for i in which:
+                final[i] = {name: part[i] for name, part in observation.items()}
+        else:
+            for i, one in zip(which, observation[which], strict=True):
+                final[i] = one
+        self._anew(which)
+        started = {
+            "final_obs": final,
+            "_final_obs": done,
+            "final_info": infos,
+            "_final_info": done.copy(),
+            **self._start_info(which),
+        }
+        return self._observe(), started
+
+    # ---- one step ----
+
+    def _commands(self, actions: Any) -> Floats:
+        """Actions in N m (N), (m, N), checked and clipped."""
+        if isinstance(actions, torch.Tensor):
+            actions = actions.detach().cpu().numpy()
+        values = np.asarray(actions)
+        if values.shape != (self.num_envs, self._size):
+            raise ValueError(
+                f"`actions` must have shape ({self.num_envs}, {self._size}), got {values.shape}."
+            )
+        clipped = values.T.astype(np.float64)
+        if not np.isfinite(clipped).all():
+            bad = int((~np.isfinite(clipped)).any(axis=0).sum())
+            raise ValueError(f"`actions` must be finite, got infinite or NaN ones in {bad} arms.")
+        np.maximum(clipped, -self._bound, out=clipped)
+        np.minimum(clipped, self._bound, out=clipped)
+        self._action = clipped
+        return clipped * self._scale if self._scale != 1.0 else clipped
+
+    def _advance(self, command: Floats) -> tuple[Any, NDArray[np.bool_]]:
+        """Step the plants; what the step costs, and which plants have left their bounds."""
+        core = self._core
+        before = self._past[self._now]
+        after = core.advance(before, command, self._step_draws())
+        self._now = (self._now + 1) % len(self._past)
+        self._clock += 1
+        state = self._past[self._now]
+        effort = core.effort(command)
+        cost = core.half_energy_weight * effort
+        self._effort += effort
+        self._moment += 1
+        np.minimum(self._moment, core.steps, out=self._moment)  # of arms at rest
+        if self._together:
+            t = int(self._moment[0])
+            if t == 1:
+                cost = cost + core.state_cost(core.rows[0], before, self._target)
+            cost = cost + core.state_cost(core.rows[t], after, self._target)
+        else:
+            cost = cost + self._cost_apart(before, after)
+        inside = np.ones(self.num_envs, dtype=bool)
+        for i, (x, bound) in enumerate(zip(after, core.bounds, strict=True)):
+            state[i] = x
+            inside &= np.abs(x) <= bound
+        return cost, ~inside
+
+    def _step_draws(self) -> StepDraws:
+        """Loads and noise of this step, (., N) each."""
+        return StepDraws(*[self._draws_now(name) for name in StepDraws._fields])
+
+    def _cost_apart(self, before: Any, after: Any) -> Any:
+        """What the states cost where arms are at different steps of their trials."""
+        core, total = self._core, 0.0
+        for row, state in ((self._moment, after), (np.where(self._moment == 1, 0, -1), before)):
+            if core.counted[row].any():
+                total = total + core.state_cost(
+                    list(enumerate(core.counted_weights[row].T)), state, self._target
+                )
+        return total
+
+    def _draws_now(self, name: str) -> Floats | None:
+        """One kind of draws of the present step, (., N)."""
+        part = self._draws.get(name)
+        if part is None:
+            return None
+        if name == "field":
+            return np.moveaxis(part, 0, -1)
+        return part[:, self._clock % part.shape[1]].T
+
+    def _shown(self) -> tuple[Any, Any]:
+        """The targets that are shown now, as states (n, N) and as the hands' places (2, N)."""
+        part = self._draws.get("shown_target")
+        if part is None:
+            return self._target, self._hand_target
+        steps = self._core.steps
+        over = self._moment == steps  # nothing new is shown after the last command
+        target = part[self._index, (self._clock - over) % steps].T
+        return target, self._core.hand(target)[:2]
+
+    def _observe(self) -> Any:
+        """What is seen now, (N, ...)."""
+        core = self._core
+        seen: Any = self._past[(self._now + 1) % len(self._past)]  # the oldest
+        noise = self._draws_now("sensory_noise")
+        if noise is not None:
+            seen = seen + noise * (self._moment < core.steps)
+        target, hand_target = self._shown()
+        return self._layout.many(
+            Glimpse(
+                seen,
+                target,
+                core.hand,
+                hand_target,
+                self._moment / core.steps,
+                self._action,
+            ),
+            self.num_envs,
+        )
+
+    # ---- infos ----
+
+    def _summary(self, last: NDArray[np.bool_], failed: NDArray[np.bool_]) -> dict[str, Any]:
+        """How the trials that end now went, with the masks that Gymnasium asks for."""
+        options, which = self.options, np.flatnonzero(last)
+        error, speed = self._core.outcome(
+            self._past[self._now][:, which], self._hand_target[:, which]
+        )
+        fallen = failed[which]
+        close = (error < options.success_error_m) & (speed < options.success_speed_m_s)
+        values = {
+            "is_success": close & ~fallen,
+            "loss": self._loss[which],
+            "target_error_m": error,
+            "hand_speed_m_s": speed,
+            "energy": self._core.dt_s * self._effort[which],
+            "failed": fallen,
+        }
+        return _masked(values, which, self.num_envs)
+
+    def _start_info(self, which: NDArray[Any]) -> dict[str, Any]:
+        """The infos of a start."""
+        return _masked({"condition": self._condition[which]}, which, self.num_envs)
+
+    def _out(self, value: Any) -> Any:
+        """As the caller wants it: arrays, or tensors on the same memory."""
+        if not self._torch:
+            return value
+        if isinstance(value, dict):
+            return {name: torch.from_numpy(part) for name, part in value.items()}
+        return torch.from_numpy(value)
+
+    def _checked_mask(self, mask: Any) -> NDArray[np.bool_]:
+        """A mask of arms, as an array of booleans (N,)."""
+        if isinstance(mask, torch.Tensor):
+            mask = mask.cpu().numpy()
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+            raise TypeError(f"`options['reset_mask']` must be an array of booleans, got {mask!r}.")
+        if mask.shape != (self.num_envs,) or not mask.any():
+            raise ValueError(
+                f"`options['reset_mask']` must have shape ({self.num_envs},) and choose at least "
+                f"one arm, got shape {mask.shape} with {int(mask.sum())} chosen."
+            )
+        if not self._begun and not mask.all():
+            raise RuntimeError("no trial has begun; call `reset` without a mask first.")
+        return mask
+
+    def _check_begun(self) -> None:
+        if not self._begun:
+            raise RuntimeError("no trial has begun; call `reset` first.")
+
+
+def _masked(values: Mapping[str, NDArray[Any]], which: NDArray[Any], count: int) -> dict[str, Any]:
+    """Values of some of `count` arms, zero elsewhere, each with its mask."""
+    mask = np.zeros(count, dtype=bool)
+    mask[which] = True
+    infos: dict[str, Any] = {}
+    for name, value in values.items():
+        infos[name] = np.zeros(count, dtype=value.dtype)
+        infos[name][which] = value
+        infos[f"_{name}"] = mask.copy()
+    return infos
