@@ -86,7 +86,7 @@ class ILQG:
     relinearizations: int = 1
     rounds: int = 50
     tolerance: float = 1e-6
-    sensor_floor: float = 1e-8
+    sensor_floor: float = 1e-6
     ilqr: ILQR = field(default_factory=ILQR)
 
     def __post_init__(self) -> None:

@@ -127,13 +127,18 @@ class LQG:
         for t in range(self.steps):
             cost += self._expected(t, spread, moment)
             surprise = spread[:, seen : seen + n, seen : seen + n] + sensory
-            gain = torch.cholesky_solve(
-                spread[:, seen : seen + n], torch.linalg.cholesky(surprise)
-            ).mT
-            learnt = gain @ spread[:, seen : seen + n]
-            learnt = 0.5 * (learnt + learnt.mT)
-            spread = spread - learnt
-            moment[:, :-1, :-1] += learnt
+            factor, info = torch.linalg.cholesky_ex(surprise)
+            if bool(info.any()):
+                raise ValueError(
+                    f"`sensory_variance` must be larger: at step {t} rounding makes the covariance "
+                    f"of {int((info != 0).sum())} observations indefinite."
+                )
+            gain = torch.cholesky_solve(spread[:, seen : seen + n], factor).mT
+            moment[:, :-1, :-1] += gain @ surprise @ gain.mT
+            # Joseph's form, (I - K H) Sigma (I - K H)' + K Omega K', stays positive by itself.
+            spread = spread - gain @ spread[:, seen : seen + n]
+            spread = spread + (gain @ sensory - spread[:, :, seen : seen + n]) @ gain.mT
+            spread = 0.5 * (spread + spread.mT)
             full = self._spaced(feedback[:, t])  # L on z and 1
             energy = full @ moment @ full.mT
             cost += self.energy_weight * energy.diagonal(dim1=1, dim2=2).sum(-1)

@@ -2,6 +2,7 @@
 
 Source: Sutskever (2013), section 6.1. Its weaknesses are kept, since they are what it is a
 reference for: the delayed observation is taken as the present state, and disturbances are ignored.
+As the horizon shrinks, a plan corrects what it sees ever faster; under a delay that is unstable.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer
+from neuromotor.closed_loop.dynamics import advance
 from neuromotor.controllers.controller import check_parameters
 from neuromotor.optim.ilqr import ILQR
 from neuromotor.plants.plant import Plant
@@ -32,9 +34,10 @@ class OnlineTrajectoryOptimization:
 
     Attributes:
         task: Plant, cost and horizon.
-        iterations: Most iLQR iterations a step. A trial that has converged earlier costs no more
-            accuracy, only the others' time.
+        iterations: Most iLQR iterations a step; docs/references.md shows that 2 are enough.
         first_iterations: Most at the first step, which has no plan to start from.
+        predictive: Whether the observation is first carried forward to the present, through the
+            plant and the commands given since; still blind to disturbances.
         ilqr: Settings of the solver; its `iterations` are replaced.
 
     Raises:
@@ -44,6 +47,7 @@ class OnlineTrajectoryOptimization:
     task: Task
     iterations: int = 2
     first_iterations: int = 100
+    predictive: bool = False
     ilqr: ILQR = field(default_factory=ILQR)
 
     def __post_init__(self) -> None:
@@ -106,6 +110,10 @@ class OnlineTrajectoryOptimization:
         """Return the new plan as memory, and its command for this step, (B, m)."""
         del weights, noise
         plan = memory[0].view(-1, self.task.steps, self.command_size)
+        if self.predictive:
+            calm = Trials(observation, target)
+            for s in range(max(t - self.task.delay_steps, 0), t):
+                observation = advance(self.task.plant, observation, plan[:, s], calm, s)
         iterations = self.iterations if t else self.first_iterations
         solution = replace(self.ilqr, iterations=iterations).solve(
             _Remaining(self.task, t), Trials(observation, target), plan[:, t:]
