@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ class Reference:
         controller: What ran in the closed loop.
         parameters: Its parameters, (P,).
         trajectory: What happened.
-        losses: Each trial's loss, (B,).
+        losses: Each trial's loss, (B,); infinite where the trial overflowed.
         predicted_losses: What the design expected of each trial, (B,); None without a design.
         converged: Whether its solver met its tolerance.
         reason: Why the solver stopped, in words.
@@ -60,6 +61,7 @@ def reference_trajectories(
     uncertainty: Uncertainty | None = None,
     ilqr: ILQR | None = None,
     ilqg: ILQG | None = None,
+    command_limit: float | None = None,
     finished: Callable[[Reference], None] | None = None,
 ) -> dict[str, Reference]:
     """Run references on a batch, each in the task's closed loop.
@@ -72,6 +74,7 @@ def reference_trajectories(
             batch if absent.
         ilqr: Solver of every trajectory.
         ilqg: Design of ILQG.
+        command_limit: Largest command (N m or N) of the online planners, if any.
         finished: Called with each reference as soon as it is there.
 
     Raises:
@@ -85,7 +88,7 @@ def reference_trajectories(
         torch.Size([4, 41, 4])
     """
     solver = ilqr or ILQR()
-    settings = _Settings(solver, ilqg or ILQG(ilqr=solver), uncertainty)
+    settings = _Settings(solver, ilqg or ILQG(ilqr=solver), uncertainty, command_limit)
     makers = {name: lookup("reference", name, REFERENCES) for name in names}
     found: dict[str, Reference] = {}
     for name, make in makers.items():
@@ -99,7 +102,7 @@ def reference_trajectories(
             controller=made.controller,
             parameters=made.parameters,
             trajectory=trajectory,
-            losses=losses,
+            losses=losses.nan_to_num(nan=math.inf),
             predicted_losses=made.predicted_losses,
             converged=made.converged,
             reason=made.reason,
@@ -115,6 +118,7 @@ class _Settings:
     ilqr: ILQR
     ilqg: ILQG
     uncertainty: Uncertainty | None
+    command_limit: float | None
 
 
 @dataclass(frozen=True)
@@ -162,17 +166,22 @@ def _ilqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
 
 def _online(task: Task, trials: Trials, settings: _Settings) -> _Made:
     """A new plan at every step, from the delayed observation."""
-    return _planner(OnlineTrajectoryOptimization(task, ilqr=settings.ilqr), trials)
+    return _planner(task, trials, settings, predictive=False)
 
 
 def _online_predictive(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """The same from a prediction of the present state."""
-    planner = OnlineTrajectoryOptimization(task, ilqr=settings.ilqr)
-    return _planner(replace(planner, predictive=True), trials)
+    """The same from a prediction of the present state, which knows the delay but no load."""
+    return _planner(task, trials, settings, predictive=True)
 
 
-def _planner(planner: OnlineTrajectoryOptimization, trials: Trials) -> _Made:
-    """A planner, which has nothing to converge beforehand."""
+def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: bool) -> _Made:
+    """An online planner, which has nothing to converge beforehand."""
+    planner = OnlineTrajectoryOptimization(
+        task,
+        predictive=predictive,
+        command_limit=settings.command_limit,
+        ilqr=settings.ilqr,
+    )
     reason = f"{planner.iterations} iterations a step"
     return _Made(planner, trials.initial_state.new_zeros(0), None, True, reason)
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer
-from neuromotor.closed_loop.dynamics import advance
+from neuromotor._checks import check_integer, check_positive
 from neuromotor.controllers.controller import check_parameters
 from neuromotor.optim.ilqr import ILQR
 from neuromotor.plants.plant import Plant
@@ -38,21 +37,26 @@ class OnlineTrajectoryOptimization:
         first_iterations: Most at the first step, which has no plan to start from.
         predictive: Whether the observation is first carried forward to the present, through the
             plant and the commands given since; still blind to disturbances.
+        command_limit: Largest size of each command (N m or N); plans do not know of it. Without
+            one an unstable loop may overflow: a trial too far gone to plan for gets no command.
         ilqr: Settings of the solver; its `iterations` are replaced.
 
     Raises:
-        ValueError: A count is below 1.
+        ValueError: A count is below 1, or `command_limit` is not positive.
     """
 
     task: Task
     iterations: int = 2
     first_iterations: int = 100
     predictive: bool = False
+    command_limit: float | None = None
     ilqr: ILQR = field(default_factory=ILQR)
 
     def __post_init__(self) -> None:
         check_integer("iterations", self.iterations, minimum=1)
         check_integer("first_iterations", self.first_iterations, minimum=1)
+        if self.command_limit is not None:
+            check_positive("command_limit", self.command_limit, "N m or N")
 
     @property
     def parameter_count(self) -> int:
@@ -111,15 +115,35 @@ class OnlineTrajectoryOptimization:
         del weights, noise
         plan = memory[0].view(-1, self.task.steps, self.command_size)
         if self.predictive:
-            calm = Trials(observation, target)
-            for s in range(max(t - self.task.delay_steps, 0), t):
-                observation = advance(self.task.plant, observation, plan[:, s], calm, s)
+            start = max(t - self.task.delay_steps, 0)
+            observation = _roll_out(self.task.plant, observation, plan[:, start:t])
+        ahead = plan[:, t:]
+        lost = ~_stays_finite(self.task.plant, observation, ahead)
+        if bool(lost.any()):
+            ahead = torch.where(lost.view(-1, 1, 1), 0.0, ahead)
+            lost &= ~_stays_finite(self.task.plant, observation, ahead)
+            observation = torch.where(lost.view(-1, 1), target, observation)
         iterations = self.iterations if t else self.first_iterations
         solution = replace(self.ilqr, iterations=iterations).solve(
-            _Remaining(self.task, t), Trials(observation, target), plan[:, t:]
+            _Remaining(self.task, t), Trials(observation, target), ahead
         )
-        plan = torch.cat([plan[:, :t], solution.commands], dim=1)
-        return (plan.flatten(1),), plan[:, t]
+        command = torch.where(lost.view(-1, 1), 0.0, solution.commands[:, 0])
+        if self.command_limit is not None:
+            command = command.clamp(-self.command_limit, self.command_limit)
+        plan = torch.cat([plan[:, :t], command.unsqueeze(1), solution.commands[:, 1:]], dim=1)
+        return (plan.flatten(1),), command
+
+
+def _roll_out(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
+    """The state (B, n) that commands (B, steps, m) lead to."""
+    for command in commands.unbind(dim=1):
+        state = plant.step(state, command)
+    return state
+
+
+def _stays_finite(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
+    """Whether it does, (B,): overflow does not come back."""
+    return torch.isfinite(_roll_out(plant, state, commands).square().sum(-1))
 
 
 @dataclass(frozen=True)
