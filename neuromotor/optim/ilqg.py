@@ -26,7 +26,7 @@ from neuromotor.plants.plant import Plant
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["ILQG", "ILQGResult"]
+__all__ = ["ILQG", "ILQGResult", "linearized"]
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class ILQG:
                 callback(len(history), history[-1])
 
         for turn in range(self.relinearizations + 1):
-            problem = _linearized(task, calm, states, commands, uncertainty, self.sensor_floor)
+            problem = linearized(task, calm, states, commands, uncertainty, self.sensor_floor)
             feedback, correction, losses, means, settled = self._alternate(problem, note)
             if turn < self.relinearizations:
                 commands = means
@@ -187,7 +187,7 @@ class ILQG:
         return feedback, correction, losses, means, settled
 
 
-def _linearized(
+def linearized(
     task: Task,
     calm: Trials,
     states: Tensor,
@@ -195,7 +195,16 @@ def _linearized(
     uncertainty: Uncertainty,
     sensor_floor: float,
 ) -> LQG:
-    """The problem in deviations of the state from a trajectory; the command counts in full."""
+    """Return the problem in deviations of the state from a trajectory; commands count in full.
+
+    Args:
+        task: Plant, cost and delay.
+        calm: B trials without loads and noise.
+        states: The trajectory, (B, T + 1, n).
+        commands: Its commands, (B, T, m).
+        uncertainty: Sizes of noise and disturbance.
+        sensor_floor: Least standard deviation of sensory noise.
+    """
     plant, cost = task.plant, task.cost
     n, m = plant.state_size, plant.command_size
     a, b = torch.split(linearize_plant(plant, calm, states[:, :-1], commands), [n, m], dim=-1)
