@@ -85,7 +85,7 @@ class ILQG:
     extended: bool = True
     relinearizations: int = 1
     rounds: int = 50
-    tolerance: float = 1e-6
+    tolerance: float = 1e-4
     sensor_floor: float = 1e-6
     ilqr: ILQR = field(default_factory=ILQR)
 
