@@ -11,6 +11,7 @@ from neuromotor.comparison import Comparison, compare
 from neuromotor.config import SettingsError
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
 from neuromotor.optim import (
+    ILQG,
     ILQR,
     LBFGS,
     Adam,
@@ -20,7 +21,9 @@ from neuromotor.optim import (
     HessianFree,
     KroneckerLBFGS,
     NonlinearCG,
+    OnlineTrajectoryOptimization,
     Result,
+    Uncertainty,
 )
 from neuromotor.plants import (
     HUMAN,
@@ -35,6 +38,7 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
+from neuromotor.references import Reference, reference_trajectories
 from neuromotor.tasks import CenterOut, QuadraticCost, Trials
 from neuromotor.training import Performance, measure, train
 
@@ -69,8 +73,14 @@ __all__ = [
     "compare",
     "measure",
     "train",
-    # optimizers
+    # references
+    "ILQG",
     "ILQR",
+    "OnlineTrajectoryOptimization",
+    "Reference",
+    "Uncertainty",
+    "reference_trajectories",
+    # optimizers
     "LBFGS",
     "Adam",
     "AugmentedHessianFree",

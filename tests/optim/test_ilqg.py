@@ -39,6 +39,12 @@ def test_a_design_for_noise_is_undisturbed_where_none_comes():
     estimate = trajectory.memory[0]
     torch.testing.assert_close(estimate[..., :4], trajectory.states[:, :-1], rtol=0, atol=1e-9)
     assert float(estimate[..., -2:].abs().max()) < 1e-9
+    best = ILQR().solve(task, trials)
+    change = float((trajectory.states - best.states).abs().max())
+    assert change > 1e-3  # signal-dependent noise makes other plans better
+    design = ILQG().design(task, trials, Uncertainty(load=0.2))
+    certain = run(task, design, trials)  # without it certainty equivalence holds
+    torch.testing.assert_close(certain.states, best.states, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("part", ["load", "hand_force"])
