@@ -15,9 +15,9 @@ estimate, S and E costs-to-go of y and e, Sigma covariance of e, Z second moment
     filter     K = Sigma H'(H Sigma H' + Omega)^-1,  Sigma <- Sigma - K H Sigma,  then
                Sigma <- A Sigma A' + sigma^2 B diag(E[u u']) B' + noise of zeta and w   (forwards)
 
-Source: Todorov (2005), sections 4 and 5, rewritten for a command that follows the observation of its
-own step, as in `closed_loop.simulate`; delay by augmentation and the disturbance as a hidden state
-as in Crevecoeur & Scott (2013).
+Source: Todorov (2005), sections 4 and 5, rewritten for a command that follows the observation of
+its own step, as in `closed_loop.simulate`; delay by augmentation and the disturbance as a hidden
+state as in Crevecoeur & Scott (2013).
 """
 
 from __future__ import annotations
