@@ -14,6 +14,7 @@ from neuromotor.envs.registration import register_environments as _register_envi
 from neuromotor.evaluation import Evaluation, assess, held_out
 from neuromotor.intervals import Interval, bootstrap_interval
 from neuromotor.optim import (
+    ILQG,
     ILQR,
     LBFGS,
     Adam,
@@ -25,9 +26,11 @@ from neuromotor.optim import (
     KrylovSearch,
     KrylovSubspaceDescent,
     NonlinearCG,
+    OnlineTrajectoryOptimization,
     Result,
     Snapshot,
     TruncatedNewton,
+    Uncertainty,
 )
 from neuromotor.plants import (
     HUMAN,
@@ -42,6 +45,7 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
+from neuromotor.references import Reference, reference_trajectories
 from neuromotor.responses import LoadResponse, load_response
 from neuromotor.tasks import (
     DDN,
@@ -98,8 +102,14 @@ __all__ = [
     "load_response",
     "measure",
     "train",
-    # optimizers
+    # references
+    "ILQG",
     "ILQR",
+    "OnlineTrajectoryOptimization",
+    "Reference",
+    "Uncertainty",
+    "reference_trajectories",
+    # optimizers
     "LBFGS",
     "Adam",
     "AugmentedHessianFree",

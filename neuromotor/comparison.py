@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from neuromotor.evaluation import (
     reference_name,
 )
 from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress
+from neuromotor.references import DEFAULT_REFERENCES, assess_references
 from neuromotor.tasks import Task, Trials
 from neuromotor.training import Performance, initial_parameters, make_trials, measure, train
 
@@ -99,6 +100,7 @@ class Comparison:
         runs: The trained controllers, in the order of training.
         evaluated: Trials of each run's `evaluation`: new draws of a random task, the same batch of
             any other task with loads or noise, and none where there is nothing to add.
+        references: How other references do on those trials, by name.
     """
 
     task: Task
@@ -106,11 +108,20 @@ class Comparison:
     reference: MethodRun
     runs: tuple[MethodRun, ...]
     evaluated: Trials | None = None
+    references: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The table, iLQR first."""
         return [run.row() for run in (self.reference, *self.runs)]
+
+    @property
+    def reference_rows(self) -> list[dict[str, Any]]:
+        """The other references: method and evaluation."""
+        return [
+            {"method": name, "evaluation": found.as_dict()}
+            for name, found in self.references.items()
+        ]
 
 
 def compare(
@@ -129,6 +140,7 @@ def compare(
     held_out_trials: int = HELD_OUT_TRIALS,
     refresh: Mapping[str, int] | int = 0,
     products: torch.dtype | None = None,
+    references: Sequence[str] | None = None,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
@@ -151,6 +163,8 @@ def compare(
         refresh: Iterations between new draws of the training trials, for all methods or by name;
             0 for one batch throughout.
         products: Precision of Gauss-Newton products; see `train`.
+        references: Which of `REFERENCES` are evaluated too; `DEFAULT_REFERENCES` if None, where
+            trials are disturbed.
 
     Raises:
         ValueError: Task and controller do not fit together.
@@ -165,6 +179,14 @@ def compare(
     reference = _solve(task, trials, ilqr or ILQR(), evaluated)
     if finished is not None:
         finished(reference)
+    bounds: dict[str, Tensor] = {}
+    others: dict[str, Evaluation] = {}
+    if evaluated is not None and reference.evaluation is not None:
+        bounds = {reference.method: reference.evaluation.losses}
+        if references is None:
+            references = DEFAULT_REFERENCES if evaluated.disturbed else ()
+        others = assess_references(task, evaluated, references, bounds, ilqr=ilqr)
+        bounds |= {name: other.losses for name, other in others.items()}
     runs: list[MethodRun] = []
     for name, optimizer in optimizers.items():
         if budget.interrupted():
@@ -174,14 +196,13 @@ def compare(
         run = _train(
             task, controller, trials, start, name, optimizer, budget, reference, callback, options
         )
-        if evaluated is not None and reference.evaluation is not None:
+        if evaluated is not None:
             runner = controller_runner(task, controller, run.parameters)
-            evaluation = assess(task, evaluated, runner, reference.evaluation.losses)
-            run = replace(run, evaluation=evaluation)
+            run = replace(run, evaluation=assess(task, evaluated, runner, bounds))
         runs.append(run)
         if finished is not None:
             finished(run)
-    return Comparison(task, trials, reference, tuple(runs), evaluated)
+    return Comparison(task, trials, reference, tuple(runs), evaluated, others)
 
 
 def _solve(task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None) -> MethodRun:

@@ -6,7 +6,7 @@ Held-out trials come from one fixed seed, so every controller meets the same dra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,15 +47,15 @@ class Evaluation:
     Attributes:
         losses: Each trial's loss, (B,).
         loss: Their mean with its 95 % bootstrap interval over trials.
-        ratio: Mean loss divided by the reference's on the same trials, with its interval; None
-            without a reference.
+        ratios: By reference, mean loss divided by that reference's on the same trials, with its
+            interval.
         performance: Means over the trials.
         response: How the hand answered the loads; None where there are none.
     """
 
     losses: Tensor
     loss: Interval
-    ratio: Interval | None
+    ratios: dict[str, Interval]
     performance: Performance
     response: LoadResponse | None
 
@@ -64,7 +64,7 @@ class Evaluation:
         return {
             "trials": len(self.losses),
             "loss": self.loss.as_dict(),
-            "ratio": None if self.ratio is None else self.ratio.as_dict(),
+            "ratios": {name: ratio.as_dict() for name, ratio in self.ratios.items()},
             "means": {
                 name: number if math.isfinite(number) else None
                 for name, number in self.performance.as_dict().items()
@@ -110,7 +110,9 @@ def held_out(
     return batch
 
 
-def assess(task: Task, trials: Trials, run: Runner, reference: Tensor | None = None) -> Evaluation:
+def assess(
+    task: Task, trials: Trials, run: Runner, references: Mapping[str, Tensor] | None = None
+) -> Evaluation:
     """Return how well `run` does on trials.
 
     Args:
@@ -118,7 +120,7 @@ def assess(task: Task, trials: Trials, run: Runner, reference: Tensor | None = N
         trials: B trials.
         run: Turns trials into states (B, T + 1, n) and commands (B, T, m). Called once more, with
             the loads taken away, where there are any.
-        reference: Each trial's loss under the reference, (B,).
+        references: Each trial's loss, (B,), under each of the references.
     """
     with torch.no_grad():
         states, commands = run(trials)
@@ -129,7 +131,10 @@ def assess(task: Task, trials: Trials, run: Runner, reference: Tensor | None = N
     return Evaluation(
         losses=losses,
         loss=bootstrap_interval(losses),
-        ratio=None if reference is None else bootstrap_interval(losses, divide_by=reference),
+        ratios={
+            name: bootstrap_interval(losses, divide_by=theirs)
+            for name, theirs in (references or {}).items()
+        },
         performance=measure(task, trials, states, commands),
         response=response,
     )

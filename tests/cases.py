@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,10 +14,11 @@ from neuromotor.plants import (
     HUMAN,
     HUMAN_VISCOSITY,
     JointLimits,
+    Plant,
     PointMass,
     TwoJointArm,
 )
-from neuromotor.tasks import Trials
+from neuromotor.tasks import QuadraticCost, Trials
 
 ARMS = {name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()}
 PLANTS = {
@@ -57,6 +59,37 @@ def noisy(trials: Trials, steps: int, units: int = 0, seed: int = 7) -> Trials:
         sensory_noise=1e-2 * normal(batch, steps, 4, seed=seed + 4),
         unit_noise=normal(batch, steps, units, seed=seed + 5) if units else None,
     )
+
+
+def switched_on(
+    trials: Trials, steps: int, part: str, size: float, last: int, seed: int = 0, first: int = 0
+) -> Trials:
+    """The same trials with a normal load or hand force from a random step, first to last, on."""
+    batch = len(trials)
+    onset = torch.randint(first, last + 1, (batch, 1, 1), generator=generator(seed))
+    active = torch.arange(steps).view(1, -1, 1) >= onset
+    return replace(trials, **{part: size * normal(batch, 1, 2, seed=seed + 1) * active})
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Stay at home: every step's position counts, and its velocity."""
+
+    plant: Plant
+    steps: int
+    delay_steps: int = 0
+    energy_weight: float = 1e-4
+    velocity_weight: float = 0.0
+
+    @property
+    def cost(self) -> QuadraticCost:
+        weights = torch.ones(self.steps + 1, 4, dtype=torch.float64)
+        weights[:, 2:] = self.velocity_weight
+        return QuadraticCost(weights, self.energy_weight)
+
+    def trials(self, generator=None, *, dtype=torch.float64, device="cpu") -> Trials:
+        state = torch.tensor([[*self.plant.home, 0.0, 0.0]], dtype=dtype, device=device)
+        return Trials(state, state.clone())
 
 
 class SmallProblem:

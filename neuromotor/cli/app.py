@@ -46,6 +46,7 @@ from neuromotor.evaluation import (
 from neuromotor.files import RunFolderError
 from neuromotor.optim import ILQR, OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
+from neuromotor.references import assess_references
 from neuromotor.tasks import TASKS
 from neuromotor.training import make_trials
 
@@ -277,14 +278,22 @@ def evaluate(
         trials = held_out(settings.task, saved.controller, count, seed=draws, **place)
     reference = settings.ilqr.solve(settings.task, trials)
     runner = controller_runner(settings.task, saved.controller, saved.parameters)
-    evaluation = assess(settings.task, trials, runner, reference.losses)
-    performance, bound = evaluation.performance, reference_name(trials)
+    bound = reference_name(trials)
+    bounds = {bound: reference.losses}
+    references = assess_references(
+        settings.task, trials, settings.references or (), bounds, ilqr=settings.ilqr
+    )
+    bounds |= {name: found.losses for name, found in references.items()}
+    evaluation = assess(settings.task, trials, runner, bounds)
+    performance = evaluation.performance
+    others = [{"method": n, "evaluation": found.as_dict()} for n, found in references.items()]
     result: dict[str, Any] = {
         **performance.as_dict(),
         "trials": len(trials),
         "references": {bound: reference.value},
         "ratios": {bound: performance.loss / reference.value},
         "evaluation": evaluation.as_dict(),
+        "evaluated_references": others,
     }
     if json_:
         print(json.dumps(result, indent=2))
@@ -296,7 +305,7 @@ def evaluate(
     output.print(f"  energy        {performance.energy:.4g}")
     if settings.task.random or trials.disturbed:
         row = {"method": controller.stem, "evaluation": result["evaluation"]}
-        for report in evaluation_tables([row], bound):
+        for report in evaluation_tables([*others, row]):
             output.print(report)
 
 
@@ -462,7 +471,7 @@ def _run_and_report(
         summary = run_comparison(settings, task, folder, force=force, start=start)
         rows = summary["rows"]
         tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]
-        tables += evaluation_tables(rows, rows[0]["method"])
+        tables += evaluation_tables([rows[0], *summary["references"], *rows[1:]])
     if as_json:
         print(json.dumps({**summary, "out": str(folder)}, indent=2))
     else:

@@ -116,12 +116,14 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def evaluation_tables(rows: Sequence[dict[str, Any]], reference: str) -> list[Table]:
+_SHOWN_RATIOS = ("ilqr", "clairvoyant", "ilqg")  # of the others only summary.json tells
+
+
+def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
     """Return the tables of evaluations: losses with intervals, and the responses to loads.
 
     Args:
         rows: With `method` and `evaluation`; those without an evaluation are left out.
-        reference: What ratios are to.
     """
     rows = [row for row in rows if row["evaluation"] is not None]
     if not rows:
@@ -134,11 +136,13 @@ def evaluation_tables(rows: Sequence[dict[str, Any]], reference: str) -> list[Ta
     )
     losses.add_column("method", no_wrap=True)
     losses.add_column("loss\n(95 % interval)", justify="right", no_wrap=True)
-    losses.add_column(f"ratio to {reference}\n(95 % interval)", justify="right", no_wrap=True)
+    shown = [name for name in rows[-1]["evaluation"]["ratios"] if name in _SHOWN_RATIOS]
+    for name in shown:
+        losses.add_column(f"ratio to {name}\n(95 % interval)", justify="right", no_wrap=True)
     for row in rows:
         evaluation = row["evaluation"]
-        cells = (_interval(evaluation[name]) for name in ("loss", "ratio"))
-        losses.add_row(row["method"], *cells)
+        ratios = (_interval(evaluation["ratios"].get(name)) for name in shown)
+        losses.add_row(row["method"], _interval(evaluation["loss"]), *ratios)
     losses.caption = "percentile bootstrap over trials; ratios resample both methods together"
     losses.caption_justify = "left"
     responses = {row["method"]: row["evaluation"]["response"] for row in rows}

@@ -158,9 +158,11 @@ def _run_one(
             held_out_trials=settings.held_out,
             refresh=settings.refresh,
             products=settings.products,
+            references=settings.references,
         )
         stopped = interrupted()
-    summary |= {"rows": comparison.rows, "interrupted": stopped, "settings": settings.as_dict()}
+    summary |= {"rows": comparison.rows, "references": comparison.reference_rows}
+    summary |= {"interrupted": stopped, "settings": settings.as_dict()}
     write_json(folder / "history.json", _histories(comparison))
     write_json(folder / "summary.json", summary)
     _draw(comparison, folder)

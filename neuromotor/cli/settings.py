@@ -17,6 +17,7 @@ from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN,
 from neuromotor.evaluation import HELD_OUT_TRIALS
 from neuromotor.optim import ILQR, OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
+from neuromotor.references import REFERENCES
 from neuromotor.tasks import TASKS, Task, with_plant
 
 __all__ = ["DTYPES", "RunSettings", "gather", "resolve"]
@@ -32,6 +33,7 @@ _DEFAULTS: dict[str, Any] = {
     "seconds": None,
     "seed": 0,
     "held_out": HELD_OUT_TRIALS,
+    "references": None,  # beside iLQR: those that suit the task
     "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
     "products": None,  # precision of Gauss-Newton products: that of the rest
     "dtype": "float64",
@@ -65,6 +67,7 @@ class RunSettings:
     seconds: float | None
     seed: int
     held_out: int
+    references: tuple[str, ...] | None
     refresh: int | dict[str, int]
     products: torch.dtype | None
     dtype: torch.dtype
@@ -87,6 +90,7 @@ class RunSettings:
             "seconds": self.seconds,
             "seed": self.seed,
             "held_out": self.held_out,
+            "references": None if self.references is None else list(self.references),
             "refresh": self.refresh,
             "products": None if self.products is None else str(self.products)[len("torch.") :],
             "dtype": str(self.dtype).removeprefix("torch."),
@@ -168,6 +172,7 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         seconds=seconds,
         seed=settings["seed"],
         held_out=settings["held_out"],
+        references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
         products=products,
         dtype=dtype,
@@ -233,6 +238,20 @@ def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
             table = {key: value for key, value in table.items() if key != "type"}
         optimizers[name] = decode(table, OPTIMIZERS, name, base)
     return optimizers
+
+
+def _references(spec: Any) -> tuple[str, ...] | None:
+    """Names of references, from a list or with commas; an empty text is none of them."""
+    if spec is None:
+        return None
+    if isinstance(spec, str):
+        spec = [name.strip() for name in spec.split(",") if name.strip()]
+    if not isinstance(spec, list):
+        raise SettingsError(f"`references` must be a list of names, got {spec!r}.")
+    for name in spec:
+        if name not in REFERENCES:
+            raise SettingsError(f"unknown reference {name!r}; {did_you_mean(name, REFERENCES)}.")
+    return tuple(spec)
 
 
 def _refresh(spec: Any) -> int | dict[str, int]:

@@ -9,6 +9,7 @@ from neuromotor.controllers.initializers import (
     Initializer,
     Sparse,
 )
+from neuromotor.controllers.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.controllers.rnn import ContinuousTimeRNN, LayerWeights, NetworkWeights
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "CommandTable",
     "ContinuousTimeRNN",
     "Controller",
+    "FeedbackWeights",
     "LayerWeights",
+    "LinearFeedback",
     "NetworkWeights",
     # initializers
     "INITIALIZERS",

@@ -1,0 +1,206 @@
+"""Linear feedback from an estimate of state and disturbance: what optimal feedback control runs.
+
+Notation: x state, u command, d disturbance, tau delay in steps, o observation; the estimate is
+z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
+
+    prediction   x[t] = A x[t - 1] + B u[t - 1] + D d[t - 1] + c  (or the plant's own step)
+    correction   z[t] += K (o[t] - x[t - tau])
+    command      u[t] = k + L [x[t], d[t]]
+
+with the tables of that trial and step. States before the first are the first, as in the loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_positive
+from neuromotor.controllers.controller import check_parameters
+from neuromotor.plants.plant import Plant
+
+__all__ = ["FeedbackWeights", "LinearFeedback"]
+
+
+@dataclass(frozen=True)
+class FeedbackWeights:
+    """Tables of a `LinearFeedback`, views of its flat parameter vector; N = n (tau + 1) + d."""
+
+    start: Tensor  # first state, (B, n)
+    offset: Tensor  # k, (B, T, m)
+    feedback: Tensor  # L, (B, T, m, n + d)
+    correction: Tensor  # K, (B, T, N, n)
+    state: Tensor  # A, (B, T, n, n)
+    command: Tensor  # B, (B, T, n, m)
+    disturbance: Tensor  # D, (B, T, n, d)
+    drift: Tensor  # c, (B, T, n)
+
+    def flatten(self) -> Tensor:
+        """Return all of it as one vector, (P,)."""
+        return torch.cat([getattr(self, field.name).flatten() for field in fields(self)])
+
+
+@dataclass(frozen=True)
+class LinearFeedback:
+    """Time-varying linear feedback on a recursive estimate, with tables for each trial.
+
+    The tables are its parameters; `ILQG` designs them. Memory is the estimate z after the
+    observation of the step and the command.
+
+    Attributes:
+        trials: Number B of trials, in the order of the batch.
+        steps: Number T of steps.
+        delay_steps: Steps tau by which the observation lags.
+        state_size: Numbers n in a state.
+        command_size: Numbers m in a command.
+        load: Whether a load, which adds to the command, is part of the estimate.
+        hand_force: Whether a force on the hand is part of the estimate, after the load.
+        dt_s: Step length (s); must be the plant's.
+        plant: Whose own step predicts, as in an extended Kalman filter, instead of A, B, D and c.
+
+    Raises:
+        ValueError: A count is out of range, or `dt_s` is not positive.
+
+    Example:
+        >>> LinearFeedback(trials=8, steps=60, delay_steps=7, load=True).estimate_size
+        34
+    """
+
+    trials: int
+    steps: int
+    delay_steps: int = 0
+    state_size: int = 4
+    command_size: int = 2
+    load: bool = False
+    hand_force: bool = False
+    dt_s: float = 0.01
+    plant: Plant | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "steps", "state_size", "command_size"):
+            check_integer(name, getattr(self, name), minimum=1)
+        check_integer("delay_steps", self.delay_steps, minimum=0)
+        check_positive("dt_s", self.dt_s, "seconds")
+
+    @property
+    def disturbance_size(self) -> int:
+        """Numbers d in the estimated disturbance."""
+        return self.load * self.command_size + 2 * self.hand_force
+
+    @property
+    def estimate_size(self) -> int:
+        """Numbers N = n (tau + 1) + d in the estimate."""
+        return self.state_size * (self.delay_steps + 1) + self.disturbance_size
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers in all tables."""
+        return sum(shape.numel() for shape in self._shapes())
+
+    @property
+    def noise_size(self) -> int:
+        """None: it has no private noise."""
+        return 0
+
+    def initial_parameters(
+        self,
+        generator: torch.Generator,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """Return tables of zeros, (P,); nothing is random."""
+        del generator
+        return torch.zeros(self.parameter_count, dtype=dtype, device=device)
+
+    def unpack(self, parameters: Tensor) -> FeedbackWeights:
+        """Return the tables as views of the flat vector.
+
+        Raises:
+            ValueError: `parameters` is not of shape (P,).
+        """
+        check_parameters(parameters, self.parameter_count)
+        shapes = self._shapes()
+        parts = torch.split(parameters, [shape.numel() for shape in shapes])
+        return FeedbackWeights(
+            *(part.view(shape) for part, shape in zip(parts, shapes, strict=True))
+        )
+
+    def initial_memory(self, weights: FeedbackWeights, batch: int) -> tuple[Tensor, ...]:
+        """Return the estimate before the first observation, (B, N), and no command, (B, m).
+
+        Raises:
+            ValueError: `batch` is not the number of trials of the tables.
+        """
+        if batch != self.trials:
+            raise ValueError(
+                f"linear feedback for {self.trials} trials cannot run {batch}; use the trials that "
+                "it was designed for, or design it anew."
+            )
+        calm = weights.start.new_zeros(batch, self.disturbance_size)
+        estimate = torch.cat([weights.start.repeat(1, self.delay_steps + 1), calm], dim=-1)
+        return estimate, weights.start.new_zeros(batch, self.command_size)
+
+    def step(
+        self,
+        weights: FeedbackWeights,
+        memory: tuple[Tensor, ...],
+        observation: Tensor,
+        target: Tensor,
+        t: int,
+        noise: Tensor | None,
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return the estimate and command as memory, and the command (B, m)."""
+        del target, noise
+        if t >= self.steps:
+            raise ValueError(f"linear feedback of {self.steps} steps has no step {t}; design more.")
+        estimate, command = memory
+        if t > 0:
+            estimate = self._predict(weights, estimate, command, t - 1)
+        n, seen = self.state_size, self.state_size * self.delay_steps
+        surprise = observation - estimate[:, seen : seen + n]
+        estimate = estimate + _apply(weights.correction[:, t], surprise)
+        now = torch.cat([estimate[:, :n], estimate[:, seen + n :]], dim=-1)
+        command = weights.offset[:, t] + _apply(weights.feedback[:, t], now)
+        return (estimate, command), command
+
+    def _predict(
+        self, weights: FeedbackWeights, estimate: Tensor, command: Tensor, t: int
+    ) -> Tensor:
+        """The estimate one step later, before its observation."""
+        n, kept = self.state_size, self.state_size * self.delay_steps
+        state, disturbance = estimate[:, :n], estimate[:, kept + n :]
+        if self.plant is None:
+            after = weights.drift[:, t] + _apply(weights.state[:, t], state)
+            after = after + _apply(weights.command[:, t], command)
+            after = after + _apply(weights.disturbance[:, t], disturbance)
+        else:
+            load = disturbance[:, : self.command_size] if self.load else None
+            force = disturbance[:, -2:] if self.hand_force else None
+            after = self.plant.step(state, command, load, force)
+        return torch.cat([after, estimate[:, :kept], disturbance], dim=-1)
+
+    def _shapes(self) -> list[torch.Size]:
+        """Shapes of the tables, in the order of `FeedbackWeights`."""
+        n, m, d = self.state_size, self.command_size, self.disturbance_size
+        table = (self.trials, self.steps)
+        return [
+            torch.Size(shape)
+            for shape in (
+                (self.trials, n),
+                (*table, m),
+                (*table, m, n + d),
+                (*table, self.estimate_size, n),
+                (*table, n, n),
+                (*table, n, m),
+                (*table, n, d),
+                (*table, n),
+            )
+        ]
+
+
+def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Matrices (B, i, j) times vectors (B, j)."""
+    return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)

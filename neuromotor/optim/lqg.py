@@ -1,0 +1,236 @@
+"""Finite-horizon LQG with delayed observation, hidden disturbance and signal-dependent noise.
+
+Feedback gains for a fixed filter and filter gains for fixed feedback are computed in turn, since
+under signal-dependent noise each depends on the other. Many problems are solved side by side.
+
+Notation: x state, u command, d disturbance, tau delay in steps, o observation; y = [x, d, 1] is
+what feedback needs, z = [x[t], ..., x[t - tau], d[t]] what is estimated, e the error of that
+estimate, S and E costs-to-go of y and e, Sigma covariance of e, Z second moment of the estimate::
+
+    x' = A x + B u (1 + xi) + D d + c + zeta,   d' = d + w,   o = x[t - tau] + omega
+    cost       (x + r)'W (x + r) + alpha u'u, summed; the expected loss is half of it
+    feedback   u = L y_hat,   L = -G^-1 B'S (A y),   P = L'G L,   M = I - K H
+               G = alpha I + B'S B + sigma^2 diag(B'(S + M'E M) B)
+               S <- Q + A'S A - P,   E <- P + A'M'E M A    (backwards)
+    filter     K = Sigma H'(H Sigma H' + Omega)^-1,  Sigma <- Sigma - K H Sigma,  then
+               Sigma <- A Sigma A' + sigma^2 B diag(E[u u']) B' + noise of zeta and w   (forwards)
+
+Source: Todorov (2005), sections 4 and 5, rewritten for a command that follows the observation of
+its own step, as in `closed_loop.simulate`; delay by augmentation and the disturbance as a hidden
+state as in Crevecoeur & Scott (2013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["LQG"]
+
+
+@dataclass(frozen=True)
+class LQG:
+    """B linear problems of T steps; n state, m command, k disturbance, N = n (tau + 1) + k.
+
+    The first state is known and zero, as are the states before it.
+
+    Attributes:
+        state: A, (B, T, n, n).
+        command: B, (B, T, n, m).
+        disturbance: D, (B, T, n, k).
+        drift: c, (B, T, n).
+        error: r, (B, T + 1, n), added to the state where it is penalised.
+        state_weights: Diagonal of W, (T + 1, n).
+        energy_weight: alpha.
+        delay_steps: tau.
+        command_variance: sigma^2, (m,).
+        plant_variance: Of zeta, (n,).
+        sensory_variance: Diagonal of Omega, (n,), above zero.
+        onset_variance: Of d at the first step, then of w, (T, k).
+    """
+
+    state: Tensor
+    command: Tensor
+    disturbance: Tensor
+    drift: Tensor
+    error: Tensor
+    state_weights: Tensor
+    energy_weight: float
+    delay_steps: int
+    command_variance: Tensor
+    plant_variance: Tensor
+    sensory_variance: Tensor
+    onset_variance: Tensor
+
+    @property
+    def steps(self) -> int:
+        """Number T of commands."""
+        return self.command.shape[1]
+
+    @property
+    def coupled(self) -> bool:
+        """Whether feedback gains depend on the filter."""
+        return bool((self.command_variance > 0).any())
+
+    def feedback(self, correction: Tensor | None = None) -> Tensor:
+        """Return the best gains L, (B, T, m, n + k + 1), for a filter.
+
+        Args:
+            correction: Filter gains K, (B, T, N, n); without them as if there were no error.
+        """
+        b = self.command
+        n, m = b.shape[2:]
+        eye = torch.eye(m, dtype=b.dtype, device=b.device)
+        s = self._state_cost(self.steps)
+        size = n * (self.delay_steps + 1) + self.disturbance.shape[3]
+        error_cost = b.new_zeros(len(b), size, size)  # E, then M'E M
+        gains = []
+        for t in reversed(range(self.steps)):
+            if correction is not None and t + 1 < self.steps:
+                error_cost = self._through_correction(error_cost, correction[:, t + 1])
+            ahead = self._ahead(t)  # A of y
+            b_t = b[:, t]
+            noise = (b_t * ((s[:, :n, :n] + error_cost[:, :n, :n]) @ b_t)).sum(1)  # (B, m)
+            g = self.energy_weight * eye + b_t.mT @ s[:, :n, :n] @ b_t
+            g = g + torch.diag_embed(self.command_variance * noise)
+            gain = -torch.linalg.solve(g, b_t.mT @ s[:, :n] @ ahead)
+            p = gain.mT @ g @ gain
+            s = self._state_cost(t) + ahead.mT @ s @ ahead - p
+            s = 0.5 * (s + s.mT)
+            if correction is not None:
+                error_cost = self._add_now(self._pull_back(t, error_cost), p[:, :-1, :-1])
+            gains.append(gain)
+        return torch.stack(gains[::-1], dim=1)
+
+    def filter(self, feedback: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the best filter for given feedback, and what both together come to.
+
+        Args:
+            feedback: Gains L, (B, T, m, n + k + 1).
+
+        Returns:
+            Filter gains K (B, T, N, n), expected losses (B,), mean commands (B, T, m).
+        """
+        b = self.command
+        n, tau = b.shape[2], self.delay_steps
+        k = self.disturbance.shape[3]
+        seen, size = n * tau, n * (tau + 1) + k
+        sensory = torch.diag(self.sensory_variance)
+        spread = b.new_zeros(len(b), size, size)  # Sigma
+        spread[:, size - k :, size - k :] = torch.diag(self.onset_variance[0])
+        moment = b.new_zeros(len(b), size + 1, size + 1)  # Z, with the constant 1
+        moment[:, -1, -1] = 1
+        cost = b.new_zeros(len(b))
+        corrections, means = [], []
+        for t in range(self.steps):
+            cost += self._expected(t, spread, moment)
+            surprise = spread[:, seen : seen + n, seen : seen + n] + sensory
+            factor, info = torch.linalg.cholesky_ex(surprise)
+            if bool(info.any()):
+                raise ValueError(
+                    f"`sensory_variance` must be larger: at step {t} rounding makes the covariance "
+                    f"of {int((info != 0).sum())} observations indefinite."
+                )
+            gain = torch.cholesky_solve(spread[:, seen : seen + n], factor).mT
+            moment[:, :-1, :-1] += gain @ surprise @ gain.mT
+            # Joseph's form, (I - K H) Sigma (I - K H)' + K Omega K', stays positive by itself.
+            spread = spread - gain @ spread[:, seen : seen + n]
+            spread = spread + (gain @ sensory - spread[:, :, seen : seen + n]) @ gain.mT
+            spread = 0.5 * (spread + spread.mT)
+            full = self._spaced(feedback[:, t])  # L on z and 1
+            energy = full @ moment @ full.mT
+            cost += self.energy_weight * energy.diagonal(dim1=1, dim2=2).sum(-1)
+            corrections.append(gain)
+            means.append((full @ moment[:, :, -1:]).squeeze(-1))
+
+            b_t = b[:, t]
+            row = self._row(t)
+            moment = self._carry(row + b_t @ full, moment)
+            spread = self._carry(row, spread)
+            noise = self.command_variance * energy.diagonal(dim1=1, dim2=2)
+            spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
+            spread[:, :n, :n] += torch.diag(self.plant_variance)
+            if t + 1 < self.steps:
+                spread[:, size - k :, size - k :] += torch.diag(self.onset_variance[t + 1])
+        cost += self._expected(self.steps, spread, moment)
+        return torch.stack(corrections, dim=1), 0.5 * cost, torch.stack(means, dim=1)
+
+    def _ahead(self, t: int) -> Tensor:
+        """Matrix that moves y = [x, d, 1] one step without a command, (B, n + k + 1, n + k + 1)."""
+        parts = (self.state[:, t], self.disturbance[:, t], self.drift[:, t].unsqueeze(-1))
+        top = torch.cat(parts, dim=-1)
+        n, size = top.shape[1:]
+        stays = torch.eye(size, dtype=top.dtype, device=top.device)[n:].expand(len(top), -1, -1)
+        return torch.cat([top, stays], dim=1)
+
+    def _row(self, t: int) -> Tensor:
+        """How the next state depends on z and 1 without a command, (B, n, N + 1)."""
+        parts = (self.state[:, t], self.disturbance[:, t], self.drift[:, t].unsqueeze(-1))
+        return self._spaced(torch.cat(parts, dim=-1))
+
+    def _spaced(self, gain: Tensor) -> Tensor:
+        """Columns for y as columns for z and 1: zeros for the states of the past."""
+        n = self.state.shape[2]
+        past = gain.new_zeros(*gain.shape[:-1], n * self.delay_steps)
+        return torch.cat([gain[..., :n], past, gain[..., n:]], dim=-1)
+
+    def _carry(self, row: Tensor, moment: Tensor) -> Tensor:
+        """Second moment of z (and 1) one step later: the past moves down by one state."""
+        n = self.state.shape[2]
+        kept, tail = n * self.delay_steps, n * (self.delay_steps + 1)
+        row = row[..., : moment.shape[1]]
+
+        def move(rows: Tensor) -> Tensor:
+            return torch.cat([row @ rows, rows[:, :kept], rows[:, tail:]], dim=1)
+
+        return move(move(moment).mT)
+
+    def _pull_back(self, t: int, cost: Tensor) -> Tensor:
+        """Quadratic cost of z one step later as a cost of z now: the transpose of `_carry`."""
+        n = self.state.shape[2]
+        tail = n * (self.delay_steps + 1)
+        row = self._row(t)[..., :-1]
+
+        def move(rows: Tensor) -> Tensor:
+            zeros = torch.zeros_like(rows[:, :n])
+            return row.mT @ rows[:, :n] + torch.cat([rows[:, n:tail], zeros, rows[:, tail:]], 1)
+
+        return move(move(cost).mT)
+
+    def _through_correction(self, cost: Tensor, gain: Tensor) -> Tensor:
+        """``M'E M`` with M = I - K H, where H picks the oldest state."""
+        n = self.state.shape[2]
+        seen = slice(n * self.delay_steps, n * (self.delay_steps + 1))
+        for _ in range(2):
+            cost = cost.clone()
+            cost[:, seen] -= gain.mT @ cost
+            cost = cost.mT
+        return cost
+
+    def _add_now(self, cost: Tensor, p: Tensor) -> Tensor:
+        """Add a cost of [x, d] to a cost of z."""
+        n, tail = self.state.shape[2], self.state.shape[2] * (self.delay_steps + 1)
+        cost = cost.clone()
+        cost[:, :n, :n] += p[:, :n, :n]
+        cost[:, :n, tail:] += p[:, :n, n:]
+        cost[:, tail:, :n] += p[:, n:, :n]
+        cost[:, tail:, tail:] += p[:, n:, n:]
+        return cost
+
+    def _state_cost(self, t: int) -> Tensor:
+        """Q of y, (B, n + k + 1, n + k + 1)."""
+        error = self.error[:, t]
+        batch, n = error.shape
+        eye = torch.eye(n, dtype=error.dtype, device=error.device).expand(batch, -1, -1)
+        blank = error.new_zeros(batch, n, self.disturbance.shape[3])
+        reach = torch.cat([eye, blank, error.unsqueeze(-1)], dim=-1)
+        return reach.mT @ (self.state_weights[t].unsqueeze(-1) * reach)
+
+    def _expected(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
+        """Expected penalty of the state at a step, (B,)."""
+        n, error = self.state.shape[2], self.error[:, t]
+        second = (spread + moment[:, :-1, :-1]).diagonal(dim1=1, dim2=2)[:, :n]
+        mean = moment[:, :n, -1]
+        return (self.state_weights[t] * (second + 2 * mean * error + error.square())).sum(-1)

@@ -1,0 +1,121 @@
+"""What a controller that is designed in advance knows about chance: sizes, not draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["Uncertainty"]
+
+Deviations = float | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Standard deviations of noise and of a disturbance that switches on once and stays.
+
+    A disturbance d of covariance S that switches on at a step k of probability p[k] has increments
+    of covariance p[k] S, and no two of them are correlated, since only one of them is not zero.
+    So a random walk with these increments has its mean and covariance, exactly. The cost of a
+    linear controller depends on no other moments: for it, the random walk is the disturbance.
+
+    Each entry is one number for all components or one a component.
+
+    Attributes:
+        command_noise: Of the signal-dependent noise xi, per command; 0.1 is ten per cent.
+        load: Of a load (N m or N), per command.
+        hand_force: Of a force on the hand (N), per axis.
+        onset_steps: First and last step at which load and hand force may switch on; every step
+            from the one to the other is equally likely.
+        plant_noise: Of what is added to the next state, per state component.
+        sensory_noise: Of what is added to an observation, per state component.
+
+    Raises:
+        ValueError: A deviation is negative, or `onset_steps` is not in rising order.
+    """
+
+    command_noise: Deviations = 0.0
+    load: Deviations = 0.0
+    hand_force: Deviations = 0.0
+    onset_steps: tuple[int, int] = (0, 0)
+    plant_noise: Deviations = 0.0
+    sensory_noise: Deviations = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("command_noise", "load", "hand_force", "plant_noise", "sensory_noise"):
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                check_number(name, number, minimum=0.0)
+        first, last = self.onset_steps
+        check_integer("onset_steps", first, minimum=0)
+        check_integer("onset_steps", last, minimum=first)
+
+    @classmethod
+    def from_trials(cls, trials: Trials) -> Uncertainty:
+        """Return the root mean squares of a batch's draws.
+
+        A disturbance's size is that at its first step; trials without any count as zeros.
+        """
+        parts = [part for part in (trials.load, trials.hand_force) if part is not None]
+        onsets = [onset for part in parts for onset in _onsets(part)]
+        return cls(
+            command_noise=_root_mean_square(trials.command_noise),
+            load=_at_onset(trials.load),
+            hand_force=_at_onset(trials.hand_force),
+            onset_steps=(min(onsets), max(onsets)) if onsets else (0, 0),
+            plant_noise=_root_mean_square(trials.plant_noise),
+            sensory_noise=_root_mean_square(trials.sensory_noise),
+        )
+
+    def variances(self, name: str, like: Tensor, size: int) -> Tensor:
+        """Return the variances of a part by name, (size,), of the dtype and device of `like`.
+
+        Raises:
+            ValueError: The part lists another number of deviations.
+        """
+        value = getattr(self, name)
+        if not isinstance(value, tuple):
+            value = (value,) * size
+        if len(value) != size:
+            raise ValueError(
+                f"`{name}` must be one number or {size} for this plant, got {len(value)}."
+            )
+        return torch.tensor(value, dtype=like.dtype, device=like.device).square()
+
+    def onset_probability(self, step: int) -> float:
+        """Return the probability that a disturbance switches on at a step."""
+        first, last = self.onset_steps
+        return 1 / (last - first + 1) if first <= step <= last else 0.0
+
+
+def _root_mean_square(draws: Tensor | None) -> Deviations:
+    """Of each component over trials and steps."""
+    if draws is None:
+        return 0.0
+    return tuple(draws.double().square().mean(dim=(0, 1)).sqrt().tolist())
+
+
+def _active(disturbance: Tensor) -> Tensor:
+    """Whether a disturbance acts, (B, T)."""
+    return (disturbance != 0).any(dim=-1)
+
+
+def _onsets(disturbance: Tensor) -> list[int]:
+    """First step at which it acts, of the trials in which it does."""
+    active = _active(disturbance)
+    onsets: list[int] = active.int().argmax(dim=1)[active.any(dim=1)].tolist()
+    return onsets
+
+
+def _at_onset(disturbance: Tensor | None) -> Deviations:
+    """Root mean square of each component at its onset, over all trials."""
+    if disturbance is None:
+        return 0.0
+    first = _active(disturbance).int().argmax(dim=1)
+    sizes = disturbance[torch.arange(len(first), device=first.device), first]
+    return tuple(sizes.double().square().mean(dim=0).sqrt().tolist())
