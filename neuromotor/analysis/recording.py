@@ -259,7 +259,7 @@ def movement_onset(
     """Return when each movement begins: the last time before its peak at which it is still slow.
 
     The usual criterion: slow means below a fraction of the trial's own peak speed (5 to 10 % in
-    most work on reaching). NaN where nothing moves, or where the movement had begun before the trial.
+    most work on reaching). NaN where nothing moves, or where the movement had begun already.
 
     Args:
         time_s: (T,).

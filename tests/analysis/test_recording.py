@@ -93,11 +93,8 @@ def test_velocity_and_onset_come_from_positions():
     path = 0.1 * (10 * s**3 - 15 * s**4 + 6 * s**5)  # minimum jerk, from 0.2 to 0.7 s
     hand = np.zeros((2, 101, 2))
     hand[0, :, 0] = path
-    own = make_recording(
-        time,
-        [0, 1],
-        {"rate": np.zeros((2, 101, 1)), "hand_position": np.concatenate([hand, 0 * hand])},
-    )
+    rate = np.zeros((2, 101, 1))
+    own = make_recording(time, [0, 1], {"rate": rate, "hand_position": hand})
     assert own["hand_velocity"].values.max() == pytest.approx(1.875 * 0.1 / 0.5, rel=2e-3)
     # 30 s^2 (1 - s)^2 = 0.1 x 1.875 at s = 0.0859
     assert own["movement_onset"].values[0] == pytest.approx(0.2 + 0.5 * 0.0859, abs=0.011)
