@@ -6,7 +6,8 @@ their Lagrange multipliers; s = l_c + l_t + l_n.
 The distribution of largest entropy with given covariances across conditions, times and units is
 Gaussian with independent entries of variance 1/s in the marginals' eigenvectors, where l makes the
 sums of 1/s over the other two axes equal e (Elsayed & Cunningham 2017). That dual problem is convex
-and self-concordant, so that a damped Newton method always gets there. Means over conditions, as the analyses remove them, are null directions and stay zero.
+and self-concordant, so that a damped Newton method always gets there. Means over conditions, as
+the analyses remove them, are null directions and stay zero.
 """
 
 from __future__ import annotations
