@@ -105,7 +105,10 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
     errors = np.full(len(onset), np.nan)
     if "target_position" in recording:
         errors = np.linalg.norm(_end_errors(recording), axis=-1)
-    return Behaviour(onset - go, *rows.T, errors)
+    duration_s, peak_speed, ratio, symmetry, path_ratio, curvature = rows.T
+    return Behaviour(
+        onset - go, duration_s, peak_speed, ratio, symmetry, path_ratio, curvature, errors
+    )
 
 
 def end_points(recording: xr.Dataset) -> EndPoints:

@@ -157,7 +157,7 @@ class _Probed:
 
     def step(self, weights, memory, observation, target, t, noise):  # type: ignore[no-untyped-def]
         """As the controller's own."""
-        nudges = torch.split(self.nudge[t], self.sizes, dim=-1)
+        nudges = torch.split(self.nudge[t], list(self.sizes), dim=-1)
         memory = tuple(part + nudge for part, nudge in zip(memory, nudges, strict=True))
         return self.controller.step(weights, memory, observation, target, t, noise)
 
