@@ -2,7 +2,7 @@
 
 Notation: v activations, F one step, r = (F(v) - v) / dt speed, J = dF/dv, mu its eigenvalues.
 
-    minimise |r|^2 / 2 by Levenberg-Marquardt (Sussillo & Barak 2013 minimise it to second order too)
+    minimise |r|^2 / 2 by Levenberg-Marquardt (as Sussillo & Barak 2013, to second order)
     mode: time constant -dt / ln|mu|, frequency arg(mu) / (2 pi dt); stable if every |mu| < 1
 
 Control: starting points are states that the network visits; what is found from where is reported,

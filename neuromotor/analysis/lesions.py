@@ -121,10 +121,9 @@ def lesion_effect(
 def sensitivity(
     task: Task, controller: Controller, parameters: Tensor, trials: Trials | None = None
 ) -> NDArray[np.float64]:
-    """Return |dL / dv_t| of each trial and step, (B, T), L a trial's loss, through network and limb.
+    """Return |dL / dv_t| of each trial and step, (B, T): L a trial's loss, network and limb in it.
 
-    v_t are all activations after step t, as they are carried to the next step and read by the
-    command of their own.
+    v_t are the activations of all layers that step t starts from.
     """
     if trials is None:
         trials = task.trials(dtype=parameters.dtype, device=parameters.device)

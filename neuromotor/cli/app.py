@@ -16,6 +16,7 @@ from rich.table import Table
 from neuromotor._checks import did_you_mean
 from neuromotor.benchmark import BenchmarkSettings, run_benchmark
 from neuromotor.checkpoint import CheckpointError, load_controller
+from neuromotor.cli.analysis import register as register_analysis
 from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
@@ -356,6 +357,8 @@ def bench(
     else:
         output.print(benchmark_table(rows))
 
+
+register_analysis(app)
 
 _CATALOGUE: dict[str, dict[str, Any]] = {
     "task": dict(TASKS),
