@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from neuromotor.analysis.averages import ConditionAverages
@@ -155,7 +156,7 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
                 plane.plot(*path[0], "o", color=color, markersize=2)
             plane.set_aspect("equal", adjustable="datalim")
             plane.set_title(
-                f"{name}: {rotation.frequencies_hz[0]:.2f} Hz, "
+                f"{name}: {rotation.frequencies_hz[0]:.2f} Hz\n"
                 f"{100 * rotation.plane_variance[0]:.0f} % of variance"
             )
             plane.set(xlabel="jPC 1", ylabel="jPC 2")
@@ -173,6 +174,7 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
             ):
                 bars.axvline(value, color=color, label=f"{label} {value:.2f}")
             bars.set_yticks(range(len(rows)), [f"null: {label}" for label, _ in rows])
+            bars.set_ylim(-0.5, max(len(rows), 1) - 0.5)
             bars.set(xlabel="R²", xlim=(min(0.0, bars.get_xlim()[0]), 1.02))
             bars.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
@@ -199,6 +201,7 @@ def plot_tangling(found: dict[str, Tangling]) -> Figure:
             if len(result.null_percentile_90):
                 ax.plot(np.median(result.null_percentile_90), 0.9, "x", color=color)
         ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set(xlabel="tangling (1/s²); x: null's 90th percentile", ylabel="share of samples")
         ax.legend()
     return figure
