@@ -12,11 +12,9 @@ import typer
 
 from neuromotor.checkpoint import load_controller
 from neuromotor.cli.display import messages, output
-from neuromotor.cli.settings import gather, resolve
-from neuromotor.config import SettingsError, encode
-from neuromotor.controllers import CONTROLLERS
+from neuromotor.cli.settings import resolve_saved
+from neuromotor.config import SettingsError
 from neuromotor.files import create_run_folder
-from neuromotor.tasks import TASKS
 from neuromotor.training import make_trials
 
 __all__ = ["register"]
@@ -71,12 +69,7 @@ def record(
         raise SettingsError("`--spike-rate` needs `--format nwb`.")
     saved = load_controller(controller)
     options: dict[str, Any] = {"task": task, "seed": seed}
-    base = None
-    if task is None and saved.task is not None:
-        base = {"task": encode(saved.task, TASKS)}
-    raw = gather(config, options, set_ or [], smoke=False, base=base)
-    raw["controller"] = encode(saved.controller, CONTROLLERS)
-    settings = resolve(raw)
+    settings = resolve_saved(saved, config, options, set_ or [])
     torch.set_num_threads(settings.threads)
     trials = make_trials(settings.task, saved.controller, settings.seed, dtype=settings.dtype)
     parameters = saved.parameters.to(trials.initial_state)

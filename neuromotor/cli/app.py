@@ -26,10 +26,10 @@ from neuromotor.cli.display import (
     seeds_table,
 )
 from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
-from neuromotor.cli.settings import RunSettings, gather, resolve
+from neuromotor.cli.settings import RunSettings, gather, resolve, resolve_saved
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.config import SettingsError, encode
-from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
+from neuromotor.controllers import CONTROLLERS, INITIALIZERS
 from neuromotor.files import RunFolderError
 from neuromotor.optim import ILQR, OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
@@ -242,13 +242,7 @@ def evaluate(
         "device": device,
         "threads": threads,
     }
-    base = None
-    if task is None and saved.task is not None:
-        base = {"task": encode(saved.task, TASKS)}
-    smoke = smoke and not isinstance(saved.controller, CommandTable)  # a table fits its trials only
-    raw = gather(config, options, set_ or [], smoke=smoke, base=base)
-    raw["controller"] = encode(saved.controller, CONTROLLERS)
-    settings = resolve(raw)
+    settings = resolve_saved(saved, config, options, set_ or [], smoke=smoke)
     torch.set_num_threads(settings.threads)
     trials = make_trials(
         settings.task, saved.controller, settings.seed, dtype=settings.dtype, device=settings.device
