@@ -89,6 +89,8 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
         if not slow.size:
             continue
         end = peak + int(slow[0])
+        if end == start:
+            continue
         path = hand[trial, start : end + 1]
         line = path[-1] - path[0]
         length = float(np.linalg.norm(line))

@@ -96,6 +96,8 @@ def analyze(
     Raises:
         RecordingError: The dataset is no recording, or the window misses it.
     """
+    import matplotlib.pyplot as plt
+
     check_recording(recording)
     cut = window(recording, window_s)
     parts: dict[str, Callable[[], Section]] = {
@@ -119,7 +121,10 @@ def analyze(
     sections = []
     for name, compute in parts.items():
         try:
-            sections.append(compute())
+            section = compute()
+            for figure in section.figures.values():
+                plt.close(figure)  # pyplot forgets it; it can still be saved
+            sections.append(section)
         except RecordingError as error:
             sections.append(Section(name, name.capitalize(), "", skipped=str(error)))
     return Report(source, tuple(sections))
@@ -128,7 +133,6 @@ def analyze(
 def write_report(report: Report, folder: Path) -> None:
     """Write report.html (self-contained), analysis.json and figures/NAME.pdf into a folder."""
     import matplotlib as mpl
-    import matplotlib.pyplot as plt
 
     from neuromotor.plotting import STYLE
 
@@ -148,7 +152,6 @@ def write_report(report: Report, folder: Path) -> None:
             path = folder / "figures" / f"{name}.pdf"
             with atomic_path(path) as temporary, mpl.rc_context(STYLE):
                 figure.savefig(temporary)
-            plt.close(figure)
         body.append(_table(_plain(section.numbers)))
     title = html.escape(f"Analysis of {report.source}" if report.source else "Analysis")
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>{_CSS}"

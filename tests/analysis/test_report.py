@@ -75,3 +75,19 @@ def test_own_data_without_movement_get_what_they_allow():
     assert "hand_position" in reasons["tuning"]
     with pytest.raises(RecordingError, match="window_s"):
         analyze(own, window_s=(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("part", "skipped"),
+    [
+        ({"trial": [0]}, {"tuning", "rotations", "alignment", "decoding"}),
+        ({"time": [0]}, {"rotations", "alignment", "tangling"}),
+        ({"unit": [0, 1]}, {"rotations", "alignment"}),
+    ],
+)
+def test_too_little_data_skip_what_they_cannot_have(part, skipped):
+    recording = record(TASK, NET, PARAMETERS, noisy(TASK.trials(), TASK.steps)).isel(part)
+    report = analyze(recording, surrogates=2)
+    found = {section.name for section in report.sections if section.skipped}
+    assert skipped <= found
+    assert not found - skipped - {"decoding", "latency", "components", "movement"}
