@@ -37,10 +37,12 @@ def test_an_assessment_is_the_mean_over_the_trials_and_the_bound_is_below_it():
     task = DDN(pairs=20)
     trials = held_out(task, NET, 20)
     bound = assess(task, trials, ilqr_runner(task, ILQR()))
-    found = assess(task, trials, controller_runner(task, NET, THETA), bound.losses)
+    found = assess(task, trials, controller_runner(task, NET, THETA), {"clairvoyant": bound.losses})
     assert (bound.losses < found.losses).all()
     assert found.loss.value == pytest.approx(float(found.losses.mean()), rel=1e-12)
-    assert found.ratios["clairvoyant"].value == pytest.approx(found.loss.value / bound.loss.value, rel=1e-9)
+    assert found.ratios["clairvoyant"].value == pytest.approx(
+        found.loss.value / bound.loss.value, rel=1e-9
+    )
     assert found.loss.low < found.loss.value < found.loss.high
     # The same command either way, so a hand with twice the displacement is a hand that gave in.
     assert bound.response.displacement_cm["500"] < found.response.displacement_cm["500"]
@@ -60,11 +62,17 @@ def test_a_controller_that_flies_off_is_said_to():
 )
 def test_compare_evaluates_every_method_on_the_same_trials(task, evaluated):
     budget = Budget(calls=5)
-    comparison = compare(task, NET, {"lbfgs": LBFGS()}, budget=budget, held_out_trials=25)
+    comparison = compare(
+        task, NET, {"lbfgs": LBFGS()}, budget=budget, held_out_trials=25, references=("ilqg",)
+    )
     assert len(comparison.evaluated) == evaluated
     assert [row["method"] for row in comparison.rows] == ["clairvoyant", "lbfgs"]
-    for row in comparison.rows:
+    for row in [*comparison.rows, *comparison.reference_rows]:
         assert row["evaluation"]["trials"] == evaluated
+    ilqg = comparison.references["ilqg"].loss.value
+    assert (
+        comparison.reference.evaluation.loss.value < ilqg < comparison.runs[0].evaluation.loss.value
+    )
     run = comparison.runs[0]
     trajectory = controller_runner(task, NET, run.parameters)(comparison.evaluated)
     again = task.cost.losses(*trajectory, comparison.evaluated.target)

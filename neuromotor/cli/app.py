@@ -21,6 +21,7 @@ from neuromotor.benchmark import (
     run_env_benchmark,
 )
 from neuromotor.checkpoint import CheckpointError, load_controller
+from neuromotor.cli.analysis import register as register_analysis
 from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
@@ -33,7 +34,7 @@ from neuromotor.cli.display import (
     seeds_table,
 )
 from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
-from neuromotor.cli.settings import RunSettings, gather, resolve
+from neuromotor.cli.settings import RunSettings, gather, resolve, resolve_saved
 from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
 from neuromotor.evaluation import (
@@ -261,13 +262,7 @@ def evaluate(
         "device": device,
         "threads": threads,
     }
-    base = None
-    if task is None and saved.task is not None:
-        base = {"task": encode(saved.task, TASKS)}
-    smoke = smoke and not isinstance(saved.controller, CommandTable)  # a table fits its trials only
-    raw = gather(config, options, set_ or [], smoke=smoke, base=base)
-    raw["controller"] = encode(saved.controller, CONTROLLERS)
-    settings = resolve(raw)
+    settings = resolve_saved(saved, config, options, set_ or [], smoke=smoke)
     torch.set_num_threads(settings.threads)
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
     if isinstance(saved.controller, CommandTable):
@@ -419,6 +414,8 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
     else:
         output.print(env_benchmark_table(rows))
 
+
+register_analysis(app)
 
 _CATALOGUE: dict[str, dict[str, Any]] = {
     "task": dict(TASKS),

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from neuromotor._checks import check_integer, check_number, did_you_mean, lookup
+from neuromotor.checkpoint import SavedController
 from neuromotor.config import SettingsError, decode, encode
 from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
 from neuromotor.evaluation import HELD_OUT_TRIALS
@@ -20,7 +21,7 @@ from neuromotor.plants import PLANTS
 from neuromotor.references import REFERENCES
 from neuromotor.tasks import TASKS, Task, with_plant
 
-__all__ = ["DTYPES", "RunSettings", "gather", "resolve"]
+__all__ = ["DTYPES", "RunSettings", "gather", "resolve", "resolve_saved"]
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 _ILQR = {"ilqr": ILQR()}
@@ -126,6 +127,28 @@ def gather(
     if smoke:
         layers.insert(1, _smoke_sizes(_merged(layers)))
     return _merged(layers)
+
+
+def resolve_saved(
+    saved: SavedController,
+    config: Path | None,
+    options: Mapping[str, Any],
+    assignments: Sequence[str],
+    *,
+    smoke: bool = False,
+) -> RunSettings:
+    """Return the settings to run a saved controller with, on its own task unless one is named.
+
+    Raises:
+        SettingsError: As `gather` and `resolve`.
+    """
+    base = None
+    if options.get("task") is None and saved.task is not None:
+        base = {"task": encode(saved.task, TASKS)}
+    smoke = smoke and not isinstance(saved.controller, CommandTable)  # a table fits its trials only
+    raw = gather(config, options, assignments, smoke=smoke, base=base)
+    raw["controller"] = encode(saved.controller, CONTROLLERS)
+    return resolve(raw)
 
 
 def _smoke_sizes(raw: Mapping[str, Any]) -> dict[str, Any]:

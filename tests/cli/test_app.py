@@ -315,3 +315,27 @@ def test_the_plant_option_reaches_a_reach_within_an_experiment(tmp_path):
     assert task["reach"]["plant"]["parameters"]["inertia_1"] == 2.7e-4
     assert task["reach"]["directions"] == 2
     assert task["strength_ns_m"] == 0.3
+
+
+def test_record_and_analyze(smoke, tmp_path):
+    pytest.importorskip("sklearn")
+    folder, _ = smoke
+    controller = folder / "controllers/kron-lbfgs.safetensors"
+    file = tmp_path / "recording.nc"
+    done = neuromotor("record", controller, "--out", file, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trial"] == 8
+    again = neuromotor("record", controller, "--out", file)
+    assert again.returncode == 1
+    assert "exists" in again.stderr
+    report = tmp_path / "report"
+    arguments = ("--controller", controller, "--surrogates", "2", "--json", "--out", report)
+    done = neuromotor("analyze", file, *arguments)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(done.stdout)
+    assert numbers == json.loads((report / "analysis.json").read_text())
+    assert "speed_1_s" in numbers["sections"]["fixed-points"]
+    assert (report / "report.html").stat().st_size > 100_000
+    wrong = neuromotor("analyze", controller, "--out", tmp_path / "x")
+    assert wrong.returncode == 2
+    assert "not a netCDF file" in wrong.stderr

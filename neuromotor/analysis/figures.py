@@ -1,0 +1,264 @@
+"""One figure for each analysis. This module imports matplotlib; nothing imports it early."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from numpy.typing import NDArray
+
+from neuromotor.analysis.averages import ConditionAverages
+from neuromotor.analysis.decoding import Regression
+from neuromotor.analysis.fixed_points import FixedPoints
+from neuromotor.analysis.rotations import Rotations
+from neuromotor.analysis.subspaces import Alignment, PrincipalComponents
+from neuromotor.analysis.tangling import Tangling
+from neuromotor.analysis.tuning import Tuning
+from neuromotor.plotting import COLORS, STYLE
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "plot_alignment",
+    "plot_averages",
+    "plot_decoding",
+    "plot_fixed_points",
+    "plot_movements",
+    "plot_principal_components",
+    "plot_rotations",
+    "plot_sensitivity",
+    "plot_tangling",
+    "plot_tuning",
+]
+
+_NULL = "0.6"
+
+
+def plot_movements(recording: xr.Dataset) -> Figure:
+    """Draw hand paths (cm) and speeds (cm/s) over time, coloured by condition."""
+    time_ms = 1e3 * recording["time"].values
+    hand = 100 * recording["hand_position"].values
+    speed = 100 * np.linalg.norm(recording["hand_velocity"].values, axis=-1)
+    member = np.unique(recording["condition"].values, return_inverse=True)[1]
+    colors = _wheel(int(member.max()) + 1)
+    with mpl.rc_context(STYLE):
+        figure, (plane, course) = plt.subplots(1, 2, figsize=(6.4, 2.8), layout="constrained")
+        for path, trace, condition in zip(hand, speed, member, strict=True):
+            plane.plot(*path.T, color=colors[condition], linewidth=0.7)
+            course.plot(time_ms, trace, color=colors[condition], linewidth=0.7)
+        if "target_position" in recording:
+            goal = 100 * recording["target_position"].values
+            plane.plot(*goal.T, "o", color="black", markersize=1.5)
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.set(xlabel="x (cm)", ylabel="y (cm)")
+        course.set(xlabel="time (ms)", ylabel="hand speed (cm/s)")
+    return figure
+
+
+def plot_averages(averages: ConditionAverages, units: int = 6) -> Figure:
+    """Draw the condition averages of the units that vary most."""
+    chosen = np.argsort(-averages.mean.var((0, 1)))[:units]
+    colors = _wheel(len(averages.mean))
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(6.4, 1.9 * rows),
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for ax in axes.flat[len(chosen) :]:
+            ax.set_axis_off()
+        for ax, unit in zip(axes.flat, chosen, strict=False):
+            for condition, color in enumerate(colors):
+                trace = averages.mean[condition, :, unit]
+                ax.plot(1e3 * averages.time_s, trace, color=color, linewidth=0.7)
+            ax.set_title(f"unit {unit}")
+            ax.set(xlabel="time (ms)", ylabel="rate")
+            ax.label_outer()
+    return figure
+
+
+def plot_tuning(tunings: dict[str, Tuning]) -> Figure:
+    """Draw histograms of preferred directions, one circle for each named tuning, with its axis."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1,
+            len(tunings),
+            figsize=(2.3 * len(tunings), 2.8),
+            squeeze=False,
+            subplot_kw={"projection": "polar"},
+            layout="constrained",
+        )
+        for ax, (name, tuning) in zip(axes.flat, tunings.items(), strict=True):
+            angles = np.radians(tuning.direction_deg[tuning.tuned])
+            edges = np.linspace(-np.pi, np.pi, 17)
+            counts, _ = np.histogram(angles, edges)
+            ax.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=COLORS[0])
+            axis = tuning.population
+            if np.isfinite(axis.axis_deg):
+                top = 1.05 * max(int(counts.max()), 1)
+                for turn in (0, 180):
+                    ends = [np.radians(axis.axis_deg + turn)] * 2
+                    ax.plot(ends, [0, top], color=COLORS[1])
+            ax.set_title(
+                f"{name}\n{axis.count} of {len(tuning.tuned)} units tuned\n"
+                f"axis {axis.axis_deg:.0f}°, r {axis.axis_resultant:.2f}"
+            )
+            ax.set_xticks(np.radians([0, 90, 180, 270]))
+            ax.set_rlabel_position(45)
+    return figure
+
+
+def plot_principal_components(found: PrincipalComponents) -> Figure:
+    """Draw the variance of the components, and the conditions in the first two."""
+    colors = _wheel(len(found.scores))
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(6.0, 2.7), layout="constrained")
+        shown = min(15, len(found.explained))
+        left.plot(np.arange(1, shown + 1), np.cumsum(found.explained)[:shown], "o-", markersize=3)
+        left.axhline(0.9, color=_NULL, linestyle="--")
+        left.set(xlabel="components", ylabel="share of variance", ylim=(0, 1.02))
+        left.set_title(f"participation ratio {found.participation_ratio:.2f}")
+        second = 1 if found.scores.shape[2] > 1 else 0
+        for scores, color in zip(found.scores, colors, strict=True):
+            right.plot(scores[:, 0], scores[:, second], color=color, linewidth=0.8)
+            right.plot(scores[0, 0], scores[0, second], "o", color=color, markersize=2)
+        right.set(xlabel="component 1", ylabel="component 2")
+        right.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
+def plot_rotations(found: dict[str, Rotations]) -> Figure:
+    """Draw the first plane of each named population, and R^2 against the nulls below it."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            2,
+            len(found),
+            figsize=(3.2 * len(found), 4.6),
+            squeeze=False,
+            height_ratios=(2, 1),
+            layout="constrained",
+        )
+        for (plane, bars), (name, rotation) in zip(axes.T, found.items(), strict=True):
+            for path, color in zip(
+                rotation.projection, _wheel(len(rotation.projection)), strict=True
+            ):
+                plane.plot(*path.T, color=color, linewidth=0.8)
+                plane.plot(*path[0], "o", color=color, markersize=2)
+            plane.set_aspect("equal", adjustable="datalim")
+            plane.set_title(
+                f"{name}: {rotation.frequencies_hz[0]:.2f} Hz\n"
+                f"{100 * rotation.plane_variance[0]:.0f} % of variance"
+            )
+            plane.set(xlabel="jPC 1", ylabel="jPC 2")
+            rows = list(rotation.nulls.items())
+            for place, (_, band) in enumerate(rows):
+                for offset, values, color in (
+                    (0.15, band.skew, COLORS[0]),
+                    (-0.15, band.unconstrained, COLORS[1]),
+                ):
+                    heights = np.full(len(values), place + offset)
+                    bars.plot(values, heights, "|", color=color, alpha=0.5)
+            for value, color, label in (
+                (rotation.r2_skew, COLORS[0], "skew-symmetric"),
+                (rotation.r2_unconstrained, COLORS[1], "unconstrained"),
+            ):
+                bars.axvline(value, color=color, label=f"{label} {value:.2f}")
+            bars.set_yticks(range(len(rows)), [f"null: {label}" for label, _ in rows])
+            bars.set_ylim(-0.5, max(len(rows), 1) - 0.5)
+            bars.set(xlabel="R²", xlim=(min(0.0, bars.get_xlim()[0]), 1.02))
+            bars.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
+
+
+def plot_alignment(found: Alignment) -> Figure:
+    """Draw the alignment index among those of random subspaces."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(3.2, 2.3), layout="constrained")
+        ax.hist(found.null, bins=20, color=_NULL, label="random subspaces")
+        ax.axvline(found.index, color=COLORS[1], label="recording")
+        ax.set(xlabel="alignment index", ylabel="count", xlim=(0, 1.02))
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def plot_tangling(found: dict[str, Tangling]) -> Figure:
+    """Draw how tangling is distributed over samples, for each variable, with its null's level."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(3.8, 2.7), layout="constrained")
+        for (name, result), color in zip(found.items(), COLORS, strict=False):
+            values = np.sort(result.q.ravel())
+            ax.plot(values, np.linspace(0, 1, len(values)), color=color, label=name)
+            if len(result.null_percentile_90):
+                ax.plot(np.median(result.null_percentile_90), 0.9, "x", color=color)
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set(xlabel="tangling (1/s²); x: null's 90th percentile", ylabel="share of samples")
+        ax.legend()
+    return figure
+
+
+def plot_decoding(found: dict[str, Regression]) -> Figure:
+    """Draw held-out R^2 of each value, and those of exchanged trials."""
+    labels = [label.replace("_", " ") for result in found.values() for label in result.labels]
+    values = np.concatenate([result.r2 for result in found.values()])
+    null = np.concatenate([result.null for result in found.values()], axis=1)
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(5.2, 0.5 + 0.3 * len(labels)), layout="constrained")
+        places = np.arange(len(labels))
+        ax.barh(places, np.maximum(values, 0), color=COLORS[0], height=0.6)
+        for row in null:
+            ax.plot(np.maximum(row, 0), places, "|", color="black", markersize=8)
+        ax.set_yticks(places, labels)
+        ax.invert_yaxis()
+        ax.set(
+            xlabel="held-out R² (ticks: trials exchanged; below 0 drawn at 0)", xlim=(-0.02, 1.02)
+        )
+    return figure
+
+
+def plot_fixed_points(found: FixedPoints, dt_s: float) -> Figure:
+    """Draw the eigenvalues of the slowest point on the unit circle, and each mode's time scale."""
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(6.0, 2.8), layout="constrained")
+        angle = np.linspace(0, 2 * np.pi, 200)
+        left.plot(np.cos(angle), np.sin(angle), color=_NULL)
+        mu = found.eigenvalues[0]
+        left.plot(mu.real, mu.imag, ".", color=COLORS[0])
+        left.set_aspect("equal")
+        left.set(xlabel="real", ylabel="imaginary", title="eigenvalues of one step")
+        decays = np.abs(mu) < 1
+        constants, frequencies = found.time_constants_s[0], found.frequencies_hz[0]
+        right.plot(frequencies[decays], 1e3 * constants[decays], ".", color=COLORS[0])
+        right.axhline(1e3 * dt_s, color=_NULL, linestyle="--")
+        right.set_yscale("log")
+        right.set(xlabel="frequency (Hz)", ylabel="time constant (ms)", title="decaying modes")
+    return figure
+
+
+def plot_sensitivity(time_s: NDArray[np.float64], values: NDArray[np.float64]) -> Figure:
+    """Draw the gradient of the loss with respect to the activations over time, every trial."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(3.8, 2.6), layout="constrained")
+        ax.semilogy(1e3 * time_s, values.T, color=_NULL, linewidth=0.5)
+        ax.semilogy(1e3 * time_s, np.median(values, axis=0), color=COLORS[0], label="median")
+        ax.set(xlabel="time (ms)", ylabel="|d loss / d activation|")
+        ax.legend()
+    return figure
+
+
+def _wheel(count: int) -> NDArray[np.float64]:
+    """Colours around a circle, one a condition."""
+    colors: NDArray[np.float64] = plt.get_cmap("twilight_shifted")(
+        0.08 + 0.84 * np.arange(count) / max(count, 1)
+    )
+    return colors

@@ -1,0 +1,196 @@
+"""Fixed points of a network under constant input, and its linear dynamics around them.
+
+Notation: v activations, F one step, r = (F(v) - v) / dt speed, J = dF/dv, mu its eigenvalues.
+
+    minimise |r|^2 / 2 by Levenberg-Marquardt (as Sussillo & Barak 2013, to second order)
+    mode: time constant -dt / ln|mu|, frequency arg(mu) / (2 pi dt); stable if every |mu| < 1
+
+Control: starting points are states that the network visits; what is found from where is reported,
+and points that stay slow without being fixed are kept apart by `speed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.controllers import Controller
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["FixedPoints", "find_fixed_points", "network_fixed_points"]
+
+
+@dataclass(frozen=True)
+class FixedPoints:
+    """Points where the network's speed has a minimum; F of them, N units, sorted by speed.
+
+    Attributes:
+        points: Activations v, (F, N).
+        speed: |r| (1/s) at each, (F,).
+        converged: Whether the speed is below the tolerance: a fixed point, not a slow one, (F,).
+        eigenvalues: Of J at each, largest modulus first, (F, N).
+        time_constants_s: Of each mode, infinite where |mu| = 1, negative where it grows, (F, N).
+        frequencies_hz: Of each mode, (F, N).
+        stable: Whether every mode decays, (F,).
+        found_from: Starts that led to each, (F,).
+    """
+
+    points: NDArray[np.float64]
+    speed: NDArray[np.float64]
+    converged: NDArray[np.bool_]
+    eigenvalues: NDArray[np.complex128]
+    time_constants_s: NDArray[np.float64]
+    frequencies_hz: NDArray[np.float64]
+    stable: NDArray[np.bool_]
+    found_from: NDArray[np.int64]
+
+
+def network_fixed_points(
+    controller: Controller,
+    parameters: Tensor,
+    recording: xr.Dataset,
+    *,
+    at_s: float | None = None,
+    trial: int = 0,
+    starts: int = 16,
+    tolerance: float = 1e-8,
+    iterations: int = 100,
+) -> FixedPoints:
+    """Return the fixed points of a controller whose input is held as in one trial at one time.
+
+    Args:
+        controller: A network; its private noise is left out.
+        parameters: Its parameters, (P,).
+        recording: What it did: gives input and starting points (activations of all trials).
+        at_s: When the input is taken (s); the last time by default.
+        trial: Whose input.
+        starts: States along the recording's trials to start from.
+        tolerance: Speed (1/s) below which a point counts as fixed.
+        iterations: Most Levenberg-Marquardt steps.
+
+    Raises:
+        RecordingError: The recording lacks activations, observations or targets, or is of another
+            network.
+    """
+    check_recording(recording, ["activation", "observation", "target"])
+    weights = controller.unpack(parameters.double())
+    sizes = [part.shape[-1] for part in controller.initial_memory(weights, 1)]
+    if sum(sizes) != recording.sizes["unit"]:
+        raise RecordingError(
+            f"the recording has {recording.sizes['unit']} units, the controller {sum(sizes)}; "
+            "record this controller."
+        )
+    when = -1 if at_s is None else int(np.abs(recording["time"].values - at_s).argmin())
+    observation = torch.from_numpy(recording["observation"].values[trial, when])
+    target = torch.from_numpy(recording["target"].values[trial])
+
+    def step(v: Tensor) -> Tensor:
+        memory, _ = controller.step(
+            weights,
+            torch.split(v, sizes, dim=-1),
+            observation.expand(len(v), -1),
+            target.expand(len(v), -1),
+            0,
+            v.new_zeros(len(v), controller.noise_size) if controller.noise_size else None,
+        )
+        return torch.cat(memory, dim=-1)
+
+    visited = recording["activation"].values.reshape(-1, sum(sizes))
+    chosen = visited[np.linspace(0, len(visited) - 1, starts).round().astype(int)]
+    return find_fixed_points(
+        step,
+        torch.from_numpy(chosen),
+        controller.dt_s,
+        tolerance=tolerance,
+        iterations=iterations,
+    )
+
+
+def find_fixed_points(
+    step: Callable[[Tensor], Tensor],
+    starts: Tensor,
+    dt_s: float,
+    *,
+    tolerance: float = 1e-8,
+    iterations: int = 100,
+) -> FixedPoints:
+    """Return the fixed points of any map, from starting points (S, N) that are searched at once.
+
+    Args:
+        step: One step of the dynamics, (S, N) to (S, N), each row by itself; differentiable.
+        starts: Float64.
+        dt_s: Its length (s).
+        tolerance: Speed (1/s) below which a point counts as fixed.
+        iterations: Most Levenberg-Marquardt steps.
+    """
+    v = starts.detach().double().clone()
+    damping = torch.full((len(v),), 1e-3, dtype=torch.float64)
+    identity = torch.eye(v.shape[1], dtype=torch.float64)
+    for _ in range(iterations):
+        after, jacobian = _with_jacobian(step, v)
+        residual = after - v
+        square = residual.square().sum(-1)
+        if bool((square.sqrt() / dt_s < 1e-2 * tolerance).all()):
+            break
+        slope = jacobian - identity
+        gram = slope.mT @ slope
+        gradient = (slope.mT @ residual.unsqueeze(-1)).squeeze(-1)
+        move = torch.linalg.solve(gram + damping[:, None, None] * identity, -gradient)
+        trial = v + move
+        with torch.no_grad():
+            better = (step(trial) - trial).square().sum(-1) < square
+        v = torch.where(better[:, None], trial, v)
+        damping = torch.where(better, 0.1 * damping, 10 * damping).clamp(1e-14, 1e10)
+    after, jacobian = _with_jacobian(step, v)
+    speed = (after - v).norm(dim=-1) / dt_s
+    kept, counts = _distinct(v, speed)
+    mu = np.linalg.eigvals(jacobian[kept].numpy())
+    mu = np.take_along_axis(mu, np.argsort(-np.abs(mu), axis=1), axis=1)
+    with np.errstate(divide="ignore"):
+        constants = -dt_s / np.log(np.abs(mu))
+    return FixedPoints(
+        points=v[kept].numpy(),
+        speed=speed[kept].numpy(),
+        converged=speed[kept].numpy() < tolerance,
+        eigenvalues=mu,
+        time_constants_s=constants,
+        frequencies_hz=np.abs(np.angle(mu)) / (2 * np.pi * dt_s),
+        stable=(np.abs(mu) < 1).all(1),
+        found_from=np.array(counts),
+    )
+
+
+def _with_jacobian(step: Callable[[Tensor], Tensor], v: Tensor) -> tuple[Tensor, Tensor]:
+    """F(v), (S, N), and its Jacobian, (S, N, N); rows do not depend on each other."""
+    with torch.enable_grad():
+        at = v.detach().requires_grad_(True)
+        after = step(at)
+        rows = [
+            torch.autograd.grad(after[:, i].sum(), at, retain_graph=True)[0]
+            for i in range(v.shape[1])
+        ]
+    return after.detach(), torch.stack(rows, dim=1)
+
+
+def _distinct(v: Tensor, speed: Tensor) -> tuple[list[int], list[int]]:
+    """One of each cluster of points, slowest first, and how many fell together."""
+    kept: list[int] = []
+    counts: list[int] = []
+    for i in torch.argsort(speed).tolist():
+        for place, j in enumerate(kept):
+            if float((v[i] - v[j]).norm()) < 1e-4 * (1 + float(v[j].norm())):
+                counts[place] += 1
+                break
+        else:
+            kept.append(i)
+            counts.append(1)
+    return kept, counts

@@ -1,0 +1,217 @@
+"""Recordings as Neurodata Without Borders files, through pynwb: for the field's own tools.
+
+Trials are laid one after another on one clock, a gap between them. Trials table: condition and
+events; processing module `activity`: rates and activations of all units; `behavior`: hand position
+and velocity, joints; `control`: commands, loads, observations, targets. The network is the device.
+Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table: not
+what the network computed with, but what spike tools can read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromotor._checks import check_positive
+from neuromotor._version import __version__
+from neuromotor.analysis._extras import require
+from neuromotor.analysis.recording import LAYOUT, check_recording
+from neuromotor.files import atomic_path
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["save_nwb"]
+
+_GAP_S = 0.5  # between trials
+_RESOLUTION_S = 1e-6  # of spike times
+_MODULES = {
+    "activity": ("rate", "activation"),
+    "behavior": ("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
+    "control": ("command", "load", "hand_force", "observation"),
+}
+_EVENTS = ("go_time", "perturbation_time", "movement_onset")
+
+
+def save_nwb(
+    path: Path | str,
+    recording: xr.Dataset,
+    *,
+    spike_rate_hz: float | None = None,
+    seed: int = 0,
+    session_start: datetime.datetime | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a recording as an NWB file, whole or not at all.
+
+    Args:
+        path: The file, `.nwb`.
+        recording: What is written.
+        spike_rate_hz: Adds Poisson spikes: a unit's lowest rate in the recording is 0 spikes/s, a
+            range of 1 this many; a constant unit fires none. None for no spikes.
+        seed: Of the spikes.
+        session_start: When it was recorded, with a time zone; now by default.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        FileExistsError: The file exists and `overwrite` is false.
+        RecordingError: The dataset is not a recording.
+        RuntimeError: pynwb is not installed.
+    """
+    path = Path(path)
+    check_recording(recording)
+    if spike_rate_hz is not None:
+        check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
+    pynwb = require("pynwb", "nwb")
+    start = session_start or datetime.datetime.now(datetime.UTC)
+    nwb = pynwb.NWBFile(
+        session_description="Simulated reaching: units of a network that moves a model limb.",
+        identifier=str(uuid.uuid4()),
+        session_start_time=start,
+        session_id=path.stem,
+        experimenter=["Simulation, neuromotor"],
+        institution="simulated",
+        lab="simulated",
+        experiment_description=recording.attrs.get("task", "a reaching task"),
+        keywords=["simulation", "motor control", "recurrent neural network"],
+        source_script=f"neuromotor {__version__}",
+        source_script_file_name="neuromotor",
+        subject=pynwb.file.Subject(
+            subject_id="model",
+            species="Macaca mulatta",
+            sex="U",
+            age="P6Y/",
+            description="Model of a monkey's arm; no animal was recorded.",
+        ),
+    )
+    nwb.create_device(
+        name="network",
+        description=recording.attrs.get("controller", "a population of units"),
+    )
+    clock = _clock(recording)
+    _add_trials(nwb, recording, clock)
+    _add_series(pynwb, nwb, recording, clock)
+    if spike_rate_hz is not None:
+        _add_spikes(pynwb, nwb, recording, clock, spike_rate_hz, seed)
+    with atomic_path(path) as temporary, pynwb.NWBHDF5IO(str(temporary), mode="w") as file:
+        file.write(nwb)
+
+
+def _clock(recording: xr.Dataset) -> NDArray[np.float64]:
+    """When each trial's own time 0 is on the file's clock (s), (B,); the first sample is at 0."""
+    time = recording["time"].values
+    step = time[1] - time[0] if len(time) > 1 else 0.01
+    length = len(time) * step + _GAP_S
+    return np.asarray(length * np.arange(recording.sizes["trial"]) - time[0], np.float64)
+
+
+def _add_trials(nwb: Any, recording: xr.Dataset, clock: NDArray[np.float64]) -> None:
+    time = recording["time"].values
+    step = time[1] - time[0] if len(time) > 1 else 0.01
+    columns: dict[str, tuple[str, list[Any]]] = {
+        "condition": ("label of the trial's condition", _labels(recording["condition"].values))
+    }
+    for name in _EVENTS:
+        if name in recording:
+            moments = recording[name].values + clock
+            if np.isfinite(moments).any():
+                columns[name] = (f"{LAYOUT[name].meaning} (s)", moments.tolist())
+    for name in ("target_position", "target"):
+        if name in recording:
+            dim = recording[name].dims[1]
+            parts = recording[dim].values.tolist() if dim in recording.coords else None
+            for i in range(recording.sizes[dim]):
+                label = str(parts[i] if parts else i).replace(" ", "_")
+                meaning = f"{LAYOUT[name].meaning}, {label}"
+                columns[f"{name}_{label}"] = (meaning, recording[name].values[:, i].tolist())
+    for name, (meaning, _) in columns.items():
+        nwb.add_trial_column(name=name, description=meaning)
+    for trial, zero in enumerate(clock):
+        row = {name: values[trial] for name, (_, values) in columns.items()}
+        first = float(zero + time[0])
+        nwb.add_trial(start_time=first, stop_time=float(zero + time[-1] + step), **row)
+
+
+def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: NDArray[np.float64]) -> None:
+    """Every time course, trials one after another, in its module."""
+    stamps = (clock[:, None] + recording["time"].values).ravel()
+    shared: Any = stamps
+    for module_name, names in _MODULES.items():
+        present = [name for name in names if name in recording]
+        if not present:
+            continue
+        module = nwb.create_processing_module(
+            name=module_name, description=f"{module_name} of the simulated trials"
+        )
+        for name in present:
+            values = recording[name]
+            data = values.values.reshape(-1, values.shape[2])
+            common = {
+                "name": name,
+                "data": data,
+                "timestamps": shared,
+                "description": _description(recording, name),
+            }
+            unit = str(values.attrs.get("units", LAYOUT[name].unit))
+            if name == "hand_position":
+                series = pynwb.behavior.SpatialSeries(
+                    **common,
+                    unit="meters",
+                    reference_frame="origin at the shoulder",
+                )
+                module.add(pynwb.behavior.Position(name="Position", spatial_series=series))
+            else:
+                unit = {"m/s": "m/s", "1": "n.a."}.get(unit, unit)
+                series = pynwb.TimeSeries(**common, unit=unit)
+                module.add(series)
+            if shared is stamps:
+                shared = series  # further series link to the first one's timestamps
+
+
+def _description(recording: xr.Dataset, name: str) -> str:
+    """Meaning of a series and of its columns."""
+    dim = LAYOUT[name].dims[2]
+    text = LAYOUT[name].meaning
+    if dim == "unit":
+        layers = recording["layer"].values.tolist() if "layer" in recording.coords else []
+        runs = [f"{label}: {layers.count(label)} units" for label in dict.fromkeys(layers)]
+        return f"{text}; columns in this order: {', '.join(runs)}" if runs else text
+    if dim in recording.coords:
+        return f"{text}; columns: {', '.join(map(str, recording[dim].values.tolist()))}"
+    return text
+
+
+def _add_spikes(
+    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: NDArray[np.float64], scale: float, seed: int
+) -> None:
+    """Poisson spikes, uniform within the samples that they were drawn for."""
+    generator = np.random.default_rng(seed)
+    time = recording["time"].values
+    step = time[1] - time[0] if len(time) > 1 else 0.01
+    starts = clock[:, None] + time
+    rate = recording["rate"].values
+    layers = recording["layer"].values if "layer" in recording.coords else ["all"] * rate.shape[2]
+    nwb.units = pynwb.misc.Units(
+        name="units",
+        description=f"Poisson spikes drawn from shifted rates, {scale:g} spikes/s a unit of rate",
+        resolution=_RESOLUTION_S,
+    )
+    nwb.add_unit_column(name="layer", description="layer or area of the unit")
+    intervals = np.stack([starts[:, 0], starts[:, -1] + step], axis=-1)
+    for unit in range(rate.shape[2]):
+        own = rate[:, :, unit]
+        counts = generator.poisson(scale * step * (own - own.min()))
+        begin = np.repeat(starts.ravel(), counts.ravel())
+        spikes = np.sort((begin + step * generator.random(len(begin))).round(6))
+        nwb.add_unit(spike_times=spikes, obs_intervals=intervals, layer=str(layers[unit]))
+
+
+def _labels(values: NDArray[np.generic]) -> list[Any]:
+    return [str(value) for value in values.tolist()]

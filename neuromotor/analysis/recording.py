@@ -1,0 +1,395 @@
+"""Recordings: one labelled dataset of what network, limb and world did, trial by trial.
+
+Layout (`LAYOUT`): arrays over ``trial x time x unit`` (or axis, joint, actuator, state), `time` in
+seconds on an even grid, `condition` a label of each trial, `layer` a label of each unit. Only
+`rate`, `time` and `condition` are needed; each analysis names what else it uses. So anybody's data
+can be given: build them with `make_recording`, or write any netCDF file that `check_recording`
+passes. A sample at time t holds the state then, and the rates and the command computed from what
+was seen then; the command acts until the next sample.
+
+Files are netCDF 3 through scipy: no pickles, no further dependency, readable by MATLAB, R, Julia.
+netCDF 4 files of the same layout are read where h5netcdf is installed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from neuromotor._version import __version__
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.config import SettingsError, encode
+from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
+from neuromotor.files import atomic_path
+from neuromotor.tasks import TASKS, Task, Trials
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "LAYOUT",
+    "RecordingError",
+    "VariableLayout",
+    "check_recording",
+    "load_recording",
+    "make_recording",
+    "movement_onset",
+    "record",
+    "save_recording",
+]
+
+_FORMAT = "neuromotor.recording"
+_VERSION = "1"
+
+
+class RecordingError(ValueError):
+    """A dataset or file is not a recording, or lacks what an analysis needs."""
+
+
+class VariableLayout(NamedTuple):
+    """Axes, unit and meaning of one variable of a recording."""
+
+    dims: tuple[str, ...]
+    unit: str
+    meaning: str
+
+
+_SERIES = ("trial", "time")
+LAYOUT: dict[str, VariableLayout] = {
+    "rate": VariableLayout((*_SERIES, "unit"), "1", "rates h = tanh(v), or anybody's unit rates"),
+    "activation": VariableLayout((*_SERIES, "unit"), "1", "activations v"),
+    "hand_position": VariableLayout((*_SERIES, "axis"), "m", "position of the hand"),
+    "hand_velocity": VariableLayout((*_SERIES, "axis"), "m/s", "velocity of the hand"),
+    "joint_position": VariableLayout((*_SERIES, "joint"), "rad", "joint angles"),
+    "joint_velocity": VariableLayout((*_SERIES, "joint"), "rad/s", "joint velocities"),
+    "command": VariableLayout((*_SERIES, "actuator"), "N m", "torques commanded, without noise"),
+    "load": VariableLayout((*_SERIES, "actuator"), "N m", "torques applied by the world"),
+    "hand_force": VariableLayout((*_SERIES, "axis"), "N", "forces applied to the hand"),
+    "observation": VariableLayout((*_SERIES, "state"), "mixed", "what the controller saw"),
+    "target": VariableLayout(("trial", "state"), "mixed", "state to be reached"),
+    "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
+    "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
+    "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
+    "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
+    "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
+}
+_EVENTS = ("go_time", "perturbation_time", "movement_onset")
+_NEEDED = ("rate",)
+
+
+def record(
+    task: Task, controller: Controller, parameters: Tensor, trials: Trials | None = None
+) -> xr.Dataset:
+    """Run a controller and return everything that happened as a recording.
+
+    Every quantity is float64. The go signal is at time 0, where the target appears. Units are the
+    controller's memory: for a `ContinuousTimeRNN` the activations v and rates tanh(v); the memory
+    of any other controller is given as both.
+
+    Args:
+        task: Plant, steps and delay.
+        controller: What decides; it needs some memory.
+        parameters: Its parameters, (P,).
+        trials: The batch; the task's own by default.
+
+    Raises:
+        RecordingError: The controller has no units.
+        ValueError: Task, controller, parameters and trials do not fit together.
+
+    Example:
+        >>> from neuromotor import CenterOut, ContinuousTimeRNN
+        >>> from neuromotor.training import initial_parameters
+        >>> net = ContinuousTimeRNN(layers=(20,))
+        >>> recording = record(CenterOut(directions=8), net, initial_parameters(net, seed=0))
+        >>> dict(recording["rate"].sizes)
+        {'trial': 8, 'time': 40, 'unit': 20}
+    """
+    if trials is None:
+        trials = task.trials(dtype=parameters.dtype, device=parameters.device)
+    with torch.no_grad():
+        run = ClosedLoop(task, controller).simulate(parameters, trials)
+    if not run.memory:
+        raise RecordingError(
+            f"{type(controller).__name__} has no units to record; give a recurrent network."
+        )
+    plant = task.plant
+    activation = torch.cat(run.memory, dim=-1)
+    is_network = isinstance(controller, ContinuousTimeRNN)
+    half = plant.state_size // 2
+    before, final = run.states[:, :-1], run.states[:, -1]
+    zero = torch.zeros_like(run.commands)
+    load = zero if trials.load is None else trials.load
+    force = zero.new_zeros(*zero.shape[:2], 2) if trials.hand_force is None else trials.hand_force
+    time_s = plant.dt_s * np.arange(task.steps)
+    pushed = ((load != 0).any(-1) | (force != 0).any(-1)).cpu().numpy()
+    values = {
+        "rate": torch.tanh(activation) if is_network else activation,
+        "activation": activation,
+        "hand_position": plant.hand_position(before),
+        "hand_velocity": plant.hand_velocity(before),
+        "joint_position": before[..., :half],
+        "joint_velocity": before[..., half:],
+        "command": run.commands,
+        "load": load,
+        "hand_force": force,
+        "observation": run.observations,
+        "target": trials.target,
+        "target_position": plant.hand_position(trials.target),
+        "final_hand_position": plant.hand_position(final),
+    }
+    variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}
+    variables["go_time"] = np.zeros(len(trials))
+    variables["perturbation_time"] = np.where(pushed.any(1), time_s[pushed.argmax(1)], np.nan)
+    names = [label.rsplit(" (", 1)[0] for label in plant.state_labels]
+    units = [label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels]
+    command_names = [label.rsplit(" (", 1)[0] for label in plant.command_labels]
+    command_unit = plant.command_labels[0].rsplit("(", 1)[-1].rstrip(")")
+    number = torch.arange(len(trials)) if trials.condition is None else trials.condition
+    return make_recording(
+        time_s,
+        number.cpu().numpy(),
+        variables,
+        layer=[
+            f"layer {i + 1}" for i, part in enumerate(run.memory) for _ in range(part.shape[-1])
+        ],
+        labels={"joint": names[:half], "actuator": command_names, "state": names},
+        units={
+            "joint_position": units[0],
+            "joint_velocity": units[half],
+            "command": command_unit,
+            "load": command_unit,
+        },
+        attributes={
+            "neuromotor_version": __version__,
+            "task": _as_json(task, TASKS),
+            "controller": _as_json(controller, CONTROLLERS),
+        },
+    )
+
+
+def make_recording(
+    time_s: ArrayLike,
+    condition: ArrayLike,
+    variables: Mapping[str, ArrayLike],
+    *,
+    layer: Sequence[str] | None = None,
+    labels: Mapping[str, Sequence[str]] | None = None,
+    units: Mapping[str, str] | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Return a recording made from arrays, for instance of recorded neurons.
+
+    Where positions are there and velocities or movement onsets are not, they are computed from them
+    (central differences; `movement_onset`).
+
+    Args:
+        time_s: Even grid of times (s), (T,).
+        condition: Label of each trial, numbers or text, (B,).
+        variables: Arrays by name, with the axes of `LAYOUT`; `rate` (B, T, N) is needed.
+        layer: Label of each unit, such as a cortical area, (N,).
+        labels: Names along `joint`, `actuator`, `state`.
+        units: Units of variables where they are not those of `LAYOUT`.
+        attributes: Anything else worth keeping, as text.
+
+    Raises:
+        RecordingError: Something is missing or does not fit; the message names it.
+    """
+    import xarray as xr
+
+    unknown = sorted(set(variables) - set(LAYOUT))
+    if unknown:
+        raise RecordingError(f"unknown variables {unknown}; a recording holds {list(LAYOUT)}.")
+    missing = [name for name in _NEEDED if name not in variables]
+    if missing:
+        raise RecordingError(f"`variables` lacks {missing}: {LAYOUT[missing[0]].meaning}.")
+    data: dict[str, Any] = {}
+    for name, values in variables.items():
+        layout = LAYOUT[name]
+        array = np.array(values, dtype=np.float64)
+        if array.ndim != len(layout.dims):
+            raise RecordingError(
+                f"`{name}` must have the axes {layout.dims}, got shape {array.shape}."
+            )
+        unit = (units or {}).get(name, layout.unit)
+        data[name] = (layout.dims, array, {"units": unit, "long_name": layout.meaning})
+    count, _, size = data["rate"][1].shape
+    coordinates: dict[str, Any] = {
+        "time": ("time", np.array(time_s, dtype=np.float64), {"units": "s"}),
+        "trial": np.arange(count),
+        "unit": np.arange(size),
+        "condition": ("trial", np.array(condition)),
+        "layer": ("unit", ["all"] * size if layer is None else list(layer)),
+    }
+    used = {dim for name in data for dim in LAYOUT[name].dims}
+    if "axis" in used:
+        coordinates["axis"] = ["x", "y"]
+    coordinates |= {dim: list(names) for dim, names in (labels or {}).items() if dim in used}
+    try:
+        recording = xr.Dataset(data, coordinates)
+    except ValueError as error:
+        raise RecordingError(f"the arrays do not fit together: {error}.") from error
+    recording.attrs = {"format": _FORMAT, "format_version": _VERSION, **(attributes or {})}
+    check_recording(recording)
+    if "hand_position" in recording and "hand_velocity" not in recording:
+        velocity = recording["hand_position"].differentiate("time")
+        velocity.attrs = {"units": "m/s", "long_name": LAYOUT["hand_velocity"].meaning}
+        recording["hand_velocity"] = velocity
+    if "hand_velocity" in recording and "movement_onset" not in recording:
+        speed = np.linalg.norm(recording["hand_velocity"].values, axis=-1)
+        onset = movement_onset(recording["time"].values, speed)
+        description = {"units": "s", "long_name": LAYOUT["movement_onset"].meaning}
+        recording["movement_onset"] = ("trial", onset, description)
+    return recording
+
+
+def movement_onset(
+    time_s: NDArray[np.float64],
+    speed: NDArray[np.float64],
+    *,
+    fraction: float = 0.1,
+    minimum_peak: float = 0.01,
+) -> NDArray[np.float64]:
+    """Return when each movement begins: the last time before its peak at which it is still slow.
+
+    The usual criterion: slow means below a fraction of the trial's own peak speed (5 to 10 % in
+    most work on reaching). NaN where nothing moves, or where the movement had begun already.
+
+    Args:
+        time_s: (T,).
+        speed: Speed of the hand (m/s), (B, T).
+        fraction: Of the peak speed.
+        minimum_peak: Trials that never get so fast (m/s) do not count as movements.
+    """
+    onset = np.full(len(speed), np.nan)
+    for trial, trace in enumerate(speed):
+        peak = int(trace.argmax())
+        slow = np.flatnonzero(trace[: peak + 1] < fraction * trace[peak])
+        if trace[peak] >= minimum_peak and slow.size:
+            onset[trial] = time_s[slow[-1]]
+    return onset
+
+
+def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
+    """Raise unless a dataset has the layout of a recording, and holds what an analysis needs.
+
+    Args:
+        recording: What is checked; it may hold more than the layout.
+        needs: Names of further variables that must be there.
+
+    Raises:
+        RecordingError: The message names what is missing or wrong, and what to do.
+    """
+    import xarray as xr
+
+    if not isinstance(recording, xr.Dataset):
+        raise RecordingError(
+            f"a recording must be an xarray.Dataset, got {type(recording).__name__}; make one with "
+            "`make_recording`."
+        )
+    for name in (*_NEEDED, *needs):
+        if name not in recording.variables:
+            layout = LAYOUT.get(name)
+            about = f" {layout.dims}: {layout.meaning}" if layout else ""
+            raise RecordingError(f"the recording lacks `{name}`{about}; add it to the dataset.")
+    for name, dim in (("time", "time"), ("condition", "trial")):
+        if name not in recording.coords or recording[name].dims != (dim,):
+            raise RecordingError(f"the recording lacks the coordinate `{name}` along `{dim}`.")
+    for name, layout in LAYOUT.items():
+        if name not in recording:
+            continue
+        values = recording[name]
+        if values.dims != layout.dims:
+            raise RecordingError(
+                f"`{name}` must have the axes {layout.dims}, got {values.dims}; use "
+                f"`.transpose(...)`."
+            )
+        if values.dtype.kind not in "fiu":
+            raise RecordingError(f"`{name}` must hold numbers, got dtype {values.dtype}.")
+        bad = int((~np.isfinite(values.values)).sum())
+        if bad and name not in _EVENTS:
+            raise RecordingError(
+                f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
+                '(as with `recording.dropna("trial", subset=[...])`) or fill them in.'
+            )
+    for dim in ("trial", "time", "unit"):
+        if recording.sizes[dim] == 0:
+            raise RecordingError(f"the recording has no entries along `{dim}`.")
+    if recording.sizes.get("axis", 2) != 2:
+        raise RecordingError(f"`axis` must be x and y, got {recording.sizes['axis']} entries.")
+    steps = np.diff(recording["time"].values)
+    if steps.size and not (steps.min() > 0 and np.ptp(steps) <= 1e-6 * steps.mean()):
+        raise RecordingError(
+            "`time` must be an even, increasing grid in seconds; resample with "
+            "`recording.interp(time=...)`."
+        )
+
+
+def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool = False) -> None:
+    """Write a recording as netCDF, whole or not at all.
+
+    Raises:
+        FileExistsError: The file exists and `overwrite` is false.
+        RecordingError: The dataset is not a recording.
+    """
+    path = Path(path)
+    check_recording(recording)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
+    marked = recording.assign_attrs(format=_FORMAT, format_version=_VERSION)
+    with atomic_path(path) as temporary:
+        marked.to_netcdf(temporary, engine="scipy", format="NETCDF3_64BIT")
+
+
+def load_recording(path: Path | str) -> xr.Dataset:
+    """Read a recording from a netCDF file, ours or anybody's of the same layout.
+
+    Raises:
+        RecordingError: The file is missing, damaged, too new or no recording.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    if not path.is_file():
+        raise RecordingError(f"{path} is not a file; give the path of a netCDF recording.")
+    with path.open("rb") as file:
+        start = file.read(4)
+    engine = {b"CDF": "scipy", b"\x89HD": "h5netcdf"}.get(start[:3])
+    if engine is None:
+        raise RecordingError(
+            f"{path} is not a netCDF file; give a file written by `neuromotor record`."
+        )
+    try:
+        with xr.open_dataset(path, engine=engine) as file_data:
+            recording = file_data.load()
+    except ModuleNotFoundError as error:
+        raise RecordingError(
+            f"{path} is netCDF 4: `pip install h5netcdf`, or save it as netCDF 3."
+        ) from error
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise RecordingError(f"{path} cannot be read ({error}); it may be damaged.") from error
+    version = recording.attrs.get("format_version", _VERSION)
+    if recording.attrs.get("format", _FORMAT) != _FORMAT or version != _VERSION:
+        raise RecordingError(
+            f"{path} has format {recording.attrs.get('format')!r} version {version!r}, this "
+            f"neuromotor reads {_FORMAT!r} version {_VERSION!r}."
+        )
+    try:
+        check_recording(recording)
+    except RecordingError as error:
+        raise RecordingError(f"{path} is no recording: {error}") from error
+    return recording
+
+
+def _as_json(component: object, registry: Mapping[str, object]) -> str:
+    """A component's settings, or its name where its class is not registered."""
+    try:
+        return json.dumps(encode(component, registry))
+    except SettingsError:
+        return json.dumps({"class": type(component).__name__})

@@ -1,0 +1,123 @@
+"""How alike two populations are: canonical correlations and Procrustes distance.
+
+Notation: A, B centred scores of two populations (samples, k); Q orthonormal bases of their columns.
+
+    canonical correlations: singular values of Q_A^T Q_B (Bjorck & Golub 1973)
+    Procrustes distance: arccos(|A^T B|_* / (|A|_F |B|_F)) (Williams et al. 2021)
+
+Both are taken after principal components have been kept. Null: conditions of one population
+exchanged at random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.recording import RecordingError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Similarity", "canonical_correlations", "compare_populations", "procrustes_distance"]
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Two recordings held against each other.
+
+    Attributes:
+        correlations: Canonical correlations, largest first, (k,).
+        null_correlations: The same with exchanged conditions, (S, k).
+        distance_rad: Procrustes distance, 0 (the same up to rotation and scale) to pi/2.
+        null_distance_rad: (S,).
+    """
+
+    correlations: NDArray[np.float64]
+    null_correlations: NDArray[np.float64]
+    distance_rad: float
+    null_distance_rad: NDArray[np.float64]
+
+
+def compare_populations(
+    one: xr.Dataset,
+    two: xr.Dataset,
+    variable: str = "rate",
+    *,
+    components: int = 6,
+    shuffles: int = 100,
+    seed: int = 0,
+) -> Similarity:
+    """Compare two recordings of the same conditions and numbers of times.
+
+    Args:
+        one: A recording, for instance of a network.
+        two: Another, for instance a user's data; conditions must have the same labels.
+        variable: What is compared.
+        components: Principal components kept of each.
+        shuffles: Exchanges of conditions for the null.
+        seed: Of the exchanges.
+
+    Raises:
+        RecordingError: Conditions or times do not match, or too few dimensions vary.
+    """
+    a, b = (condition_averages(r, variable, shuffles=0) for r in (one, two))
+    if a.conditions.tolist() != b.conditions.tolist():
+        raise RecordingError(
+            f"both recordings need the same conditions, got {a.conditions.tolist()} and "
+            f"{b.conditions.tolist()}; select or rename them."
+        )
+    if len(a.time_s) != len(b.time_s):
+        raise RecordingError(
+            f"both recordings need as many times, got {len(a.time_s)} and {len(b.time_s)}; "
+            "`align` and `.interp` them."
+        )
+    first, second = (_scores(part.mean, components) for part in (a, b))
+    generator = np.random.default_rng(seed)
+    null_r, null_d = [], []
+    for _ in range(shuffles):
+        other = second[generator.permutation(len(second))]
+        null_r.append(canonical_correlations(_flat(first), _flat(other)))
+        null_d.append(procrustes_distance(_flat(first), _flat(other)))
+    return Similarity(
+        canonical_correlations(_flat(first), _flat(second)),
+        np.array(null_r).reshape(shuffles, -1),
+        procrustes_distance(_flat(first), _flat(second)),
+        np.array(null_d),
+    )
+
+
+def canonical_correlations(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the canonical correlations of two sets of columns, (samples, .) each."""
+    q_a, q_b = (np.linalg.qr(x - x.mean(0))[0] for x in (a, b))
+    values = np.linalg.svd(q_a.T @ q_b, compute_uv=False)
+    return np.clip(values, 0.0, 1.0)
+
+
+def procrustes_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return the angle (rad) left between two sets of columns after the best rotation."""
+    a, b = a - a.mean(0), b - b.mean(0)
+    nuclear = np.linalg.svd(a.T @ b, compute_uv=False).sum()
+    cosine = nuclear / (np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.arccos(np.clip(cosine, -1.0, 1.0)))
+
+
+def _scores(mean: NDArray[np.float64], components: int) -> NDArray[np.float64]:
+    """Scores on the first principal components, (C, T, k)."""
+    flat = _flat(mean)
+    _, values, axes = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    rank = int((values > 1e-10 * max(values[0], 1e-300)).sum())
+    if rank < components:
+        raise RecordingError(
+            f"the activity varies in {rank} dimensions, {components} are needed; use fewer "
+            "`components`."
+        )
+    return np.asarray(mean @ axes[:components].T, np.float64)
+
+
+def _flat(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values.reshape(-1, values.shape[-1])

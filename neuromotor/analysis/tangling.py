@@ -1,0 +1,113 @@
+"""Trajectory tangling: do like states move differently?
+
+Notation: x state, x' its derivative, eps a tenth of the states' mean squared distance from their
+mean.
+
+    Q(t) = max over t' of |x'_t - x'_t'|^2 / (|x_t - x_t'|^2 + eps)
+
+(Russo et al. 2018; there eps is 0.1 times the total variance.) Motor cortex keeps Q low where
+muscles do not; the muscles' or torques' Q is the comparison. Null: surrogates of maximum entropy
+(`nulls`) with the network's own covariances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.nulls import fit_maximum_entropy
+from neuromotor.analysis.recording import RecordingError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Tangling", "tangling", "tangling_of"]
+
+
+@dataclass(frozen=True)
+class Tangling:
+    """Tangling of condition averages; C conditions, T - 1 times.
+
+    Attributes:
+        q: Tangling (1/s^2) between samples, (C, T - 1).
+        percentile_90: Its 90th percentile.
+        null_percentile_90: The same of each surrogate, (S,).
+    """
+
+    q: NDArray[np.float64]
+    percentile_90: float
+    null_percentile_90: NDArray[np.float64]
+
+
+def tangling(
+    recording: xr.Dataset,
+    variable: str = "rate",
+    *,
+    window_s: tuple[float, float] | None = None,
+    components: int = 8,
+    soft: float = 5e-4,
+    surrogates: int = 10,
+    seed: int = 0,
+) -> Tangling:
+    """Return the tangling of a variable's condition averages.
+
+    Args:
+        recording: Trials.
+        variable: `rate`, `command`, ...; each unit is divided by its range plus `soft`.
+        window_s: First and last time (s); all by default.
+        components: Principal components kept, where there are more axes.
+        soft: Added to each range.
+        surrogates: Of the null.
+        seed: Of the surrogates.
+
+    Raises:
+        RecordingError: There are fewer than three times, or nothing varies.
+    """
+    averages = condition_averages(recording, variable, window_s=window_s, shuffles=0)
+    mean, dt = averages.mean, np.diff(averages.time_s)
+    if len(dt) < 2:
+        raise RecordingError("tangling needs three times or more.")
+    scaled = mean / (np.ptp(mean, axis=(0, 1)) + soft)
+    scaled = scaled - scaled.mean((0, 1))
+    if not np.abs(scaled).max() > 0:
+        raise RecordingError(f"`{variable}` must vary to have tangling.")
+    q = tangling_of(_reduced(scaled, components), float(dt[0]))
+    null: list[float] = []
+    if surrogates and len(mean) > 1:
+        shared = scaled.mean(0)
+        drawn = fit_maximum_entropy(scaled - shared).draw(surrogates, seed)
+        null = [
+            float(np.quantile(tangling_of(_reduced(shared + d, components), float(dt[0])), 0.9))
+            for d in drawn
+        ]
+    return Tangling(q, float(np.quantile(q, 0.9)), np.array(null))
+
+
+def tangling_of(states: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:
+    """Return Q (1/s^2), (C, T - 1), of trajectories (C, T, k) sampled every `dt_s`."""
+    k = states.shape[2]
+    middle = (0.5 * (states[:, 1:] + states[:, :-1])).reshape(-1, k)
+    speed = (np.diff(states, axis=1) / dt_s).reshape(-1, k)
+    eps = 0.1 * float(((middle - middle.mean(0)) ** 2).sum(1).mean())
+    q = np.empty(len(middle))
+    for start in range(0, len(middle), 512):  # so that the table of pairs stays small
+        part = slice(start, start + 512)
+        q[part] = (_squares(speed[part], speed) / (_squares(middle[part], middle) + eps)).max(1)
+    return q.reshape(states.shape[0], -1)
+
+
+def _squares(one: NDArray[np.float64], all_: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared distances of all pairs."""
+    squared = (one**2).sum(1)[:, None] + (all_**2).sum(1) - 2 * one @ all_.T
+    return np.asarray(np.maximum(squared, 0.0), np.float64)
+
+
+def _reduced(states: NDArray[np.float64], components: int) -> NDArray[np.float64]:
+    """Scores on the first principal components."""
+    flat = states.reshape(-1, states.shape[2])
+    vectors = np.linalg.eigh(np.cov(flat.T, ddof=0).reshape(flat.shape[1], -1))[1]
+    return np.asarray(states @ vectors[:, ::-1][:, :components], np.float64)

@@ -1,0 +1,213 @@
+"""Preferred directions by cosine fits, in hand space and joint-torque space, and their bimodality.
+
+Notation: r mean rate of a trial, phi its direction, b coefficients, R mean resultant length.
+
+    r = b0 + b1 cos phi + b2 sin phi;   preferred direction atan2(b2, b1), depth |(b1, b2)|
+
+(Georgopoulos et al. 1982). Nulls: directions permuted over trials, for each unit's R^2; uniform
+angles, for the population (Rayleigh test; on doubled angles it tests for an axis, as in Scott et
+al. 2001). A linear limb gives an axis too, so bimodality alone shows nothing about mechanics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromotor.analysis.averages import window
+from neuromotor.analysis.recording import RecordingError, check_recording
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["CircularSummary", "Tuning", "circular_summary", "cosine_tuning", "preferred_directions"]
+
+
+@dataclass(frozen=True)
+class CircularSummary:
+    """Angles on a circle, and as an axis.
+
+    Attributes:
+        count: Number of angles.
+        mean_deg: Circular mean.
+        resultant: Mean resultant length R, from 0 to 1.
+        p_direction: Rayleigh's p that the angles are uniform against one preferred direction.
+        axis_deg: Mean axis, from 0 to 180: half the circular mean of the doubled angles.
+        axis_resultant: R of the doubled angles.
+        p_axis: Rayleigh's p on doubled angles: uniform against two opposite directions.
+    """
+
+    count: int
+    mean_deg: float
+    resultant: float
+    p_direction: float
+    axis_deg: float
+    axis_resultant: float
+    p_axis: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Cosine tuning of N units; NaN for a unit whose rate is constant.
+
+    Attributes:
+        direction_deg: Preferred directions, -180 to 180, (N,).
+        interval_deg: Half width of the bootstrap's 95 % interval around each, (N,).
+        depth: Amplitude of the cosine, (N,).
+        baseline: Mean of the cosine, (N,).
+        r2: Share of variance over trials explained, (N,).
+        p: Share of permutations with an R^2 at least as large, (N,).
+        tuned: Units with p below 0.05, (N,).
+        population: Circular statistics of the tuned units' preferred directions.
+    """
+
+    direction_deg: NDArray[np.float64]
+    interval_deg: NDArray[np.float64]
+    depth: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+    r2: NDArray[np.float64]
+    p: NDArray[np.float64]
+    tuned: NDArray[np.bool_]
+    population: CircularSummary
+
+
+def preferred_directions(
+    recording: xr.Dataset,
+    space: str = "hand",
+    *,
+    window_s: tuple[float, float] | None = None,
+    bootstraps: int = 500,
+    shuffles: int = 500,
+    seed: int = 0,
+) -> Tuning:
+    """Return each unit's preferred direction of hand movement or joint torque.
+
+    A trial's rate is its mean over the window. Its direction is, in `hand` space, that from the
+    hand's position at the recording's start to the target (or to its last position where there is
+    no target); in `torque` space, that of the mean command, with the first actuator's torque along
+    0 and the second's along 90 degrees. Trials without a direction are left out.
+
+    Args:
+        recording: Trials.
+        space: `hand` or `torque`.
+        window_s: First and last time (s); all by default.
+        bootstraps: Resamplings of trials for the intervals.
+        shuffles: Permutations of directions for p.
+        seed: Of both.
+
+    Raises:
+        RecordingError: Positions or commands are missing, or directions do not span the plane.
+    """
+    part = window(recording, window_s)
+    if space == "hand":
+        check_recording(recording, ["hand_position"])
+        hand = recording["hand_position"].values
+        goal = (
+            recording["target_position"].values if "target_position" in recording else hand[:, -1]
+        )
+        vector = goal - hand[:, 0]
+    elif space == "torque":
+        check_recording(recording, ["command"])
+        if recording.sizes["actuator"] != 2:
+            raise RecordingError("torque space needs two actuators.")
+        vector = part["command"].values.mean(1)
+    else:
+        raise ValueError(f"`space` must be 'hand' or 'torque', got {space!r}.")
+    length = np.linalg.norm(vector, axis=-1)
+    moved = length > 1e-6 * max(float(length.max()), 1e-300)
+    rate = part["rate"].values.astype(np.float64).mean(1)[moved]
+    angle = np.arctan2(vector[moved, 1], vector[moved, 0])
+    return cosine_tuning(angle, rate, bootstraps=bootstraps, shuffles=shuffles, seed=seed)
+
+
+def cosine_tuning(
+    angle: NDArray[np.float64],
+    rate: NDArray[np.float64],
+    *,
+    bootstraps: int = 500,
+    shuffles: int = 500,
+    seed: int = 0,
+) -> Tuning:
+    """Fit cosines to the rates (B, N) of trials with directions (rad), (B,).
+
+    Raises:
+        RecordingError: There are fewer than four trials, or the directions do not span the plane.
+    """
+    design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=-1)
+    if len(angle) < 4 or np.linalg.svd(design, compute_uv=False)[-1] < 1e-6 * len(angle) ** 0.5:
+        raise RecordingError(
+            "cosine tuning needs four trials or more with directions that span the plane, "
+            f"got {len(angle)} trials in {len(np.unique(angle.round(6)))} directions."
+        )
+    generator = np.random.default_rng(seed)
+    b, r2 = _fit(design, rate)
+    preferred = np.arctan2(b[2], b[1])
+    constant = np.isnan(r2)
+    deviations = []
+    for _ in range(bootstraps):
+        drawn = generator.integers(len(angle), size=len(angle))
+        if np.linalg.svd(design[drawn], compute_uv=False)[-1] > 1e-3:
+            again, _ = _fit(design[drawn], rate[drawn])
+            deviations.append(np.angle(np.exp(1j * (np.arctan2(again[2], again[1]) - preferred))))
+    interval = np.full(rate.shape[1], np.nan)
+    if deviations:
+        interval = np.degrees(np.quantile(np.abs(deviations), 0.95, axis=0))
+    reached = np.zeros(rate.shape[1])
+    for _ in range(shuffles):
+        reached += _fit(design[generator.permutation(len(angle))], rate)[1] >= r2
+    p = (reached + 1) / (shuffles + 1)
+    tuned = ~constant & (p < 0.05)
+
+    def known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(constant, np.nan, values)
+
+    return Tuning(
+        direction_deg=known(np.degrees(preferred)),
+        interval_deg=known(interval),
+        depth=known(np.hypot(b[1], b[2])),
+        baseline=b[0],
+        r2=r2,
+        p=known(p),
+        tuned=tuned,
+        population=circular_summary(preferred[tuned]),
+    )
+
+
+def circular_summary(angle: NDArray[np.float64]) -> CircularSummary:
+    """Return means, resultants and Rayleigh tests of angles (rad), (N,), and of their axis.
+
+    p by the approximation of Zar (Biostatistical Analysis, 1999, equation 27.4), good to three
+    digits for ten angles or more. Without angles everything is NaN.
+    """
+    if not len(angle):
+        return CircularSummary(0, *[float("nan")] * 6)
+    one, two = np.exp(1j * angle).mean(), np.exp(2j * angle).mean()
+    return CircularSummary(
+        count=len(angle),
+        mean_deg=float(np.degrees(np.angle(one))),
+        resultant=float(abs(one)),
+        p_direction=_rayleigh(float(abs(one)), len(angle)),
+        axis_deg=float(np.degrees(np.angle(two)) / 2 % 180),
+        axis_resultant=float(abs(two)),
+        p_axis=_rayleigh(float(abs(two)), len(angle)),
+    )
+
+
+def _rayleigh(resultant: float, n: int) -> float:
+    """Rayleigh's p of a mean resultant length."""
+    total = n * resultant
+    return float(min(1.0, np.exp(np.sqrt(1 + 4 * n + 4 * (n**2 - total**2)) - (1 + 2 * n))))
+
+
+def _fit(
+    design: NDArray[np.float64], rate: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients (3, N) and R^2 (N,), NaN where the rate is constant."""
+    b = np.asarray(np.linalg.lstsq(design, rate, rcond=None)[0], np.float64)
+    total = ((rate - rate.mean(0)) ** 2).sum(0)
+    left = ((rate - design @ b) ** 2).sum(0)
+    varies = total > 1e-24 * np.maximum((rate**2).sum(0), 1e-300)
+    return b, np.where(varies, 1 - left / np.where(varies, total, 1.0), np.nan)

@@ -1,0 +1,214 @@
+"""Fixed points, lesions, sensitivities and behaviour against planted truth."""
+
+import numpy as np
+import pytest
+import torch
+from cases import noisy
+from planted import reaches
+
+from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN
+from neuromotor.analysis import RecordingError, make_recording, record
+from neuromotor.analysis.behaviour import behaviour, end_points, response_latency
+from neuromotor.analysis.fixed_points import find_fixed_points, network_fixed_points
+from neuromotor.analysis.lesions import (
+    lesion_effect,
+    lesion_subspace,
+    lesion_units,
+    sensitivity,
+)
+from neuromotor.training import initial_parameters
+
+TASK = CenterOut(directions=3, steps=10)
+NET = ContinuousTimeRNN(layers=(6, 5), time_constant_s=0.05)
+PARAMETERS = initial_parameters(NET, 0)
+
+
+def test_the_known_fixed_points_of_a_bistable_unit():
+    """v' = (-v + 2 tanh v) / tau: fixed at 0 (unstable) and at v = 2 tanh v (stable)."""
+    from scipy.optimize import brentq
+
+    dt, tau = 0.01, 0.05
+    root = brentq(lambda v: v - 2 * np.tanh(v), 1, 3)
+    found = find_fixed_points(
+        lambda v: v + dt / tau * (2 * torch.tanh(v) - v),
+        torch.tensor([[-3.0], [-1.5], [0.02], [-0.01], [1.0], [2.5]]).double(),
+        dt,
+    )
+    order = np.argsort(found.points[:, 0])
+    np.testing.assert_allclose(found.points[order, 0], [-root, 0, root], atol=1e-8)
+    assert found.converged.all()
+    assert found.stable[order].tolist() == [True, False, True]
+    assert found.found_from.sum() == 6
+    slope = 1 + dt / tau * (2 / np.cosh(root) ** 2 - 1)
+    np.testing.assert_allclose(found.eigenvalues[order[0], 0], slope, rtol=1e-6)
+    np.testing.assert_allclose(found.time_constants_s[order[0], 0], -dt / np.log(slope), rtol=1e-6)
+
+
+def test_the_spectrum_of_a_linear_spiral():
+    dt = 0.01
+    turn = np.exp(dt * (-4 + 2j * np.pi * 1.5))
+    matrix = torch.tensor([[turn.real, -turn.imag], [turn.imag, turn.real]]).double()
+    found = find_fixed_points(lambda v: v @ matrix.T + 0.1, torch.ones(2, 2).double(), dt)
+    expected = np.linalg.solve(np.eye(2) - matrix.numpy(), [0.1, 0.1])
+    np.testing.assert_allclose(found.points, expected[None], rtol=1e-9)
+    np.testing.assert_allclose(found.frequencies_hz, 1.5, rtol=1e-9)
+    np.testing.assert_allclose(found.time_constants_s, 0.25, rtol=1e-9)
+
+
+def test_a_map_without_fixed_points_has_slow_ones_only():
+    found = find_fixed_points(lambda v: v + 0.01 * (1 + v**2), torch.ones(1, 1).double(), 0.01)
+    assert not found.converged.any()
+    assert found.points[0, 0] == pytest.approx(0, abs=1e-2)
+
+
+def test_fixed_points_of_a_network_stay_where_they_are():
+    recording = record(TASK, NET, PARAMETERS)
+    before = recording.copy(deep=True)
+    found = network_fixed_points(NET, PARAMETERS, recording, starts=4)
+    assert recording.identical(before)
+    assert found.converged[0]
+    weights = NET.unpack(PARAMETERS)
+    memory = torch.from_numpy(found.points[:1]).split([6, 5], dim=-1)
+    seen = torch.from_numpy(recording["observation"].values[:1, -1])
+    target = torch.from_numpy(recording["target"].values[:1])
+    for _ in range(3):
+        memory, _ = NET.step(weights, memory, seen, target, 0, None)
+    np.testing.assert_allclose(torch.cat(memory, -1), found.points[:1], atol=1e-9)
+    with pytest.raises(RecordingError, match="11 units"):
+        network_fixed_points(ContinuousTimeRNN(layers=(4,)), torch.zeros(62), recording)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_nothing_depends_on_lesioned_units(layer):
+    """Whatever drives a silenced unit, the limb moves the same."""
+    silent = lesion_units(NET, PARAMETERS, [0, 3], layer)
+    driven = silent.clone()
+    NET.unpack(driven).layers[layer].bias[[0, 3]] += 5.0
+    paths = [ClosedLoop(TASK, NET).simulate(p, TASK.trials()).states for p in (silent, driven)]
+    assert torch.equal(*paths)
+    intact = ClosedLoop(TASK, NET).simulate(PARAMETERS, TASK.trials()).states
+    assert not torch.equal(paths[0], intact)
+    axes = torch.eye(NET.layers[layer]).double()[:, [0, 3]]
+    mixed = axes @ torch.tensor([[1.0, 2], [3, 4]]).double()
+    same = lesion_subspace(NET, PARAMETERS, mixed, layer)
+    torch.testing.assert_close(same, silent, atol=1e-12, rtol=0)
+
+
+def test_a_lesion_is_held_against_random_ones():
+    effect = lesion_effect(TASK, NET, PARAMETERS, [0, 1, 2, 3, 4], 1, surrogates=3)
+    assert effect.lesioned["energy"] == 0  # nothing left to read: no torque
+    assert effect.intact["energy"] > 0
+    assert all(row == effect.lesioned for row in effect.null)  # the layer has no other five
+    with pytest.raises(ValueError, match="below the layer's 5 units"):
+        lesion_units(NET, PARAMETERS, [5], 1)
+    with pytest.raises(ValueError, match="`layer`"):
+        lesion_units(NET, PARAMETERS, [0], 2)
+
+
+def test_sensitivity_against_finite_differences():
+    trials = noisy(TASK.trials(), TASK.steps)
+    found = sensitivity(TASK, NET, PARAMETERS, trials)
+    assert found.shape == (3, 10)
+
+    def losses(step, direction, size):
+        weights = NET.unpack(PARAMETERS)
+        state, memory = trials.initial_state, NET.initial_memory(weights, 3)
+        states, commands = [state], []
+        from neuromotor.closed_loop.dynamics import advance
+
+        for t in range(TASK.steps):
+            if t == step:
+                memory = tuple(
+                    m + size * d for m, d in zip(memory, direction.split([6, 5], -1), strict=True)
+                )
+            seen = states[t] + trials.sensory_noise[:, t]
+            memory, command = NET.step(weights, memory, seen, trials.target, t, None)
+            states.append(advance(TASK.plant, states[-1], command, trials, t))
+            commands.append(command)
+        return TASK.cost.losses(torch.stack(states, 1), torch.stack(commands, 1), trials.target)
+
+    for step in (0, 7):
+        gradient = torch.stack(
+            [
+                (losses(step, axis.expand(3, 11), 1e-5) - losses(step, axis.expand(3, 11), -1e-5))
+                / 2e-5
+                for axis in torch.eye(11).double()
+            ],
+            dim=-1,
+        )
+        np.testing.assert_allclose(found[:, step], gradient.norm(dim=-1), rtol=1e-5)
+
+
+# ---- behaviour ----
+
+
+def minimum_jerk(curve=0.0):
+    time, angle, condition, hand = reaches(directions=4, repeats=1, steps=101, dt=0.005)
+    tau = time / time[-1]
+    side = np.stack([-np.sin(angle), np.cos(angle)], -1)
+    hand = hand + curve * 0.06 * np.sin(np.pi * tau)[None, :, None] ** 2 * side[:, None]
+    target = 0.06 * np.stack([np.cos(angle), np.sin(angle)], -1)
+    variables = {
+        "rate": np.zeros((4, 101, 1)),
+        "hand_position": hand,
+        "target_position": target + np.array([0.001, 0.0]),
+        "go_time": np.zeros(4),
+    }
+    return make_recording(time, condition, variables)
+
+
+def test_minimum_jerk_has_its_textbook_numbers():
+    found = behaviour(minimum_jerk())
+    np.testing.assert_allclose(found.peak_speed_m_s, 1.875 * 0.06 / 0.5, rtol=1e-3)
+    np.testing.assert_allclose(found.symmetry, 0.5, atol=0.02)
+    # From 10 % of peak speed on: s = 0.0859 to 0.9141, where 30 s^2 (1 - s)^2 = 0.1875.
+    np.testing.assert_allclose(found.movement_time_s, 0.5 * 0.8282, atol=0.011)
+    np.testing.assert_allclose(found.reaction_time_s, 0.5 * 0.0859, atol=0.006)
+    np.testing.assert_allclose(found.path_ratio, 1, atol=1e-9)
+    np.testing.assert_allclose(found.curvature, 0, atol=1e-9)
+    np.testing.assert_allclose(found.end_error_m, 0.001, rtol=1e-9)
+
+
+def test_a_curved_path_is_measured():
+    found = behaviour(minimum_jerk(curve=0.2))
+    np.testing.assert_allclose(found.curvature, 0.2, rtol=0.06)
+    assert (found.path_ratio > 1.05).all()
+
+
+def test_the_ellipse_of_known_end_points():
+    draws = np.random.default_rng(0).standard_normal((4000, 2)) * [0.004, 0.001]
+    c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
+    hand = (draws @ np.array([[c, s], [-s, c]]))[:, None] * np.array([0.0, 1.0])[:, None]
+    target = np.zeros((4000, 2))
+    recording = make_recording(
+        [0, 0.1],
+        np.zeros(4000),
+        {"rate": np.zeros((4000, 2, 1)), "hand_position": hand, "target_position": target},
+    )
+    found = end_points(recording)
+    np.testing.assert_allclose(found.axes_m, np.array([0.004, 0.001]) * 2.4477, rtol=0.05)
+    assert found.orientation_deg == pytest.approx(30, abs=1)
+    with pytest.raises(RecordingError, match="three trials"):
+        end_points(recording.isel(trial=[0, 1]))
+
+
+def test_a_trial_without_movement_has_no_measures():
+    still = minimum_jerk()
+    variables = {"rate": still["rate"], "hand_position": 0 * still["hand_position"]}
+    found = behaviour(make_recording(still["time"], still["condition"], variables))
+    assert np.isnan(found.movement_time_s).all()
+    assert np.isnan(found.end_error_m).all()
+
+
+def test_the_latency_of_a_delayed_response():
+    time = 0.01 * np.arange(50)
+    command = np.random.default_rng(0).standard_normal((2, 50, 2)) * 1e-3
+    command[:, 27:, 1] += np.linspace(0.05, 1, 23)  # 70 ms after a load at 200 ms
+    variables = {
+        "rate": np.zeros((2, 50, 1)),
+        "command": command,
+        "perturbation_time": np.array([0.2, np.nan]),
+    }
+    latency = response_latency(make_recording(time, [0, 1], variables), deviations=5)
+    assert latency[0] == pytest.approx(0.07)
+    assert np.isnan(latency[1])

@@ -1,0 +1,82 @@
+"""NWB files hold the recording's arrays and pass the inspector."""
+
+import datetime
+
+import numpy as np
+import pytest
+
+pynwb = pytest.importorskip("pynwb")
+
+from cases import noisy  # noqa: E402
+
+from neuromotor import CenterOut, ContinuousTimeRNN  # noqa: E402
+from neuromotor.analysis import record  # noqa: E402
+from neuromotor.analysis.nwb import save_nwb  # noqa: E402
+from neuromotor.training import initial_parameters  # noqa: E402
+
+TASK = CenterOut(directions=4, steps=12)
+NET = ContinuousTimeRNN(layers=(5, 3))
+START = datetime.datetime(2024, 5, 1, 12, 0, tzinfo=datetime.UTC)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("nwb") / "session.nwb"
+    recording = record(TASK, NET, initial_parameters(NET, 0), noisy(TASK.trials(), TASK.steps))
+    save_nwb(path, recording, spike_rate_hz=100, session_start=START)
+    return path, recording
+
+
+def test_what_is_written_is_read_again(written):
+    path, recording = written
+    with pynwb.NWBHDF5IO(path, "r") as file:
+        nwb = file.read()
+        for name in ("rate", "activation"):
+            series = nwb.processing["activity"][name]
+            np.testing.assert_array_equal(series.data[:].reshape(4, 12, 8), recording[name])
+        hand = nwb.processing["behavior"]["Position"]["hand_position"]
+        np.testing.assert_array_equal(hand.data[:].reshape(4, 12, 2), recording["hand_position"])
+        load = nwb.processing["control"]["load"]
+        assert load.unit == "N m"
+        trials = nwb.trials.to_dataframe()
+        assert trials["condition"].tolist() == ["0", "1", "2", "3"]
+        target = recording["target_position"].values[:, 0]
+        np.testing.assert_array_equal(trials["target_position_x"], target)
+        stamps = hand.timestamps[:].reshape(4, 12)
+        np.testing.assert_allclose(stamps[:, 0], trials["start_time"])
+        np.testing.assert_allclose(stamps - stamps[:, :1], 0.01 * np.arange(12)[None].repeat(4, 0))
+        np.testing.assert_allclose(trials["stop_time"] - trials["start_time"], 0.12)
+        assert (trials["start_time"].values[1:] > trials["stop_time"].values[:-1]).all()
+        assert '"rnn"' in nwb.devices["network"].description
+
+
+def test_spikes_follow_the_rates(written):
+    path, recording = written
+    with pynwb.NWBHDF5IO(path, "r") as file:
+        units = file.read().units
+        assert len(units) == 8
+        assert units["layer"][:].tolist() == ["layer 1"] * 5 + ["layer 2"] * 3
+        rate = recording["rate"].values
+        for unit in range(8):
+            own = rate[:, :, unit]
+            expected = 100 * 0.01 * (own - own.min()).sum()
+            count = len(units.get_unit_spike_times(unit))
+            assert abs(count - expected) < 5 * np.sqrt(expected + 1)
+
+
+def test_the_inspector_finds_nothing_to_complain_about(written):
+    inspector = pytest.importorskip("nwbinspector")
+    found = [
+        message
+        for message in inspector.inspect_nwbfile(nwbfile_path=str(written[0]))
+        if message.importance.name != "BEST_PRACTICE_SUGGESTION"
+    ]
+    assert not found, [(message.check_function_name, message.message) for message in found]
+
+
+def test_an_existing_file_is_kept(written):
+    path, recording = written
+    with pytest.raises(FileExistsError, match="overwrite"):
+        save_nwb(path, recording)
+    with pytest.raises(ValueError, match="spike_rate_hz"):
+        save_nwb(path.with_name("other.nwb"), recording, spike_rate_hz=0.0)

@@ -1,0 +1,155 @@
+"""Recordings hold what the simulation did, keep it on disk, and refuse what is none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from cases import noisy
+
+from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, PointMass
+from neuromotor.analysis import (
+    RecordingError,
+    check_recording,
+    load_recording,
+    make_recording,
+    movement_onset,
+    record,
+    save_recording,
+)
+from neuromotor.training import initial_parameters
+
+TASK = CenterOut(directions=4, steps=12, delay_steps=2)
+NET = ContinuousTimeRNN(layers=(5, 3))
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return record(TASK, NET, initial_parameters(NET, 0), noisy(TASK.trials(), TASK.steps))
+
+
+def test_a_recording_is_the_simulation(recording):
+    trials = noisy(TASK.trials(), TASK.steps)
+    run = ClosedLoop(TASK, NET).simulate(initial_parameters(NET, 0), trials)
+    np.testing.assert_array_equal(recording["activation"][..., 5:], run.memory[1])
+    np.testing.assert_allclose(recording["rate"], np.tanh(recording["activation"]), rtol=1e-14)
+    np.testing.assert_array_equal(recording["joint_velocity"], run.states[:, :-1, 2:])
+    np.testing.assert_array_equal(recording["observation"], run.observations)
+    np.testing.assert_array_equal(recording["load"], trials.load)
+    np.testing.assert_allclose(recording["time"], 0.01 * np.arange(12))
+    np.testing.assert_array_equal(recording["condition"], np.arange(4))
+    assert list(recording["layer"].values) == ["layer 1"] * 5 + ["layer 2"] * 3
+    assert recording["command"].attrs["units"] == "N m"
+    end = TASK.plant.hand_position(run.states[:, -1])
+    np.testing.assert_array_equal(recording["final_hand_position"], end)
+    np.testing.assert_array_equal(recording["go_time"], np.zeros(4))
+
+
+def test_perturbations_start_with_the_first_load():
+    trials = noisy(TASK.trials(), TASK.steps)
+    load = torch.zeros_like(trials.load)
+    load[1, 5:, 0] = 0.2
+    still = torch.zeros_like(trials.hand_force)
+    still[3, 0, 1] = 1.0
+    parts = TASK.trials()
+    parts = replace(parts, load=load, hand_force=still)
+    onset = record(TASK, NET, initial_parameters(NET, 0), parts)["perturbation_time"].values
+    np.testing.assert_array_equal(np.isnan(onset), [True, False, True, False])
+    np.testing.assert_allclose(onset[[1, 3]], [0.05, 0.0])
+
+
+def test_a_point_mass_has_its_own_units():
+    task = CenterOut(plant=PointMass(), directions=2, steps=5)
+    recording = record(task, NET, initial_parameters(NET, 0))
+    assert recording["joint_position"].attrs["units"] == "m"
+    assert recording["load"].attrs["units"] == "N"
+
+
+def test_what_is_saved_is_read_again(recording, tmp_path):
+    path = tmp_path / "recording.nc"
+    save_recording(path, recording)
+    again = load_recording(path)
+    xr.testing.assert_equal(again, recording)
+    assert again.attrs == recording.attrs
+    assert path.read_bytes()[:3] == b"CDF"
+    with pytest.raises(FileExistsError, match="overwrite"):
+        save_recording(path, recording)
+    assert [p.name for p in tmp_path.iterdir()] == ["recording.nc"]
+
+
+def test_own_data_need_rates_times_and_conditions_only(tmp_path):
+    rate = np.arange(24.0).reshape(2, 4, 3)
+    own = make_recording([0, 0.1, 0.2, 0.3], ["left", "right"], {"rate": rate}, layer=["M1"] * 3)
+    save_recording(tmp_path / "own.nc", own)
+    again = load_recording(tmp_path / "own.nc")
+    assert list(again["condition"].values) == ["left", "right"]
+    np.testing.assert_array_equal(again["rate"], rate)
+
+
+def test_velocity_and_onset_come_from_positions():
+    time = np.linspace(0, 1, 101)
+    s = np.clip((time - 0.2) / 0.5, 0, 1)
+    path = 0.1 * (10 * s**3 - 15 * s**4 + 6 * s**5)  # minimum jerk, from 0.2 to 0.7 s
+    hand = np.zeros((2, 101, 2))
+    hand[0, :, 0] = path
+    rate = np.zeros((2, 101, 1))
+    own = make_recording(time, [0, 1], {"rate": rate, "hand_position": hand})
+    assert own["hand_velocity"].values.max() == pytest.approx(1.875 * 0.1 / 0.5, rel=2e-3)
+    # 30 s^2 (1 - s)^2 = 0.1 x 1.875 at s = 0.0859
+    assert own["movement_onset"].values[0] == pytest.approx(0.2 + 0.5 * 0.0859, abs=0.011)
+    assert np.isnan(own["movement_onset"].values[1])
+
+
+def test_a_movement_under_way_has_no_onset():
+    time = np.arange(5) * 0.1
+    assert np.isnan(movement_onset(time, np.array([[1.0, 1.2, 0.8, 0.1, 0.0]]))).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.drop_vars("rate"), "lacks `rate`"),
+        (lambda r: r.drop_vars("condition"), "coordinate `condition`"),
+        (lambda r: r.drop_vars("time"), "coordinate `time`"),
+        (lambda r: r.transpose("unit", "trial", "time", ...), "must have the axes"),
+        (lambda r: r.assign(rate=r["rate"].where(r["trial"] > 0)), "96 NaN"),
+        (lambda r: r.assign_coords(time=r["time"] ** 2), "even, increasing"),
+        (lambda r: r.isel(trial=slice(0, 0)), "no entries along `trial`"),
+        (lambda r: r["rate"], "must be an xarray.Dataset"),
+    ],
+)
+def test_errors_name_what_is_wrong(recording, change, message):
+    with pytest.raises(RecordingError, match=message):
+        check_recording(change(recording))
+
+
+def test_an_analysis_can_ask_for_more(recording):
+    with pytest.raises(RecordingError, match="lacks `hand_velocity`"):
+        check_recording(recording.drop_vars("hand_velocity"), needs=["hand_velocity"])
+
+
+def test_foreign_files_are_refused(recording, tmp_path):
+    text = tmp_path / "text.nc"
+    text.write_text("not a recording")
+    with pytest.raises(RecordingError, match="not a netCDF file"):
+        load_recording(text)
+    with pytest.raises(RecordingError, match="is not a file"):
+        load_recording(tmp_path / "absent.nc")
+    xr.Dataset({"a": ("x", [1.0])}).to_netcdf(tmp_path / "other.nc", engine="scipy")
+    with pytest.raises(RecordingError, match="lacks `rate`"):
+        load_recording(tmp_path / "other.nc")
+    recording.assign_attrs(format_version="2").to_netcdf(tmp_path / "new.nc", engine="scipy")
+    with pytest.raises(RecordingError, match="version '2'"):
+        load_recording(tmp_path / "new.nc")
+    whole = tmp_path / "whole.nc"
+    save_recording(whole, recording)
+    (tmp_path / "cut.nc").write_bytes(whole.read_bytes()[:600])
+    with pytest.raises(RecordingError, match="cannot be read"):
+        load_recording(tmp_path / "cut.nc")
+
+
+def test_a_controller_without_units_is_refused():
+    table = CommandTable(trials=4, steps=12)
+    with pytest.raises(RecordingError, match="no units"):
+        record(TASK, table, table.initial_parameters(torch.Generator()))

@@ -1,0 +1,93 @@
+"""The page holds everything it shows, and says what it could not compute."""
+
+import json
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from cases import noisy
+
+from neuromotor import CenterOut, ContinuousTimeRNN
+from neuromotor.analysis import RecordingError, make_recording, record
+from neuromotor.analysis.report import analyze, write_report
+from neuromotor.checkpoint import SavedController
+from neuromotor.training import initial_parameters
+
+pytest.importorskip("sklearn")
+mpl.use("Agg")
+TASK = CenterOut(directions=8, steps=20)
+NET = ContinuousTimeRNN(layers=(12, 9))
+PARAMETERS = initial_parameters(NET, 0)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    recording = record(TASK, NET, PARAMETERS, noisy(TASK.trials(), TASK.steps))
+    before = recording.copy(deep=True)
+    saved = SavedController(NET, PARAMETERS, TASK, {})
+    report = analyze(recording, source="test", saved=saved, surrogates=3)
+    assert recording.identical(before)
+    write_report(report, folder)
+    return folder, report
+
+
+def test_every_analysis_of_a_network_is_there(written):
+    folder, report = written
+    skipped = {section.name: section.skipped for section in report.sections if section.skipped}
+    assert not skipped
+    data = json.loads((folder / "analysis.json").read_text())
+    assert list(data["sections"]) == [section.name for section in report.sections]
+    assert len(data["sections"]) == 12
+    assert 0 < data["sections"]["rotations"]["layer 1"]["r2_skew"] < 1
+
+
+def test_the_page_needs_no_other_file(written):
+    folder, report = written
+    page = (folder / "report.html").read_text()
+    pictures = [name for section in report.sections for name in section.figures]
+    assert re.findall(r'<img alt="([^"]*)"', page) == pictures
+    assert all(
+        source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', page)
+    )
+    assert "http" not in page
+    for name in pictures:
+        assert (folder / "figures" / f"{name}.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_the_tables_show_the_numbers_of_the_json(written):
+    folder, _ = written
+    page = (folder / "report.html").read_text()
+    rows = json.loads((folder / "analysis.json").read_text())["sections"]["rotations"]
+    assert f"{rows['layer 2']['r2_unconstrained']:.4g}" in page
+
+
+def test_own_data_without_movement_get_what_they_allow():
+    generator = np.random.default_rng(0)
+    rate = generator.standard_normal((12, 25, 10)).cumsum(1)
+    own = make_recording(0.02 * np.arange(25), np.repeat(["a", "b", "c"], 4), {"rate": rate})
+    report = analyze(own, surrogates=3)
+    done = {section.name for section in report.sections if not section.skipped}
+    assert done == {"averages", "components", "rotations", "alignment", "tangling"}
+    reasons = {section.name: section.skipped for section in report.sections if section.skipped}
+    assert "hand_position" in reasons["movement"]
+    assert "hand_position" in reasons["tuning"]
+    with pytest.raises(RecordingError, match="window_s"):
+        analyze(own, window_s=(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("part", "skipped"),
+    [
+        ({"trial": [0]}, {"tuning", "rotations", "alignment", "decoding"}),
+        ({"time": [0]}, {"rotations", "alignment", "tangling"}),
+        ({"unit": [0, 1]}, {"rotations", "alignment"}),
+    ],
+)
+def test_too_little_data_skip_what_they_cannot_have(part, skipped):
+    recording = record(TASK, NET, PARAMETERS, noisy(TASK.trials(), TASK.steps)).isel(part)
+    report = analyze(recording, surrogates=2)
+    found = {section.name for section in report.sections if section.skipped}
+    assert skipped <= found
+    assert not found - skipped - {"decoding", "latency", "components", "movement"}
