@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.result import Counts
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import Snapshot, pack, restore
 
@@ -198,6 +199,11 @@ class ModuleTrainer:
         finally:
             objective.put(state.theta)
         return float(value)
+
+    @property
+    def counts(self) -> Counts:
+        """Calls of each kind made so far."""
+        return Counts() if self._run is None else self._run.counts
 
     def state_dict(self) -> dict[str, Any]:
         """Return the optimizer's whole state as plain data: tensors, numbers, lists."""

@@ -119,6 +119,32 @@ def test_momentum_and_nesterov_follow_their_equations():
         np.testing.assert_allclose(points, expected, rtol=1e-12)
 
 
+def test_nesterov_is_momentum_damped_by_the_curvature():
+    """Sutskever (2013), section 7.2: along an eigenvector of a quadratic, Nesterov's gradient with
+    momentum mu is classical momentum with mu (1 - epsilon lambda)."""
+    curvature, rate, mu = 4.0, 0.1, 0.9
+    effective = mu * (1 - rate * curvature)
+    problem = SmallProblem(lambda x: curvature**0.5 * x)
+    start = torch.ones(1, dtype=torch.float64)
+    seen = {}
+    for nesterov, momentum in ((True, mu), (False, effective)):
+        values = seen.setdefault(nesterov, [])
+        GradientDescent(learning_rate=rate, momentum_max=momentum, nesterov=nesterov).minimize(
+            problem,
+            start,
+            Budget(interrupted=lambda values=values: len(values) >= 12),
+            lambda progress, values=values: values.append(progress.point.value),
+        )
+    # Nesterov's values are taken ahead, at theta + mu v: classical theta and v give them too.
+    theta, velocity, ahead = 1.0, 0.0, []
+    for value in seen[False]:
+        assert value == pytest.approx(0.5 * curvature * theta**2, rel=1e-10)
+        ahead.append(0.5 * curvature * (theta + mu * velocity) ** 2)
+        velocity = effective * velocity - rate * curvature * theta
+        theta += velocity
+    np.testing.assert_allclose(seen[True], ahead, rtol=1e-10)
+
+
 def test_adam_agrees_with_torch():
     target = normal(6)
     problem = SmallProblem(lambda x: torch.linspace(1, 2, 6, dtype=x.dtype) * (x - target))

@@ -1,0 +1,109 @@
+"""A minimisation that goes on from a snapshot comes to the same numbers, to the bit."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from cases import SmallProblem, generator, rosenbrock
+
+from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, train
+from neuromotor.optim import LBFGS, OPTIMIZERS, Adam, Budget, HessianFree, KroneckerLBFGS, Resampled
+from neuromotor.tasks import DDN
+
+NET = ContinuousTimeRNN(layers=(8, 6))
+
+
+def interrupted_and_whole(minimize, at, calls=120):
+    """Minimise twice: in one go, and up to iteration `at` and on from there."""
+    whole = minimize(budget=Budget(calls=calls))
+    snapshots = []
+
+    def keep(progress):
+        if progress.point.iteration == at:
+            snapshots.append(progress.snapshot())
+
+    # The rest of this run must not change the snapshot that was taken.
+    minimize(budget=Budget(calls=calls), callback=keep)
+    return minimize(budget=Budget(calls=calls), resume=snapshots[0]), whole
+
+
+def assert_same(resumed, whole):
+    assert torch.equal(resumed.parameters, whole.parameters)
+    assert resumed.value == whole.value
+    assert resumed.counts == whole.counts
+    assert resumed.reason == whole.reason
+    strip = [replace(point, seconds=0.0) for point in resumed.history]
+    assert strip == [replace(point, seconds=0.0) for point in whole.history]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("at", [0, 2])
+def test_every_optimizer_resumes_to_the_bit(name, at):
+    task = CenterOut(directions=4, steps=10)
+    objective = ClosedLoop(task, NET).objective(task.trials())
+    theta = NET.initial_parameters(generator(1))
+
+    def minimize(**options):
+        return OPTIMIZERS[name].minimize(objective, theta, **options)
+
+    assert_same(*interrupted_and_whole(minimize, at, calls=200))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        LBFGS(calm_start=True),
+        KroneckerLBFGS(refresh=3),
+        Adam(),
+        HessianFree(curvature_trials=3, iterations=5),
+    ],
+)
+def test_with_draws_that_change_as_well(optimizer):
+    task = DDN(pairs=6, steps=10)
+
+    def minimize(**options):
+        return train(task, NET, optimizer, seed=2, refresh=2, **options)
+
+    assert_same(*interrupted_and_whole(minimize, at=3, calls=90))
+
+
+def test_a_snapshot_belongs_to_its_optimizer_and_sizes():
+    problem, start = SmallProblem(rosenbrock), torch.zeros(4, dtype=torch.float64)
+    kept = []
+    LBFGS().minimize(problem, start, Budget(calls=5), lambda p: kept.append(p.snapshot()))
+    with pytest.raises(ValueError, match="`resume` must come from Adam, got a snapshot of LBFGS"):
+        Adam().minimize(problem, start, resume=kept[0])
+    with pytest.raises(ValueError, match="`resume` must hold 5 parameters"):
+        LBFGS().minimize(problem, torch.zeros(5, dtype=torch.float64), resume=kept[0])
+    broken = replace(kept[0], state={"theta": start})
+    with pytest.raises(ValueError, match="`resume` must hold the fields"):
+        LBFGS().minimize(problem, start, resume=broken)
+
+
+def test_draws_change_between_iterations_and_never_within():
+    """Each objective is a bowl somewhere else; a line search that mixed two would not be one."""
+    made, seen = [], []
+
+    class Bowl(SmallProblem):
+        def __init__(self, number):
+            super().__init__(lambda x: x - float(number))
+            made.append(number)
+            self.number = number
+
+        def value_and_gradient(self, parameters):
+            seen.append(self.number)
+            return super().value_and_gradient(parameters)
+
+    objective = Resampled(Bowl, every=3)
+    result = LBFGS().minimize(
+        objective,
+        torch.full((2,), 10.0, dtype=torch.float64),
+        Budget(calls=40),
+    )
+    assert made == sorted(set(made))
+    assert seen == sorted(seen)
+    assert len(result.history) - 1 in range(3 * made[-1], 3 * made[-1] + 4)
+    last = SmallProblem(lambda x: x - float(made[-1]))
+    assert result.value == pytest.approx(last.value(result.parameters), abs=1e-12)
+    with pytest.raises(ValueError, match="`every` must be"):
+        Resampled(Bowl, every=0)
