@@ -249,7 +249,9 @@ def evaluate(
 ) -> None:
     """Run a trained controller on a task and hold it against iLQR.
 
-    Trials of a random task are held out: drawn from a seed that no training uses.
+    Trials of a random task are held out: drawn from a seed that no training uses. Where something
+    disturbs them, iLQR is the clairvoyant bound, and `--set references=ilqg,online-predictive` adds
+    optimal feedback control and a planner, which take a while to design.
 
     Example: `neuromotor evaluate RUN/controllers/lbfgs.safetensors --set task.radius_m=0.06 --json`
     """
