@@ -47,6 +47,7 @@ from neuromotor.plants import (
 )
 from neuromotor.references import Reference, reference_trajectories
 from neuromotor.responses import LoadResponse, load_response
+from neuromotor.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
     DDN,
     CenterOut,
@@ -128,7 +129,9 @@ __all__ = [
     "SavedController",
     "SettingsError",
     "load_controller",
+    "load_snapshot",
     "save_controller",
+    "save_snapshot",
 ]
 
 _register_environments()

@@ -101,31 +101,10 @@ def load_controller(path: Path | str) -> SavedController:
             itself; the message says which.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path} is not a file; give the path of a `.safetensors` controller."
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            names = list(file.keys())
-            if metadata.get("format") != _FORMAT or names != [_TENSOR]:
-                raise CheckpointError(
-                    f"{path} is a safetensors file, but not a neuromotor controller (no "
-                    f"`format = {_FORMAT}` in its metadata); give a file written by "
-                    "`neuromotor train` or `save_controller`."
-                )
-            parameters: Tensor = file.get_tensor(_TENSOR)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or not a safetensors file ({error}); use another copy."
-        ) from error
-    version = metadata.get("format_version")
-    if version != _VERSION:
-        raise CheckpointError(
-            f"{path} has format version {version!r}, this neuromotor reads {_VERSION!r}; update "
-            "neuromotor or save the controller again."
-        )
+    metadata, tensors = read_tensors(path, _FORMAT, _VERSION, "a neuromotor controller")
+    if list(tensors) != [_TENSOR]:
+        raise CheckpointError(f"{path} does not agree with itself: it holds {list(tensors)}.")
+    parameters = tensors[_TENSOR]
     try:
         controller: Controller = decode(
             json.loads(metadata["controller"]), CONTROLLERS, "controller"
@@ -146,6 +125,36 @@ def load_controller(path: Path | str) -> SavedController:
     if _digest(parameters) != metadata.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its checksum is wrong; use another copy.")
     return SavedController(controller, parameters, task, info)
+
+
+def read_tensors(
+    path: Path, kind: str, version: str, what: str
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return metadata and tensors of a file of ours, of one kind and version.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, foreign or of another version.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a file; give the path of {what} (.safetensors).")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != kind:
+                raise CheckpointError(
+                    f"{path} is a safetensors file, but not {what} (no `format = {kind}` in its "
+                    "metadata); give a file that neuromotor wrote for this."
+                )
+            if metadata.get("format_version") != version:
+                raise CheckpointError(
+                    f"{path} has format version {metadata.get('format_version')!r}, this "
+                    f"neuromotor reads {version!r}; update neuromotor or save the file again."
+                )
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or not a safetensors file ({error}); use another copy."
+        ) from error
 
 
 def _digest(values: Tensor) -> str:
