@@ -20,7 +20,7 @@ from neuromotor.evaluation import (
     ilqr_runner,
     reference_name,
 )
-from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress
+from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress, Snapshot
 from neuromotor.references import DEFAULT_REFERENCES, assess_references
 from neuromotor.tasks import Task, Trials
 from neuromotor.training import Performance, initial_parameters, make_trials, measure, train
@@ -87,6 +87,7 @@ class _Options:
     seed: int
     refresh: int
     products: torch.dtype | None
+    resume: Snapshot | None
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def compare(
     refresh: Mapping[str, int] | int = 0,
     products: torch.dtype | None = None,
     references: Sequence[str] | None = None,
+    resume: Mapping[str, Snapshot] | None = None,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
@@ -165,6 +167,7 @@ def compare(
         products: Precision of Gauss-Newton products; see `train`.
         references: Which of `REFERENCES` are evaluated too; `DEFAULT_REFERENCES` if None, where
             trials are disturbed.
+        resume: Where methods go on, by name, instead of at the start.
 
     Raises:
         ValueError: Task and controller do not fit together.
@@ -192,7 +195,7 @@ def compare(
         if budget.interrupted():
             break
         own = refresh if isinstance(refresh, int) else refresh.get(name, 0)
-        options = _Options(seed, own, products)
+        options = _Options(seed, own, products, (resume or {}).get(name))
         run = _train(
             task, controller, trials, start, name, optimizer, budget, reference, callback, options
         )
@@ -265,6 +268,7 @@ def _train(
         seed=options.seed,
         refresh=options.refresh,
         products=options.products,
+        resume=options.resume,
     )
     with torch.no_grad():
         trajectory = ClosedLoop(task, controller).simulate(result.parameters, trials)

@@ -14,7 +14,14 @@ from typing import Any
 __all__ = ["RunFolderError", "atomic_path", "create_run_folder", "write_json"]
 
 _MARKER = "settings.json"  # written first: what makes a folder ours
-_CONTENTS = (_MARKER, "summary.json", "history.json", "controllers", "figures")
+_CONTENTS = (
+    _MARKER,
+    "summary.json",
+    "history.json",
+    "checkpoint.safetensors",
+    "controllers",
+    "figures",
+)
 
 
 class RunFolderError(ValueError):

@@ -22,6 +22,7 @@ from neuromotor.benchmark import (
 )
 from neuromotor.checkpoint import CheckpointError, load_controller
 from neuromotor.cli.analysis import register as register_analysis
+from neuromotor.cli.checkpoints import find_checkpoint
 from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
@@ -45,7 +46,7 @@ from neuromotor.evaluation import (
     reference_name,
 )
 from neuromotor.files import RunFolderError
-from neuromotor.optim import ILQR, OPTIMIZERS
+from neuromotor.optim import ILQR, OPTIMIZERS, Snapshot
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.references import assess_references
 from neuromotor.tasks import TASKS
@@ -161,7 +162,8 @@ def compare(
         "threads": threads,
     }
     settings = resolve(gather(config, options, set_ or [], smoke=smoke))
-    _run_and_report(settings, "compare", task, out, force=force, as_json=json_, seeds=seeds)
+    folder = out or default_folder("compare", task)
+    _run_and_report(settings, task, folder, force=force, as_json=json_, seeds=seeds)
 
 
 @app.command()
@@ -184,6 +186,17 @@ def train(
             help="Controller file to start from; its architecture is taken over, its task is not."
         ),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Run folder of a training to go on with, to the same numbers as without a stop; "
+            "only `--budget` and `--seconds` may change.",
+        ),
+    ] = None,
+    checkpoint_every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.0, help="Between two checkpoints.")
+    ] = 60.0,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -194,7 +207,8 @@ def train(
     """Train one controller on a task, and say how near it came to iLQR.
 
     Leaves the same run folder as `compare`; the controller is
-    controllers/OPTIMIZER.safetensors.
+    controllers/OPTIMIZER.safetensors. The whole state is saved in checkpoint.safetensors while it
+    runs, when it is stopped (Ctrl-C, SIGTERM), and at the end.
 
     Example: `neuromotor train center-out --optimizer hf --plant monkey --seed 1`
     """
@@ -210,6 +224,12 @@ def train(
         "device": device,
         "threads": threads,
     }
+    if resume is not None:
+        own = ("task", "budget", "seconds")
+        options |= {"start": start, "config": config, "set": set_ or None, "out": out}
+        options |= {"smoke": smoke or None}
+        _resume(resume, task, {k: v for k, v in options.items() if v is not None}, own, json_)
+        return
     raw = gather(config, options, set_ or [], smoke=smoke)
     raw.setdefault("optimizers", "lbfgs")
     parameters = None
@@ -223,7 +243,15 @@ def train(
             f"`--optimizer` must be one name, got {', '.join(settings.optimizers)}; "
             "use `neuromotor compare` for several."
         )
-    _run_and_report(settings, "train", task, out, force=force, as_json=json_, start=parameters)
+    _run_and_report(
+        settings,
+        task,
+        out or default_folder("train", task),
+        force=force,
+        as_json=json_,
+        start=parameters,
+        checkpoint_s=checkpoint_every,
+    )
 
 
 @app.command()
@@ -450,24 +478,61 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+def _resume(
+    folder: Path, task: str, given: dict[str, Any], allowed: tuple[str, ...], as_json: bool
+) -> None:
+    """Go on with a training in its own folder and with its own settings."""
+    changed = sorted(set(given) - set(allowed))
+    if changed:
+        names = ", ".join(f"`--{name.replace('optimizers', 'optimizer')}`" for name in changed)
+        raise SettingsError(
+            f"`--resume` takes the settings from {folder}, got {names} too; leave them out, or "
+            "start a new run."
+        )
+    path, snapshot = find_checkpoint(folder)
+    limits = ("budget", "seconds")
+    options: dict[str, Any] = {key: given[key] for key in limits if key in given}
+    raw = gather(path, options, [], smoke=False)
+    saved = raw["task"]["type"]
+    if saved != task:
+        raise SettingsError(f"`--resume` must name a run of {task}, got one of {saved}.")
+    _run_and_report(
+        resolve(raw),
+        task,
+        folder,
+        force=False,
+        as_json=as_json,
+        checkpoint_s=60.0,
+        resume=snapshot,
+    )
+
+
 def _run_and_report(
     settings: RunSettings,
-    command: str,
     task: str,
-    out: Path | None,
+    folder: Path,
     *,
     force: bool,
     as_json: bool,
     start: torch.Tensor | None = None,
     seeds: int = 1,
+    checkpoint_s: float | None = None,
+    resume: Snapshot | None = None,
 ) -> None:
     """Run, then print the table or JSON and where everything lies."""
-    folder = out or default_folder(command, task)
     if seeds > 1:
         summary = run_seeds(settings, task, folder, force=force, seeds=seeds)
         tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])]
     else:
-        summary = run_comparison(settings, task, folder, force=force, start=start)
+        summary = run_comparison(
+            settings,
+            task,
+            folder,
+            force=force,
+            start=start,
+            checkpoint_s=checkpoint_s,
+            resume=resume,
+        )
         rows = summary["rows"]
         tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]
         tables += evaluation_tables([rows[0], *summary["references"], *rows[1:]])
@@ -479,7 +544,7 @@ def _run_and_report(
         output.print(f"Run folder: {folder}", soft_wrap=True)
     if summary["interrupted"]:
         messages.print(f"Interrupted; what there is was saved in {folder}.", soft_wrap=True)
-        sys.exit(130)
+        sys.exit(128 + summary["signal"])  # 130 for Ctrl-C, 143 for SIGTERM
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +22,12 @@ from torch import Tensor
 from neuromotor import __version__
 from neuromotor._blas import blas_description
 from neuromotor.checkpoint import save_controller
+from neuromotor.cli.checkpoints import Checkpoints
 from neuromotor.cli.display import live_comparison, messages
 from neuromotor.cli.settings import RunSettings
 from neuromotor.comparison import Comparison, MethodRun, compare
 from neuromotor.files import create_run_folder, write_json
+from neuromotor.optim import Progress, Snapshot
 from neuromotor.seeds import seed_rows
 
 __all__ = ["default_folder", "machine", "run_comparison", "run_seeds", "versions"]
@@ -65,16 +67,25 @@ def run_comparison(
     *,
     force: bool,
     start: Tensor | None = None,
+    checkpoint_s: float | None = None,
+    resume: Snapshot | None = None,
 ) -> dict[str, Any]:
     """Compare the settings' optimizers and leave a run folder; return its summary.
+
+    With `checkpoint_s` the training's state is saved every so many seconds and at the end, for one
+    optimizer; with `resume` it goes on from such a state, in the folder that there is.
 
     Every method's controller is saved as soon as it is trained. Ctrl-C ends the method in training
     after its iteration and keeps what there is; a second one ends at once.
     """
     torch.set_num_threads(settings.threads)
-    create_run_folder(folder, settings.as_dict(), force=force)
+    if resume is None:
+        create_run_folder(folder, settings.as_dict(), force=force)
+    else:
+        write_json(folder / "settings.json", settings.as_dict())
+    checkpoints = None if checkpoint_s is None else Checkpoints(folder, checkpoint_s)
     with _interruptible() as interrupted:
-        return _run_one(settings, task_name, folder, interrupted, start)[0]
+        return _run_one(settings, task_name, folder, interrupted, start, checkpoints, resume)[0]
 
 
 def run_seeds(
@@ -107,6 +118,7 @@ def run_seeds(
         "machine": machine(),
         "rows": seed_rows(whole),
         "interrupted": stopped,
+        "signal": interrupted.signal,
         "settings": settings.as_dict(),
     }
     write_json(folder / "summary.json", summary)
@@ -119,8 +131,10 @@ def _run_one(
     settings: RunSettings,
     task_name: str,
     folder: Path,
-    interrupted: Callable[[], bool],
+    interrupted: Interruption,
     start: Tensor | None,
+    checkpoints: Checkpoints | None = None,
+    resume: Snapshot | None = None,
 ) -> tuple[dict[str, Any], Comparison]:
     """One comparison into its folder."""
     summary = {
@@ -139,8 +153,14 @@ def _run_one(
             run.parameters,
             task=settings.task,
             info={**summary, **row},
+            overwrite=resume is not None,
         )
         live.finished(run)
+
+    def note(method: str, progress: Progress, floor: float) -> None:
+        live.update(method, progress, floor)
+        if checkpoints is not None:
+            checkpoints.note(progress)
 
     with live_comparison(settings.calls) as live:
         comparison = compare(
@@ -153,14 +173,18 @@ def _run_one(
             dtype=settings.dtype,
             device=settings.device,
             parameters=start,
-            callback=live.update,
+            callback=note,
             finished=keep,
             held_out_trials=settings.held_out,
             refresh=settings.refresh,
             products=settings.products,
             references=settings.references,
+            resume=None if resume is None else dict.fromkeys(settings.optimizers, resume),
         )
         stopped = interrupted()
+    if checkpoints is not None:
+        checkpoints.save()
+    summary |= {"signal": interrupted.signal}
     summary |= {"rows": comparison.rows, "references": comparison.reference_rows}
     summary |= {"interrupted": stopped, "settings": settings.as_dict()}
     write_json(folder / "history.json", _histories(comparison))
@@ -205,19 +229,32 @@ def _draw_seeds(comparisons: list[Comparison], folder: Path) -> None:
     save_figures({"seeds": plot_seeds(comparisons)}, folder / "figures")
 
 
+class Interruption:
+    """Whether a signal has asked to stop; a question for `Budget.interrupted`."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signal is not None
+
+
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a question's answer; the second one raises as usual."""
-    asked = False
+def _interruptible() -> Iterator[Interruption]:
+    """Turn the first Ctrl-C or SIGTERM into a question's answer; the second raises as usual."""
+    asked = Interruption()
 
     def note(signum: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, before)
+        asked.signal = signum
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, note)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, note)
     try:
-        yield lambda: asked
+        yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from neuromotor.checkpoint import load_controller
 
@@ -245,6 +246,52 @@ def test_ctrl_c_saves_what_there_is_and_says_where(tmp_path):
     row = summary["rows"][1]
     assert row["reason"] == "interrupted"
     assert load_controller(folder / "controllers/lbfgs.safetensors").info["loss"] == row["loss"]
+
+
+SMALL = ("--set", "controller.layers=[12]", "--set", "task.directions=4", "--optimizer", "hf")
+
+
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    budget = ("--budget", "3000")
+    done = neuromotor("train", "center-out", *SMALL, *budget, "--out", whole)
+    assert done.returncode == 0, done.stderr
+    arguments = ("train", "center-out", *SMALL, *budget, "--out", str(killed))
+    with subprocess.Popen(
+        [COMMAND, *arguments, "--checkpoint-every", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (killed / "checkpoint.safetensors").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+    assert not (killed / "summary.json").exists()
+    done = neuromotor("train", "center-out", "--resume", killed)
+    assert done.returncode == 0, done.stderr
+    one, two = (load_controller(f / "controllers/hf.safetensors") for f in (whole, killed))
+    assert torch.equal(one.parameters, two.parameters)
+    rows = [json.loads((f / "summary.json").read_text())["rows"][1] for f in (whole, killed)]
+    for row in rows:
+        del row["seconds"]
+    assert rows[0] == rows[1]
+    more = neuromotor("train", "center-out", "--resume", killed, "--budget", "3300")
+    assert more.returncode == 0, more.stderr
+    later = json.loads((killed / "summary.json").read_text())["rows"][1]
+    assert later["calls"] >= 3300
+    assert later["loss"] < rows[0]["loss"]
+
+
+def test_what_cannot_be_resumed_is_said(tmp_path):
+    done = neuromotor("train", "center-out", "--resume", tmp_path)
+    assert done.returncode == 2
+    assert "without settings.json" in done.stderr
+    done = neuromotor("train", "center-out", "--resume", tmp_path, "--seed", "3")
+    assert done.returncode == 2
+    assert "got `--seed` too" in done.stderr
 
 
 def test_info_lists_and_explains():
