@@ -22,6 +22,7 @@ from neuromotor.analysis.lesions import (
 )
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
+from neuromotor.analysis.page import write_report
 from neuromotor.analysis.recording import (
     LAYOUT,
     RecordingError,
@@ -32,7 +33,7 @@ from neuromotor.analysis.recording import (
     record,
     save_recording,
 )
-from neuromotor.analysis.report import Report, Section, analyze, write_report
+from neuromotor.analysis.report import Report, Section, analyze
 from neuromotor.analysis.rotations import NullBand, Rotations, rotational_dynamics, rotations_of
 from neuromotor.analysis.similarity import (
     Similarity,

@@ -116,9 +116,8 @@ def analyze(
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from neuromotor.analysis import load_recording
-    from neuromotor.analysis.report import analyze as run
-    from neuromotor.analysis.report import write_report
+    from neuromotor.analysis import analyze as run
+    from neuromotor.analysis import load_recording, write_report
 
     torch.set_num_threads(1)
     data = load_recording(recording)

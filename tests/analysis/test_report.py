@@ -9,8 +9,7 @@ import pytest
 from cases import noisy
 
 from neuromotor import CenterOut, ContinuousTimeRNN
-from neuromotor.analysis import RecordingError, make_recording, record
-from neuromotor.analysis.report import analyze, write_report
+from neuromotor.analysis import RecordingError, analyze, make_recording, record, write_report
 from neuromotor.checkpoint import SavedController
 from neuromotor.training import initial_parameters
 
