@@ -41,7 +41,7 @@ def r_squared(
     axis: tuple[int, ...],
     baseline: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Share of variance, about a baseline or the mean over `axis`, predicted; NaN if none varies."""
+    """Share of variance about a baseline (or the mean) that is predicted; NaN if none varies."""
     about = truth.mean(axis) if baseline is None else baseline
     total = ((truth - about) ** 2).sum(axis)
     left = ((truth - prediction) ** 2).sum(axis)

@@ -1,10 +1,10 @@
 """Recordings as Neurodata Without Borders files, through pynwb: for the field's own tools.
 
 Trials are laid one after another on one clock, a gap between them. Trials table: condition,
-events, targets; processing module `activity`: rates and activations of all units; `behavior`: hand position
-and velocity, joints; `control`: commands, loads, forces, observations. The network is the device.
-Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table: not
-what the network computed with, but what spike tools can read.
+events, targets. Processing module `activity`: rates and activations of all units; `behavior`: hand
+position and velocity, joints; `control`: commands, loads, forces, observations. The network is the
+device. Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table:
+not what the network computed with, but what spike tools can read.
 """
 
 from __future__ import annotations

@@ -47,5 +47,6 @@ def layers_of(recording: xr.Dataset) -> dict[str, xr.Dataset]:
 
 
 def median(values: Any) -> float:
+    """Median of what is finite, NaN where nothing is."""
     known = np.asarray(values)[np.isfinite(values)]
     return float(np.median(known)) if known.size else float("nan")
