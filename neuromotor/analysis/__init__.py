@@ -7,12 +7,16 @@ from neuromotor.analysis.averages import ConditionAverages, align, condition_ave
 from neuromotor.analysis.behaviour import (
     Behaviour,
     EndPoints,
+    SpeedAccuracy,
     behaviour,
     end_points,
     response_latency,
+    speed_accuracy,
 )
 from neuromotor.analysis.decoding import Regression, decode, encode_units
+from neuromotor.analysis.demixing import DemixedComponents, DemixedPart, demixed_components
 from neuromotor.analysis.fixed_points import FixedPoints, find_fixed_points, network_fixed_points
+from neuromotor.analysis.jacobians import JacobianSpectrum, jacobian_spectrum
 from neuromotor.analysis.lesions import (
     LesionEffect,
     lesion_effect,
@@ -80,6 +84,8 @@ __all__ = [
     "window",
     # populations
     "Alignment",
+    "DemixedComponents",
+    "DemixedPart",
     "MaximumEntropy",
     "NullBand",
     "PrincipalComponents",
@@ -90,6 +96,7 @@ __all__ = [
     "canonical_correlations",
     "compare_populations",
     "decode",
+    "demixed_components",
     "encode_units",
     "fit_maximum_entropy",
     "participation_ratio",
@@ -102,8 +109,10 @@ __all__ = [
     "tangling_of",
     # networks
     "FixedPoints",
+    "JacobianSpectrum",
     "LesionEffect",
     "find_fixed_points",
+    "jacobian_spectrum",
     "lesion_effect",
     "lesion_subspace",
     "lesion_units",
@@ -112,9 +121,11 @@ __all__ = [
     # behaviour
     "Behaviour",
     "EndPoints",
+    "SpeedAccuracy",
     "behaviour",
     "end_points",
     "response_latency",
+    "speed_accuracy",
     # reports
     "Report",
     "Section",

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuromotor.analysis.figures import (
+from neuromotor.analysis.fixed_points import network_fixed_points
+from neuromotor.analysis.jacobians import jacobian_spectrum
+from neuromotor.analysis.lesions import lesion_effect, sensitivity
+from neuromotor.analysis.network_figures import (
     plot_fixed_points,
+    plot_jacobian_spectrum,
     plot_sensitivity,
 )
-from neuromotor.analysis.fixed_points import network_fixed_points
-from neuromotor.analysis.lesions import lesion_effect, sensitivity
 from neuromotor.analysis.recording import RecordingError
 from neuromotor.analysis.section import Section
 from neuromotor.checkpoint import SavedController
@@ -22,6 +24,8 @@ from neuromotor.controllers import ContinuousTimeRNN
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_TRIALS = 4  # whose Jacobians are taken, spread over the recording
 
 
 def fixed_points_section(recording: xr.Dataset, saved: SavedController) -> Section:
@@ -40,6 +44,24 @@ def fixed_points_section(recording: xr.Dataset, saved: SavedController) -> Secti
     text = "Input held as at the end of the first trial; numbers and figure of the slowest point."
     figures = {"fixed-points": plot_fixed_points(found, saved.controller.dt_s)}
     return Section("fixed-points", "Fixed points", text, numbers, figures)
+
+
+def jacobian_section(recording: xr.Dataset, saved: SavedController) -> Section:
+    """Spectrum of the network's step along some trials."""
+    trials = np.unique(np.linspace(0, recording.sizes["trial"] - 1, _TRIALS).round().astype(int))
+    found = jacobian_spectrum(saved.controller, saved.parameters, recording, trials.tolist())
+    radius = np.abs(found.eigenvalues[..., 0])
+    numbers = {
+        "trials": len(trials),
+        "median_spectral_radius": np.median(radius),
+        "largest_spectral_radius": radius.max(),
+        "share_of_steps_above_1": (radius > 1).mean(),
+        "median_norm": np.median(found.norm),
+        "largest_norm": found.norm.max(),
+    }
+    text = "Activations after a step by those before, input as recorded; 1 neither fades nor grows."
+    figures = {"jacobian": plot_jacobian_spectrum(found)}
+    return Section("jacobian", "Jacobian over time", text, numbers, figures)
 
 
 def sensitivity_section(saved: SavedController) -> Section:

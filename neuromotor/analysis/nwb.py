@@ -1,8 +1,8 @@
 """Recordings as Neurodata Without Borders files, through pynwb: for the field's own tools.
 
 Trials are laid one after another on one clock, a gap between them. Trials table: condition,
-events, targets. Processing module `activity`: rates and activations of all units; `behavior`: hand
-position and velocity, joints; `control`: commands, loads, forces, observations. The network is the
+events, targets. Processing module `ecephys`: rates and activations of all units; `behavior`: hand
+position and velocity, joints; `misc`: commands, loads, forces, observations. The network is the
 device. Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table:
 not what the network computed with, but what spike tools can read.
 """
@@ -32,10 +32,16 @@ __all__ = ["save_nwb"]
 _GAP_S = 0.5  # between trials
 _LONE_SAMPLE_S = 0.01  # how long a trial of one sample lasts
 _RESOLUTION_S = 1e-6  # of spike times
-_MODULES = {
-    "activity": ("rate", "activation"),
-    "behavior": ("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
-    "control": ("command", "load", "hand_force", "observation"),
+_MODULES = {  # names of the schema: what tools look for, and the inspector asks for
+    "ecephys": ("what units did", ("rate", "activation")),
+    "behavior": (
+        "what the limb did",
+        ("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
+    ),
+    "misc": (
+        "what was commanded, applied and observed",
+        ("command", "load", "hand_force", "observation"),
+    ),
 }
 
 
@@ -161,12 +167,12 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
     """Every time course, trials one after another, in its module."""
     stamps = clock.stamps.ravel()
     shared: Any = stamps
-    for module_name, names in _MODULES.items():
+    for module_name, (meaning, names) in _MODULES.items():
         present = [name for name in names if name in recording]
         if not present:
             continue
         module = nwb.create_processing_module(
-            name=module_name, description=f"{module_name} of the simulated trials"
+            name=module_name, description=f"{meaning}, in simulated trials"
         )
         for name in present:
             values = recording[name]

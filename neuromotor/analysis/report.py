@@ -40,6 +40,7 @@ def analyze(
     *,
     source: str = "",
     saved: SavedController | None = None,
+    against: xr.Dataset | None = None,
     window_s: tuple[float, float] | None = None,
     surrogates: int = 50,
     seed: int = 0,
@@ -49,7 +50,10 @@ def analyze(
     Args:
         recording: Any dataset of the layout.
         source: What it is, for the title.
-        saved: The controller that was recorded, for fixed points, sensitivity and lesions.
+        saved: The controller that was recorded, for fixed points, Jacobians, sensitivity and
+            lesions.
+        against: Another recording of the same conditions and numbers of times, for how alike both
+            populations are.
         window_s: First and last time (s) of the units' activity that counts, for instance without
             the transient of a network that starts at zero; all by default.
         surrogates: Size of the nulls.
@@ -66,19 +70,26 @@ def analyze(
     cut = window(recording, window_s)
     parts: dict[str, Callable[[], Section]] = {
         "movement": lambda: sections.movement_section(recording),
+        "speed-accuracy": lambda: sections.speed_accuracy_section(recording, seed),
         "averages": lambda: sections.averages_section(cut, seed),
         "tuning": lambda: sections.tuning_section(cut, surrogates, seed),
         "components": lambda: sections.components_section(cut, seed),
+        "demixing": lambda: sections.demixing_section(cut, seed),
         "rotations": lambda: sections.rotations_section(cut, surrogates, seed),
         "alignment": lambda: sections.alignment_section(cut, surrogates, seed),
         "tangling": lambda: sections.tangling_section(cut, seed),
         "decoding": lambda: sections.decoding_section(cut, seed),
         "latency": lambda: sections.latency_section(recording),
     }
+    if against is not None:
+        check_recording(against)
+        other = window(against, window_s)
+        parts["similarity"] = lambda: sections.similarity_section(cut, other, surrogates, seed)
     if saved is not None:
         network = saved
         parts |= {
             "fixed-points": lambda: network_sections.fixed_points_section(recording, network),
+            "jacobian": lambda: network_sections.jacobian_section(recording, network),
             "sensitivity": lambda: network_sections.sensitivity_section(network),
             "lesions": lambda: network_sections.lesions_section(recording, network, seed),
         }

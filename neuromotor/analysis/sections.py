@@ -5,26 +5,33 @@ This module imports matplotlib; nothing imports it early.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.averages import align, condition_averages
-from neuromotor.analysis.behaviour import behaviour, end_points, response_latency
+from neuromotor.analysis.behaviour import behaviour, end_points, response_latency, speed_accuracy
 from neuromotor.analysis.decoding import decode
+from neuromotor.analysis.demixing import demixed_components
 from neuromotor.analysis.figures import (
     plot_alignment,
     plot_averages,
     plot_decoding,
+    plot_demixed_components,
     plot_movements,
     plot_principal_components,
     plot_rotations,
+    plot_similarity,
+    plot_speed_accuracy,
     plot_tangling,
     plot_tuning,
 )
 from neuromotor.analysis.recording import RecordingError
 from neuromotor.analysis.rotations import rotational_dynamics
 from neuromotor.analysis.section import Section, layers_of, median
+from neuromotor.analysis.similarity import Similarity, compare_populations
 from neuromotor.analysis.subspaces import principal_components, subspace_alignment
 from neuromotor.analysis.tangling import tangling
 from neuromotor.analysis.tuning import Tuning, preferred_directions
@@ -60,6 +67,24 @@ def movement_section(recording: xr.Dataset) -> Section:
     text = "Minimum jerk has peak / mean speed 1.875 and symmetry 0.5 over its whole duration."
     figures = {"movement": plot_movements(recording)}
     return Section("movement", "Movement", text, numbers, figures)
+
+
+def speed_accuracy_section(recording: xr.Dataset, seed: int) -> Section:
+    """Movement time against difficulty, spread against speed."""
+    found = speed_accuracy(recording, seed=seed)
+    numbers = {
+        "conditions": len(found.conditions),
+        "fitts_slope_s_per_bit": found.slope_s,
+        "fitts_intercept_s": found.intercept_s,
+        "fitts_r2": found.r2,
+        "fitts_p": found.p_slope,
+        "width_slope_s": found.width_slope_s,
+        "width_r2": found.width_r2,
+        "width_p": found.p_width_slope,
+    }
+    text = "Over conditions, with effective target widths; p: movement times permuted."
+    figures = {"speed-accuracy": plot_speed_accuracy(found)}
+    return Section("speed-accuracy", "Speed and accuracy", text, numbers, figures)
 
 
 def averages_section(recording: xr.Dataset, seed: int) -> Section:
@@ -138,6 +163,24 @@ def components_section(recording: xr.Dataset, seed: int) -> Section:
     return Section("components", "Principal components", text, numbers, figures)
 
 
+def demixing_section(recording: xr.Dataset, seed: int) -> Section:
+    """Demixed components of all layers together."""
+    found = demixed_components(recording, seed=seed)
+    numbers = {}
+    for name, part in (("shared", found.time), ("condition", found.condition)):
+        row = {"share": part.share, "null_share": median(part.null_share)}
+        row |= {f"explained_{i + 1}": value for i, value in enumerate(part.explained)}
+        row |= {f"purity_{i + 1}": value for i, value in enumerate(part.purity)}
+        numbers[name] = row | {"pca_purity": part.pca_purity}
+    text = (
+        "What all conditions share, and what differs. Purity: share of a component's variance that "
+        "is of its own part, and what PCA's components reach. Null: labels permuted (none where "
+        "each condition has one trial)."
+    )
+    figures = {"demixing": plot_demixed_components(found)}
+    return Section("demixing", "Demixed principal components", text, numbers, figures)
+
+
 def rotations_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section:
     """JPCA of each layer after movement onset."""
     where = f"{1e3 * _WINDOW_S:.0f} ms from movement onset"
@@ -171,6 +214,44 @@ def rotations_section(recording: xr.Dataset, surrogates: int, seed: int) -> Sect
     return Section(
         "rotations", "Rotational dynamics", text, numbers, {"rotations": plot_rotations(found)}
     )
+
+
+def similarity_section(
+    recording: xr.Dataset, against: xr.Dataset, surrogates: int, seed: int
+) -> Section:
+    """Every layer of a recording held against every layer of another."""
+    found: dict[tuple[str, str], Similarity] = {}
+    reasons = []
+    for (own, one), (other, two) in itertools.product(
+        layers_of(recording).items(), layers_of(against).items()
+    ):
+        try:
+            found[own, other] = compare_populations(one, two, shuffles=surrogates, seed=seed)
+        except RecordingError as error:
+            reasons.append(f"{own} and {other}: {error}")
+    if not found:
+        raise RecordingError(" ".join(dict.fromkeys(reasons)))
+    numbers = {}
+    for (own, other), result in found.items():
+        row = {
+            "procrustes_rad": result.distance_rad,
+            "procrustes_null_median_rad": median(result.null_distance_rad),
+            "procrustes_p": null_p(-result.distance_rad, -result.null_distance_rad),
+        }
+        for i, value in enumerate(result.correlations):
+            row[f"correlation_{i + 1}"] = value
+            row[f"correlation_{i + 1}_null_median"] = median(result.null_correlations[:, i])
+        mean = result.null_correlations.mean(1)
+        row["correlations_p"] = null_p(float(result.correlations.mean()), mean)
+        numbers[f"{own} - {other}"] = row
+    text = (
+        "Layers of this recording and of the other: canonical correlations and Procrustes distance "
+        "(0 alike, pi/2 unrelated) of six principal components. Null: conditions exchanged; "
+        "p of the mean correlation and of the distance."
+    )
+    text = " ".join([text, *(f"Left out, {reason}" for reason in reasons)])
+    figures = {"similarity": plot_similarity(found)}
+    return Section("similarity", "Held against the other recording", text, numbers, figures)
 
 
 def alignment_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section:
