@@ -11,6 +11,7 @@ from neuromotor.analysis.behaviour import (
     behaviour,
     end_points,
     response_latency,
+    sham_latency,
     speed_accuracy,
 )
 from neuromotor.analysis.decoding import Regression, decode, encode_units
@@ -125,6 +126,7 @@ __all__ = [
     "behaviour",
     "end_points",
     "response_latency",
+    "sham_latency",
     "speed_accuracy",
     # reports
     "Report",

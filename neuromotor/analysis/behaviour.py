@@ -26,6 +26,7 @@ __all__ = [
     "behaviour",
     "end_points",
     "response_latency",
+    "sham_latency",
     "speed_accuracy",
 ]
 
@@ -252,6 +253,25 @@ def response_latency(
         variable: `command`, `rate`, ...
         deviations: Standard deviations.
     """
+    return _latencies(recording, variable, deviations, sham=False)
+
+
+def sham_latency(
+    recording: xr.Dataset, variable: str = "command", *, deviations: float = 3.0
+) -> NDArray[np.float64]:
+    """Return the null of `response_latency`: responses to a load that has not come yet (s), (B,).
+
+    The same criterion and limits from halfway between the recording's start and each perturbation
+    until that perturbation; the share that is not NaN is that of false alarms. NaN too where no
+    sample lies between.
+    """
+    return _latencies(recording, variable, deviations, sham=True)
+
+
+def _latencies(
+    recording: xr.Dataset, variable: str, deviations: float, *, sham: bool
+) -> NDArray[np.float64]:
+    """Time from each perturbation, or from halfway before it, to the first response."""
     check_recording(recording, ["perturbation_time", variable])
     values = recording[variable].values.astype(np.float64)
     time = recording["time"].values
@@ -263,6 +283,9 @@ def response_latency(
         before, after = values[trial, : start + 1], values[trial, start:]
         excursion = np.abs(after - values[trial, start])
         limit = np.maximum(deviations * before.std(0), 0.02 * excursion.max(0))
+        if sham:
+            start //= 2
+            excursion = np.abs(before[start:] - before[start])
         responds = ((excursion > limit) & (excursion > 0)).any(-1)
         if responds.any():
             latency[trial] = time[start + int(responds.argmax())] - time[start]

@@ -30,6 +30,7 @@ __all__ = [
     "plot_averages",
     "plot_decoding",
     "plot_demixed_components",
+    "plot_latency",
     "plot_movements",
     "plot_principal_components",
     "plot_rotations",
@@ -180,6 +181,24 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
             bars.set_ylim(-0.5, max(len(rows), 1) - 0.5)
             bars.set(xlabel="R²", xlim=(min(0.0, bars.get_xlim()[0]), 1.02))
             bars.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
+
+
+def plot_latency(
+    found: dict[str, NDArray[np.float64]], sham: dict[str, NDArray[np.float64]]
+) -> Figure:
+    """Draw which share of the trials that respond at all has done so, over time since the load."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(3.8, 2.5), layout="constrained")
+        for (name, values), color in zip(found.items(), COLORS, strict=False):
+            count = max(int(np.isfinite(values).sum()), 1)
+            for times, dash, label in ((values, "-", name), (sham[name], ":", None)):
+                known = np.sort(1e3 * times[np.isfinite(times)])
+                share = np.arange(len(known) + 1) / count
+                ax.step([0, *known], share, dash, where="post", color=color, label=label)
+        ax.set(xlabel="time since load (ms); dotted: before it (null)", ylabel="share responding")
+        ax.set_ylim(0, None)
+        ax.legend()
     return figure
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis.fixed_points import FixedPoints
 from neuromotor.analysis.jacobians import JacobianSpectrum
+from neuromotor.analysis.lesions import LesionEffect
 from neuromotor.plotting import COLORS, STYLE
 
-__all__ = ["plot_fixed_points", "plot_jacobian_spectrum", "plot_sensitivity"]
+__all__ = ["plot_fixed_points", "plot_jacobian_spectrum", "plot_lesions", "plot_sensitivity"]
 
 _NULL = "0.6"
 
@@ -70,4 +71,26 @@ def plot_jacobian_spectrum(found: JacobianSpectrum) -> Figure:
         figure.colorbar(points, ax=right, label="time (ms)")
         right.set_aspect("equal")
         right.set(xlabel="real", ylabel="imaginary", title="first trial")
+    return figure
+
+
+def plot_lesions(effects: dict[str, LesionEffect]) -> Figure:
+    """Draw target error (cm) intact, lesioned and after each random lesion, for each layer."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(3.4, 2.5), layout="constrained")
+        for place, effect in enumerate(effects.values()):
+            null = [row["target_error_cm"] for row in effect.null]
+            drawn = (
+                ([effect.intact["target_error_cm"]], "_", "black", "intact"),
+                (null, "o", _NULL, "random units"),
+                ([effect.lesioned["target_error_cm"]], "D", COLORS[1], "most active units"),
+            )
+            for offset, (values, marker, color, label) in zip((-0.2, 0.0, 0.2), drawn, strict=True):
+                where = np.full(len(values), place + offset)
+                shown = None if place else label
+                ax.plot(where, values, marker, color=color, markersize=4, label=shown)
+        ax.set_xticks(range(len(effects)), list(effects))
+        ax.set_xlim(-0.5, len(effects) - 0.5)
+        ax.set(ylabel="target error (cm)", yscale="log")
+        figure.legend(loc="outside lower center", ncols=3, fontsize=6)
     return figure

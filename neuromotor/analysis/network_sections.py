@@ -11,10 +11,11 @@ import numpy as np
 
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
-from neuromotor.analysis.lesions import lesion_effect, sensitivity
+from neuromotor.analysis.lesions import LesionEffect, lesion_effect, sensitivity
 from neuromotor.analysis.network_figures import (
     plot_fixed_points,
     plot_jacobian_spectrum,
+    plot_lesions,
     plot_sensitivity,
 )
 from neuromotor.analysis.recording import RecordingError
@@ -87,6 +88,7 @@ def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) ->
     if saved.task is None or not isinstance(saved.controller, ContinuousTimeRNN):
         raise RecordingError("lesions need a recurrent network and its task.")
     numbers: dict[str, Any] = {}
+    effects: dict[str, LesionEffect] = {}
     deviation = recording["rate"].values.std((0, 1))
     start = 0
     for layer, size in enumerate(saved.controller.layers):
@@ -96,6 +98,7 @@ def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) ->
         effect = lesion_effect(
             saved.task, saved.controller, saved.parameters, units, layer, surrogates=10, seed=seed
         )
+        effects[f"layer {layer + 1}"] = effect
         numbers[f"layer {layer + 1}"] = {
             "units_silenced": len(units),
             "intact_error_cm": effect.intact["target_error_cm"],
@@ -106,4 +109,5 @@ def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) ->
             "null_median_loss": np.median([row["loss"] for row in effect.null]),
         }
     text = "The most active twentieth of each layer silenced; null: as many random units of it."
-    return Section("lesions", "Lesions", text, numbers)
+    figures = {"lesions": plot_lesions(effects)}
+    return Section("lesions", "Lesions", text, numbers, figures)

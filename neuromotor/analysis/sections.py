@@ -12,7 +12,13 @@ import numpy as np
 
 from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.averages import align, condition_averages
-from neuromotor.analysis.behaviour import behaviour, end_points, response_latency, speed_accuracy
+from neuromotor.analysis.behaviour import (
+    behaviour,
+    end_points,
+    response_latency,
+    sham_latency,
+    speed_accuracy,
+)
 from neuromotor.analysis.decoding import decode
 from neuromotor.analysis.demixing import demixed_components
 from neuromotor.analysis.figures import (
@@ -20,6 +26,7 @@ from neuromotor.analysis.figures import (
     plot_averages,
     plot_decoding,
     plot_demixed_components,
+    plot_latency,
     plot_movements,
     plot_principal_components,
     plot_rotations,
@@ -319,11 +326,23 @@ def decoding_section(recording: xr.Dataset, seed: int) -> Section:
 
 def latency_section(recording: xr.Dataset) -> Section:
     """When torques and units respond to a load."""
-    found = {
-        name: response_latency(recording, name) for name in ("command", "rate") if name in recording
-    }
-    numbers = {name: {"median_s": median(values)} for name, values in found.items()}
+    names = [name for name in ("command", "rate") if name in recording]
+    found = {name: response_latency(recording, name) for name in names}
     if not any(np.isfinite(values).any() for values in found.values()):
-        raise RecordingError("no trial has a perturbation.")
-    text = "From the perturbation to the first response, of any value of the variable."
-    return Section("latency", "Response to loads", text, numbers)
+        raise RecordingError("no trial responds to a perturbation.")
+    sham = {name: sham_latency(recording, name) for name in names}
+    perturbed = np.isfinite(recording["perturbation_time"].values)
+    numbers = {
+        name: {
+            "median_s": median(values),
+            "responses": np.isfinite(values[perturbed]).mean(),
+            "false_alarms": np.isfinite(sham[name][perturbed]).mean(),
+        }
+        for name, values in found.items()
+    }
+    text = (
+        "From the perturbation to the first response of any value of the variable; shares of the "
+        "perturbed trials. False alarms (null): the same criterion before the perturbation."
+    )
+    figures = {"latency": plot_latency(found, sham)}
+    return Section("latency", "Response to loads", text, numbers, figures)

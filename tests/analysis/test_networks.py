@@ -8,7 +8,13 @@ from planted import reaches
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN
 from neuromotor.analysis import RecordingError, make_recording, record
-from neuromotor.analysis.behaviour import behaviour, end_points, response_latency, speed_accuracy
+from neuromotor.analysis.behaviour import (
+    behaviour,
+    end_points,
+    response_latency,
+    sham_latency,
+    speed_accuracy,
+)
 from neuromotor.analysis.fixed_points import find_fixed_points, network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.analysis.lesions import (
@@ -297,3 +303,22 @@ def test_the_latency_of_a_delayed_response():
     latency = response_latency(make_recording(time, [0, 1], variables), deviations=5)
     assert latency[0] == pytest.approx(0.07)
     assert np.isnan(latency[1])
+
+
+def test_false_alarms_before_the_load_are_counted():
+    """Quiet before the load: none. A drift that begins before it: responses to nothing."""
+    time = 0.01 * np.arange(60)
+    command = 1e-3 * np.random.default_rng(0).standard_normal((40, 60, 1))
+    command[:, 36:] += 1.0
+    drift = command + 0.05 * np.where(time > 0.23, time - 0.23, 0)[:, None] / 0.07
+    for values, low, high in ((command, 0.0, 0.0), (drift, 1.0, 1.0)):
+        variables = {
+            "rate": np.zeros((40, 60, 1)),
+            "command": values,
+            "perturbation_time": np.full(40, 0.3),
+        }
+        recording = make_recording(time, np.zeros(40), variables)
+        sham = sham_latency(recording, deviations=2)
+        assert low <= np.isfinite(sham).mean() <= high
+    assert (sham >= 0.08).all()  # from 150 ms on, when the drift has not begun
+    assert (sham <= 0.15).all()
