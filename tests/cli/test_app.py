@@ -249,6 +249,7 @@ def test_ctrl_c_saves_what_there_is_and_says_where(tmp_path):
 
 def test_info_lists_and_explains():
     everything = json.loads(neuromotor("info", "--json").stdout)
+    assert "neuromotor/CenterOutGoal-v0" in everything["environment"]
     assert "center-out" in everything["task"]
     assert everything["machine"]["cores"] >= 1
     one = json.loads(neuromotor("info", "center-out", "--json").stdout)
