@@ -92,5 +92,7 @@ def plot_lesions(effects: dict[str, LesionEffect]) -> Figure:
         ax.set_xticks(range(len(effects)), list(effects))
         ax.set_xlim(-0.5, len(effects) - 0.5)
         ax.set(ylabel="target error (cm)", yscale="log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}")
         figure.legend(loc="outside lower center", ncols=3, fontsize=6)
     return figure
