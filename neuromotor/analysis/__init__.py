@@ -7,12 +7,17 @@ from neuromotor.analysis.averages import ConditionAverages, align, condition_ave
 from neuromotor.analysis.behaviour import (
     Behaviour,
     EndPoints,
+    SpeedAccuracy,
     behaviour,
     end_points,
     response_latency,
+    sham_latency,
+    speed_accuracy,
 )
 from neuromotor.analysis.decoding import Regression, decode, encode_units
+from neuromotor.analysis.demixing import DemixedComponents, DemixedPart, demixed_components
 from neuromotor.analysis.fixed_points import FixedPoints, find_fixed_points, network_fixed_points
+from neuromotor.analysis.jacobians import JacobianSpectrum, jacobian_spectrum
 from neuromotor.analysis.lesions import (
     LesionEffect,
     lesion_effect,
@@ -22,6 +27,7 @@ from neuromotor.analysis.lesions import (
 )
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
+from neuromotor.analysis.page import write_report
 from neuromotor.analysis.recording import (
     LAYOUT,
     RecordingError,
@@ -32,7 +38,7 @@ from neuromotor.analysis.recording import (
     record,
     save_recording,
 )
-from neuromotor.analysis.report import Report, Section, analyze, write_report
+from neuromotor.analysis.report import Report, Section, analyze
 from neuromotor.analysis.rotations import NullBand, Rotations, rotational_dynamics, rotations_of
 from neuromotor.analysis.similarity import (
     Similarity,
@@ -79,6 +85,8 @@ __all__ = [
     "window",
     # populations
     "Alignment",
+    "DemixedComponents",
+    "DemixedPart",
     "MaximumEntropy",
     "NullBand",
     "PrincipalComponents",
@@ -89,6 +97,7 @@ __all__ = [
     "canonical_correlations",
     "compare_populations",
     "decode",
+    "demixed_components",
     "encode_units",
     "fit_maximum_entropy",
     "participation_ratio",
@@ -101,8 +110,10 @@ __all__ = [
     "tangling_of",
     # networks
     "FixedPoints",
+    "JacobianSpectrum",
     "LesionEffect",
     "find_fixed_points",
+    "jacobian_spectrum",
     "lesion_effect",
     "lesion_subspace",
     "lesion_units",
@@ -111,9 +122,12 @@ __all__ = [
     # behaviour
     "Behaviour",
     "EndPoints",
+    "SpeedAccuracy",
     "behaviour",
     "end_points",
     "response_latency",
+    "sham_latency",
+    "speed_accuracy",
     # reports
     "Report",
     "Section",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis._arrays import r_squared
+from neuromotor.analysis.recording import EVENTS, RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,7 +67,9 @@ def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) ->
     if not kept.size:
         raise RecordingError(f"no trial has a `{event}`; align to another event.")
     time = recording["time"].values
-    step = _step(time)
+    if len(time) < 2:
+        raise RecordingError("the recording needs two times or more.")
+    step = float(time[1] - time[0])
     first, last = -round(before_s / step), round(after_s / step)
     if last < first:
         raise ValueError(f"the window must not be empty, got {before_s=}, {after_s=}.")
@@ -80,9 +83,8 @@ def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) ->
             )
         piece = recording.isel(trial=[trial], time=slice(center + first, center + last + 1))
         pieces.append(piece.assign_coords(time=step * np.arange(first, last + 1)))
-    events = [name for name in ("go_time", "perturbation_time", "movement_onset")]
     cut = xr.concat(pieces, "trial", data_vars="minimal", coords="minimal")
-    return cut.drop_vars([name for name in events if name in cut]).assign_attrs(recording.attrs)
+    return cut.drop_vars([name for name in EVENTS if name in cut]).assign_attrs(recording.attrs)
 
 
 def window(recording: xr.Dataset, window_s: tuple[float, float] | None) -> xr.Dataset:
@@ -167,14 +169,4 @@ def _explained(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Condition averages, and the share of variance about the mean over trials they explain."""
     mean = _sums(values, member, counts) / counts[:, None, None]
-    total = ((values - values.mean(0)) ** 2).sum((0, 1))
-    left = ((values - mean[member]) ** 2).sum((0, 1))
-    varies = total > 1e-24 * np.maximum((values**2).sum((0, 1)), 1e-300)
-    explained = 1 - left / np.where(varies, total, 1.0)
-    return mean, np.where(varies, explained, np.nan)
-
-
-def _step(time: NDArray[np.float64]) -> float:
-    if len(time) < 2:
-        raise RecordingError("the recording needs two times or more.")
-    return float(time[1] - time[0])
+    return mean, r_squared(values, mean[member], (0, 1), baseline=values.mean(0))

@@ -13,12 +13,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import null_p, r_squared
 from neuromotor.analysis.recording import RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Behaviour", "EndPoints", "behaviour", "end_points", "response_latency"]
+__all__ = [
+    "Behaviour",
+    "EndPoints",
+    "SpeedAccuracy",
+    "behaviour",
+    "end_points",
+    "response_latency",
+    "sham_latency",
+    "speed_accuracy",
+]
 
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
 
@@ -65,6 +75,40 @@ class EndPoints:
     axes_m: NDArray[np.float64]
     orientation_deg: float
     area_m2: float
+
+
+@dataclass(frozen=True)
+class SpeedAccuracy:
+    """How movement time and end-point spread go together over C conditions.
+
+    Attributes:
+        conditions: Labels, (C,).
+        distance_m: Mean distance from start to target, (C,).
+        width_m: Effective target width, 4.133 standard deviations of the end points along the
+            line from start to target: 96 % of a normal distribution, (C,).
+        movement_time_s: Mean, (C,).
+        difficulty_bits: log2(distance / width + 1), (C,).
+        slope_s: Fitts' law: movement time (s) per bit.
+        intercept_s: Movement time at no difficulty.
+        r2: Of that line.
+        p_slope: Share of permutations of movement times over conditions whose slope is as large.
+        width_slope_s: Width (m) per mean speed (m/s), distance / movement time.
+        width_r2: Of that line.
+        p_width_slope: As `p_slope`.
+    """
+
+    conditions: NDArray[np.generic]
+    distance_m: NDArray[np.float64]
+    width_m: NDArray[np.float64]
+    movement_time_s: NDArray[np.float64]
+    difficulty_bits: NDArray[np.float64]
+    slope_s: float
+    intercept_s: float
+    r2: float
+    p_slope: float
+    width_slope_s: float
+    width_r2: float
+    p_width_slope: float
 
 
 def behaviour(recording: xr.Dataset) -> Behaviour:
@@ -135,6 +179,65 @@ def end_points(recording: xr.Dataset) -> EndPoints:
     )
 
 
+def speed_accuracy(
+    recording: xr.Dataset, *, permutations: int = 500, seed: int = 0
+) -> SpeedAccuracy:
+    """Return the relation of speed and accuracy over conditions.
+
+    Fitts' law in its Shannon form with effective widths (MacKenzie 1992), and the linear relation
+    of spread and mean speed (Schmidt et al. 1979). Conditions with three movements or more count.
+
+    Args:
+        recording: Trials with targets; distances or speeds should differ between conditions.
+        permutations: Of movement times over conditions, for p.
+        seed: Of the permutations.
+
+    Raises:
+        RecordingError: Fewer than three conditions have three movements that end and a spread, or
+            difficulty does not vary among them.
+    """
+    check_recording(recording, ["hand_position", "target_position"])
+    duration = behaviour(recording).movement_time_s
+    line = recording["target_position"].values - recording["hand_position"].values[:, 0]
+    distance = np.linalg.norm(line, axis=-1)
+    counts = np.isfinite(duration) & (distance > 0)
+    direction = line / np.where(distance > 0, distance, 1.0)[:, None]
+    along = (_end_errors(recording) * direction).sum(-1)
+    labels = recording["condition"].values
+    rows = []
+    for label in np.unique(labels):
+        own = counts & (labels == label)
+        if own.sum() >= 3 and (spread := along[own].std(ddof=1)) > 1e-9 * distance[own].mean():
+            rows.append((label, distance[own].mean(), 4.133 * spread, duration[own].mean()))
+    if len(rows) < 3:
+        raise RecordingError(
+            "a speed-accuracy relation needs three conditions or more with three movements each "
+            f"that end, and with spread, got {len(rows)}; record more trials a condition."
+        )
+    far, width, time_s = np.array([row[1:] for row in rows]).T
+    bits = np.log2(far / width + 1)
+    if np.ptp(bits) < 1e-9 or np.ptp(far / time_s) < 1e-12:
+        raise RecordingError("difficulty and speed must vary over conditions.")
+    generator = np.random.default_rng(seed)
+    drawn = [generator.permutation(time_s) for _ in range(permutations)]
+    slope, intercept, r2 = _line(bits, time_s)
+    width_slope, _, width_r2 = _line(far / time_s, width)
+    return SpeedAccuracy(
+        conditions=np.array([row[0] for row in rows]),
+        distance_m=far,
+        width_m=width,
+        movement_time_s=time_s,
+        difficulty_bits=bits,
+        slope_s=slope,
+        intercept_s=intercept,
+        r2=r2,
+        p_slope=null_p(slope, [_line(bits, times)[0] for times in drawn]),
+        width_slope_s=width_slope,
+        width_r2=width_r2,
+        p_width_slope=null_p(width_slope, [_line(far / times, width)[0] for times in drawn]),
+    )
+
+
 def response_latency(
     recording: xr.Dataset, variable: str = "command", *, deviations: float = 3.0
 ) -> NDArray[np.float64]:
@@ -150,6 +253,25 @@ def response_latency(
         variable: `command`, `rate`, ...
         deviations: Standard deviations.
     """
+    return _latencies(recording, variable, deviations, sham=False)
+
+
+def sham_latency(
+    recording: xr.Dataset, variable: str = "command", *, deviations: float = 3.0
+) -> NDArray[np.float64]:
+    """Return the null of `response_latency`: responses to a load that has not come yet (s), (B,).
+
+    The same criterion and limits from halfway between the recording's start and each perturbation
+    until that perturbation; the share that is not NaN is that of false alarms. NaN too where no
+    sample lies between.
+    """
+    return _latencies(recording, variable, deviations, sham=True)
+
+
+def _latencies(
+    recording: xr.Dataset, variable: str, deviations: float, *, sham: bool
+) -> NDArray[np.float64]:
+    """Time from each perturbation, or from halfway before it, to the first response."""
     check_recording(recording, ["perturbation_time", variable])
     values = recording[variable].values.astype(np.float64)
     time = recording["time"].values
@@ -161,6 +283,9 @@ def response_latency(
         before, after = values[trial, : start + 1], values[trial, start:]
         excursion = np.abs(after - values[trial, start])
         limit = np.maximum(deviations * before.std(0), 0.02 * excursion.max(0))
+        if sham:
+            start //= 2
+            excursion = np.abs(before[start:] - before[start])
         responds = ((excursion > limit) & (excursion > 0)).any(-1)
         if responds.any():
             latency[trial] = time[start + int(responds.argmax())] - time[start]
@@ -174,3 +299,12 @@ def _end_errors(recording: xr.Dataset) -> NDArray[np.float64]:
         last = recording["final_hand_position"].values
     errors: NDArray[np.float64] = last - recording["target_position"].values
     return errors
+
+
+def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Slope, intercept and R^2 of the line of least squares."""
+    away = x - x.mean()
+    spread = float(away @ away)
+    slope = float(away @ y) / spread if spread > 0 else 0.0
+    intercept = float(y.mean() - slope * x.mean())
+    return slope, intercept, float(r_squared(y, slope * x + intercept, (0,)))

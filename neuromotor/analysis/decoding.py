@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import by_sample, r_squared
 from neuromotor.analysis._extras import require
 from neuromotor.analysis.averages import window
 from neuromotor.analysis.recording import RecordingError, check_recording
@@ -117,14 +118,14 @@ def _regress(
     null = []
     for _ in range(shuffles):
         exchanged = y[generator.permutation(len(y))]
-        null.append(_r2(exchanged, _predicted(x, exchanged, held_out)))
+        null.append(r_squared(exchanged, _predicted(x, exchanged, held_out), (0, 1)))
     labels = tuple(
         f"{name} {label}"
         for name in outputs
         for label in np.atleast_1d(part[part[name].dims[2]].values)
     )
     null_array = np.array(null).reshape(len(null), y.shape[2])
-    return Regression(_r2(y, prediction), null_array, prediction, y, labels)
+    return Regression(r_squared(y, prediction, (0, 1)), null_array, prediction, y, labels)
 
 
 def _stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]:
@@ -154,16 +155,8 @@ def _predicted(
     prediction = np.empty_like(y)
     for trials in held_out:
         rest = np.setdiff1d(np.arange(len(y)), trials)
-        samples = x[rest].reshape(-1, x.shape[2]) / scale
-        model = linear.RidgeCV(alphas=_STRENGTHS).fit(samples, y[rest].reshape(-1, y.shape[2]))
-        guess = model.predict(x[trials].reshape(-1, x.shape[2]) / scale)
+        samples = by_sample(x[rest]) / scale
+        model = linear.RidgeCV(alphas=_STRENGTHS).fit(samples, by_sample(y[rest]))
+        guess = model.predict(by_sample(x[trials]) / scale)
         prediction[trials] = guess.reshape(len(trials), *y.shape[1:])
     return prediction
-
-
-def _r2(truth: NDArray[np.float64], prediction: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each value, about its mean; NaN where it does not vary."""
-    total = ((truth - truth.mean((0, 1))) ** 2).sum((0, 1))
-    left = ((truth - prediction) ** 2).sum((0, 1))
-    varies = total > 1e-24 * np.maximum((truth**2).sum((0, 1)), 1e-300)
-    return np.where(varies, 1 - left / np.where(varies, total, 1.0), np.nan)

@@ -12,9 +12,11 @@ from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from neuromotor.analysis.averages import ConditionAverages
+from neuromotor.analysis.behaviour import SpeedAccuracy
 from neuromotor.analysis.decoding import Regression
-from neuromotor.analysis.fixed_points import FixedPoints
+from neuromotor.analysis.demixing import DemixedComponents
 from neuromotor.analysis.rotations import Rotations
+from neuromotor.analysis.similarity import Similarity
 from neuromotor.analysis.subspaces import Alignment, PrincipalComponents
 from neuromotor.analysis.tangling import Tangling
 from neuromotor.analysis.tuning import Tuning
@@ -27,11 +29,13 @@ __all__ = [
     "plot_alignment",
     "plot_averages",
     "plot_decoding",
-    "plot_fixed_points",
+    "plot_demixed_components",
+    "plot_latency",
     "plot_movements",
     "plot_principal_components",
     "plot_rotations",
-    "plot_sensitivity",
+    "plot_similarity",
+    "plot_speed_accuracy",
     "plot_tangling",
     "plot_tuning",
 ]
@@ -180,6 +184,48 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
     return figure
 
 
+def plot_latency(
+    found: dict[str, NDArray[np.float64]], sham: dict[str, NDArray[np.float64]]
+) -> Figure:
+    """Draw which share of the trials that respond at all has done so, over time since the load."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(3.8, 2.5), layout="constrained")
+        for (name, values), color in zip(found.items(), COLORS, strict=False):
+            count = max(int(np.isfinite(values).sum()), 1)
+            for times, dash, label in ((values, "-", name), (sham[name], ":", None)):
+                known = np.sort(1e3 * times[np.isfinite(times)])
+                share = np.arange(len(known) + 1) / count
+                ax.step([0, *known], share, dash, where="post", color=color, label=label)
+        ax.set(xlabel="time since load (ms); dotted: before it (null)", ylabel="share responding")
+        ax.set_ylim(0, None)
+        ax.legend()
+    return figure
+
+
+def plot_similarity(found: dict[tuple[str, str], Similarity]) -> Figure:
+    """Draw canonical correlations and Procrustes distances of pairs of layers, and their nulls."""
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(6.4, 1.6 + 0.35 * len(found)), layout="constrained"
+        )
+        for place, ((own, other), result) in enumerate(found.items()):
+            color = COLORS[place % len(COLORS)]
+            order = np.arange(1, len(result.correlations) + 1)
+            label = f"{own} - {other}"
+            left.plot(order, result.correlations, "o-", color=color, markersize=3, label=label)
+            left.plot(order, np.median(result.null_correlations, axis=0), ":", color=color)
+            null = result.null_distance_rad
+            right.plot(null, np.full(len(null), place), "|", color=_NULL)
+            right.plot(result.distance_rad, place, "o", color=color, markersize=4)
+        left.set(xlabel="component", ylabel="canonical correlation", ylim=(0, 1.02))
+        left.set_title("dotted: conditions exchanged (median)")
+        right.set_yticks(range(len(found)), [f"{own} - {other}" for own, other in found])
+        right.set(xlabel="Procrustes distance (rad)", xlim=(0, np.pi / 2), title="ticks: null")
+        right.invert_yaxis()
+        figure.legend(loc="outside lower center", ncols=min(len(found), 4), fontsize=6)
+    return figure
+
+
 def plot_alignment(found: Alignment) -> Figure:
     """Draw the alignment index among those of random subspaces."""
     with mpl.rc_context(STYLE):
@@ -226,33 +272,40 @@ def plot_decoding(found: dict[str, Regression]) -> Figure:
     return figure
 
 
-def plot_fixed_points(found: FixedPoints, dt_s: float) -> Figure:
-    """Draw the eigenvalues of the slowest point on the unit circle, and each mode's time scale."""
+def plot_demixed_components(found: DemixedComponents) -> Figure:
+    """Draw the first component of what is shared and the first two of what differs, over time."""
+    second = found.condition.scores.shape[2] > 1
+    panels = [("shared", found.time, 0), ("condition", found.condition, 0)]
+    panels += [("condition", found.condition, 1)] if second else []
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(6.0, 2.8), layout="constrained")
-        angle = np.linspace(0, 2 * np.pi, 200)
-        left.plot(np.cos(angle), np.sin(angle), color=_NULL)
-        mu = found.eigenvalues[0]
-        left.plot(mu.real, mu.imag, ".", color=COLORS[0])
-        left.set_aspect("equal")
-        left.set(xlabel="real", ylabel="imaginary", title="eigenvalues of one step")
-        decays = np.abs(mu) < 1
-        constants, frequencies = found.time_constants_s[0], found.frequencies_hz[0]
-        right.plot(frequencies[decays], 1e3 * constants[decays], ".", color=COLORS[0])
-        right.axhline(1e3 * dt_s, color=_NULL, linestyle="--")
-        right.set_yscale("log")
-        right.set(xlabel="frequency (Hz)", ylabel="time constant (ms)", title="decaying modes")
+        figure, axes = plt.subplots(
+            1, len(panels), figsize=(2.2 * len(panels), 2.3), layout="constrained"
+        )
+        for ax, (name, part, place) in zip(axes, panels, strict=True):
+            for trace, color in zip(part.scores[..., place], _wheel(len(part.scores)), strict=True):
+                ax.plot(1e3 * found.time_s, trace, color=color, linewidth=0.8)
+            ax.set(xlabel="time (ms)", ylabel="score")
+            ax.set_title(
+                f"{name} {place + 1}: {100 * part.explained[place]:.0f} % of variance,\n"
+                f"{100 * part.purity[place]:.0f} % its own"
+            )
     return figure
 
 
-def plot_sensitivity(time_s: NDArray[np.float64], values: NDArray[np.float64]) -> Figure:
-    """Draw the gradient of the loss with respect to the activations over time, every trial."""
+def plot_speed_accuracy(found: SpeedAccuracy) -> Figure:
+    """Draw movement time against difficulty, and spread against speed, a point a condition."""
     with mpl.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=(3.8, 2.6), layout="constrained")
-        ax.semilogy(1e3 * time_s, values.T, color=_NULL, linewidth=0.5)
-        ax.semilogy(1e3 * time_s, np.median(values, axis=0), color=COLORS[0], label="median")
-        ax.set(xlabel="time (ms)", ylabel="|d loss / d activation|")
-        ax.legend()
+        figure, (left, right) = plt.subplots(1, 2, figsize=(5.6, 2.5), layout="constrained")
+        bits = found.difficulty_bits
+        left.plot(bits, 1e3 * found.movement_time_s, "o", color=COLORS[0], markersize=3)
+        ends = np.array([bits.min(), bits.max()])
+        left.plot(ends, 1e3 * (found.intercept_s + found.slope_s * ends), color=_NULL)
+        left.set(xlabel="difficulty (bits)", ylabel="movement time (ms)")
+        left.set_title(f"{1e3 * found.slope_s:.0f} ms/bit, R² {found.r2:.2f}")
+        speed = 100 * found.distance_m / found.movement_time_s
+        right.plot(speed, 100 * found.width_m, "o", color=COLORS[0], markersize=3)
+        right.set(xlabel="mean speed (cm/s)", ylabel="effective width (cm)")
+        right.set_title(f"R² {found.width_r2:.2f}")
     return figure
 
 

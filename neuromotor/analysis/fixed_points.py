@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis._arrays import by_sample
+from neuromotor.analysis.jacobians import network_step, spectrum, with_jacobian
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
@@ -81,33 +82,16 @@ def network_fixed_points(
         RecordingError: The recording lacks activations, observations or targets, or is of another
             network.
     """
-    check_recording(recording, ["activation", "observation", "target"])
-    weights = controller.unpack(parameters.double())
-    sizes = [part.shape[-1] for part in controller.initial_memory(weights, 1)]
-    if sum(sizes) != recording.sizes["unit"]:
-        raise RecordingError(
-            f"the recording has {recording.sizes['unit']} units, the controller {sum(sizes)}; "
-            "record this controller."
-        )
-    when = -1 if at_s is None else int(np.abs(recording["time"].values - at_s).argmin())
+    step = network_step(controller, parameters, recording)
+    time = recording["time"].values
+    when = len(time) - 1 if at_s is None else int(np.abs(time - at_s).argmin())
     observation = torch.from_numpy(recording["observation"].values[trial, when])
     target = torch.from_numpy(recording["target"].values[trial])
 
-    def step(v: Tensor) -> Tensor:
-        memory, _ = controller.step(
-            weights,
-            torch.split(v, sizes, dim=-1),
-            observation.expand(len(v), -1),
-            target.expand(len(v), -1),
-            0,
-            v.new_zeros(len(v), controller.noise_size) if controller.noise_size else None,
-        )
-        return torch.cat(memory, dim=-1)
-
-    visited = recording["activation"].values.reshape(-1, sum(sizes))
+    visited = by_sample(recording["activation"].values)
     chosen = visited[np.linspace(0, len(visited) - 1, starts).round().astype(int)]
     return find_fixed_points(
-        step,
+        lambda v: step(v, observation.expand(len(v), -1), target.expand(len(v), -1), when),
         torch.from_numpy(chosen),
         controller.dt_s,
         tolerance=tolerance,
@@ -136,7 +120,7 @@ def find_fixed_points(
     damping = torch.full((len(v),), 1e-3, dtype=torch.float64)
     identity = torch.eye(v.shape[1], dtype=torch.float64)
     for _ in range(iterations):
-        after, jacobian = _with_jacobian(step, v)
+        after, jacobian = with_jacobian(step, v)
         residual = after - v
         square = residual.square().sum(-1)
         if bool((square.sqrt() / dt_s < 1e-2 * tolerance).all()):
@@ -150,11 +134,10 @@ def find_fixed_points(
             better = (step(trial) - trial).square().sum(-1) < square
         v = torch.where(better[:, None], trial, v)
         damping = torch.where(better, 0.1 * damping, 10 * damping).clamp(1e-14, 1e10)
-    after, jacobian = _with_jacobian(step, v)
+    after, jacobian = with_jacobian(step, v)
     speed = (after - v).norm(dim=-1) / dt_s
     kept, counts = _distinct(v, speed)
-    mu = np.linalg.eigvals(jacobian[kept].numpy())
-    mu = np.take_along_axis(mu, np.argsort(-np.abs(mu), axis=1), axis=1)
+    mu = spectrum(jacobian[kept])
     with np.errstate(divide="ignore"):
         constants = -dt_s / np.log(np.abs(mu))
     return FixedPoints(
@@ -164,21 +147,9 @@ def find_fixed_points(
         eigenvalues=mu,
         time_constants_s=constants,
         frequencies_hz=np.abs(np.angle(mu)) / (2 * np.pi * dt_s),
-        stable=(np.abs(mu) < 1).all(1),
+        stable=np.abs(mu).max(1) < 1,
         found_from=np.array(counts),
     )
-
-
-def _with_jacobian(step: Callable[[Tensor], Tensor], v: Tensor) -> tuple[Tensor, Tensor]:
-    """F(v), (S, N), and its Jacobian, (S, N, N); rows do not depend on each other."""
-    with torch.enable_grad():
-        at = v.detach().requires_grad_(True)
-        after = step(at)
-        rows = [
-            torch.autograd.grad(after[:, i].sum(), at, retain_graph=True)[0]
-            for i in range(v.shape[1])
-        ]
-    return after.detach(), torch.stack(rows, dim=1)
 
 
 def _distinct(v: Tensor, speed: Tensor) -> tuple[list[int], list[int]]:

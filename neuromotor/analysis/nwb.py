@@ -1,16 +1,17 @@
 """Recordings as Neurodata Without Borders files, through pynwb: for the field's own tools.
 
-Trials are laid one after another on one clock, a gap between them. Trials table: condition and
-events; processing module `activity`: rates and activations of all units; `behavior`: hand position
-and velocity, joints; `control`: commands, loads, observations, targets. The network is the device.
-Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table: not
-what the network computed with, but what spike tools can read.
+Trials are laid one after another on one clock, a gap between them. Trials table: condition,
+events, targets. Processing module `ecephys`: rates and activations of all units; `behavior`: hand
+position and velocity, joints; `misc`: commands, loads, forces, observations. The network is the
+device. Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table:
+not what the network computed with, but what spike tools can read.
 """
 
 from __future__ import annotations
 
 import datetime
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from neuromotor._checks import check_positive
 from neuromotor._version import __version__
 from neuromotor.analysis._extras import require
-from neuromotor.analysis.recording import LAYOUT, check_recording
+from neuromotor.analysis.recording import EVENTS, LAYOUT, check_recording
 from neuromotor.files import atomic_path
 
 if TYPE_CHECKING:
@@ -29,13 +30,19 @@ if TYPE_CHECKING:
 __all__ = ["save_nwb"]
 
 _GAP_S = 0.5  # between trials
+_LONE_SAMPLE_S = 0.01  # how long a trial of one sample lasts
 _RESOLUTION_S = 1e-6  # of spike times
-_MODULES = {
-    "activity": ("rate", "activation"),
-    "behavior": ("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
-    "control": ("command", "load", "hand_force", "observation"),
+_MODULES = {  # names of the schema: what tools look for, and the inspector asks for
+    "ecephys": ("what units did", ("rate", "activation")),
+    "behavior": (
+        "what the limb did",
+        ("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
+    ),
+    "misc": (
+        "what was commanded, applied and observed",
+        ("command", "load", "hand_force", "observation"),
+    ),
 }
-_EVENTS = ("go_time", "perturbation_time", "movement_onset")
 
 
 def save_nwb(
@@ -95,7 +102,7 @@ def save_nwb(
         name="network",
         description=recording.attrs.get("controller", "a population of units"),
     )
-    clock = _clock(recording)
+    clock = _Clock.of(recording)
     _add_trials(nwb, recording, clock)
     _add_series(pynwb, nwb, recording, clock)
     if spike_rate_hz is not None:
@@ -104,23 +111,41 @@ def save_nwb(
         file.write(nwb)
 
 
-def _clock(recording: xr.Dataset) -> NDArray[np.float64]:
-    """When each trial's own time 0 is on the file's clock (s), (B,); the first sample is at 0."""
-    time = recording["time"].values
-    step = time[1] - time[0] if len(time) > 1 else 0.01
-    length = len(time) * step + _GAP_S
-    return np.asarray(length * np.arange(recording.sizes["trial"]) - time[0], np.float64)
+@dataclass(frozen=True)
+class _Clock:
+    """Where trials lie on the file's clock.
+
+    Attributes:
+        zero: Each trial's own time 0 (s), (B,); the first sample of the first is at 0.
+        stamps: Every sample's time (s), (B, T).
+        stops: When each trial ends (s), (B,).
+        step: Between samples (s).
+    """
+
+    zero: NDArray[np.float64]
+    stamps: NDArray[np.float64]
+    stops: NDArray[np.float64]
+    step: float
+
+    @classmethod
+    def of(cls, recording: xr.Dataset) -> _Clock:
+        time = recording["time"].values
+        step = float(time[1] - time[0]) if len(time) > 1 else _LONE_SAMPLE_S
+        zero = (len(time) * step + _GAP_S) * np.arange(recording.sizes["trial"]) - time[0]
+        stamps = zero[:, None] + time
+        return cls(zero, stamps, stamps[:, -1] + step, step)
 
 
-def _add_trials(nwb: Any, recording: xr.Dataset, clock: NDArray[np.float64]) -> None:
-    time = recording["time"].values
-    step = time[1] - time[0] if len(time) > 1 else 0.01
+def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
     columns: dict[str, tuple[str, list[Any]]] = {
-        "condition": ("label of the trial's condition", _labels(recording["condition"].values))
+        "condition": (
+            "label of the trial's condition",
+            [str(label) for label in recording["condition"].values],
+        )
     }
-    for name in _EVENTS:
+    for name in EVENTS:
         if name in recording:
-            moments = recording[name].values + clock
+            moments = recording[name].values + clock.zero
             if np.isfinite(moments).any():
                 columns[name] = (f"{LAYOUT[name].meaning} (s)", moments.tolist())
     for name in ("target_position", "target"):
@@ -133,22 +158,21 @@ def _add_trials(nwb: Any, recording: xr.Dataset, clock: NDArray[np.float64]) -> 
                 columns[f"{name}_{label}"] = (meaning, recording[name].values[:, i].tolist())
     for name, (meaning, _) in columns.items():
         nwb.add_trial_column(name=name, description=meaning)
-    for trial, zero in enumerate(clock):
+    for trial, (first, stop) in enumerate(zip(clock.stamps[:, 0], clock.stops, strict=True)):
         row = {name: values[trial] for name, (_, values) in columns.items()}
-        first = float(zero + time[0])
-        nwb.add_trial(start_time=first, stop_time=float(zero + time[-1] + step), **row)
+        nwb.add_trial(start_time=float(first), stop_time=float(stop), **row)
 
 
-def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: NDArray[np.float64]) -> None:
+def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
     """Every time course, trials one after another, in its module."""
-    stamps = (clock[:, None] + recording["time"].values).ravel()
+    stamps = clock.stamps.ravel()
     shared: Any = stamps
-    for module_name, names in _MODULES.items():
+    for module_name, (meaning, names) in _MODULES.items():
         present = [name for name in names if name in recording]
         if not present:
             continue
         module = nwb.create_processing_module(
-            name=module_name, description=f"{module_name} of the simulated trials"
+            name=module_name, description=f"{meaning}, in simulated trials"
         )
         for name in present:
             values = recording[name]
@@ -189,13 +213,10 @@ def _description(recording: xr.Dataset, name: str) -> str:
 
 
 def _add_spikes(
-    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: NDArray[np.float64], scale: float, seed: int
+    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock, scale: float, seed: int
 ) -> None:
     """Poisson spikes, uniform within the samples that they were drawn for."""
     generator = np.random.default_rng(seed)
-    time = recording["time"].values
-    step = time[1] - time[0] if len(time) > 1 else 0.01
-    starts = clock[:, None] + time
     rate = recording["rate"].values
     layers = recording["layer"].values if "layer" in recording.coords else ["all"] * rate.shape[2]
     nwb.units = pynwb.misc.Units(
@@ -204,14 +225,10 @@ def _add_spikes(
         resolution=_RESOLUTION_S,
     )
     nwb.add_unit_column(name="layer", description="layer or area of the unit")
-    intervals = np.stack([starts[:, 0], starts[:, -1] + step], axis=-1)
+    intervals = np.stack([clock.stamps[:, 0], clock.stops], axis=-1)
     for unit in range(rate.shape[2]):
         own = rate[:, :, unit]
-        counts = generator.poisson(scale * step * (own - own.min()))
-        begin = np.repeat(starts.ravel(), counts.ravel())
-        spikes = np.sort((begin + step * generator.random(len(begin))).round(6))
+        counts = generator.poisson(scale * clock.step * (own - own.min()))
+        begin = np.repeat(clock.stamps.ravel(), counts.ravel())
+        spikes = np.sort((begin + clock.step * generator.random(len(begin))).round(6))
         nwb.add_unit(spike_times=spikes, obs_intervals=intervals, layer=str(layers[unit]))
-
-
-def _labels(values: NDArray[np.generic]) -> list[Any]:
-    return [str(value) for value in values.tolist()]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "EVENTS",
     "LAYOUT",
     "RecordingError",
     "VariableLayout",
@@ -80,7 +81,7 @@ LAYOUT: dict[str, VariableLayout] = {
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
 }
-_EVENTS = ("go_time", "perturbation_time", "movement_onset")
+EVENTS = ("go_time", "perturbation_time", "movement_onset")
 _NEEDED = ("rate",)
 
 
@@ -313,7 +314,7 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         if values.dtype.kind not in "fiu":
             raise RecordingError(f"`{name}` must hold numbers, got dtype {values.dtype}.")
         bad = int((~np.isfinite(values.values)).sum())
-        if bad and name not in _EVENTS:
+        if bad and name not in EVENTS:
             raise RecordingError(
                 f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
                 '(as with `recording.dropna("trial", subset=[...])`) or fill them in.'

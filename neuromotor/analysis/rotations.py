@@ -23,6 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_continuous_lyapunov
 
+from neuromotor.analysis._arrays import (
+    SOFT,
+    by_sample,
+    differences,
+    null_p,
+    reduced,
+    soft_normalised,
+)
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.nulls import fit_maximum_entropy
 from neuromotor.analysis.recording import RecordingError
@@ -42,7 +50,7 @@ class NullBand:
 
     def p_skew(self, observed: float) -> float:
         """Return the share of surrogates whose skew-symmetric R^2 reaches the observed one."""
-        return float((np.sum(self.skew >= observed) + 1) / (len(self.skew) + 1))
+        return null_p(observed, self.skew)
 
 
 @dataclass(frozen=True)
@@ -82,11 +90,11 @@ def rotational_dynamics(
     *,
     window_s: tuple[float, float] | None = None,
     components: int = 6,
-    soft: float = 5e-4,
+    soft: float = SOFT,
     surrogates: int = 50,
     seed: int = 0,
 ) -> Rotations:
-    """Return the rotations in a recording's condition averages; arguments as `rotations_of`.
+    """Return the rotations in a recording's condition averages.
 
     Args:
         recording: Trials; `align` them to movement or load first where onsets differ.
@@ -117,7 +125,7 @@ def rotations_of(
     *,
     conditions: NDArray[np.generic] | None = None,
     components: int = 6,
-    soft: float = 5e-4,
+    soft: float = SOFT,
     surrogates: int = 50,
     seed: int = 0,
 ) -> Rotations:
@@ -130,20 +138,20 @@ def rotations_of(
             f"rotational dynamics need two conditions, three times and {components} units or more, "
             f"got {count}, {steps} and {size}."
         )
-    normalised = mean / (np.ptp(mean, axis=(0, 1)) + soft)
+    normalised = soft_normalised(mean, soft)
     centered = normalised - normalised.mean(0)
-    if not np.linalg.matrix_rank(centered.reshape(-1, size)) >= components:
+    if not np.linalg.matrix_rank(by_sample(centered)) >= components:
         raise RecordingError(
             f"the activity must span {components} dimensions beyond its mean over conditions; use "
             "fewer `components`."
         )
     dt = float(time_s[1] - time_s[0])
-    states, shares = _reduce(centered, components)
+    states, share = reduced(centered, components)
     fit = _fit(states, dt)
     values, vectors = np.linalg.eig(fit.skew)
     order = [i for i in np.argsort(-values.imag) if values[i].imag > -1e-12][: components // 2]
     planes = [_plane(vectors[:, i], states) for i in order]
-    flat = states.reshape(-1, components)
+    flat = by_sample(states)
     total = (centered**2).sum()
     projection = flat @ planes[0]
     speed = fit.derivative @ planes[0]
@@ -162,7 +170,7 @@ def rotations_of(
         # A difference over one step sees tan(w dt / 2) for w dt / 2; this undoes it exactly.
         frequencies_hz=np.arctan(np.abs(values[order].imag) * dt / 2) / (np.pi * dt),
         plane_variance=np.array([((flat @ plane) ** 2).sum() / total for plane in planes]),
-        kept_variance=float(shares),
+        kept_variance=share,
         angle_deg=float(np.degrees(np.median(angle))),
         projection=projection.reshape(count, steps, 2),
         skew=fit.skew,
@@ -179,18 +187,9 @@ class _Fit:
     derivative: NDArray[np.float64]
 
 
-def _reduce(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], float]:
-    """Scores on the first principal components (C, T, k), and the variance they hold."""
-    flat = centered.reshape(-1, centered.shape[2])
-    values, vectors = np.linalg.eigh(flat.T @ flat)
-    return centered @ vectors[:, : -k - 1 : -1], float(values[-k:].sum() / values.sum())
-
-
 def _fit(states: NDArray[np.float64], dt: float) -> _Fit:
     """Both least-squares fits, with differences between samples and the states halfway."""
-    k = states.shape[2]
-    middle = (0.5 * (states[:, 1:] + states[:, :-1])).reshape(-1, k)
-    derivative = (np.diff(states, axis=1) / dt).reshape(-1, k)
+    middle, derivative = differences(states, dt)
     gram, cross = middle.T @ middle, middle.T @ derivative
     free = np.linalg.lstsq(gram, cross, rcond=None)[0]
     skew = np.asarray(solve_continuous_lyapunov(gram, cross - cross.T), np.float64)
@@ -231,7 +230,7 @@ def _inverted(
 
 
 def _band(tensors: Iterable[NDArray[np.float64]], components: int, dt: float) -> NullBand:
-    fits = [_fit(_reduce(tensor, components)[0], dt) for tensor in tensors]
+    fits = [_fit(reduced(tensor, components)[0], dt) for tensor in tensors]
     return NullBand(
         np.array([fit.r2_skew for fit in fits]), np.array([fit.r2_unconstrained for fit in fits])
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import by_sample, reduced
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.recording import RecordingError
 
@@ -81,12 +82,12 @@ def compare_populations(
     null_r, null_d = [], []
     for _ in range(shuffles):
         other = second[generator.permutation(len(second))]
-        null_r.append(canonical_correlations(_flat(first), _flat(other)))
-        null_d.append(procrustes_distance(_flat(first), _flat(other)))
+        null_r.append(canonical_correlations(by_sample(first), by_sample(other)))
+        null_d.append(procrustes_distance(by_sample(first), by_sample(other)))
     return Similarity(
-        canonical_correlations(_flat(first), _flat(second)),
+        canonical_correlations(by_sample(first), by_sample(second)),
         np.array(null_r).reshape(shuffles, -1),
-        procrustes_distance(_flat(first), _flat(second)),
+        procrustes_distance(by_sample(first), by_sample(second)),
         np.array(null_d),
     )
 
@@ -108,16 +109,11 @@ def procrustes_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
 
 def _scores(mean: NDArray[np.float64], components: int) -> NDArray[np.float64]:
     """Scores on the first principal components, (C, T, k)."""
-    flat = _flat(mean)
-    _, values, axes = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
-    rank = int((values > 1e-10 * max(values[0], 1e-300)).sum())
+    centered = mean - mean.mean((0, 1))
+    rank = int(np.linalg.matrix_rank(by_sample(centered)))
     if rank < components:
         raise RecordingError(
             f"the activity varies in {rank} dimensions, {components} are needed; use fewer "
             "`components`."
         )
-    return np.asarray(mean @ axes[:components].T, np.float64)
-
-
-def _flat(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values.reshape(-1, values.shape[-1])
+    return reduced(centered, components)[0]

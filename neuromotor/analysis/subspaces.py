@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import by_sample, soft_normalised
 from neuromotor.analysis._extras import require
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.recording import RecordingError
@@ -90,7 +91,7 @@ def principal_components(
     """
     decomposition = require("sklearn.decomposition", "analysis")
     averages = condition_averages(recording, variable, window_s=window_s, shuffles=0)
-    flat = averages.mean.reshape(-1, averages.mean.shape[2])
+    flat = by_sample(averages.mean)
     if not np.ptp(flat, axis=0).max() > 0:
         raise RecordingError(f"`{variable}` must vary to have principal components.")
     model = decomposition.PCA(svd_solver="full").fit(flat)
@@ -126,7 +127,7 @@ def subspace_alignment(
 ) -> Alignment:
     """Return how far the activity of one epoch, such as preparation, lies in that of another.
 
-    Units are soft-normalised by their range over both epochs plus 5e-4, and the mean over
+    Units are soft-normalised by their range over both epochs, and the mean over
     conditions is subtracted, as in `rotations`.
 
     Args:
@@ -144,9 +145,10 @@ def subspace_alignment(
         condition_averages(recording, window_s=span, shuffles=0).mean
         for span in (first_s, second_s)
     ]
-    both = np.concatenate(epochs, axis=1)
-    span = np.ptp(both, axis=(0, 1)) + 5e-4
-    flat = [((e - e.mean(0)) / span).reshape(-1, e.shape[2]) for e in epochs]
+    both = soft_normalised(np.concatenate(epochs, axis=1))
+    centered = both - both.mean(0)
+    steps = epochs[0].shape[1]
+    flat = [by_sample(part) for part in (centered[:, :steps], centered[:, steps:])]
     for name, part in zip(("first_s", "second_s"), flat, strict=True):
         rank = int(np.linalg.matrix_rank(part))
         if rank < components:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import SOFT, differences, reduced, soft_normalised
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.nulls import fit_maximum_entropy
 from neuromotor.analysis.recording import RecordingError
@@ -49,7 +50,7 @@ def tangling(
     *,
     window_s: tuple[float, float] | None = None,
     components: int = 8,
-    soft: float = 5e-4,
+    soft: float = SOFT,
     surrogates: int = 10,
     seed: int = 0,
 ) -> Tangling:
@@ -71,17 +72,17 @@ def tangling(
     mean, dt = averages.mean, np.diff(averages.time_s)
     if len(dt) < 2:
         raise RecordingError("tangling needs three times or more.")
-    scaled = mean / (np.ptp(mean, axis=(0, 1)) + soft)
+    scaled = soft_normalised(mean, soft)
     scaled = scaled - scaled.mean((0, 1))
     if not np.abs(scaled).max() > 0:
         raise RecordingError(f"`{variable}` must vary to have tangling.")
-    q = tangling_of(_reduced(scaled, components), float(dt[0]))
+    q = tangling_of(reduced(scaled, components)[0], float(dt[0]))
     null: list[float] = []
     if surrogates and len(mean) > 1:
         shared = scaled.mean(0)
         drawn = fit_maximum_entropy(scaled - shared).draw(surrogates, seed)
         null = [
-            float(np.quantile(tangling_of(_reduced(shared + d, components), float(dt[0])), 0.9))
+            float(np.quantile(tangling_of(reduced(shared + d, components)[0], float(dt[0])), 0.9))
             for d in drawn
         ]
     return Tangling(q, float(np.quantile(q, 0.9)), np.array(null))
@@ -89,9 +90,7 @@ def tangling(
 
 def tangling_of(states: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:
     """Return Q (1/s^2), (C, T - 1), of trajectories (C, T, k) sampled every `dt_s`."""
-    k = states.shape[2]
-    middle = (0.5 * (states[:, 1:] + states[:, :-1])).reshape(-1, k)
-    speed = (np.diff(states, axis=1) / dt_s).reshape(-1, k)
+    middle, speed = differences(states, dt_s)
     eps = 0.1 * float(((middle - middle.mean(0)) ** 2).sum(1).mean())
     q = np.empty(len(middle))
     for start in range(0, len(middle), 512):  # so that the table of pairs stays small
@@ -104,10 +103,3 @@ def _squares(one: NDArray[np.float64], all_: NDArray[np.float64]) -> NDArray[np.
     """Squared distances of all pairs."""
     squared = (one**2).sum(1)[:, None] + (all_**2).sum(1) - 2 * one @ all_.T
     return np.asarray(np.maximum(squared, 0.0), np.float64)
-
-
-def _reduced(states: NDArray[np.float64], components: int) -> NDArray[np.float64]:
-    """Scores on the first principal components."""
-    flat = states.reshape(-1, states.shape[2])
-    vectors = np.linalg.eigh(np.cov(flat.T, ddof=0).reshape(flat.shape[1], -1))[1]
-    return np.asarray(states @ vectors[:, ::-1][:, :components], np.float64)

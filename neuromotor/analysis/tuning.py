@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import r_squared
 from neuromotor.analysis.averages import window
 from neuromotor.analysis.recording import RecordingError, check_recording
 
@@ -207,7 +208,4 @@ def _fit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficients (3, N) and R^2 (N,), NaN where the rate is constant."""
     b = np.asarray(np.linalg.lstsq(design, rate, rcond=None)[0], np.float64)
-    total = ((rate - rate.mean(0)) ** 2).sum(0)
-    left = ((rate - design @ b) ** 2).sum(0)
-    varies = total > 1e-24 * np.maximum((rate**2).sum(0), 1e-300)
-    return b, np.where(varies, 1 - left / np.where(varies, total, 1.0), np.nan)
+    return b, r_squared(rate, design @ b, (0,))

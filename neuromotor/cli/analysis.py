@@ -100,6 +100,10 @@ def analyze(
         Path | None,
         typer.Option(help="The controller recorded: adds fixed points, gradients and lesions."),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another recording of the same conditions: adds how alike both are."),
+    ] = None,
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="FIRST LAST", help="Times (s) of activity that count. Default: all."),
@@ -116,17 +120,18 @@ def analyze(
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from neuromotor.analysis import load_recording
-    from neuromotor.analysis.report import analyze as run
-    from neuromotor.analysis.report import write_report
+    from neuromotor.analysis import analyze as run
+    from neuromotor.analysis import load_recording, write_report
 
     torch.set_num_threads(1)
     data = load_recording(recording)
+    other = None if against is None else load_recording(against)
     saved = None if controller is None else load_controller(controller)
     folder = out or recording.with_name(f"{recording.stem}-analysis")
     settings = {
         "recording": str(recording),
         "controller": None if controller is None else str(controller),
+        "against": None if against is None else str(against),
         "window": window,
         "surrogates": surrogates,
         "seed": seed,
@@ -136,6 +141,7 @@ def analyze(
         data,
         source=recording.name,
         saved=saved,
+        against=other,
         window_s=window,
         surrogates=surrogates,
         seed=seed,

@@ -559,8 +559,12 @@ def _pairs(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def _list_all(*, as_json: bool) -> None:
+    from neuromotor.envs import environment_ids
+
+    environments = environment_ids()
     if as_json:
         names = {kind: list(table) for kind, table in _CATALOGUE.items()}
+        names["environment"] = list(environments)
         print(json.dumps({"versions": versions(), "machine": machine(), **names}, indent=2))
         return
     output.print(", ".join(f"{name} {version}" for name, version in versions().items()))
@@ -570,6 +574,9 @@ def _list_all(*, as_json: bool) -> None:
         for name, component in entries.items():
             table.add_row(kind, name, _first_line(component))
             kind = ""
+    for place, (env_id, settings) in enumerate(environments.items()):
+        what = f"{settings['task']}{', with goals' if settings.get('goal') else ''}"
+        table.add_row("" if place else "environment", env_id, f"Gymnasium environment of {what}.")
     output.print(table)
     output.print("`neuromotor info NAME` lists settings; any can be set by --set or --config.")
 

@@ -28,6 +28,7 @@ class Glimpse:
     hand_target: Any  # 2
     time: Any  # elapsed share of the trial
     command: Any  # the last action, m
+    cue: Any  # 1 while another target is shown than at first, else 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ PARTS: dict[str, _Part] = {
     ),
     "time": _Part(lambda g: (g.time,), lambda o: ("elapsed share of trial",), lambda o: [(0, 1)]),
     "command": _Part(lambda g: g.command, _command_labels, _command_bounds),
+    "cue": _Part(
+        lambda g: (g.cue,), lambda o: ("target has changed (0 or 1)",), lambda o: [(0, 1)]
+    ),
 }
 _ACHIEVED = _Part(
     lambda g: g.hand(g.seen)[:2], lambda o: ("hand x (m)", "hand y (m)"), _plane_bounds

@@ -33,7 +33,8 @@ class EnvOptions:
             ``{"type": "center-out", "radius_m": 0.06, "plant": "monkey"}``.
         observe: Parts of the observation, in order: ``state`` (delayed, with sensory noise),
             ``target`` (state to be reached), ``hand`` (delayed position and velocity of the hand),
-            ``hand_target``, ``time`` (elapsed share of the trial), ``command`` (the last action).
+            ``hand_target``, ``time`` (elapsed share of the trial), ``command`` (the last action),
+            ``cue`` (1 while the target shown is another than at first, as after a target jump).
         goal: Whether observations are dictionaries of ``observation`` (the parts that do not tell
             the target), ``achieved_goal`` (delayed hand position) and ``desired_goal``.
         reward: ``loss``: minus the task's running cost, and at the end minus its final cost, so

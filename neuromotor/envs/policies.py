@@ -208,6 +208,7 @@ class PolicyController:
         if t == 0:
             self._memory: Any = None
             self._action = np.zeros((self.command_size, count))
+            self._first_goal = goal
         glimpse = Glimpse(
             seen=observation.double().cpu().numpy().T,
             target=goal,
@@ -215,6 +216,7 @@ class PolicyController:
             hand_target=self._core.hand(goal)[:2],
             time=np.full(count, t / self._core.steps),
             command=self._action,
+            cue=(goal != self._first_goal).any(axis=0),
         )
         actions, self._memory = self.policy.predict(
             self._layout.many(glimpse, count),

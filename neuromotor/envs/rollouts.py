@@ -84,13 +84,17 @@ def rollout(
         seen = states[max(t - task.delay_steps, 0)]
         if draws.sensory_noise is not None:
             seen = [x + noise for x, noise in zip(seen, draws.sensory_noise[t], strict=True)]
-        shown, hand_shown = target, hand_target
+        shown, hand_shown, cue = target, hand_target, torch.zeros_like(target[0])
         if draws.shown_target is not None:
             shown = draws.shown_target[t]
             hand_shown = core.hand(shown)[:2]
+            changed = [
+                now != first for now, first in zip(shown, draws.shown_target[0], strict=True)
+            ]
+            cue = torch.stack(changed).any(0).to(cue)
         time = torch.full_like(target[0], t / task.steps)
         observation = layout.stacked(
-            Glimpse(seen, shown, core.hand, hand_shown, time, action.unbind(-1))
+            Glimpse(seen, shown, core.hand, hand_shown, time, action.unbind(-1), cue)
         )
         action = policy(observation)
         if action.shape != (len(trials), task.plant.command_size):

@@ -228,7 +228,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         seen = self._states[max(t - self._core.delay, 0)]
         if trial.sensory_noise is not None and t < self._core.steps:
             seen = [x + noise for x, noise in zip(seen, trial.sensory_noise[t], strict=True)]
-        target, hand_target = self._shown()
+        target, hand_target, cue = self._shown()
         return self._layout.one(
             Glimpse(
                 seen,
@@ -237,16 +237,18 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
                 hand_target,
                 t / self._core.steps,
                 self._action,
+                cue,
             )
         )
 
-    def _shown(self) -> tuple[Any, Any]:
-        """The target that is shown now, as a state and as the hand's place."""
+    def _shown(self) -> tuple[Any, Any, float]:
+        """The target that is shown now, as a state and as the hand's place, and its cue."""
         shown = self._running().shown_target
         if shown is None:
-            return self._target, self._hand_target
+            return self._target, self._hand_target, 0.0
         target = shown[min(self._t, self._core.steps - 1)]
-        return target, self._core.hand(target)[:2]
+        cue = float(any(now != first for now, first in zip(target, shown[0], strict=True)))
+        return target, self._core.hand(target)[:2], cue
 
     def _summary(self, failed: bool) -> dict[str, Any]:
         """How the trial went."""

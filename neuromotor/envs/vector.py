@@ -223,7 +223,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._painter = Painter(self.options)
         order = np.arange(self._now + 1, self._now + 1 + len(self._past)) % len(self._past)
         past = self._past[order]  # the oldest first
-        target, _ = self._shown()
+        target, *_ = self._shown()
         load, force = self._draws_now("load"), self._draws_now("hand_force")
         return tuple(
             self._painter.draw(
@@ -402,15 +402,16 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             return np.moveaxis(part, 0, -1)
         return part[:, self._clock % part.shape[1]].T
 
-    def _shown(self) -> tuple[Any, Any]:
-        """The targets that are shown now, as states (n, N) and as the hands' places (2, N)."""
+    def _shown(self) -> tuple[Any, Any, Any]:
+        """The targets shown now, as states (n, N) and the hands' places (2, N), and cues (N,)."""
         part = self._draws.get("shown_target")
         if part is None:
-            return self._target, self._hand_target
+            return self._target, self._hand_target, 0.0
         steps = self._core.steps
         over = self._moment == steps  # nothing new is shown after the last command
         target = part[self._index, (self._clock - over) % steps].T
-        return target, self._core.hand(target)[:2]
+        first = part[self._index, (self._clock - self._moment) % steps].T
+        return target, self._core.hand(target)[:2], (target != first).any(axis=0)
 
     def _observe(self) -> Any:
         """What is seen now, (N, ...)."""
@@ -419,7 +420,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         noise = self._draws_now("sensory_noise")
         if noise is not None:
             seen = seen + noise * (self._moment < core.steps)
-        target, hand_target = self._shown()
+        target, hand_target, cue = self._shown()
         return self._layout.many(
             Glimpse(
                 seen,
@@ -428,6 +429,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
                 hand_target,
                 self._moment / core.steps,
                 self._action,
+                cue,
             ),
             self.num_envs,
         )

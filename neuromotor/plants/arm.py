@@ -230,26 +230,28 @@ class TwoJointArm:
         """
         elbow, shoulder_rate, elbow_rate = state[:, 1], state[:, 2], state[:, 3]
         shoulder_torque, elbow_torque = torque[:, 0], torque[:, 1]
+        cosine, sine = np.cos(elbow), np.sin(elbow)
         if hand_force is not None:
-            from_shoulder, from_elbow = self._torques_of(state.T, hand_force.T, np)
+            from_shoulder, from_elbow = self._torques_of(
+                state[:, 0], cosine, sine, hand_force.T, np
+            )
             shoulder_torque = shoulder_torque + from_shoulder
             elbow_torque = elbow_torque + from_elbow
         shoulder, elbow = self._accelerations(
-            np.cos(elbow), np.sin(elbow), shoulder_rate, elbow_rate, shoulder_torque, elbow_torque
+            cosine, sine, shoulder_rate, elbow_rate, shoulder_torque, elbow_torque
         )
         np.multiply(state[:, 2:], self.dt_s, out=after[:, :2])
         np.multiply(shoulder, self.dt_s, out=after[:, 2])
         np.multiply(elbow, self.dt_s, out=after[:, 3])
         after += state
 
-    def _torques_of(self, state: Any, hand_force: Any, kit: Any) -> tuple[Any, Any]:
-        """``J^T F`` (N m), joint by joint, as `joint_torque`; arguments as `component_step`."""
-        p = self.parameters
-        shoulder_angle, forearm = state[0], state[0] + state[1]
-        x, y = hand_force
-        elbow = p.length_2 * (kit.cos(forearm) * y - kit.sin(forearm) * x)
-        upper = p.length_1 * (kit.cos(shoulder_angle) * y - kit.sin(shoulder_angle) * x)
-        return upper + elbow, elbow
+    def _torques_of(
+        self, angle: Any, cosine: Any, sine: Any, hand_force: Any, kit: Any
+    ) -> tuple[Any, Any]:
+        """``J^T F`` (N m) from the shoulder's angle and the elbow's cosine and sine."""
+        along, across = _from_upper_arm(angle, hand_force, kit)
+        elbow = self.parameters.length_2 * (cosine * across - sine * along)
+        return self.parameters.length_1 * across + elbow, elbow
 
     @property
     def has_component_step(self) -> bool:
@@ -275,16 +277,19 @@ class TwoJointArm:
         on_shoulder, on_elbow = torque
         if load is not None:
             on_shoulder, on_elbow = on_shoulder + load[0], on_elbow + load[1]
+        cosine, sine = kit.cos(elbow_angle), kit.sin(elbow_angle)
         if hand_force is not None:
-            from_shoulder, from_elbow = self._torques_of(state, hand_force, kit)
+            from_shoulder, from_elbow = self._torques_of(
+                shoulder_angle, cosine, sine, hand_force, kit
+            )
             on_shoulder, on_elbow = on_shoulder + from_shoulder, on_elbow + from_elbow
         if self.viscosity is not None:
             (b11, b12), (b21, b22) = self.viscosity
             on_shoulder = on_shoulder - (b11 * shoulder_rate + b12 * elbow_rate)
             on_elbow = on_elbow - (b21 * shoulder_rate + b22 * elbow_rate)
         shoulder, elbow = self._accelerations(
-            kit.cos(elbow_angle),
-            kit.sin(elbow_angle),
+            cosine,
+            sine,
             shoulder_rate,
             elbow_rate,
             on_shoulder,
@@ -342,15 +347,13 @@ class TwoJointArm:
         d_elbow: NDArray[Any] | float = 0.0
         if hand_force is not None:
             p = self.parameters
-            from_shoulder, from_elbow = self._torques_of(
-                np.moveaxis(state, -1, 0), np.moveaxis(hand_force, -1, 0), np
-            )
+            force = np.moveaxis(hand_force, -1, 0)
+            from_shoulder, from_elbow = self._torques_of(state[..., 0], cosine, sine, force, np)
             shoulder_torque = shoulder_torque + from_shoulder
             elbow_torque = elbow_torque + from_elbow
-            forearm = state[..., 0] + state[..., 1]
-            x, y = hand_force[..., 0], hand_force[..., 1]
-            d_elbow = -p.length_2 * (np.cos(forearm) * x + np.sin(forearm) * y)
-            d_first = d_elbow - p.length_1 * (np.cos(state[..., 0]) * x + np.sin(state[..., 0]) * y)
+            along, across = _from_upper_arm(state[..., 0], force, np)
+            d_elbow = -p.length_2 * (cosine * along + sine * across)
+            d_first = d_elbow - p.length_1 * along
         first, second = self._accelerations(cosine, sine, w1, w2, shoulder_torque, elbow_torque)
         scale = dt / (a3 * (a1 - a3) - coupling * coupling)
         m11, m12, m22 = a3 * scale, -(a3 + coupling) * scale, (a1 + 2 * coupling) * scale
@@ -476,3 +479,10 @@ class TwoJointArm:
         across = p.length_2 * torch.sin(elbow)
         shoulder = torch.atan2(along * y - across * x, along * x + across * y)
         return torch.stack([shoulder, elbow], dim=-1)
+
+
+def _from_upper_arm(angle: Any, hand_force: Any, kit: Any) -> tuple[Any, Any]:
+    """A force (N) along and across the upper arm, so that no third angle needs its cosine."""
+    cosine, sine = kit.cos(angle), kit.sin(angle)
+    x, y = hand_force
+    return cosine * x + sine * y, cosine * y - sine * x

@@ -8,8 +8,15 @@ from planted import reaches
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN
 from neuromotor.analysis import RecordingError, make_recording, record
-from neuromotor.analysis.behaviour import behaviour, end_points, response_latency
+from neuromotor.analysis.behaviour import (
+    behaviour,
+    end_points,
+    response_latency,
+    sham_latency,
+    speed_accuracy,
+)
 from neuromotor.analysis.fixed_points import find_fixed_points, network_fixed_points
+from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.analysis.lesions import (
     lesion_effect,
     lesion_subspace,
@@ -59,6 +66,50 @@ def test_a_map_without_fixed_points_has_slow_ones_only():
     found = find_fixed_points(lambda v: v + 0.01 * (1 + v**2), torch.ones(1, 1).double(), 0.01)
     assert not found.converged.any()
     assert found.points[0, 0] == pytest.approx(0, abs=1e-2)
+
+
+def test_the_spectrum_along_a_trajectory_in_closed_form():
+    """One layer feeds the next within a step: eigenvalues are those of both diagonal blocks."""
+    recording = record(TASK, NET, PARAMETERS, noisy(TASK.trials(), TASK.steps))
+    before = recording.copy(deep=True)
+    found = jacobian_spectrum(NET, PARAMETERS, recording, [0, 2])
+    assert recording.identical(before)
+    assert found.eigenvalues.shape == (2, 9, 11)
+    np.testing.assert_allclose(found.time_s, 0.01 * np.arange(1, 10))
+    layers = NET.unpack(PARAMETERS).layers
+    share = 0.01 / 0.05
+    for place, trial in enumerate((0, 2)):
+        for t in (1, 6):
+            rate = recording["rate"].values[trial, t - 1]
+            expected = np.concatenate(
+                [
+                    np.linalg.eigvals(
+                        (1 - share) * np.eye(len(h)) + share * layer.recurrent.numpy() * (1 - h**2)
+                    )
+                    for layer, h in zip(layers, (rate[:6], rate[6:]), strict=True)
+                ]
+            )
+            mu = found.eigenvalues[place, t - 1]
+            np.testing.assert_allclose(np.sort_complex(mu), np.sort_complex(expected), atol=1e-10)
+            assert (np.diff(np.abs(mu)) <= 1e-12).all()
+            assert found.norm[place, t - 1] >= np.abs(mu[0]) - 1e-12
+    with pytest.raises(ValueError, match="`trials` must be below 3, got 3"):
+        jacobian_spectrum(NET, PARAMETERS, recording, [3])
+    with pytest.raises(RecordingError, match="two times"):
+        jacobian_spectrum(NET, PARAMETERS, recording.isel(time=[0]))
+
+
+def test_the_norm_of_a_steps_jacobian_by_finite_differences():
+    recording = record(TASK, NET, PARAMETERS)
+    weights = NET.unpack(PARAMETERS)
+    seen = torch.from_numpy(recording["observation"].values[:1, 4]).expand(22, -1)
+    target = torch.from_numpy(recording["target"].values[:1]).expand(22, -1)
+    axes = 1e-6 * torch.cat([torch.eye(11), -torch.eye(11)]).double()
+    start = torch.from_numpy(recording["activation"].values[:1, 3]) + axes
+    after = torch.cat(NET.step(weights, start.split([6, 5], -1), seen, target, 4, None)[0], -1)
+    jacobian = ((after[:11] - after[11:]) / 2e-6).numpy().T
+    found = jacobian_spectrum(NET, PARAMETERS, recording)
+    assert found.norm[0, 3] == pytest.approx(np.linalg.norm(jacobian, 2), rel=1e-7)
 
 
 def test_fixed_points_of_a_network_stay_where_they_are():
@@ -192,6 +243,46 @@ def test_the_ellipse_of_known_end_points():
         end_points(recording.isel(trial=[0, 1]))
 
 
+def fitts(slope=0.12, constant=True, seed=0):
+    """Minimum-jerk reaches whose duration follows from distance and spread of the end points."""
+    generator = np.random.default_rng(seed)
+    time, paths, targets, labels = 0.002 * np.arange(600), [], [], []
+    for label, (far, spread) in enumerate(
+        [(0.04, 0.004), (0.08, 0.004), (0.12, 0.003), (0.16, 0.003), (0.2, 0.002), (0.2, 0.001)]
+    ):
+        draws = generator.standard_normal(8)
+        draws = spread * (draws - draws.mean()) / draws.std(ddof=1)
+        bits = np.log2(far / (4.133 * spread) + 1)
+        duration = 0.3 + slope * bits if constant else generator.uniform(0.4, 1.0)
+        s = np.clip((time - 0.05) / duration, 0, 1)
+        profile = 10 * s**3 - 15 * s**4 + 6 * s**5
+        unit = np.array([np.cos(label), np.sin(label)])
+        paths += [(far + draw) * profile[:, None] * unit for draw in draws]
+        targets += [far * unit] * 8
+        labels += [label] * 8
+    rate = np.zeros((len(labels), len(time), 1))
+    variables = {"rate": rate, "hand_position": paths, "target_position": targets}
+    return make_recording(time, labels, variables)
+
+
+def test_a_planted_speed_accuracy_relation_is_found():
+    found = speed_accuracy(fitts())
+    # From 10 % of peak speed to 10 %: .8282 of the whole duration.
+    assert found.slope_s == pytest.approx(0.8282 * 0.12, rel=0.02)
+    assert found.intercept_s == pytest.approx(0.8282 * 0.3, rel=0.04)
+    assert found.r2 > 0.999
+    assert found.p_slope < 0.02
+    spread = np.array([0.004, 0.004, 0.003, 0.003, 0.002, 0.001])
+    np.testing.assert_allclose(found.width_m, 4.133 * spread, rtol=1e-6)
+
+
+def test_times_that_do_not_follow_difficulty_are_in_the_null():
+    p = [speed_accuracy(fitts(constant=False, seed=s), permutations=99).p_slope for s in range(8)]
+    assert 0.1 < np.median(p) < 0.95
+    with pytest.raises(RecordingError, match="three conditions"):
+        speed_accuracy(minimum_jerk())
+
+
 def test_a_trial_without_movement_has_no_measures():
     still = minimum_jerk()
     variables = {"rate": still["rate"], "hand_position": 0 * still["hand_position"]}
@@ -212,3 +303,22 @@ def test_the_latency_of_a_delayed_response():
     latency = response_latency(make_recording(time, [0, 1], variables), deviations=5)
     assert latency[0] == pytest.approx(0.07)
     assert np.isnan(latency[1])
+
+
+def test_false_alarms_before_the_load_are_counted():
+    """Quiet before the load: none. A drift that begins before it: responses to nothing."""
+    time = 0.01 * np.arange(60)
+    command = 1e-3 * np.random.default_rng(0).standard_normal((40, 60, 1))
+    command[:, 36:] += 1.0
+    drift = command + 0.05 * np.where(time > 0.23, time - 0.23, 0)[:, None] / 0.07
+    for values, low, high in ((command, 0.0, 0.0), (drift, 1.0, 1.0)):
+        variables = {
+            "rate": np.zeros((40, 60, 1)),
+            "command": values,
+            "perturbation_time": np.full(40, 0.3),
+        }
+        recording = make_recording(time, np.zeros(40), variables)
+        sham = sham_latency(recording, deviations=2)
+        assert low <= np.isfinite(sham).mean() <= high
+    assert (sham >= 0.08).all()  # from 150 ms on, when the drift has not begun
+    assert (sham <= 0.15).all()

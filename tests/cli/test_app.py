@@ -296,6 +296,7 @@ def test_what_cannot_be_resumed_is_said(tmp_path):
 
 def test_info_lists_and_explains():
     everything = json.loads(neuromotor("info", "--json").stdout)
+    assert "neuromotor/CenterOutGoal-v0" in everything["environment"]
     assert "center-out" in everything["task"]
     assert everything["machine"]["cores"] >= 1
     one = json.loads(neuromotor("info", "center-out", "--json").stdout)
@@ -383,6 +384,13 @@ def test_record_and_analyze(smoke, tmp_path):
     assert numbers == json.loads((report / "analysis.json").read_text())
     assert "speed_1_s" in numbers["sections"]["fixed-points"]
     assert (report / "report.html").stat().st_size > 100_000
+    assert "similarity" not in numbers["sections"]
+    pair = ("--against", file, "--surrogates", "2", "--json", "--out", tmp_path / "pair")
+    done = neuromotor("analyze", file, *pair)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["sections"]["similarity"]
+    first = found["layer 1 - layer 1"]
+    assert first["procrustes_rad"] < 1e-6 < first["procrustes_null_median_rad"]
     wrong = neuromotor("analyze", controller, "--out", tmp_path / "x")
     assert wrong.returncode == 2
     assert "not a netCDF file" in wrong.stderr

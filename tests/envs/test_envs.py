@@ -12,9 +12,9 @@ from gymnasium.vector import AutoresetMode
 
 from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, PointMass
 from neuromotor.closed_loop import advance
-from neuromotor.envs import EnvOptions, MotorEnv, MotorVectorEnv
+from neuromotor.envs import EnvOptions, MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, RK4, JointLimits, TwoJointArm
-from neuromotor.tasks import QuadraticCost, Trials
+from neuromotor.tasks import QuadraticCost, TargetJump, Trials
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,10 @@ class Messy:
 
 
 def messed(trials, steps, seed):
-    """With a force field and a target that moves, where trials have them."""
-    batch, names = len(trials), {part.name for part in fields(Trials)}
-    parts = {
-        "field": 0.5 * normal(batch, 2, 5, seed=seed),
-        "shown_target": trials.target[:, None] + 0.1 * normal(batch, steps, 4, seed=seed + 1),
-    }
-    return replace(trials, **{name: part for name, part in parts.items() if name in names})
+    """With a force field and a target that moves."""
+    batch = len(trials)
+    shown = trials.target[:, None] + 0.1 * normal(batch, steps, 4, seed=seed + 1)
+    return replace(trials, field=0.5 * normal(batch, 2, 5, seed=seed), shown_target=shown)
 
 
 PLANTS = {
@@ -111,9 +108,7 @@ def test_a_controllers_return_is_the_closed_loops_loss():
     assert -sum(rewards) == pytest.approx(float(loop.losses(theta, trials)[2]), rel=1e-12)
     observations = loop.simulate(theta, trials).observations[2]
     np.testing.assert_allclose(np.stack(seen[:-1])[:, :4], observations, rtol=1e-11, atol=1e-13)
-    shown = getattr(one, "shown_target", None)
-    shown = one.target.expand(task.steps, 4) if shown is None else shown[0]
-    np.testing.assert_allclose(np.stack(seen[:-1])[:, 4:], shown, rtol=1e-12)
+    np.testing.assert_allclose(np.stack(seen[:-1])[:, 4:], one.shown_target[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("delay", [0, 1, 5])
@@ -225,10 +220,39 @@ def test_arms_that_began_apart_go_the_same_way():
         if t + 1 < task.steps:
             expected = expected + trials.sensory_noise[:, t + 1]
         np.testing.assert_allclose(observation[late, :4], expected[pick], rtol=1e-11, atol=1e-13)
-        shown = getattr(trials, "shown_target", None)
-        shown = trials.target if shown is None else shown[:, min(t + 1, task.steps - 1)]
+        shown = trials.shown_target[:, min(t + 1, task.steps - 1)]
         np.testing.assert_allclose(observation[late, 4:], shown[pick], rtol=1e-12)
     np.testing.assert_allclose(-total[late], losses[pick], rtol=1e-12)
+
+
+def test_the_cue_comes_with_the_jump():
+    """And before it tells nothing of whether one comes."""
+    task = TargetJump(reach=CenterOut(directions=2, steps=9), jump_step=4)
+    trials = task.trials()
+    jumps = np.array([1.0, 0.0, 1.0] * 2)
+    envs = MotorVectorEnv(6, task, observe=("cue", "time"), autoreset_mode="Disabled")
+    seen, _ = envs.reset(options={"trials": trials})
+    for t in range(9):
+        np.testing.assert_array_equal(seen[:, 0], jumps * (t >= 4))
+        if t == 2:  # two trials begin anew, apart from the others
+            envs.reset(
+                options={"trials": trials.subset(slice(0, 2)), "reset_mask": np.arange(6) < 2}
+            )
+        seen, *_ = envs.step(np.zeros((6, 2), np.float32))
+        if t >= 2:
+            jumped = np.where(np.arange(6) < 2, t - 1 >= 4, t + 1 >= 4)
+            np.testing.assert_array_equal(seen[:, 0], jumps * jumped)
+            break
+    for i in (0, 1):
+        _, alone, _ = play(
+            MotorEnv(task, observe=("cue",)), trials.subset(slice(i, i + 1)), np.zeros((9, 2))
+        )
+        np.testing.assert_array_equal(np.stack(alone)[:, 0], jumps[i] * (np.arange(10) >= 4))
+    run = rollout(
+        lambda seen: seen.new_zeros(6, 2), task, trials, observe=("cue",), dtype="float64"
+    )
+    expected = jumps[:, None] * (np.arange(9) >= 4)
+    np.testing.assert_array_equal(run.observations[..., 0], expected)
 
 
 def test_trials_that_are_played_stay_as_they_are():

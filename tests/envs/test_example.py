@@ -1,4 +1,4 @@
-"""The example of reinforcement learning runs; how well it learns is for the full size."""
+"""Examples of reinforcement learning run; how well they learn is for the full size."""
 
 import importlib.util
 import json
@@ -8,11 +8,29 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("stable_baselines3") is None,
+    reason="stable-baselines3 is not installed (extra `rl`)",
+)
+
+
+def test_the_quickstart_runs_at_smoke_size(tmp_path):
+    text = (ROOT / "docs" / "rl_quickstart.md").read_text()
+    assert len(text.splitlines()) <= 25
+    _, code, _ = text.replace("```python", "```").split("```")
+    assert code.count("500_000") == 1
+    script = tmp_path / "quickstart.py"
+    script.write_text(code.replace("500_000", "32 * 160"))
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[0]) > 1
+
 
 def test_the_example_runs_at_smoke_size(tmp_path):
-    if importlib.util.find_spec("stable_baselines3") is None:
-        pytest.skip("stable-baselines3 is not installed (extra `rl`)")
-    script = Path(__file__).parents[2] / "examples" / "rl_center_out.py"
+    script = ROOT / "examples" / "rl_center_out.py"
     done = subprocess.run(
         [sys.executable, str(script), "--smoke", "--out", str(tmp_path)],
         capture_output=True,

@@ -17,7 +17,7 @@ from neuromotor.envs import MotorVectorEnv, environment_ids
 
 IDS = list(environment_ids())
 BOX_IDS = [env_id for env_id in IDS if "Goal" not in env_id]
-EVERYTHING = ("state", "target", "hand", "hand_target", "time", "command")
+EVERYTHING = ("state", "target", "hand", "hand_target", "time", "command", "cue")
 OPTIONS = {
     "default": {},
     "everything seen": {"observe": EVERYTHING},

@@ -18,6 +18,7 @@ from neuromotor.envs import (
     PolicyController,
     evaluate_policy,
 )
+from neuromotor.tasks import TargetJump
 
 TASK = CenterOut(directions=6, steps=15, delay_steps=4)
 NET = ContinuousTimeRNN(layers=(7, 5), learn_initial_state=True)
@@ -39,6 +40,20 @@ def test_a_controller_file_acts_as_in_the_closed_loop(tmp_path):
         total = total + reward
     np.testing.assert_allclose(-total, losses, rtol=1e-5)  # actions are float32
     np.testing.assert_allclose(infos["loss"], losses, rtol=1e-5)
+
+
+def test_a_policy_gets_its_cue_in_the_closed_loop():
+    class Push:
+        def predict(self, seen, state=None, episode_start=None, deterministic=True):
+            return 0.1 * np.repeat(seen, 2, axis=1), state
+
+    task = TargetJump(reach=CenterOut(directions=2, steps=9), jump_step=4)
+    controller = PolicyController(Push(), EnvOptions(task, observe=("cue",), normalized=False))
+    parameters = torch.zeros(0, dtype=torch.float64)
+    commands = ClosedLoop(task, controller).simulate(parameters, task.trials()).commands
+    jumps = np.array([1.0, 0.0, 1.0] * 2)
+    expected = 0.1 * jumps[:, None] * (np.arange(9) >= 4)
+    np.testing.assert_allclose(commands[..., 0], expected, rtol=1e-6)
 
 
 def test_memory_begins_anew_with_an_episode():

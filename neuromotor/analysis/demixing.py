@@ -1,0 +1,170 @@
+"""Demixed PCA: components of what all conditions share, and of what tells them apart.
+
+Notation: X condition averages about their mean (units, samples), X_p one of the two parts below, C
+noise covariance of single trials, m ridge, D decoder (k, units), F encoder (units, k).
+
+    X = X_time + X_condition   (mean over conditions at each time, and the rest)
+    minimise |X_p - F D X|^2 + n tr(F D C D^T F^T) + m |F D|^2 over rank k, n samples
+    A = X_p X^T (X X^T + n C + m I)^-1;  F the first k left singular vectors of A [X, sqrt(n) C^1/2,
+    sqrt(m) I],  D = F^T A
+
+(Kobak et al. 2016: reduced-rank regression in closed form, of the two marginalisations that one
+label a trial allows; m = (ridge |X|)^2 as there, but fixed rather than
+cross-validated, since conditions of a network often hold one trial.) Unlike those of PCA, decoders
+and encoders differ, so that parts that overlap in the space of units can still be told apart.
+Reference: how pure PCA's components are. Null: condition labels permuted over trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromotor._checks import check_integer, check_positive
+from neuromotor.analysis._arrays import by_sample
+from neuromotor.analysis.averages import condition_averages, window
+from neuromotor.analysis.recording import RecordingError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["DemixedComponents", "DemixedPart", "demixed_components"]
+
+
+@dataclass(frozen=True)
+class DemixedPart:
+    """Components of one part; C conditions, T times, N units, k components.
+
+    Attributes:
+        share: Of the variance of condition averages, in this part.
+        null_share: The same with permuted labels, (S,); empty where each condition has one trial.
+        explained: Share of all variance that each component alone explains, (k,).
+        purity: Share of each component's variance that comes from this part, (k,).
+        pca_purity: The same of the principal components: the largest share, of whichever part,
+            averaged over the first k.
+        scores: D X, (C, T, k).
+        decoder: D, (k, N).
+        encoder: F, orthonormal columns, (N, k).
+    """
+
+    share: float
+    null_share: NDArray[np.float64]
+    explained: NDArray[np.float64]
+    purity: NDArray[np.float64]
+    pca_purity: float
+    scores: NDArray[np.float64]
+    decoder: NDArray[np.float64]
+    encoder: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DemixedComponents:
+    """Components shared by all conditions (`time`), and those that differ (`condition`)."""
+
+    time_s: NDArray[np.float64]
+    conditions: NDArray[np.generic]
+    time: DemixedPart
+    condition: DemixedPart
+
+
+def demixed_components(
+    recording: xr.Dataset,
+    variable: str = "rate",
+    *,
+    window_s: tuple[float, float] | None = None,
+    components: int = 3,
+    ridge: float = 1e-3,
+    shuffles: int = 20,
+    seed: int = 0,
+) -> DemixedComponents:
+    """Return the demixed principal components of a recording.
+
+    Args:
+        recording: Trials.
+        variable: What is demixed.
+        window_s: First and last time (s); all by default.
+        components: Of each part, k.
+        ridge: Relative to the norm of the averages.
+        shuffles: Permutations of the labels.
+        seed: Of the permutations.
+
+    Raises:
+        RecordingError: There are fewer conditions than two, or one part has too few dimensions.
+    """
+    check_integer("components", components, minimum=1)
+    check_positive("ridge", ridge)
+    part = window(recording, window_s)
+    averages = condition_averages(part, variable, shuffles=0)
+    mean = averages.mean - averages.mean.mean((0, 1))
+    parts = _parts(mean)
+    for name, values in zip(("time", "condition"), parts, strict=True):
+        # Rounding of a part that is not there must not count as one.
+        rank = int((np.linalg.svd(by_sample(values))[1] > 1e-9 * np.linalg.norm(mean)).sum())
+        if rank < components:
+            raise RecordingError(
+                f"the part `{name}` varies in {rank} dimensions, {components} are needed; use "
+                "fewer `components`."
+            )
+    values = part[variable].values.astype(np.float64)
+    _, member = np.unique(part["condition"].values, return_inverse=True)
+    left = by_sample(values - averages.mean[member])
+    null: list[tuple[float, float]] = []
+    if (averages.counts > 1).any():
+        generator = np.random.default_rng(seed)
+        for _ in range(shuffles):
+            labels = averages.conditions[generator.permutation(member)]
+            drawn = condition_averages(
+                part.assign_coords(condition=("trial", labels)), variable, shuffles=0
+            )
+            null.append(_shares(drawn.mean - drawn.mean.mean((0, 1))))
+    flat = by_sample(mean)
+    loadings = np.linalg.svd(flat, full_matrices=False)[2][:components]
+    pca = [_purity(loadings, one, mean) for one in parts]
+    pca_purity = float(np.maximum(*pca).mean())
+    inner = flat.T @ flat + len(flat) * left.T @ left / len(left)
+    inner += (ridge * np.linalg.norm(flat)) ** 2 * np.eye(flat.shape[1])
+    found = []
+    for i, one in enumerate(parts):
+        regression = np.linalg.solve(inner, flat.T @ by_sample(one)).T  # A
+        # The left singular vectors of A inner^1/2, without the root.
+        encoder = np.linalg.eigh(regression @ inner @ regression.T)[1][:, ::-1][:, :components]
+        decoder = encoder.T @ regression
+        guesses = [np.outer(flat @ d, f) for d, f in zip(decoder, encoder.T, strict=True)]
+        found.append(
+            DemixedPart(
+                share=_shares(mean)[i],
+                null_share=np.array([row[i] for row in null]),
+                explained=np.array(
+                    [1 - ((flat - guess) ** 2).sum() / (flat**2).sum() for guess in guesses]
+                ),
+                purity=_purity(decoder, one, mean),
+                pca_purity=pca_purity,
+                scores=mean @ decoder.T,
+                decoder=decoder,
+                encoder=encoder,
+            )
+        )
+    return DemixedComponents(averages.time_s, averages.conditions, found[0], found[1])
+
+
+def _parts(mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Time and condition parts of centred averages, (C, T, N) each; orthogonal over samples."""
+    shared = np.broadcast_to(mean.mean(0), mean.shape)
+    return shared, mean - shared
+
+
+def _shares(mean: NDArray[np.float64]) -> tuple[float, float]:
+    """Shares of variance of both parts."""
+    time, condition = (float((part**2).sum() / (mean**2).sum()) for part in _parts(mean))
+    return time, condition
+
+
+def _purity(
+    decoder: NDArray[np.float64], part: NDArray[np.float64], mean: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of each component's variance that comes from a part, (k,)."""
+    own = ((part @ decoder.T) ** 2).sum((0, 1))
+    return np.asarray(own / ((mean @ decoder.T) ** 2).sum((0, 1)), np.float64)

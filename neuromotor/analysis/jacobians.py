@@ -1,0 +1,131 @@
+"""Jacobian of a network's step along a trajectory, and its spectrum.
+
+Notation: v activations, F one step with its input, J = dF/dv, mu its eigenvalues.
+
+Products of J carry gradients back through time: moduli that stay below 1 let them vanish, above 1
+explode (Bengio et al. 1994). The gradient of the loss itself, limb included, is `sensitivity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuromotor._checks import check_integer
+from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.controllers import Controller
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["JacobianSpectrum", "jacobian_spectrum", "network_step", "spectrum", "with_jacobian"]
+
+
+@dataclass(frozen=True)
+class JacobianSpectrum:
+    """Spectrum of each step's Jacobian; B trials, T times, N units.
+
+    Attributes:
+        time_s: When each step starts (s): all samples but the first, (T - 1,).
+        eigenvalues: Of J, largest modulus first, (B, T - 1, N).
+        norm: Largest singular value of J: the most one step amplifies, (B, T - 1).
+    """
+
+    time_s: NDArray[np.float64]
+    eigenvalues: NDArray[np.complex128]
+    norm: NDArray[np.float64]
+
+
+def jacobian_spectrum(
+    controller: Controller,
+    parameters: Tensor,
+    recording: xr.Dataset,
+    trials: Sequence[int] = (0,),
+) -> JacobianSpectrum:
+    """Return the spectrum of a controller's step along recorded trials.
+
+    Args:
+        controller: A network; its private noise is left out.
+        parameters: Its parameters, (P,).
+        recording: What it did.
+        trials: Which trials.
+
+    Raises:
+        RecordingError: The recording lacks activations, observations or targets, is of another
+            network, or holds one time only.
+        ValueError: A trial does not exist.
+    """
+    step = network_step(controller, parameters, recording)
+    if recording.sizes["time"] < 2:
+        raise RecordingError("Jacobians over time need two times or more.")
+    for trial in trials:
+        check_integer("trials", trial, minimum=0)
+        if trial >= recording.sizes["trial"]:
+            raise ValueError(f"`trials` must be below {recording.sizes['trial']}, got {trial}.")
+    rows = list(trials)
+    activation = torch.from_numpy(recording["activation"].values[rows])
+    observation = torch.from_numpy(recording["observation"].values[rows])
+    target = torch.from_numpy(recording["target"].values[rows])
+    eigenvalues, norms = [], []
+    for t in range(1, recording.sizes["time"]):  # all trials at once: no more Jacobians than those
+        _, jacobian = with_jacobian(
+            lambda v, t=t: step(v, observation[:, t], target, t),  # type: ignore[misc]
+            activation[:, t - 1],
+        )
+        eigenvalues.append(spectrum(jacobian))
+        norms.append(torch.linalg.matrix_norm(jacobian, 2).numpy())
+    return JacobianSpectrum(
+        recording["time"].values[1:], np.stack(eigenvalues, 1), np.stack(norms, 1)
+    )
+
+
+def network_step(
+    controller: Controller, parameters: Tensor, recording: xr.Dataset
+) -> Callable[[Tensor, Tensor, Tensor, int], Tensor]:
+    """Return the map (v, observation, target, t) to v after the step, all rows by themselves.
+
+    Raises:
+        RecordingError: The recording lacks what it needs, or is of another network.
+    """
+    check_recording(recording, ["activation", "observation", "target"])
+    weights = controller.unpack(parameters.detach().double())
+    sizes = [part.shape[-1] for part in controller.initial_memory(weights, 1)]
+    if sum(sizes) != recording.sizes["unit"]:
+        raise RecordingError(
+            f"the recording has {recording.sizes['unit']} units, the controller {sum(sizes)}; "
+            "record this controller."
+        )
+
+    def step(v: Tensor, observation: Tensor, target: Tensor, t: int) -> Tensor:
+        noise = v.new_zeros(len(v), controller.noise_size) if controller.noise_size else None
+        memory, _ = controller.step(
+            weights, torch.split(v, sizes, dim=-1), observation, target, t, noise
+        )
+        return torch.cat(memory, dim=-1)
+
+    return step
+
+
+def with_jacobian(step: Callable[[Tensor], Tensor], v: Tensor) -> tuple[Tensor, Tensor]:
+    """Return F(v), (S, N), and its Jacobian, (S, N, N); rows must not depend on each other."""
+    with torch.enable_grad():
+        at = v.detach().requires_grad_(True)
+        after = step(at)
+        rows = [
+            torch.autograd.grad(after[:, i].sum(), at, retain_graph=True)[0]
+            for i in range(v.shape[1])
+        ]
+    return after.detach(), torch.stack(rows, dim=1)
+
+
+def spectrum(jacobian: Tensor) -> NDArray[np.complex128]:
+    """Return eigenvalues of matrices (..., N, N), largest modulus first."""
+    mu = np.linalg.eigvals(jacobian.numpy())
+    order = np.argsort(-np.abs(mu), axis=-1)
+    return np.asarray(np.take_along_axis(mu, order, axis=-1), np.complex128)

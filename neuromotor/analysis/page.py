@@ -1,0 +1,97 @@
+"""A report as files: one HTML page that needs no other, its numbers as JSON, its figures as PDF."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from neuromotor.analysis.report import Report
+from neuromotor.files import atomic_path, write_json
+
+__all__ = ["write_report"]
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write report.html (self-contained), analysis.json and figures/NAME.pdf into a folder."""
+    import matplotlib as mpl
+
+    from neuromotor.plotting import STYLE
+
+    everything = report.as_dict()
+    numbers = everything["sections"]
+    write_json(folder / "analysis.json", everything)
+    body = []
+    for section in report.sections:
+        body.append(f"<h2>{html.escape(section.title)}</h2>")
+        if section.skipped:
+            body.append(f"<p class=skipped>Not computed: {html.escape(section.skipped)}</p>")
+            continue
+        body.append(f"<p>{html.escape(section.text)}</p>")
+        for name, figure in section.figures.items():
+            picture = io.BytesIO()
+            figure.savefig(picture, format="png", dpi=160)
+            data = base64.b64encode(picture.getvalue()).decode()
+            body.append(f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">')
+            path = folder / "figures" / f"{name}.pdf"
+            with atomic_path(path) as temporary, mpl.rc_context(STYLE):
+                figure.savefig(temporary)
+        body.append(_table(numbers[section.name]))
+    title = html.escape(f"Analysis of {report.source}" if report.source else "Analysis")
+    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>{_CSS}"
+    page += f"<h1>{title}</h1>" + "\n".join(body) + "</html>\n"
+    with atomic_path(folder / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _table(numbers: dict[str, Any]) -> str:
+    """A table of numbers, or one row for each table within."""
+    flat = {key: value for key, value in numbers.items() if not isinstance(value, dict)}
+    nested = {key: value for key, value in numbers.items() if isinstance(value, dict)}
+    parts = []
+    if flat:
+        rows = "".join(f"<tr><th>{_words(k)}<td>{_number(v)}" for k, v in flat.items())
+        parts.append(f"<table>{rows}</table>")
+    groups: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    for key, row in nested.items():
+        groups.setdefault(tuple(row), {})[key] = row
+    for names, table in groups.items():
+        if len(names) > len(table):  # the longer side downwards
+            head = "".join(f"<th>{_words(key)}" for key in table)
+            rows = "".join(
+                f"<tr><th>{_words(name)}"
+                + "".join(f"<td>{_number(row[name])}" for row in table.values())
+                for name in names
+            )
+        else:
+            head = "".join(f"<th>{_words(name)}" for name in names)
+            rows = "".join(
+                f"<tr><th>{_words(key)}" + "".join(f"<td>{_number(v)}" for v in row.values())
+                for key, row in table.items()
+            )
+        parts.append(f"<table><tr><th>{head}{rows}</table>")
+    return "".join(parts)
+
+
+def _words(name: str) -> str:
+    return html.escape(name.replace("_", " "))
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else html.escape(json.dumps(value))
+
+
+_CSS = """<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+img { max-width: 100%; display: block; margin: .6rem 0 }
+table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
+th, td { text-align: left; padding: .15rem .9rem .15rem 0; border-bottom: 1px solid #ddd }
+th { font-weight: 500 } .skipped { color: #777 }
+</style>
+"""
