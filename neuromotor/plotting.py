@@ -60,6 +60,7 @@ NAMES = {
     "hf": "Hessian-free",
     "ahf": "augmented Hessian-free",
     "kron-lbfgs": "Kronecker L-BFGS",
+    "kron-descent": "Kronecker descent",
 }
 
 

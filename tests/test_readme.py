@@ -7,7 +7,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, environments = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert "calls=2000" in code
     monkeypatch.chdir(tmp_path)
     scope = {}
@@ -15,6 +15,8 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
     assert scope["trajectory"].states.shape == (64, 41, 4)
     assert (tmp_path / "reach.safetensors").is_file()
     assert capsys.readouterr().out.startswith("ilqr 8.95")
+    exec(environments, scope)
+    assert scope["arms"].reset(seed=0)[0].shape == (4096, 8)
 
 
 def test_every_link_leads_somewhere():

@@ -6,6 +6,7 @@ from neuromotor.optim.hessian_free import HessianFree
 from neuromotor.optim.ilqg import ILQG, ILQGResult
 from neuromotor.optim.ilqr import ILQR, ILQRResult
 from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
+from neuromotor.optim.kronecker_descent import KroneckerDescent
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
@@ -39,6 +40,7 @@ __all__ = [
     "AugmentedHessianFree",
     "GradientDescent",
     "HessianFree",
+    "KroneckerDescent",
     "KroneckerLBFGS",
     "KrylovSearch",
     "KrylovSubspaceDescent",
@@ -90,4 +92,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "krylov": KrylovSearch(),
     "newton": TruncatedNewton(),
     "kron-lbfgs": KroneckerLBFGS(),
+    "kron-descent": KroneckerDescent(),
 }

@@ -20,7 +20,7 @@ from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
 
-__all__ = ["MOMENTUM_SCHEDULE", "Adam", "GradientDescent"]
+__all__ = ["MOMENTUM_SCHEDULE", "Adam", "DescentState", "GradientDescent", "warm_cosine"]
 
 # Sutskever (2013), section 7.3: placed at exponentially spaced iterations, the last one reached at
 # a third of the run.
@@ -190,7 +190,7 @@ class Adam(Iterative[AdamState]):
         gradient = _clipped(state.gradient, self.clip_norm)
         state.mean = torch.lerp(state.mean, gradient, 1 - self.beta1)
         state.square = self.beta2 * state.square + (1 - self.beta2) * gradient.square()
-        rate = state.scale * self.learning_rate * _warm_cosine(run.fraction_used, self.warmup)
+        rate = state.scale * self.learning_rate * warm_cosine(run.fraction_used, self.warmup)
         corrected = state.mean / (1 - self.beta1**state.step)
         root = (state.square / (1 - self.beta2**state.step)).sqrt_().add_(self.epsilon)
         state.move(state.theta - rate * corrected / root)
@@ -215,8 +215,8 @@ def _scheduled_momentum(fraction: float | None) -> float:
     return min(momentum, 0.99) if fraction >= 0.9 else momentum
 
 
-def _warm_cosine(fraction: float | None, warmup: float) -> float:
-    """Relative learning rate after a fraction of the budget; constant without one."""
+def warm_cosine(fraction: float | None, warmup: float) -> float:
+    """Return the relative learning rate after a fraction of the budget; 1 without one."""
     if fraction is None:
         return 1.0
     if fraction < warmup:

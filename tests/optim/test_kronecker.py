@@ -9,8 +9,16 @@ from cases import SmallProblem, generator, normal, rosenbrock
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
-from neuromotor.optim import ILQR, LBFGS, Budget, KroneckerLBFGS, KroneckerPreconditioner
-from neuromotor.tasks import CenterOut
+from neuromotor.optim import (
+    ILQR,
+    LBFGS,
+    Budget,
+    KroneckerDescent,
+    KroneckerLBFGS,
+    KroneckerPreconditioner,
+)
+from neuromotor.tasks import DDN, CenterOut
+from neuromotor.training import train
 
 
 def small_loop(directions=8, steps=20, **options):
@@ -136,3 +144,39 @@ def test_rosenbrock_from_exact_factors():
     start = torch.linspace(-1.2, 1.0, 10, dtype=torch.float64)
     result = KroneckerLBFGS(refresh=1).minimize(SmallProblem(rosenbrock), start, Budget(calls=2000))
     torch.testing.assert_close(result.parameters, torch.ones_like(start), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("trust", [1e9, 1e-3])
+def test_descent_steps_along_the_natural_gradient_within_its_bound(trust):
+    matrix = random_positive(6, 1)
+    root = torch.linalg.cholesky(matrix)
+    problem = SmallProblem(lambda x: root.T @ x)
+    start, rate = torch.ones(6, dtype=torch.float64), 0.2
+    seen = []
+    KroneckerDescent(
+        learning_rate=rate, momentum=0.0, warmup=0.0, trust=trust, damping=0.5
+    ).minimize(
+        problem,
+        start,
+        Budget(interrupted=lambda: len(seen) >= 2),
+        lambda progress: seen.append(progress.parameters.clone()),
+    )
+    damped = matrix + 0.5 * matrix.trace() / 6 * torch.eye(6, dtype=torch.float64)
+    gradient = matrix @ start
+    natural = torch.linalg.solve(damped, gradient)
+    squared = rate**2 * float(gradient @ natural)
+    step = seen[1] - start
+    if trust > 1:
+        torch.testing.assert_close(step, -rate * natural, rtol=1e-10, atol=1e-12)
+    else:
+        length = float(step @ damped @ step)
+        assert length == pytest.approx(rate**2 * trust * problem.value(start), rel=1e-9)
+        assert length < squared
+
+
+def test_descent_stands_changing_draws():
+    """Where L-BFGS's pairs would be of other trials."""
+    task, net = DDN(pairs=30, steps=20, disturbance_nm=0.01), ContinuousTimeRNN(layers=(12, 12))
+    result = train(task, net, KroneckerDescent(), budget=Budget(calls=300), refresh=1)
+    losses = [point.value for point in result.history]
+    assert sum(losses[-20:]) < 0.1 * sum(losses[:20])
