@@ -35,6 +35,8 @@ __all__ = [
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLOR = "0.35"
+LINES = ("-", "--", ":")  # the next one where the colours begin again
+SHADES = 4  # most ranges in one panel that can be told apart
 PATHS = 72  # most hand paths in one panel
 STYLE: Any = {  # matplotlib types its keys one by one
     "font.size": 8,
@@ -59,6 +61,9 @@ NAMES = {
     "pcg": "preconditioned nonlinear CG",
     "hf": "Hessian-free",
     "ahf": "augmented Hessian-free",
+    "ksd": "Krylov subspace descent",
+    "krylov": "Krylov search",
+    "newton": "truncated Newton",
     "kron-lbfgs": "Kronecker L-BFGS",
     "kron-descent": "Kronecker descent",
 }
@@ -164,25 +169,33 @@ def plot_convergence(comparison: Comparison) -> Figure:
 
 
 def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
-    """Draw the excess over iLQR against calls and seconds: median and range over the seeds."""
+    """Draw the excess over iLQR against calls and seconds: median and range over the seeds.
+
+    Of many methods the ranges are left out.
+    """
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.4), sharey=True, layout="constrained")
         for ax, axis in zip(axes, ("calls", "seconds"), strict=True):
             curves = best_ratio_at(comparisons, axis)
-            for (method, (positions, ratios)), color in zip(curves.items(), _cycle(), strict=False):
+            ranges = len(curves) <= SHADES
+            for number, (method, (positions, ratios)) in enumerate(curves.items()):
+                turn, place = divmod(number, len(COLORS))
+                color, line = COLORS[place], LINES[turn % len(LINES)]
                 excess = np.maximum(ratios - 1, 1e-9)
                 label = NAMES.get(method, method)
-                ax.loglog(positions, np.median(excess, axis=0), color=color, label=label)
-                ax.fill_between(
-                    positions, excess.min(0), excess.max(0), color=color, alpha=0.2, linewidth=0
-                )
+                ax.loglog(positions, np.median(excess, axis=0), line, color=color, label=label)
+                if ranges:
+                    ax.fill_between(
+                        positions, excess.min(0), excess.max(0), color=color, alpha=0.2, linewidth=0
+                    )
         axes[0].set_xlabel("calls (values + gradients + products)")
         axes[1].set_xlabel("time (s)")
         axes[0].set_ylabel("loss / iLQR's loss - 1")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
+        shown = "median and range" if ranges else "median"
         count = len(comparisons)
-        figure.suptitle(f"median and range over {count} seed{'s' if count > 1 else ''}", fontsize=8)
+        figure.suptitle(f"{shown} over {count} seed{'s' if count > 1 else ''}", fontsize=8)
     return figure
 
 

@@ -46,8 +46,8 @@ class KroneckerDescent(Iterative[KroneckerDescentState]):
     """Momentum along the natural gradient; no line search, so changing draws do no harm.
 
     The step is ``v <- mu v - epsilon nu z``, with nu at most 1 and such that ``nu^2 g.z`` is at
-    most `trust` times the objective. The learning rate warms up and falls along a cosine to zero over
-    the budget.
+    most `trust` times the objective. The learning rate warms up and falls along a cosine to zero
+    over the budget.
 
     Source: Martens & Grosse (2015), sections 6 and 7, with one learning rate and momentum in place
     of theirs, which are chosen from the quadratic model at each step; the bound is after Ba,
