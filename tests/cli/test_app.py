@@ -316,7 +316,9 @@ def test_help_teaches(command):
         assert "Example" in done.stdout
 
 
-@pytest.mark.parametrize(("task", "trials"), [("ddn", 40), ("postural", 8)])
+@pytest.mark.parametrize(
+    ("task", "trials"), [("ddn", 40), pytest.param("postural", 8, marks=pytest.mark.slow)]
+)
 def test_tasks_with_disturbances_report_intervals_and_responses(task, trials, tmp_path):
     folder = tmp_path / "run"
     arguments = ("--optimizer", "adam", "--smoke", "--out", folder)
@@ -342,6 +344,7 @@ def test_tasks_with_disturbances_report_intervals_and_responses(task, trials, tm
     assert again["references"]["clairvoyant"] == pytest.approx(value, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_seeds_of_a_random_task_report_the_evaluations(tmp_path):
     arguments = ("--optimizers", "adam", "--seeds", "2", "--smoke", "--out", tmp_path / "x")
     done = neuromotor("compare", "ddn-robust", *arguments)
@@ -355,6 +358,7 @@ def test_seeds_of_a_random_task_report_the_evaluations(tmp_path):
     assert row["evaluated"] == [run["evaluation"]["loss"]["value"] for run in own]
 
 
+@pytest.mark.slow
 def test_the_plant_option_reaches_a_reach_within_an_experiment(tmp_path):
     arguments = ("--plant", "monkey", "--optimizer", "adam", "--smoke", "--out", tmp_path / "x")
     done = neuromotor("train", "force-field", *arguments, "--set", "task.strength_ns_m=0.3")
