@@ -18,6 +18,7 @@ from neuromotor.evaluation import (
     controller_runner,
     held_out,
     ilqr_runner,
+    known_runner,
     reference_name,
 )
 from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress, Snapshot
@@ -213,12 +214,9 @@ def _solve(task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None) -> 
     solution = ilqr.solve(task, trials)
     evaluation = None
     if evaluated is not None:
-        solve = ilqr_runner(task, ilqr)
-
-        def run(batch: Trials) -> tuple[Tensor, Tensor]:  # the trained batch is solved already
-            return (solution.states, solution.commands) if batch is trials else solve(batch)
-
-        evaluation = assess(task, evaluated, run)
+        runner = ilqr_runner(task, ilqr)
+        runner = known_runner(trials, solution.states, solution.commands, runner)
+        evaluation = assess(task, evaluated, runner)
     table = CommandTable(
         trials=len(trials),
         steps=task.steps,

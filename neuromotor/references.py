@@ -12,7 +12,7 @@ from torch import Tensor
 from neuromotor._checks import lookup
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.controllers import CommandTable, Controller
-from neuromotor.evaluation import Evaluation, assess, controller_runner
+from neuromotor.evaluation import Evaluation, assess, controller_runner, known_runner
 from neuromotor.optim import (
     ILQG,
     ILQR,
@@ -143,7 +143,9 @@ def assess_references(
     """
     found = {}
     for name, reference in reference_trajectories(task, trials, names, ilqr=ilqr).items():
+        done = reference.trajectory
         runner = controller_runner(task, reference.controller, reference.parameters)
+        runner = known_runner(trials, done.states, done.commands, runner)
         found[name] = assess(task, trials, runner, bounds)
     return found
 

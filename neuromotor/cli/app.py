@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -414,15 +415,8 @@ def bench(
     except (TypeError, ValueError) as error:
         raise SettingsError(f"in the options of `bench`: {error}") from error
     rows = run_benchmark(settings, progress=messages.print)
-    if json_:
-        data = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
-        print(json.dumps(data, indent=2))
-        return
-    output.print(", ".join(f"{key}: {value}" for key, value in machine().items()), soft_wrap=True)
-    if markdown:
-        print(benchmark_markdown(rows))
-    else:
-        output.print(benchmark_table(rows))
+    text = benchmark_markdown(rows) if markdown else benchmark_table(rows)
+    _print_measurements(rows, text, as_json=json_)
 
 
 def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_json: bool) -> None:
@@ -434,15 +428,21 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
         raise SettingsError(f"in the options of `bench`: {error}") from error
     torch.set_num_threads(1)
     rows = run_env_benchmark(settings, progress=messages.print)
+    text = env_benchmark_markdown(rows) if markdown else env_benchmark_table(rows)
+    _print_measurements(rows, text, as_json=as_json)
+
+
+def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool) -> None:
+    """Print measured rows with the machine: as JSON, or as a table in Markdown or of rich."""
     if as_json:
         data = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
         print(json.dumps(data, indent=2))
         return
     output.print(", ".join(f"{key}: {value}" for key, value in machine().items()), soft_wrap=True)
-    if markdown:
-        print(env_benchmark_markdown(rows))
+    if isinstance(text, str):
+        print(text)
     else:
-        output.print(env_benchmark_table(rows))
+        output.print(text)
 
 
 register_analysis(app)

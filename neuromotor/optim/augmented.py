@@ -6,36 +6,32 @@ direction, kappa = c.Gc.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
-from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import augmented_directions, martens_stop
-from neuromotor.optim.objective import Linearization
+from neuromotor.optim.linearized import LinearizedIterative, LinearizedState
 from neuromotor.optim.run import Run
-from neuromotor.optim.state import State
 
 __all__ = ["AugmentedHessianFree"]
 
 
 @dataclass
-class AugmentedState(State):
+class AugmentedState(LinearizedState):
     """State of `AugmentedHessianFree`.
 
     Attributes:
         update: w, None at the beginning.
-        model: The objective linearised at `theta`.
     """
 
     update: Tensor | None = None
-    model: Linearization | None = field(default=None, metadata={"transient": True})
 
 
 @dataclass(frozen=True)
-class AugmentedHessianFree(Iterative[AugmentedState]):
+class AugmentedHessianFree(LinearizedIterative[AugmentedState]):
     """Conjugate directions of the augmented Krylov space, each searched on the true objective.
 
     Conjugate gradients would take the step along each direction that is best for the quadratic
@@ -73,17 +69,8 @@ class AugmentedHessianFree(Iterative[AugmentedState]):
     def _begin(self, theta: Tensor) -> AugmentedState:
         return AugmentedState(theta)
 
-    def _evaluate(self, run: Run, state: AugmentedState) -> None:
-        state.model = run.objective.linearize(state.theta)
-        state.arrive(state.theta, state.model.value, state.model.gradient)
-
-    def _resume(self, run: Run, state: AugmentedState) -> None:
-        state.model = run.objective.linearize(state.theta, counted=False)
-
     def _iterate(self, run: Run, state: AugmentedState) -> str | None:
-        model, right = state.model, -state.gradient
-        if model is None:
-            raise RuntimeError("`_evaluate` comes before `_iterate`.")
+        model, right = self._model(run, state), -state.gradient
 
         def product(vector: Tensor) -> Tensor:
             return model.product(vector, self.structural)

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from neuromotor.optim.run import Run
+from neuromotor.optim.state import State
 
-__all__ = ["calmer"]
+__all__ = ["CalmState", "calmer"]
+
+
+@dataclass
+class CalmState(State):
+    """State of a method that can begin calmly.
+
+    Attributes:
+        calm: Whether the calm start is over.
+    """
+
+    calm: bool = True
+
+    def calm_down(self, run: Run) -> bool:
+        """Make the calm start if it is due; return whether that moved the point."""
+        if self.calm:
+            return False
+        self.calm = True
+        calm = calmer(run, self.theta, self.value)
+        if calm is None:
+            return False
+        self.move(calm)
+        return True
 
 
 def calmer(run: Run, theta: Tensor, value: float) -> Tensor | None:

@@ -16,32 +16,30 @@ from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.line_search import Backtracking, SearchPoint
+from neuromotor.optim.linearized import LinearizedIterative, LinearizedState
 from neuromotor.optim.objective import Linearization
 from neuromotor.optim.run import Run
-from neuromotor.optim.state import State
 
 __all__ = ["HessianFree", "backtrack", "next_damping"]
 
 
 @dataclass
-class HessianFreeState(State):
+class HessianFreeState(LinearizedState):
     """State of `HessianFree`.
 
     Attributes:
         damping: lambda.
         warm: Last solution of conjugate gradients, (P,).
         failures: Iterations in a row without a step.
-        model: The objective linearised at `theta`.
     """
 
     damping: float = 0.0
     warm: Tensor | None = None
     failures: int = 0
-    model: Linearization | None = field(default=None, metadata={"transient": True})
 
 
 @dataclass(frozen=True)
-class HessianFree(Iterative[HessianFreeState]):
+class HessianFree(LinearizedIterative[HessianFreeState]):
     """Truncated Gauss-Newton with Levenberg-Marquardt damping, warm starts and backtracking.
 
     Source: Martens (2010), sections 3 and 4; Martens & Sutskever (2011): damping times 2/3 where
@@ -90,12 +88,10 @@ class HessianFree(Iterative[HessianFreeState]):
         return HessianFreeState(theta, damping=self.damping)
 
     def _evaluate(self, run: Run, state: HessianFreeState) -> None:
-        state.model = None
         if self.curvature_trials is None:
-            state.model = run.objective.linearize(state.theta)
-            state.arrive(state.theta, state.model.value, state.model.gradient)
-        else:
             super()._evaluate(run, state)
+        else:
+            Iterative._evaluate(self, run, state)
 
     def _iterate(self, run: Run, state: HessianFreeState) -> str | None:
         theta, gradient, damping = state.theta, state.gradient, state.damping
@@ -136,14 +132,12 @@ class HessianFree(Iterative[HessianFreeState]):
 
     def _resume(self, run: Run, state: HessianFreeState) -> None:
         if self.curvature_trials is None:
-            state.model = run.objective.linearize(state.theta, counted=False)
+            super()._resume(run, state)
 
     def _model(self, run: Run, state: HessianFreeState) -> Linearization:
         """The curvature: of all trials, or of some that are drawn anew at each iteration."""
-        if state.model is not None:
-            return state.model
         if self.curvature_trials is None:
-            return run.objective.linearize(state.theta)
+            return super()._model(run, state)
         generator = torch.Generator().manual_seed(self.seed + state.iteration)
         return run.objective.linearize_part(state.theta, self.curvature_trials, generator)
 

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.closed_loop.passes import KroneckerBlock
-from neuromotor.optim.calm import calmer
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.lbfgs import PairsState, two_loop_direction
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
@@ -139,12 +138,8 @@ class KroneckerLBFGS(Iterative[KroneckerState]):
             state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
 
     def _iterate(self, run: Run, state: KroneckerState) -> str | None:
-        if not state.calm:
-            state.calm = True
-            calm = calmer(run, state.theta, state.value)
-            if calm is not None:
-                state.move(calm)
-                return None
+        if state.calm_down(run):
+            return None
         gradient = state.gradient
         if state.precondition is None or state.age >= self.refresh:
             generator = torch.Generator().manual_seed(self.seed + state.iteration)

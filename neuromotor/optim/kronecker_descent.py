@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.optim.calm import calmer
+from neuromotor.optim.calm import CalmState
 from neuromotor.optim.descent import DescentState, warm_cosine
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.kronecker import Block, KroneckerPreconditioner
@@ -23,19 +23,17 @@ __all__ = ["KroneckerDescent"]
 
 
 @dataclass
-class KroneckerDescentState(DescentState):
+class KroneckerDescentState(DescentState, CalmState):
     """State of `KroneckerDescent`.
 
     Attributes:
         velocity: v.
-        calm: Whether the calm start is over.
         blocks: Running means of the Kronecker factors, None at the beginning.
         age: Steps since they were renewed.
         precondition: P.
     """
 
     velocity: Tensor = field(kw_only=True)
-    calm: bool = True
     blocks: list[Block] | None = None
     age: int = 0
     precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
@@ -104,12 +102,8 @@ class KroneckerDescent(Iterative[KroneckerDescentState]):
             state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
 
     def _iterate(self, run: Run, state: KroneckerDescentState) -> str | None:
-        if not state.calm:
-            state.calm = True
-            calm = calmer(run, state.theta, state.value)
-            if calm is not None:
-                state.move(calm)
-                return None
+        if state.calm_down(run):
+            return None
         if state.left_the_finite_region():
             state.velocity = torch.zeros_like(state.theta)
             return state.back_to(run.best_parameters)

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
-from neuromotor.optim.calm import calmer
+from neuromotor.optim.calm import CalmState
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
 from neuromotor.optim.run import Run
-from neuromotor.optim.state import State
 
 __all__ = ["LBFGS", "Pair", "PairsState", "two_loop_direction"]
 
@@ -23,16 +22,14 @@ Pair = tuple[Tensor, Tensor, float]  # s, y, rho
 
 
 @dataclass
-class PairsState(State):
+class PairsState(CalmState):
     """State of a method that keeps pairs.
 
     Attributes:
         pairs: The oldest first.
-        calm: Whether the calm start is over.
     """
 
     pairs: list[Pair] = field(default_factory=list)
-    calm: bool = True
 
     def take(self, change: Tensor, value: float, gradient: Tensor, most: int) -> None:
         """Move by a step, and keep its pair if the objective curves upwards along it."""
@@ -79,12 +76,8 @@ class LBFGS(Iterative[PairsState]):
         return PairsState(theta, calm=not self.calm_start)
 
     def _iterate(self, run: Run, state: PairsState) -> str | None:
-        if not state.calm:
-            state.calm = True
-            calm = calmer(run, state.theta, state.value)
-            if calm is not None:
-                state.move(calm)
-                return None
+        if state.calm_down(run):
+            return None
         pairs, gradient = state.pairs, state.gradient
         direction = two_loop_direction(pairs, gradient)
         slope = float(gradient @ direction)

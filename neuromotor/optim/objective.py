@@ -18,6 +18,7 @@ __all__ = [
     "HasParts",
     "Linearization",
     "Objective",
+    "part_of",
 ]
 
 
@@ -134,20 +135,15 @@ class CountedObjective:
         return _CountedLinearization(self, self._objective.linearize(parameters))
 
     def linearize_part(
-        self, parameters: Tensor, size: int, generator: torch.Generator, *, counted: bool = True
+        self, parameters: Tensor, size: int, generator: torch.Generator
     ) -> Linearization:
         """Return the same of `size` random trials only.
 
         Raises:
             ValueError: The objective is not a mean over trials.
         """
-        if not isinstance(self._objective, HasParts):
-            raise ValueError(
-                "`curvature_trials` needs an objective that is a mean over trials, got "
-                f"{type(self._objective).__name__}; leave it None."
-            )
-        self._count(gradients=int(counted))
-        part = self._objective.part(size, generator)
+        part = part_of(self._objective, size, generator)
+        self._count(gradients=1)
         return _CountedLinearization(self, part.linearize(parameters))
 
     @property
@@ -193,6 +189,20 @@ class _CountedLinearization:
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         self._owner._count(products=1)
         return self._inner.product(vector, structural)
+
+
+def part_of(objective: Objective, size: int, generator: torch.Generator) -> Objective:
+    """Return the mean over some random trials of an objective.
+
+    Raises:
+        ValueError: It is not a mean over trials.
+    """
+    if not isinstance(objective, HasParts):
+        raise ValueError(
+            "`curvature_trials` needs an objective that is a mean over trials, got "
+            f"{type(objective).__name__}; leave it None."
+        )
+    return objective.part(size, generator)
 
 
 def _or_infinity(value: float) -> float:

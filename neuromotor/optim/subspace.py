@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.lbfgs import LBFGS
+from neuromotor.optim.linearized import LinearizedIterative, LinearizedState
 from neuromotor.optim.objective import CountedObjective, Linearization
 from neuromotor.optim.result import Budget
 from neuromotor.optim.run import Run
-from neuromotor.optim.state import State
 
 __all__ = ["KrylovSearch", "KrylovSubspaceDescent", "krylov_basis"]
 
@@ -71,38 +70,28 @@ def _orthogonal(vector: Tensor, others: list[Tensor]) -> Tensor | None:
 
 
 @dataclass
-class SubspaceState(State):
+class SubspaceState(LinearizedState):
     """State of the Krylov subspace methods.
 
     Attributes:
         damping: lambda of the last step.
         update: w, None at the beginning.
         failures: Iterations in a row without a step.
-        model: The objective linearised at `theta`.
     """
 
     damping: float = 0.0
     update: Tensor | None = None
     failures: int = 0
-    model: Linearization | None = field(default=None, metadata={"transient": True})
 
 
-class _Krylov(Iterative[SubspaceState]):
-    """What both methods share: the linearised objective and the basis."""
+class _Krylov(LinearizedIterative[SubspaceState]):
+    """What both methods share: the basis, and what becomes of a step."""
 
     size: int
 
-    def _evaluate(self, run: Run, state: SubspaceState) -> None:
-        state.model = run.objective.linearize(state.theta)
-        state.arrive(state.theta, state.model.value, state.model.gradient)
-
-    def _resume(self, run: Run, state: SubspaceState) -> None:
-        state.model = run.objective.linearize(state.theta, counted=False)
-
-    def _basis(self, state: SubspaceState) -> tuple[Tensor, Tensor]:
-        if state.model is None:
-            raise RuntimeError("`_evaluate` comes before `_iterate`.")
-        return krylov_basis(state.model.product, state.gradient, self.size, state.update)
+    def _basis(self, run: Run, state: SubspaceState) -> tuple[Tensor, Tensor]:
+        model = self._model(run, state)
+        return krylov_basis(model.product, state.gradient, self.size, state.update)
 
     def _take(self, state: SubspaceState, delta: Tensor, value: float) -> str | None:
         """Move by a step that lowers the objective; else begin again from the gradient alone."""
@@ -155,7 +144,7 @@ class KrylovSearch(_Krylov):
         return SubspaceState(theta)
 
     def _iterate(self, run: Run, state: SubspaceState) -> str | None:
-        basis, projected = self._basis(state)
+        basis, projected = self._basis(run, state)
         values, vectors = torch.linalg.eigh(projected)
         values = values.clamp(min=0)
         pulled = vectors.T @ (basis @ state.gradient)
@@ -241,7 +230,7 @@ class KrylovSubspaceDescent(_Krylov):
         return SubspaceState(theta)
 
     def _iterate(self, run: Run, state: SubspaceState) -> str | None:
-        basis, projected = self._basis(state)
+        basis, projected = self._basis(run, state)
         values, vectors = torch.linalg.eigh(projected)
         values = values.clamp(min=max(self.floor * float(values[-1]), 1e-300))
         scaled = (vectors / values.sqrt()).T @ basis

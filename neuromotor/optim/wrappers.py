@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer
 from neuromotor.closed_loop.passes import KroneckerBlock
-from neuromotor.optim.objective import HasKroneckerFactors, HasParts, Linearization, Objective
+from neuromotor.optim.objective import HasKroneckerFactors, Linearization, Objective, part_of
 
 __all__ = ["MixedPrecision", "Resampled"]
 
@@ -39,12 +39,7 @@ class _Wrapper:
         Raises:
             ValueError: It is not a mean over trials.
         """
-        if not isinstance(self._objective, HasParts):
-            raise ValueError(
-                "`curvature_trials` needs an objective that is a mean over trials, got "
-                f"{type(self._objective).__name__}; leave it None."
-            )
-        return self._objective.part(size, generator)
+        return part_of(self._objective, size, generator)
 
 
 class Resampled(_Wrapper):
