@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.controllers.controller import check_parameters
+from neuromotor.controllers.controller import ZeroStart, check_parameters
 
 __all__ = ["CommandTable"]
 
 
 @dataclass(frozen=True)
-class CommandTable:
+class CommandTable(ZeroStart):
     """Commands read from a table, so that training it is trajectory optimisation.
 
     A second-order method on it must find iLQR's trajectories (Sutskever 2013, section 6.8).
@@ -47,22 +46,6 @@ class CommandTable:
     def parameter_count(self) -> int:
         """B times T times m."""
         return self.trials * self.steps * self.command_size
-
-    @property
-    def noise_size(self) -> int:
-        """None: a table has no private noise."""
-        return 0
-
-    def initial_parameters(
-        self,
-        generator: torch.Generator,
-        *,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str = "cpu",
-    ) -> Tensor:
-        """Return a table of zeros, (P,); nothing is random."""
-        del generator
-        return torch.zeros(self.parameter_count, dtype=dtype, device=device)
 
     def unpack(self, parameters: Tensor) -> Tensor:
         """Return the table, (B, T, m).

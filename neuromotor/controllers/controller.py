@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Controller", "check_parameters"]
+__all__ = ["Controller", "ZeroStart", "check_parameters"]
 
 
 class Controller(Protocol):
@@ -75,6 +76,31 @@ class Controller(Protocol):
             noise: Private noise draws of this step, (B, noise_size), or None.
         """
         ...
+
+
+class ZeroStart(ABC):
+    """The part of controllers without private noise whose parameters start at zero."""
+
+    @property
+    @abstractmethod
+    def parameter_count(self) -> int:
+        """Number P of parameters."""
+
+    @property
+    def noise_size(self) -> int:
+        """0: no private noise."""
+        return 0
+
+    def initial_parameters(
+        self,
+        generator: torch.Generator,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """Return zeros, (P,); nothing is random."""
+        del generator
+        return torch.zeros(self.parameter_count, dtype=dtype, device=device)
 
 
 def check_parameters(parameters: Tensor, count: int) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.controllers.controller import check_parameters
+from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.plants.plant import Plant
 
 __all__ = ["FeedbackWeights", "LinearFeedback"]
@@ -43,7 +43,7 @@ class FeedbackWeights:
 
 
 @dataclass(frozen=True)
-class LinearFeedback:
+class LinearFeedback(ZeroStart):
     """Time-varying linear feedback on a recursive estimate, with tables for each trial.
 
     The tables are its parameters; `ILQG` designs them. Memory is the estimate z after the
@@ -98,22 +98,6 @@ class LinearFeedback:
     def parameter_count(self) -> int:
         """Numbers in all tables."""
         return sum(shape.numel() for shape in self._shapes())
-
-    @property
-    def noise_size(self) -> int:
-        """None: it has no private noise."""
-        return 0
-
-    def initial_parameters(
-        self,
-        generator: torch.Generator,
-        *,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str = "cpu",
-    ) -> Tensor:
-        """Return tables of zeros, (P,); nothing is random."""
-        del generator
-        return torch.zeros(self.parameter_count, dtype=dtype, device=device)
 
     def unpack(self, parameters: Tensor) -> FeedbackWeights:
         """Return the tables as views of the flat vector.

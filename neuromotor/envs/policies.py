@@ -18,6 +18,7 @@ from neuromotor.checkpoint import load_controller
 from neuromotor.closed_loop import simulate
 from neuromotor.comparison import MethodRun
 from neuromotor.controllers import Controller
+from neuromotor.controllers.controller import ZeroStart
 from neuromotor.envs.core import Core
 from neuromotor.envs.observation import Glimpse, Layout
 from neuromotor.envs.options import EnvOptions
@@ -154,14 +155,13 @@ class ControllerPolicy:
         return (actions[0] if single else actions), (memory, steps + 1)
 
 
-class PolicyController:
+class PolicyController(ZeroStart):
     """A policy as a controller of the closed loop: what `simulate` and `measure` take.
 
     It sees what the environment of `options` would show, and its actions are clipped as there. It
     has no parameters to train.
     """
 
-    noise_size = 0
     parameter_count = 0
 
     def __init__(self, policy: Policy, options: EnvOptions) -> None:
@@ -172,17 +172,6 @@ class PolicyController:
         self.command_size, self.dt_s = plant.command_size, plant.dt_s
         self._core = Core(options, "numpy")
         self._layout = Layout(options)
-
-    def initial_parameters(
-        self,
-        generator: torch.Generator,
-        *,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str = "cpu",
-    ) -> Tensor:
-        """Return no parameters, (0,)."""
-        del generator
-        return torch.empty(0, dtype=dtype, device=device)
 
     def unpack(self, parameters: Tensor) -> None:
         """Return nothing."""

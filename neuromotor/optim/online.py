@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.controllers.controller import check_parameters
+from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.optim.ilqr import ILQR
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
@@ -24,7 +24,7 @@ __all__ = ["OnlineTrajectoryOptimization"]
 
 
 @dataclass(frozen=True)
-class OnlineTrajectoryOptimization:
+class OnlineTrajectoryOptimization(ZeroStart):
     """A controller that re-solves iLQR over the remaining steps and gives the first command.
 
     It has no parameters and cannot be differentiated; run it in a `ClosedLoop` with an empty
@@ -72,22 +72,6 @@ class OnlineTrajectoryOptimization:
     def command_size(self) -> int:
         """Numbers in a command of the task's plant."""
         return self.task.plant.command_size
-
-    @property
-    def noise_size(self) -> int:
-        """None: it has no private noise."""
-        return 0
-
-    def initial_parameters(
-        self,
-        generator: torch.Generator,
-        *,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str = "cpu",
-    ) -> Tensor:
-        """Return an empty vector."""
-        del generator
-        return torch.zeros(0, dtype=dtype, device=device)
 
     def unpack(self, parameters: Tensor) -> Tensor:
         """Return the empty vector.
