@@ -229,7 +229,8 @@ def train(
         own = ("task", "budget", "seconds")
         options |= {"start": start, "config": config, "set": set_ or None, "out": out}
         options |= {"smoke": smoke or None}
-        _resume(resume, task, {k: v for k, v in options.items() if v is not None}, own, json_)
+        given = {key: value for key, value in options.items() if value is not None}
+        _resume(resume, task, given, own, as_json=json_, checkpoint_s=checkpoint_every)
         return
     raw = gather(config, options, set_ or [], smoke=smoke)
     raw.setdefault("optimizers", "lbfgs")
@@ -479,7 +480,13 @@ def _fail(message: str, code: int) -> None:
 
 
 def _resume(
-    folder: Path, task: str, given: dict[str, Any], allowed: tuple[str, ...], as_json: bool
+    folder: Path,
+    task: str,
+    given: dict[str, Any],
+    allowed: tuple[str, ...],
+    *,
+    as_json: bool,
+    checkpoint_s: float,
 ) -> None:
     """Go on with a training in its own folder and with its own settings."""
     changed = sorted(set(given) - set(allowed))
@@ -502,7 +509,7 @@ def _resume(
         folder,
         force=False,
         as_json=as_json,
-        checkpoint_s=60.0,
+        checkpoint_s=checkpoint_s,
         resume=snapshot,
     )
 
