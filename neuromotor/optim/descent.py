@@ -20,7 +20,7 @@ from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
 
-__all__ = ["MOMENTUM_SCHEDULE", "Adam", "DescentState", "GradientDescent", "warm_cosine"]
+__all__ = ["MOMENTUM_SCHEDULE", "Adam", "DescentState", "GradientDescent", "clipped", "warm_cosine"]
 
 # Sutskever (2013), section 7.3: placed at exponentially spaced iterations, the last one reached at
 # a third of the run.
@@ -129,7 +129,7 @@ class GradientDescent(Iterative[MomentumState]):
         rate = state.scale * self.learning_rate * (0.1 if late else 1.0)
         momentum = min(_scheduled_momentum(used), self.momentum_max)
         behind = state.lead * state.velocity
-        state.velocity = momentum * state.velocity - rate * _clipped(state.gradient, self.clip_norm)
+        state.velocity = momentum * state.velocity - rate * clipped(state.gradient, self.clip_norm)
         if not self.nesterov:
             state.move(state.theta + state.velocity)
             return None
@@ -187,7 +187,7 @@ class Adam(Iterative[AdamState]):
             state.mean, state.square = torch.zeros_like(state.theta), torch.zeros_like(state.theta)
             return state.back_to(run.best_parameters)
         state.step += 1
-        gradient = _clipped(state.gradient, self.clip_norm)
+        gradient = clipped(state.gradient, self.clip_norm)
         state.mean = torch.lerp(state.mean, gradient, 1 - self.beta1)
         state.square = self.beta2 * state.square + (1 - self.beta2) * gradient.square()
         rate = state.scale * self.learning_rate * warm_cosine(run.fraction_used, self.warmup)
@@ -197,7 +197,7 @@ class Adam(Iterative[AdamState]):
         return None
 
 
-def _clipped(gradient: Tensor, largest: float | None) -> Tensor:
+def clipped(gradient: Tensor, largest: float | None) -> Tensor:
     """The gradient, shortened to a norm of `largest`."""
     if largest is None:
         return gradient
