@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor._checks import check_below_one, check_integer, check_number, check_positive
 from neuromotor.optim.calm import CalmState
 from neuromotor.optim.descent import DescentState, warm_cosine
 from neuromotor.optim.iterative import Iterative
@@ -83,10 +83,7 @@ class KroneckerDescent(Iterative[KroneckerDescentState]):
         check_integer("seed", self.seed, minimum=0)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
         for name in ("momentum", "decay", "warmup"):
-            value = getattr(self, name)
-            check_number(name, value, minimum=0.0)
-            if value >= 1:
-                raise ValueError(f"`{name}` must be below 1, got {value!r}.")
+            check_below_one(name, getattr(self, name))
 
     def _begin(self, theta: Tensor) -> KroneckerDescentState:
         return KroneckerDescentState(

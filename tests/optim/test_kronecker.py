@@ -187,7 +187,7 @@ class WithoutFactors:
 
 def test_adam_without_factors_is_adam():
     start = torch.linspace(-1.2, 1.0, 10, dtype=torch.float64)
-    shared = {"learning_rate": 0.01, "beta2": 0.95, "warmup": 0.1, "clip_norm": 2.0}
+    shared = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.95, "warmup": 0.1, "clip_norm": 2.0}
     ours, plain = (
         optimizer.minimize(WithoutFactors(SmallProblem(rosenbrock)), start, Budget(calls=200))
         for optimizer in (KroneckerAdam(calm_start=False, **shared), Adam(**shared))
