@@ -107,7 +107,7 @@ def reference_trajectories(
         made = make(task, trials, settings)
         with torch.no_grad():
             trajectory = ClosedLoop(task, made.controller).simulate(made.parameters, trials)
-            losses = task.cost.losses(trajectory.states, trajectory.commands, trials.target)
+            losses = task.cost.losses(trajectory.states, trajectory.commands, trials)
         found[name] = Reference(
             name=name,
             controller=made.controller,
@@ -168,14 +168,13 @@ class _Made:
 
 
 def _clairvoyant(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """ILQR that knows every load and draw: a lower bound."""
+    """ILQR that knows every load, draw and cue to come: a lower bound."""
     return _table(task, settings.ilqr.solve(task, trials))
 
 
 def _open_loop(task: Task, trials: Trials, settings: _Settings) -> _Made:
     """ILQR's commands for the undisturbed trials, whatever happens."""
-    calm = Trials(trials.initial_state, trials.target)
-    return _table(task, settings.ilqr.solve(task, calm))
+    return _table(task, settings.ilqr.solve(task, trials.undisturbed()))
 
 
 def _table(task: Task, solution: ILQRResult) -> _Made:

@@ -94,7 +94,7 @@ def load_response(
     with torch.no_grad():
         hand = plant.hand_position(states)
         deviations = 100 * (hand - plant.hand_position(unloaded))[which]  # cm
-        error = hand[which, -1] - plant.hand_position(trials.target[which])
+        error = hand[which, -1] - plant.hand_position(trials.end[which])
     if not bool(torch.isfinite(deviations).all()):
         return None
     ms = 1e3 * plant.dt_s

@@ -80,7 +80,7 @@ def test_the_return_is_minus_the_loss_of_the_task(plant):
     trials = task.trials(generator())
     commands = 0.3 * normal(5, task.steps, 2)
     states = rolled(task, trials, commands)
-    losses = task.cost.losses(states, commands, trials.target)
+    losses = task.cost.losses(states, commands, trials)
 
     env = MotorEnv(task, **EXACT)
     for i in range(5):
@@ -200,7 +200,7 @@ def test_arms_that_began_apart_go_the_same_way():
     trials = Trials(**{n: torch.cat(p)[3:7] for n, p in parts.items() if p[0] is not None})
     commands = 0.2 * normal(4, task.steps, 2)
     states = rolled(task, trials, commands)
-    losses = task.cost.losses(states, commands, trials.target)
+    losses = task.cost.losses(states, commands, trials)
     envs.reset(seed=0)
     for _ in range(5):
         envs.step(np.zeros((4, 2)))
@@ -316,7 +316,7 @@ def test_a_failed_trial_pays_the_rest_where_it_stands():
         assert t < 11
         states += [states[-1]] * (12 - len(commands))
         commands += [torch.zeros_like(command)] * (12 - len(commands))
-        loss = task.cost.losses(torch.stack(states, 1), torch.stack(commands, 1), trial.target)
+        loss = task.cost.losses(torch.stack(states, 1), torch.stack(commands, 1), trial)
         assert total == pytest.approx(-float(loss), rel=1e-10)
 
 

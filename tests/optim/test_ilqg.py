@@ -58,7 +58,7 @@ def test_small_disturbances_cost_what_the_design_predicts(part):
     trials = replace(trials, command_noise=0.2 * normal(4000, task.steps, 2, seed=9))
     design = ILQG().design(task, trials, chance)
     trajectory = run(task, design, trials)
-    losses = task.cost.losses(trajectory.states, trajectory.commands, trials.target)
+    losses = task.cost.losses(trajectory.states, trajectory.commands, trials)
     error = float(losses.std()) / len(losses) ** 0.5
     assert error < 0.03 * design.predicted
     assert abs(float(losses.mean()) - design.predicted) < 3 * error
