@@ -29,12 +29,20 @@ __all__ = [
     "REFERENCES",
     "Reference",
     "assess_references",
+    "default_references",
     "reference_trajectories",
 ]
 
 # What a trained controller is held against where something disturbs it, beside the clairvoyant
 # bound. The delay-blind planner of the seed diverges at its own delays, so it is not among them.
 DEFAULT_REFERENCES = ("ilqg", "online-predictive")
+
+
+def default_references(trials: Trials) -> tuple[str, ...]:
+    """Return those of `DEFAULT_REFERENCES` that say something about trials and can run them."""
+    if not trials.disturbed:
+        return ()
+    return tuple(name for name in DEFAULT_REFERENCES if name == "ilqg" or _plannable(trials))
 
 
 @dataclass(frozen=True)
@@ -212,6 +220,11 @@ def _online_predictive(task: Task, trials: Trials, settings: _Settings) -> _Made
 
 def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: bool) -> _Made:
     """An online planner, which has nothing to converge beforehand."""
+    if not _plannable(trials):
+        raise ValueError(
+            "`names` must be without online planners for trials that wait for a cue: a planner does "
+            "not know when it will come; use 'ilqr' or 'ilqg', whose designs know it ahead."
+        )
     planner = OnlineTrajectoryOptimization(
         task,
         predictive=predictive,
@@ -220,6 +233,11 @@ def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: boo
     )
     reason = f"{planner.iterations} iterations a step"
     return _Made(planner, trials.initial_state.new_zeros(0), None, True, reason)
+
+
+def _plannable(trials: Trials) -> bool:
+    """Whether a planner is told all that the cost depends on."""
+    return trials.cue is None and trials.wanted is None and trials.counted is None
 
 
 REFERENCES: dict[str, Callable[[Task, Trials, _Settings], _Made]] = {

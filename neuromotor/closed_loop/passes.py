@@ -160,9 +160,7 @@ class Passes:
             if sees:
                 above = self.net.input_size
                 target = take(feedforward[:, self.n : above])
-                feedforward = torch.cat(
-                    [feedforward[:, : self.n], feedforward[:, above:]], dim=1
-                )
+                feedforward = torch.cat([feedforward[:, : self.n], feedforward[:, above:]], dim=1)
             inputs = take(torch.cat([feedforward, layer.recurrent], dim=1))
             initial = None if layer.initial is None else take(layer.initial)
             layers.append(_Weights(inputs, target, take(layer.bias), initial))

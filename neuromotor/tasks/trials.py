@@ -196,9 +196,7 @@ class Trials:
 
     def undisturbed(self) -> Trials:
         """Return start, target and what the cost counts, and nothing else."""
-        return Trials(
-            self.initial_state, self.target, wanted=self.wanted, counted=self.counted
-        )
+        return Trials(self.initial_state, self.target, wanted=self.wanted, counted=self.counted)
 
     @classmethod
     def concatenate(cls, batches: Sequence[Trials]) -> Trials:
