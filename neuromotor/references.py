@@ -222,8 +222,8 @@ def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: boo
     """An online planner, which has nothing to converge beforehand."""
     if not _plannable(trials):
         raise ValueError(
-            "`names` must be without online planners for trials that wait for a cue: a planner does "
-            "not know when it will come; use 'ilqr' or 'ilqg', whose designs know it ahead."
+            "`names` must be without online planners for trials that wait for a cue: a planner "
+            "does not know when it will come; use 'ilqr' or 'ilqg', which know it ahead."
         )
     planner = OnlineTrajectoryOptimization(
         task,

@@ -46,8 +46,8 @@ class NetworkWeights(NamedTuple):
 class ContinuousTimeRNN:
     """A stack of recurrent tanh layers: the seed's controller with its defaults, 32,002 parameters.
 
-    Input is ``[observation, target]``, and the cues of a task that gives some. Within a step, layer 1 feeds layer 2 and so on; the last
-    layer feeds the linear commands.
+    Input is ``[observation, target]``, and the cues of a task that gives some. Within a step, layer
+    1 feeds layer 2 and so on; the last layer feeds the linear commands.
 
     Attributes:
         layers: Units a layer.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pytest
 import torch
-from cases import generator, noisy, normal
+from cases import generator, noisy, normal, timed
 from gymnasium.vector import AutoresetMode
 
 from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, PointMass
@@ -24,6 +24,7 @@ class Messy:
     plant: object = TwoJointArm()
     steps: int = 12
     delay_steps: int = 3
+    timed: bool = False
 
     @property
     def cost(self):
@@ -34,6 +35,8 @@ class Messy:
         calm = CenterOut(plant=self.plant, directions=5).trials()
         seed = int(torch.randint(2**31, (1,), generator=generator))
         trials = messed(noisy(calm, self.steps, seed=seed), self.steps, seed)
+        if self.timed:
+            trials = timed(trials, self.steps, seed=seed)
         return trials.to(dtype=dtype, device=device)
 
 
@@ -74,9 +77,11 @@ def rolled(task, trials, commands):
     return torch.stack(states, dim=1)
 
 
-@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
-def test_the_return_is_minus_the_loss_of_the_task(plant):
-    task = Messy(plant)
+MESSY = {**{name: Messy(plant) for name, plant in PLANTS.items()}, "timed": Messy(timed=True)}
+
+
+@pytest.mark.parametrize("task", MESSY.values(), ids=MESSY)
+def test_the_return_is_minus_the_loss_of_the_task(task):
     trials = task.trials(generator())
     commands = 0.3 * normal(5, task.steps, 2)
     states = rolled(task, trials, commands)
@@ -191,9 +196,10 @@ def test_single_and_vector_go_the_same_way(task, mode, goal, wild):
     assert (failures > 0) == wild
 
 
-def test_arms_that_began_apart_go_the_same_way():
+@pytest.mark.parametrize("own_times", [False, True])
+def test_arms_that_began_apart_go_the_same_way(own_times):
     """A mask resets some arms in mid-trial; each still plays its own trial, draw by draw."""
-    task = Messy()
+    task = Messy(timed=own_times)
     envs = MotorVectorEnv(4, task, autoreset_mode="Disabled", **EXACT)
     batches = [task.trials(generator(seed)) for seed in (0, 1)]
     parts = {part.name: [getattr(batch, part.name) for batch in batches] for part in fields(Trials)}
@@ -221,7 +227,10 @@ def test_arms_that_began_apart_go_the_same_way():
             expected = expected + trials.sensory_noise[:, t + 1]
         np.testing.assert_allclose(observation[late, :4], expected[pick], rtol=1e-11, atol=1e-13)
         shown = trials.shown_target[:, min(t + 1, task.steps - 1)]
-        np.testing.assert_allclose(observation[late, 4:], shown[pick], rtol=1e-12)
+        np.testing.assert_allclose(observation[late, 4:8], shown[pick], rtol=1e-12)
+        if own_times:
+            cue = trials.cue[:, min(t + 1, task.steps - 1)]
+            np.testing.assert_allclose(observation[late, 8:], cue[pick], rtol=1e-12)
     np.testing.assert_allclose(-total[late], losses[pick], rtol=1e-12)
 
 
@@ -294,8 +303,9 @@ def test_observations_stay_in_their_space(goal):
     assert failures > 0
 
 
-def test_a_failed_trial_pays_the_rest_where_it_stands():
-    task = Messy(plant=replace(TwoJointArm(), dt_s=0.05), steps=12)
+@pytest.mark.parametrize("own_times", [False, True])
+def test_a_failed_trial_pays_the_rest_where_it_stands(own_times):
+    task = Messy(plant=replace(TwoJointArm(), dt_s=0.05), steps=12, timed=own_times)
     trial = task.trials(generator()).subset(slice(0, 1))
     limit = 200.0
     for env, batch in (
