@@ -14,7 +14,7 @@ from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, P
 from neuromotor.closed_loop import advance
 from neuromotor.envs import EnvOptions, MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, RK4, JointLimits, TwoJointArm
-from neuromotor.tasks import QuadraticCost, TargetJump, Trials
+from neuromotor.tasks import InstructedDelay, QuadraticCost, TargetJump, Trials
 
 
 @dataclass(frozen=True)
@@ -262,6 +262,54 @@ def test_the_cue_comes_with_the_jump():
     )
     expected = jumps[:, None] * (np.arange(9) >= 4)
     np.testing.assert_array_equal(run.observations[..., 0], expected)
+
+
+def test_while_a_trial_waits_the_goal_is_the_start():
+    """Goals, dense rewards and success go by where the hand is to be, not by what is shown."""
+    reach = CenterOut(directions=2, steps=20, delay_steps=2)
+    task = InstructedDelay(reach, repeats=2, target_step=2, hold_steps=(3, 8), reach_steps=8)
+    trials = task.trials(generator(1))
+    go = trials.cue[..., 0].numpy().argmax(1)
+    start, target = (
+        task.plant.hand_position(x).numpy() for x in (trials.initial_state, trials.end)
+    )
+    envs = MotorVectorEnv(4, task, goal=True)
+    assert envs.observation_labels[-1] == "cue (0 or 1)"
+    shown, _ = envs.reset(options={"trials": trials})
+    alone, first = MotorEnv(task, goal=True), trials.subset(slice(1))
+    one, _ = alone.reset(options={"trials": first})
+    for t in range(20):
+        reached = (t > go)[:, None]
+        expected = np.where(reached, target, start)
+        np.testing.assert_allclose(shown["desired_goal"], expected, rtol=1e-6)
+        np.testing.assert_allclose(one["desired_goal"], expected[0], rtol=1e-6)
+        np.testing.assert_array_equal(shown["observation"][:, -1], t >= go)
+        shown, *_ = envs.step(np.zeros((4, 2)))
+        one, *_ = alone.step(np.zeros(2))
+    caught = InstructedDelay(reach, hold_steps=(3, 8), reach_steps=8, catch_fraction=1.0)
+    for env in (MotorEnv(caught, reward="dense"), MotorVectorEnv(1, caught, reward="dense")):
+        env.reset(seed=0)
+        batch = isinstance(env, MotorVectorEnv)
+        for _ in range(20):
+            _, reward, _, _, info = env.step(np.zeros((1, 2)) if batch else np.zeros(2))
+            assert np.sum(reward) == 0.0  # nothing moves, and nothing should
+        assert np.all(info["is_success"])
+        assert np.all(info["loss"] == 0.0)
+
+
+def test_another_target_is_reached_after_the_cue():
+    task = InstructedDelay(repeats=1)
+    env = MotorEnv(task, dtype="float64")
+    first = task.trials(generator(1)).subset(slice(1))
+    goal = np.array([0.9, 1.4, 0.0, 0.0])
+    env.reset(options={"trials": first, "target": goal})
+    total, go = 0.0, int(first.cue.argmax())
+    for _ in range(150):
+        _, reward, *_ = env.step(np.zeros(2))
+        total += reward
+    error = torch.from_numpy(goal) - first.initial_state[0]
+    counted = 151 - (go + 50)  # the hand has stayed at the start
+    assert -total == pytest.approx(0.5 * counted * float(error.square().sum()), rel=1e-10)
 
 
 def test_trials_that_are_played_stay_as_they_are():
