@@ -70,5 +70,5 @@ def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
     with pytest.raises(ValueError, match="does not know when it will come; use 'ilqr' or 'ilqg'"):
         reference_trajectories(task, trials, ["online"])
     planner = OnlineTrajectoryOptimization(task)
-    with pytest.raises(ValueError, match="`trials.cue` must be None for an online planner"):
+    with pytest.raises(ValueError, match=r"`trials.cue` must be None for an online planner"):
         ClosedLoop(task, planner).simulate(torch.zeros(0, dtype=torch.float64), trials)

@@ -169,7 +169,7 @@ def test_a_network_without_an_input_for_the_cue_is_refused():
     loop = ClosedLoop(loop.task, net)
     with pytest.raises(ValueError, match=r"has 8 inputs.* are 9 numbers.*`trials.input_size`"):
         loop.simulate(theta, trials)
-    with pytest.raises(ValueError, match="has 8 inputs"):
+    with pytest.raises(ValueError, match=r"has 8 inputs"):
         loop.objective(trials)
 
 

@@ -94,7 +94,7 @@ def test_the_go_cue_reaches_a_policy_in_the_closed_loop():
     commands = ClosedLoop(WAIT, controller).simulate(nothing, trials).commands
     np.testing.assert_allclose(commands, 0.1 * trials.cue.expand(-1, -1, 2), rtol=1e-6)
     goals = PolicyController(Push(), EnvOptions(WAIT, goal=True))
-    with pytest.raises(ValueError, match="`options.goal` must be False"):
+    with pytest.raises(ValueError, match=r"`options.goal` must be False"):
         ClosedLoop(WAIT, goals).simulate(nothing, trials)
 
 
