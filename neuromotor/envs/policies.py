@@ -98,8 +98,9 @@ class ControllerPolicy:
         self._scale = 1 / options.limits.command if options.normalized else 1.0
         layout = Layout(options)
         self._size = len(layout.labels)
-        self._state, *told = (range(self._size)[layout.columns(name)] for name in needed)
-        self._told = [column for part in told for column in part]
+        columns = list(range(self._size))
+        self._state, *told = (columns[layout.columns(name)] for name in needed)
+        self._told = sum(told, [])
         self._generator = torch.Generator().manual_seed(seed)
 
     @classmethod

@@ -286,7 +286,7 @@ def test_while_a_trial_waits_the_goal_is_the_start():
         np.testing.assert_array_equal(shown["observation"][:, -1], t >= go)
         shown, *_ = envs.step(np.zeros((4, 2)))
         one, *_ = alone.step(np.zeros(2))
-    caught = InstructedDelay(reach, hold_steps=(3, 8), reach_steps=8, catch_fraction=1.0)
+    caught = replace(task, catch_fraction=1.0)
     for env in (MotorEnv(caught, reward="dense"), MotorVectorEnv(1, caught, reward="dense")):
         env.reset(seed=0)
         batch = isinstance(env, MotorVectorEnv)
