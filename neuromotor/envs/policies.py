@@ -100,7 +100,7 @@ class ControllerPolicy:
         self._size = len(layout.labels)
         columns = list(range(self._size))
         self._state, *told = (columns[layout.columns(name)] for name in needed)
-        self._told = sum(told, [])
+        self._told = [column for part in told for column in part]
         self._generator = torch.Generator().manual_seed(seed)
 
     @classmethod
