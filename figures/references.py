@@ -99,7 +99,7 @@ def print_iterations(task: CenterOut, trials: Trials) -> None:
             start = time.perf_counter()
             trajectory = ClosedLoop(task, planner).simulate(empty, trials)
             seconds = time.perf_counter() - start
-            losses = task.cost.losses(trajectory.states, trajectory.commands, trials.target)
+            losses = task.cost.losses(trajectory.states, trajectory.commands, trials)
             best = trajectory if best is None else best
             change = float((trajectory.commands - best.commands).abs().max())
             print(

@@ -22,7 +22,7 @@ from neuromotor.evaluation import (
     reference_name,
 )
 from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress, Snapshot
-from neuromotor.references import DEFAULT_REFERENCES, assess_references
+from neuromotor.references import assess_references, default_references
 from neuromotor.tasks import Task, Trials
 from neuromotor.training import Performance, initial_parameters, make_trials, measure, train
 
@@ -166,8 +166,7 @@ def compare(
         refresh: Iterations between new draws of the training trials, for all methods or by name
             and for `others`; 0 for one batch throughout.
         products: Precision of Gauss-Newton products; see `train`.
-        references: Which of `REFERENCES` are evaluated too; `DEFAULT_REFERENCES` if None, where
-            trials are disturbed.
+        references: Which of `REFERENCES` are evaluated too; `default_references` if None.
         resume: Where methods go on, by name, instead of at the start.
 
     Raises:
@@ -188,7 +187,7 @@ def compare(
     if evaluated is not None and reference.evaluation is not None:
         bounds = {reference.method: reference.evaluation.losses}
         if references is None:
-            references = DEFAULT_REFERENCES if evaluated.disturbed else ()
+            references = default_references(evaluated)
         others = assess_references(task, evaluated, references, bounds, ilqr=ilqr)
         bounds |= {name: other.losses for name, other in others.items()}
     runs: list[MethodRun] = []

@@ -125,7 +125,7 @@ def assess(
     """
     with torch.no_grad():
         states, commands = run(trials)
-        losses = task.cost.losses(states, commands, trials.target)
+        losses = task.cost.losses(states, commands, trials)
         response = None
         if trials.loaded:
             response = load_response(task.plant, trials, states, run(trials.without_loads())[0])

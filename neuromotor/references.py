@@ -29,12 +29,20 @@ __all__ = [
     "REFERENCES",
     "Reference",
     "assess_references",
+    "default_references",
     "reference_trajectories",
 ]
 
 # What a trained controller is held against where something disturbs it, beside the clairvoyant
 # bound. The delay-blind planner of the seed diverges at its own delays, so it is not among them.
 DEFAULT_REFERENCES = ("ilqg", "online-predictive")
+
+
+def default_references(trials: Trials) -> tuple[str, ...]:
+    """Return those of `DEFAULT_REFERENCES` that say something about trials and can run them."""
+    if not trials.disturbed:
+        return ()
+    return tuple(name for name in DEFAULT_REFERENCES if name == "ilqg" or _plannable(trials))
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,7 @@ def reference_trajectories(
         made = make(task, trials, settings)
         with torch.no_grad():
             trajectory = ClosedLoop(task, made.controller).simulate(made.parameters, trials)
-            losses = task.cost.losses(trajectory.states, trajectory.commands, trials.target)
+            losses = task.cost.losses(trajectory.states, trajectory.commands, trials)
         found[name] = Reference(
             name=name,
             controller=made.controller,
@@ -168,14 +176,13 @@ class _Made:
 
 
 def _clairvoyant(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """ILQR that knows every load and draw: a lower bound."""
+    """ILQR that knows every load, draw and cue to come: a lower bound."""
     return _table(task, settings.ilqr.solve(task, trials))
 
 
 def _open_loop(task: Task, trials: Trials, settings: _Settings) -> _Made:
     """ILQR's commands for the undisturbed trials, whatever happens."""
-    calm = Trials(trials.initial_state, trials.target)
-    return _table(task, settings.ilqr.solve(task, calm))
+    return _table(task, settings.ilqr.solve(task, trials.undisturbed()))
 
 
 def _table(task: Task, solution: ILQRResult) -> _Made:
@@ -213,6 +220,11 @@ def _online_predictive(task: Task, trials: Trials, settings: _Settings) -> _Made
 
 def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: bool) -> _Made:
     """An online planner, which has nothing to converge beforehand."""
+    if not _plannable(trials):
+        raise ValueError(
+            "`names` must be without online planners for trials that wait for a cue: a planner "
+            "does not know when it will come; use 'ilqr' or 'ilqg', which know it ahead."
+        )
     planner = OnlineTrajectoryOptimization(
         task,
         predictive=predictive,
@@ -221,6 +233,11 @@ def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: boo
     )
     reason = f"{planner.iterations} iterations a step"
     return _Made(planner, trials.initial_state.new_zeros(0), None, True, reason)
+
+
+def _plannable(trials: Trials) -> bool:
+    """Whether a planner is told all that the cost depends on."""
+    return trials.cue is None and trials.wanted is None and trials.counted is None
 
 
 REFERENCES: dict[str, Callable[[Task, Trials, _Settings], _Made]] = {

@@ -95,8 +95,8 @@ def load_response(
         return None
     with torch.no_grad():
         hand = plant.hand_position(states)
-        target = plant.hand_position(trials.target)
-        holding = (trials.initial_state == trials.target).all(-1)
+        target = plant.hand_position(trials.end)
+        holding = (trials.initial_state == trials.end).all(-1)
         path = torch.where(holding[:, None, None], target[:, None], plant.hand_position(unloaded))
         deviations = 100 * (hand - path)[which]  # cm
         error = (hand[:, -1] - target)[which]

@@ -52,9 +52,9 @@ def measure(task: Task, trials: Trials, states: Tensor, commands: Tensor) -> Per
     plant = task.plant
     with torch.no_grad():
         final = states[:, -1]
-        error = plant.hand_position(final) - plant.hand_position(trials.target)
+        error = plant.hand_position(final) - plant.hand_position(trials.end)
         return Performance(
-            loss=float(task.cost.losses(states, commands, trials.target).mean()),
+            loss=float(task.cost.losses(states, commands, trials).mean()),
             target_error_cm=100 * float(error.norm(dim=-1).mean()),
             end_speed_cm_s=100 * float(plant.hand_velocity(final).norm(dim=-1).mean()),
             energy=plant.dt_s * float(commands.square().sum((-2, -1)).mean()),

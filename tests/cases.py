@@ -61,6 +61,17 @@ def noisy(trials: Trials, steps: int, units: int = 0, seed: int = 7) -> Trials:
     )
 
 
+def timed(trials: Trials, steps: int, cues: int = 1, seed: int = 31) -> Trials:
+    """The same trials with cues, and with a goal and weights that differ by trial and step."""
+    batch, n = trials.target.shape
+    return replace(
+        trials,
+        cue=uniform(0.0, 1.0, batch, steps, cues, seed=seed),
+        wanted=trials.target[:, None] + 0.1 * normal(batch, steps + 1, n, seed=seed + 1),
+        counted=uniform(0.0, 2.0, batch, steps + 1, n, seed=seed + 2),
+    )
+
+
 def switched_on(
     trials: Trials, steps: int, part: str, size: float, last: int, seed: int = 0, first: int = 0
 ) -> Trials:

@@ -75,7 +75,7 @@ def test_compare_evaluates_every_method_on_the_same_trials(task, evaluated):
     )
     run = comparison.runs[0]
     trajectory = controller_runner(task, NET, run.parameters)(comparison.evaluated)
-    again = task.cost.losses(*trajectory, comparison.evaluated.target)
+    again = task.cost.losses(*trajectory, comparison.evaluated)
     torch.testing.assert_close(run.evaluation.losses, again)
     assert run.evaluation.ratios["clairvoyant"].value > 1
 

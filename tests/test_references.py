@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from cases import normal, switched_on
+from cases import generator, normal, switched_on
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.optim import ILQG, ILQR, Uncertainty
-from neuromotor.references import REFERENCES, reference_trajectories
-from neuromotor.tasks import CenterOut
+from neuromotor.optim import ILQG, ILQR, OnlineTrajectoryOptimization, Uncertainty
+from neuromotor.references import REFERENCES, default_references, reference_trajectories
+from neuromotor.tasks import CenterOut, InstructedDelay
 
 TASK = CenterOut(directions=4, delay_steps=5)
 
@@ -56,3 +56,19 @@ def test_settings_reach_their_references():
 def test_unknown_names_are_refused_before_anything_runs():
     with pytest.raises(ValueError, match="unknown reference 'ilgq'; did you mean"):
         reference_trajectories(TASK, TASK.trials(), ["ilgq"])
+
+
+def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
+    task = InstructedDelay(repeats=1)
+    trials = task.trials(generator(0))
+    assert default_references(trials) == ("ilqg",)
+    assert default_references(disturbed(4)) == ("ilqg", "online-predictive")
+    assert default_references(TASK.trials()) == ()
+    found = reference_trajectories(task, trials, ["ilqr", "ilqg", "open-loop"])
+    losses = [float(reference.losses.mean()) for reference in found.values()]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)  # nothing but the go is unknown
+    with pytest.raises(ValueError, match="does not know when it will come; use 'ilqr' or 'ilqg'"):
+        reference_trajectories(task, trials, ["online"])
+    planner = OnlineTrajectoryOptimization(task)
+    with pytest.raises(ValueError, match=r"`trials.cue` must be None for an online planner"):
+        ClosedLoop(task, planner).simulate(torch.zeros(0, dtype=torch.float64), trials)

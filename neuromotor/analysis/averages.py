@@ -52,7 +52,7 @@ def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) ->
 
     Args:
         recording: What is cut.
-        event: `go_time`, `perturbation_time` or `movement_onset`.
+        event: `target_time`, `go_time`, `perturbation_time` or `movement_onset`.
         before_s: How much is kept before the event (s).
         after_s: How much is kept after it (s).
 

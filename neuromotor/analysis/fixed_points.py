@@ -22,6 +22,7 @@ from torch import Tensor
 
 from neuromotor.analysis._arrays import by_sample
 from neuromotor.analysis.jacobians import network_step, spectrum, with_jacobian
+from neuromotor.analysis.recording import told
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def network_fixed_points(
     time = recording["time"].values
     when = len(time) - 1 if at_s is None else int(np.abs(time - at_s).argmin())
     observation = torch.from_numpy(recording["observation"].values[trial, when])
-    target = torch.from_numpy(recording["target"].values[trial])
+    target = torch.from_numpy(told(recording, [trial])[0, when])
 
     visited = by_sample(recording["activation"].values)
     chosen = visited[np.linspace(0, len(visited) - 1, starts).round().astype(int)]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor._checks import check_integer
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.recording import RecordingError, check_recording, told
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def jacobian_spectrum(
     rows = list(trials)
     activation = torch.from_numpy(recording["activation"].values[rows])
     observation = torch.from_numpy(recording["observation"].values[rows])
-    target = torch.from_numpy(recording["target"].values[rows])
+    target = torch.from_numpy(told(recording, rows))
     eigenvalues, norms = [], []
     for t in range(1, recording.sizes["time"]):  # all trials at once: no more Jacobians than those
         _, jacobian = with_jacobian(
-            lambda v, t=t: step(v, observation[:, t], target, t),  # type: ignore[misc]
+            lambda v, t=t: step(v, observation[:, t], target[:, t], t),  # type: ignore[misc]
             activation[:, t - 1],
         )
         eigenvalues.append(spectrum(jacobian))

@@ -133,7 +133,7 @@ def sensitivity(
         raise ValueError("`controller` must have memory to have a sensitivity; give a network.")
     probe = _Probed(controller, trials, task.steps, tuple(part.shape[-1] for part in memory))
     run = ClosedLoop(task, cast(Controller, probe)).simulate(parameters.detach(), trials)
-    loss = task.cost.losses(run.states, run.commands, trials.target).sum()
+    loss = task.cost.losses(run.states, run.commands, trials).sum()
     (gradient,) = torch.autograd.grad(loss, probe.nudge)
     values: NDArray[np.float64] = gradient.norm(dim=-1).T.double().cpu().numpy()
     return values

@@ -39,8 +39,8 @@ _MODULES = {  # names of the schema: what tools look for, and the inspector asks
         ("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
     ),
     "misc": (
-        "what was commanded, applied and observed",
-        ("command", "load", "hand_force", "observation"),
+        "what was commanded, applied, observed and shown",
+        ("command", "load", "hand_force", "observation", "shown_target", "cue"),
     ),
 }
 

@@ -44,6 +44,7 @@ __all__ = [
     "movement_onset",
     "record",
     "save_recording",
+    "told",
 ]
 
 _FORMAT = "neuromotor.recording"
@@ -74,14 +75,17 @@ LAYOUT: dict[str, VariableLayout] = {
     "load": VariableLayout((*_SERIES, "actuator"), "N m", "torques applied by the world"),
     "hand_force": VariableLayout((*_SERIES, "axis"), "N", "forces applied to the hand"),
     "observation": VariableLayout((*_SERIES, "state"), "mixed", "what the controller saw"),
+    "shown_target": VariableLayout((*_SERIES, "state"), "mixed", "target that was shown"),
+    "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached"),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
+    "target_time": VariableLayout(("trial",), "s", "target as shown at the end appears"),
     "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
 }
-EVENTS = ("go_time", "perturbation_time", "movement_onset")
+EVENTS = ("target_time", "go_time", "perturbation_time", "movement_onset")
 _NEEDED = ("rate",)
 
 
@@ -90,9 +94,11 @@ def record(
 ) -> xr.Dataset:
     """Run a controller and return everything that happened as a recording.
 
-    Every quantity is float64. The go signal is at time 0, where the target appears. Units are the
-    controller's memory: for a `ContinuousTimeRNN` the activations v and rates tanh(v); the memory
-    of any other controller is given as both.
+    Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
+    the target appears. Where the target shown changes or there are cues, both are in the recording,
+    since the controller was given them. Units are the controller's memory: for a
+    `ContinuousTimeRNN` the activations v and rates tanh(v); the memory of any other controller is
+    given as both.
 
     Args:
         task: Plant, steps and delay.
@@ -129,7 +135,6 @@ def record(
     load = zero if trials.load is None else trials.load
     force = zero.new_zeros(*zero.shape[:2], 2) if trials.hand_force is None else trials.hand_force
     time_s = plant.dt_s * np.arange(task.steps)
-    pushed = ((load != 0).any(-1) | (force != 0).any(-1)).cpu().numpy()
     values = {
         "rate": torch.tanh(activation) if is_network else activation,
         "activation": activation,
@@ -142,12 +147,21 @@ def record(
         "hand_force": force,
         "observation": run.observations,
         "target": trials.target,
-        "target_position": plant.hand_position(trials.target),
+        "target_position": plant.hand_position(trials.end),
         "final_hand_position": plant.hand_position(final),
     }
+    for name in ("shown_target", "cue"):
+        part = getattr(trials, name)
+        if part is not None:
+            values[name] = part
     variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}
-    variables["go_time"] = np.zeros(len(trials))
-    variables["perturbation_time"] = np.where(pushed.any(1), time_s[pushed.argmax(1)], np.nan)
+    variables["target_time"] = variables["go_time"] = np.zeros(len(trials))
+    if trials.shown_target is not None:
+        old = (trials.shown_target != trials.shown_target[:, -1:]).any(-1).sum(1)
+        variables["target_time"] = plant.dt_s * old.cpu().numpy()
+    if trials.cue is not None:
+        variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
+    variables["perturbation_time"] = _first_time(time_s, (load != 0).any(-1) | (force != 0).any(-1))
     names = [label.rsplit(" (", 1)[0] for label in plant.state_labels]
     units = [label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels]
     command_names = [label.rsplit(" (", 1)[0] for label in plant.command_labels]
@@ -386,6 +400,24 @@ def load_recording(path: Path | str) -> xr.Dataset:
     except RecordingError as error:
         raise RecordingError(f"{path} is no recording: {error}") from error
     return recording
+
+
+def _first_time(time_s: NDArray[Any], happens: Tensor) -> NDArray[Any]:
+    """Time (s) of the first step at which something happens, (B,); NaN where it never does."""
+    at = happens.cpu().numpy()
+    return np.where(at.any(1), time_s[at.argmax(1)], np.nan)
+
+
+def told(recording: xr.Dataset, trials: Sequence[int]) -> NDArray[np.float64]:
+    """Return what a controller was told of target and cues in some trials, (S, T, n + c)."""
+    rows, steps = list(trials), recording.sizes["time"]
+    if "shown_target" in recording:
+        shown = recording["shown_target"].values[rows]
+    else:
+        shown = np.repeat(recording["target"].values[rows][:, None], steps, axis=1)
+    if "cue" not in recording:
+        return shown
+    return np.concatenate([shown, recording["cue"].values[rows]], axis=-1)
 
 
 def _as_json(component: object, registry: Mapping[str, object]) -> str:

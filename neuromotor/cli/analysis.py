@@ -104,6 +104,13 @@ def analyze(
         Path | None,
         typer.Option(help="Another recording of the same conditions: adds how alike both are."),
     ] = None,
+    align: Annotated[
+        tuple[str, float, float] | None,
+        typer.Option(
+            metavar="EVENT BEFORE AFTER",
+            help="Cut every trial around an event, as `go_time 0.3 0.6` (s); times are then its.",
+        ),
+    ] = None,
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="FIRST LAST", help="Times (s) of activity that count. Default: all."),
@@ -120,18 +127,28 @@ def analyze(
     import matplotlib as mpl
 
     mpl.use("Agg")
+    from neuromotor.analysis import align as cut
     from neuromotor.analysis import analyze as run
     from neuromotor.analysis import load_recording, write_report
+    from neuromotor.analysis.recording import EVENTS
 
     torch.set_num_threads(1)
     data = load_recording(recording)
     other = None if against is None else load_recording(against)
+    if align is not None:
+        if align[0] not in EVENTS:
+            raise SettingsError(
+                f"`--align` must name one of {', '.join(EVENTS)}, got {align[0]!r}."
+            )
+        data = cut(data, *align)
+        other = None if other is None else cut(other, *align)
     saved = None if controller is None else load_controller(controller)
     folder = out or recording.with_name(f"{recording.stem}-analysis")
     settings = {
         "recording": str(recording),
         "controller": None if controller is None else str(controller),
         "against": None if against is None else str(against),
+        "align": align,
         "window": window,
         "surrogates": surrogates,
         "seed": seed,

@@ -52,6 +52,7 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
         name: {"reach": {"directions": 2}}
         for name in ("target-jump", "pulsed-reach", "force-field")
     },
+    "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
 _SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
 
@@ -231,7 +232,7 @@ def _controller(spec: Any, task: Task) -> Controller:
     if isinstance(base, ContinuousTimeRNN):
         base = replace(
             base,
-            input_size=2 * plant.state_size,
+            input_size=task.trials().input_size,
             command_size=plant.command_size,
             dt_s=plant.dt_s,
             time_constant_s=plant.dt_s,

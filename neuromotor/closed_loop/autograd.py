@@ -53,8 +53,8 @@ class AutogradObjective:
 
     def _loss(self, parameters: Tensor) -> Tensor:
         trajectory = simulate(self.task, self.controller, parameters, self.trials)
-        target = self.trials.target
-        return self.task.cost.losses(trajectory.states, trajectory.commands, target).mean()
+        losses = self.task.cost.losses(trajectory.states, trajectory.commands, self.trials)
+        return losses.mean()
 
 
 class AutogradLinearization:
@@ -70,7 +70,7 @@ class AutogradLinearization:
         self._theta = parameters.detach().requires_grad_(True)
         trajectory = simulate(objective.task, objective.controller, self._theta, trials)
         self._residuals = objective.task.cost.residuals(
-            trajectory.states, trajectory.commands, trials.target
+            trajectory.states, trajectory.commands, trials
         )
         self._activations = trajectory.memory
         residuals = self._residuals.detach()

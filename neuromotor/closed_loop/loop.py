@@ -65,7 +65,7 @@ class ClosedLoop:
     def losses(self, parameters: Tensor, trials: Trials) -> Tensor:
         """Return each trial's loss, (B,); differentiable in `parameters`."""
         trajectory = self.simulate(parameters, trials)
-        return self.task.cost.losses(trajectory.states, trajectory.commands, trials.target)
+        return self.task.cost.losses(trajectory.states, trajectory.commands, trials)
 
     def objective(
         self, trials: Trials, *, fast: bool | None = None

@@ -6,7 +6,7 @@ vectorised call after the forward pass; whatever need not wait for the recursion
 a direction's own part of the tangent pass) is one large product over all steps.
 
 Notation: layer l with inputs P[l, t] = [o[t] if seen, h[l-1, t], h[l, t-1]], weights
-W[l] of those columns, drive C[l] = W_target x* + b, activation v, rate h = tanh(v),
+W[l] of those columns, drive C[l] = W_target [x*, cues] + b, activation v, rate h = tanh(v),
 z = W P + C + noise, leak = dt / tau_v, v[t] = v[t-1] + leak (z - v[t-1]), u = W_out h[L] + b_out,
 J[t] = d x[t+1] / d (x[t], u[t]), tau delay. A leading R marks a tangent, D an adjoint.
 
@@ -59,7 +59,7 @@ class _Weights:
     """A layer's weights, by the columns of P; also a direction's or a gradient's."""
 
     inputs: Array  # (units, columns of P)
-    target: Array | None  # (units, n), None where the layer does not see the input
+    target: Array | None  # (units, n + c), None where the layer does not see the input
     bias: Array  # (units,)
     initial: Array | None  # (units,), None for zero
 
@@ -138,12 +138,13 @@ class Passes:
         self.sees = [i == 0 or controller.skip_inputs for i in range(len(controller.layers))]
         self.below = [0, *controller.layers[:-1]]
         cost = task.cost
-        weights = cost.state_weights.to(trials.initial_state)
-        self.state_weights = kit.take(weights[:, None])  # (T + 1, 1, n)
+        controller.check_input(trials.input_size)
+        self.state_weights = self._by_step(cost.weights(trials))  # (T + 1, B or 1, n)
         self.energy_weight = cost.energy_weight
         self.target = kit.take(trials.target)
-        shown = trials.shown_target
-        self.shown_target = None if shown is None else kit.take(shown.transpose(0, 1).contiguous())
+        self.goal = self._by_step(trials.goal)  # (T + 1 or 1, B, n)
+        told = trials.told()
+        self.told = None if told is None else self._by_step(told)  # (T, B, n + c)
         self._rooms: dict[str, Array] = {}
 
     # ---- the flat vector and its arrangement ----
@@ -157,10 +158,9 @@ class Passes:
         for sees, layer in zip(self.sees, weights.layers, strict=True):
             feedforward, target = layer.feedforward, None
             if sees:
-                target = take(feedforward[:, self.n : 2 * self.n])
-                feedforward = torch.cat(
-                    [feedforward[:, : self.n], feedforward[:, 2 * self.n :]], dim=1
-                )
+                above = self.net.input_size
+                target = take(feedforward[:, self.n : above])
+                feedforward = torch.cat([feedforward[:, : self.n], feedforward[:, above:]], dim=1)
             inputs = take(torch.cat([feedforward, layer.recurrent], dim=1))
             initial = None if layer.initial is None else take(layer.initial)
             layers.append(_Weights(inputs, target, take(layer.bias), initial))
@@ -174,10 +174,11 @@ class Passes:
             if layer.target is None:
                 parts.append(feedforward)
             else:
-                whole = self.kit.empty(units, feedforward.shape[1] + self.n)
+                above = self.net.input_size
+                whole = self.kit.empty(units, feedforward.shape[1] + above - self.n)
                 whole[:, : self.n] = feedforward[:, : self.n]
-                whole[:, self.n : 2 * self.n] = layer.target
-                whole[:, 2 * self.n :] = feedforward[:, self.n :]
+                whole[:, self.n : above] = layer.target
+                whole[:, above:] = feedforward[:, self.n :]
                 parts.append(whole)
             parts += [recurrent, layer.bias]
             if layer.initial is not None:
@@ -186,6 +187,10 @@ class Passes:
         return torch.cat([self.kit.give(part).reshape(-1) for part in parts])
 
     # ---- places in the buffers ----
+
+    def _by_step(self, part: Tensor) -> Array:
+        """A part (B, steps, .) as an array with steps first."""
+        return self.kit.take(part.transpose(0, 1).contiguous())
 
     def rate(self, forward: Forward, layer: int) -> Array:
         """Rates of a layer after every step, (T, B, units)."""
@@ -352,18 +357,18 @@ class Passes:
         return drives
 
     def _constants(self, layer: _Weights) -> list[Array]:
-        """What bias and target give a layer, (B, units) a step; one array if the target stays."""
-        shown = None if layer.target is None else self.shown_target
-        steps = 1 if shown is None else self.steps
+        """What bias, target and cues give a layer, (B, units) a step; one array if they stay."""
+        told = None if layer.target is None else self.told
+        steps = 1 if told is None else self.steps
         constants = self._empty(steps, layer.bias.shape[0])
         constants[:] = layer.bias
         if layer.target is not None:
-            constants += (self.target if shown is None else shown) @ layer.target.T
+            constants += (self.target if told is None else told) @ layer.target.T
         return list(constants) * (self.steps // steps)
 
     def loss(self, forward: Forward) -> float:
         """Mean loss; infinity where it is not finite."""
-        errors = forward.states - self.target
+        errors = forward.states - self.goal
         errors *= errors
         errors *= self.state_weights
         effort = forward.commands * forward.commands
@@ -373,7 +378,7 @@ class Passes:
 
     def pulls(self, forward: Forward) -> tuple[Array, Array]:
         """Derivatives of the mean loss by states (T + 1, B, n) and commands (T, B, m)."""
-        return self.weighted(forward.states - self.target, forward.commands)
+        return self.weighted(forward.states - self.goal, forward.commands)
 
     def weighted(self, states: Array, commands: Array) -> tuple[Array, Array]:
         """The cost's Hessian, divided by B, times changes of states and commands."""
@@ -597,11 +602,10 @@ class Passes:
         inputs = self.kit.give(forward.inputs[index])[:-1].flatten(0, 1)
         if not self.sees[index]:
             return inputs
-        shown = self.shown_target
-        if shown is None:
+        if self.told is None:
             target = self.trials.target.repeat(self.steps, 1)
         else:
-            target = self.kit.give(shown).flatten(0, 1)
+            target = self.kit.give(self.told).flatten(0, 1)
         return torch.cat([inputs[:, : self.n], target, inputs[:, self.n :]], dim=1)
 
     def _block_indices(self) -> list[Tensor]:
@@ -628,10 +632,10 @@ class Passes:
         d_inputs = _flat(d_drive).T @ _flat(forward.inputs[index][:-1])
         summed = d_drive.sum(0)  # over steps, (B, units)
         d_target = None
-        if layer.target is not None and self.shown_target is None:
+        if layer.target is not None and self.told is None:
             d_target = summed.T @ self.target
         elif layer.target is not None:
-            d_target = _flat(d_drive).T @ _flat(self.shown_target)
+            d_target = _flat(d_drive).T @ _flat(self.told)
         d_initial = None
         if layer.initial is not None:
             before = forward.inputs[index][0, :, -self.net.layers[index] :]

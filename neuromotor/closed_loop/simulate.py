@@ -3,7 +3,7 @@
 Order of one step t (Sutskever 2013, section 6.5), with delay tau in steps::
 
     o[t] = x[max(t - tau, 0)] + sensory noise
-    u[t] = controller(o[t], x* or the target shown at t)
+    u[t] = controller(o[t], x* or the target shown at t, with the cues of t if there are any)
     x[t + 1] = plant(x[t], u[t] (1 + xi[t]) + load[t], hand force[t] + field) + plant noise[t]
 """
 
@@ -57,12 +57,13 @@ def simulate(task: Task, controller: Controller, parameters: Tensor, trials: Tri
     memory = controller.initial_memory(weights, len(trials))
     states, commands, observations = [trials.initial_state], [], []
     memories: list[tuple[Tensor, ...]] = []
+    told = trials.told()
     for t in range(task.steps):
         observation = states[max(t - task.delay_steps, 0)]
         if trials.sensory_noise is not None:
             observation = observation + trials.sensory_noise[:, t]
         unit_noise = None if trials.unit_noise is None else trials.unit_noise[:, t]
-        target = trials.target if trials.shown_target is None else trials.shown_target[:, t]
+        target = trials.target if told is None else told[:, t]
         memory, command = controller.step(weights, memory, observation, target, t, unit_noise)
         states.append(advance(task.plant, states[-1], command, trials, t))
         commands.append(command)

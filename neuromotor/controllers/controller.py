@@ -71,7 +71,7 @@ class Controller(Protocol):
             weights: From `unpack`.
             memory: From `initial_memory` or the previous step.
             observation: What is seen now, (B, n).
-            target: State to be reached, (B, n).
+            target: State to be reached, followed by the cues if there are any, (B, n + c).
             t: Step, from 0.
             noise: Private noise draws of this step, (B, noise_size), or None.
         """

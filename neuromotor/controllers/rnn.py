@@ -46,12 +46,12 @@ class NetworkWeights(NamedTuple):
 class ContinuousTimeRNN:
     """A stack of recurrent tanh layers: the seed's controller with its defaults, 32,002 parameters.
 
-    Input is ``[observation, target]``. Within a step, layer 1 feeds layer 2 and so on; the last
-    layer feeds the linear commands.
+    Input is ``[observation, target]``, and the cues of a task that gives some. Within a step, layer
+    1 feeds layer 2 and so on; the last layer feeds the linear commands.
 
     Attributes:
         layers: Units a layer.
-        input_size: Numbers in observation and target together.
+        input_size: Numbers in observation, target and cues together (`Trials.input_size`).
         command_size: Numbers in a command.
         dt_s: Step length (s); must be the plant's.
         time_constant_s: tau_v (s), at least `dt_s`; equal to it in the seed.
@@ -170,12 +170,14 @@ class ContinuousTimeRNN:
         """Return each layer's activations after the step, (B, units) each, and the command (B, m).
 
         Raises:
-            ValueError: The network has private noise and `noise` is missing.
+            ValueError: The network has private noise and `noise` is missing, or it has another
+                number of inputs.
         """
         del t
         self.check_noise(noise)
         leak = self.dt_s / self.time_constant_s
         outside = torch.cat([observation, target], dim=-1)
+        self.check_input(outside.shape[-1])
         after: list[Tensor] = []
         rate = outside
         for index, (layer, before) in enumerate(zip(weights.layers, memory, strict=True)):
@@ -191,6 +193,14 @@ class ContinuousTimeRNN:
             rate = torch.tanh(activation)
         command = torch.addmm(weights.output_bias, rate, weights.output.T)
         return tuple(after), command
+
+    def check_input(self, size: int) -> None:
+        """Raise unless the network has as many inputs as there are numbers."""
+        if size != self.input_size:
+            raise ValueError(
+                f"this controller has {self.input_size} inputs, but observation, target and cues "
+                f"are {size} numbers; set its `input_size` to `trials.input_size`."
+            )
 
     def check_noise(self, noise: Tensor | None) -> None:
         """Raise unless draws are there for the private noise, if there is any."""

@@ -34,7 +34,8 @@ class StepDraws(NamedTuple):
 class Draws(NamedTuple):
     """What `Trials` holds of one arm's trial beside start and target, by its names; None is zero.
 
-    Each part is (T, .), but `field`, which holds for the whole trial, (2, 5).
+    Each part is (T, .), but `field`, which holds for the whole trial, (2, 5), and `wanted` and
+    `counted`, which are (T + 1, n).
     """
 
     load: Any = None
@@ -44,6 +45,9 @@ class Draws(NamedTuple):
     plant_noise: Any = None
     sensory_noise: Any = None
     shown_target: Any = None
+    cue: Any = None
+    wanted: Any = None
+    counted: Any = None
 
     def at(self, t: int) -> StepDraws:
         """Return what acts in step `t`."""
@@ -138,6 +142,19 @@ class Core:
             error = state[i] - target[i]
             total = total + (0.5 * weight) * (error * error)
         return total
+
+    def charge(self, t: int, state: Components, target: Components, draws: Draws) -> Any:
+        """Return what a state costs at step `t` of a trial, or of trials at the same step."""
+        return self.state_cost(
+            self.factored(t, None if draws.counted is None else draws.counted[t]),
+            state,
+            target if draws.wanted is None else draws.wanted[t],
+        )
+
+    def factored(self, t: int, factors: Components | None) -> list[tuple[int, Any]]:
+        """Return the weights of step `t` with the trials' own factors on them, by component."""
+        row = self.rows[t]
+        return row if factors is None else [(i, weight * factors[i]) for i, weight in row]
 
     def outcome(self, state: Components, hand_target: Components) -> tuple[Any, Any]:
         """Return the hand's distance from its target (m) and its speed (m/s)."""

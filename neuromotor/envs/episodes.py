@@ -51,6 +51,11 @@ class Bank:
         for name, part in parts.items():
             if part is not None and name not in Draws._fields:
                 raise ValueError(f"`trials.{name}` must be None: environments cannot play it.")
+        if trials.cue is not None and trials.cue.shape[2] != 1:
+            raise ValueError(
+                f"`trials.cue` must be one number a step for environments, got "
+                f"{trials.cue.shape[2]}."
+            )
         return cls(
             initial_state=_array(trials.initial_state),
             target=_array(trials.target),
@@ -146,8 +151,12 @@ def dealt(
     else:
         bank = Bank.of([segment for source in sources for segment in source.take(1)])
     if options.get("target") is not None:
-        bank.target = _target(options["target"], count, core)
+        old, bank.target = bank.target, _target(options["target"], count, core)
         bank.draws.pop("shown_target", None)
+        wanted = bank.draws.get("wanted")
+        if wanted is not None:
+            there = (wanted == old[:, None]).all(axis=-1, keepdims=True)
+            bank.draws["wanted"] = np.where(there, bank.target[:, None], wanted)
     if options.get("disturbance") is not None:
         shape = (count, task.steps, task.plant.command_size)
         value = np.asarray(options["disturbance"], dtype=np.float64)

@@ -26,9 +26,10 @@ class Glimpse:
     target: Any  # state to be reached, n
     hand: Callable[[Any], Any]  # of a state: position and velocity, 4
     hand_target: Any  # 2
+    hand_goal: Any  # 2, where the hand is to be now
     time: Any  # elapsed share of the trial
     command: Any  # the last action, m
-    cue: Any  # 1 while another target is shown than at first, else 0
+    cue: Any  # the trial's own cue; else 1 while another target is shown than at first, else 0
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,9 @@ PARTS: dict[str, _Part] = {
     ),
     "time": _Part(lambda g: (g.time,), lambda o: ("elapsed share of trial",), lambda o: [(0, 1)]),
     "command": _Part(lambda g: g.command, _command_labels, _command_bounds),
-    "cue": _Part(
-        lambda g: (g.cue,), lambda o: ("target has changed (0 or 1)",), lambda o: [(0, 1)]
-    ),
+    "cue": _Part(lambda g: (g.cue,), lambda o: ("cue (0 or 1)",), lambda o: [(0, 1)]),
 }
+_DESIRED = _Part(lambda g: g.hand_goal, PARTS["hand_target"].labels, _plane_bounds)
 _ACHIEVED = _Part(
     lambda g: g.hand(g.seen)[:2], lambda o: ("hand x (m)", "hand y (m)"), _plane_bounds
 )
@@ -171,7 +171,7 @@ class Layout:
         self._groups = {
             "observation": _Group(options, parts),
             "achieved_goal": _Group(options, [_ACHIEVED]),
-            "desired_goal": _Group(options, [PARTS["hand_target"]]),
+            "desired_goal": _Group(options, [_DESIRED]),
         }
         self.labels = self._groups["observation"].labels
         self.space = spaces.Dict({name: group.space for name, group in self._groups.items()})

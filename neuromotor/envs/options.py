@@ -34,14 +34,17 @@ class EnvOptions:
         observe: Parts of the observation, in order: ``state`` (delayed, with sensory noise),
             ``target`` (state to be reached), ``hand`` (delayed position and velocity of the hand),
             ``hand_target``, ``time`` (elapsed share of the trial), ``command`` (the last action),
-            ``cue`` (1 while the target shown is another than at first, as after a target jump).
+            ``cue`` (the task's own, such as a go cue; without one 1 while the target shown is
+            another than at first, as after a target jump). None is state and target, and the cue
+            of a task that has its own.
         goal: Whether observations are dictionaries of ``observation`` (the parts that do not tell
-            the target), ``achieved_goal`` (delayed hand position) and ``desired_goal``.
+            the target), ``achieved_goal`` (delayed hand position) and ``desired_goal`` (where the
+            hand is to be now: the start while a task wants it held there).
         reward: ``loss``: minus the task's running cost, and at the end minus its final cost, so
             that the sum over a trial is minus the task's loss. ``dense``: minus the hand's mean
-            distance from the target, and at the end minus distance and speed, in units of the
-            success bounds; with `goal`, minus the distance (m). ``sparse`` (only with `goal`): -1
-            unless the achieved goal is within `success_error_m` of the desired one. None is
+            distance from where it is to be, and at the end minus distance and speed, in units of
+            the success bounds; with `goal`, minus the distance (m). ``sparse`` (only with `goal`):
+            -1 unless the achieved goal is within `success_error_m` of the desired one. None is
             ``loss``, with `goal` ``sparse``.
         command_limit: Largest command of each actuator (N m or N); None is the plant's in
             `neuromotor.envs.limits`.
@@ -59,7 +62,7 @@ class EnvOptions:
     """
 
     task: Any = "center-out"
-    observe: tuple[str, ...] = ("state", "target")
+    observe: tuple[str, ...] = None  # type: ignore[assignment]  # what it is None for: see above
     goal: bool = False
     reward: str | None = None
     command_limit: float | None = None
@@ -79,6 +82,9 @@ class EnvOptions:
                 f"`task` must be a task, a name or a table of settings, got {self.task!r}; "
                 f"{did_you_mean(str(self.task), TASKS)}."
             )
+        if self.observe is None:
+            cue = () if self.typed_task.trials().cue is None else ("cue",)
+            set_(self, "observe", ("state", "target", *cue))
         if isinstance(self.observe, str):
             set_(self, "observe", (self.observe,))
         set_(self, "observe", tuple(self.observe))

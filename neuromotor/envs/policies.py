@@ -46,7 +46,8 @@ class Policy(Protocol):
 class ControllerPolicy:
     """A trained controller that acts in an environment.
 
-    The environment must show ``state`` and ``target``. `predict` takes one observation or a batch
+    The environment must show ``state`` and ``target``, and the ``cue`` of a task with its own; that
+    is its default. `predict` takes one observation or a batch
     of them; its state is the controller's memory.
 
     Example:
@@ -74,13 +75,16 @@ class ControllerPolicy:
             seed: Of the draws for the controller's private noise, if it has any.
 
         Raises:
-            ValueError: The environment does not show state and target, or has other commands.
+            ValueError: The environment does not show what the controller needs, or has other
+                commands.
         """
         names = options.observe
-        if options.goal or not {"state", "target"} <= set(names):
+        cued = options.typed_task.trials().cue is not None
+        needed = ["state", "target", *(["cue"] if cued else [])]
+        if options.goal or not set(needed) <= set(names):
             raise ValueError(
-                "`options.observe` must hold 'state' and 'target', without goals, for a "
-                f"controller, got {names!r}{' with goals' if options.goal else ''}."
+                f"`options.observe` must hold {' and '.join(map(repr, needed))}, without goals, "
+                f"for a controller, got {names!r}{' with goals' if options.goal else ''}."
             )
         plant = options.typed_task.plant
         if controller.command_size != plant.command_size:
@@ -94,7 +98,9 @@ class ControllerPolicy:
         self._scale = 1 / options.limits.command if options.normalized else 1.0
         layout = Layout(options)
         self._size = len(layout.labels)
-        self._state, self._target = layout.columns("state"), layout.columns("target")
+        columns = list(range(self._size))
+        self._state, *told = (columns[layout.columns(name)] for name in needed)
+        self._told = [column for part in told for column in part]
         self._generator = torch.Generator().manual_seed(seed)
 
     @classmethod
@@ -149,7 +155,7 @@ class ControllerPolicy:
                 count, self.controller.noise_size, generator=self._generator, dtype=self._dtype
             )
         memory, command = self.controller.step(
-            self._weights, memory, seen[:, self._state], seen[:, self._target], int(steps[0]), noise
+            self._weights, memory, seen[:, self._state], seen[:, self._told], int(steps[0]), noise
         )
         actions = (command * self._scale).float().numpy()
         return (actions[0] if single else actions), (memory, steps + 1)
@@ -159,7 +165,7 @@ class PolicyController(ZeroStart):
     """A policy as a controller of the closed loop: what `simulate` and `measure` take.
 
     It sees what the environment of `options` would show, and its actions are clipped as there. It
-    has no parameters to train.
+    has no parameters to train. With goals it cannot say where a hand is to be that waits for a cue.
     """
 
     parameter_count = 0
@@ -193,7 +199,13 @@ class PolicyController(ZeroStart):
         """Return no memory and the policy's commands (B, m); a recurrent policy keeps its own."""
         del weights, noise
         count, limit = len(observation), self.options.limits.command
-        goal = target.double().cpu().numpy().T
+        told = target.double().cpu().numpy().T
+        goal, cues = np.split(told, [self.options.typed_task.plant.state_size])
+        if len(cues) and self.options.goal:
+            raise ValueError(
+                "`options.goal` must be False for a policy on trials with cues: what a hand is to "
+                "do before the cue is not told; run the policy in its environment."
+            )
         if t == 0:
             self._memory: Any = None
             self._action = np.zeros((self.command_size, count))
@@ -203,9 +215,10 @@ class PolicyController(ZeroStart):
             target=goal,
             hand=self._core.hand,
             hand_target=self._core.hand(goal)[:2],
+            hand_goal=self._core.hand(goal)[:2],
             time=np.full(count, t / self._core.steps),
             command=self._action,
-            cue=(goal != self._first_goal).any(axis=0),
+            cue=cues[0] if len(cues) else (goal != self._first_goal).any(axis=0),
         )
         actions, self._memory = self.policy.predict(
             self._layout.many(glimpse, count),

@@ -26,7 +26,6 @@ def environment_ids() -> dict[str, dict[str, object]]:
         ids[f"{NAMESPACE}/{title}Goal-v0"] = {
             "task": name,
             "goal": True,
-            "observe": ("state",),
         }
     return ids
 

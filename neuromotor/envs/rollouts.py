@@ -92,9 +92,11 @@ def rollout(
                 now != first for now, first in zip(shown, draws.shown_target[0], strict=True)
             ]
             cue = torch.stack(changed).any(0).to(cue)
+        if draws.cue is not None:
+            cue = draws.cue[t][0]
         time = torch.full_like(target[0], t / task.steps)
         observation = layout.stacked(
-            Glimpse(seen, shown, core.hand, hand_shown, time, action.unbind(-1), cue)
+            Glimpse(seen, shown, core.hand, hand_shown, hand_shown, time, action.unbind(-1), cue)
         )
         action = policy(observation)
         if action.shape != (len(trials), task.plant.command_size):
@@ -108,13 +110,14 @@ def rollout(
         observations.append(observation)
         actions.append(action)
         if settings.reward == "dense":
-            outcome = core.outcome(states[-1], hand_target)
+            goal = hand_target if draws.wanted is None else core.hand(draws.wanted[t + 1])[:2]
+            outcome = core.outcome(states[-1], goal)
             rewards.append(core.dense(*outcome, t + 1 == task.steps))
             continue
         cost = core.half_energy_weight * core.effort(command)
-        cost = cost + core.state_cost(core.rows[t + 1], states[-1], target)
+        cost = cost + core.charge(t + 1, states[-1], target, draws)
         if t == 0:
-            cost = cost + core.state_cost(core.rows[0], states[0], target)
+            cost = cost + core.charge(0, states[0], target, draws)
         rewards.append(-cost)
     return Rollout(
         rewards=torch.stack(rewards, dim=1),

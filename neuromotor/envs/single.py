@@ -137,13 +137,14 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._t = t = t + 1
 
         effort = core.effort(command)
-        cost = core.half_energy_weight * effort + core.state_cost(core.rows[t], state, target)
+        trial = self._trial
+        cost = core.half_energy_weight * effort + core.charge(t, state, target, trial)
         if t == 1:
-            cost += core.state_cost(core.rows[0], self._states[0], target)
+            cost += core.charge(0, self._states[0], target, trial)
         failed = not all(-bound <= x <= bound for x, bound in zip(state, core.bounds, strict=True))
         last = failed or t == core.steps
         if failed:
-            cost += core.state_cost(core.terms(core.rest[t]), state, target)
+            cost += self._rest(state)
         self._loss += cost
         self._effort += effort
 
@@ -152,7 +153,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         if self.options.goal:
             reward = core.compute_reward(observation["achieved_goal"], observation["desired_goal"])
         elif self.options.reward == "dense":
-            reward = core.dense(*core.outcome(state, self._hand_target), last)
+            reward = core.dense(*core.outcome(state, self._hand_goal(t)), last)
         if last:
             self._over = True
             info = self._summary(failed)
@@ -235,6 +236,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
                 target,
                 self._core.hand,
                 hand_target,
+                hand_target if trial.wanted is None else self._hand_goal(t),
                 t / self._core.steps,
                 self._action,
                 cue,
@@ -243,16 +245,31 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
 
     def _shown(self) -> tuple[Any, Any, float]:
         """The target that is shown now, as a state and as the hand's place, and its cue."""
-        shown = self._running().shown_target
+        trial, t = self._running(), min(self._t, self._core.steps - 1)
+        shown, cue = trial.shown_target, 0.0 if trial.cue is None else trial.cue[t][0]
         if shown is None:
-            return self._target, self._hand_target, 0.0
-        target = shown[min(self._t, self._core.steps - 1)]
-        cue = float(any(now != first for now, first in zip(target, shown[0], strict=True)))
+            return self._target, self._hand_target, cue
+        target = shown[t]
+        if trial.cue is None:
+            cue = float(any(now != first for now, first in zip(target, shown[0], strict=True)))
         return target, self._core.hand(target)[:2], cue
+
+    def _hand_goal(self, t: int) -> Any:
+        """Where the hand is to be at a step."""
+        wanted = self._running().wanted
+        return self._hand_target if wanted is None else self._core.hand(wanted[t])[:2]
+
+    def _rest(self, state: Any) -> Any:
+        """What is left to pay if a state stayed as it is."""
+        core, trial, t = self._core, self._running(), self._t
+        if trial.wanted is None and trial.counted is None:
+            return core.state_cost(core.terms(core.rest[t]), state, self._target)
+        ahead = range(t + 1, core.steps + 1)
+        return sum(core.charge(later, state, self._target, trial) for later in ahead)
 
     def _summary(self, failed: bool) -> dict[str, Any]:
         """How the trial went."""
-        error, speed = self._core.outcome(self._states[-1], self._hand_target)
+        error, speed = self._core.outcome(self._states[-1], self._hand_goal(self._core.steps))
         options = self.options
         close = error < options.success_error_m and speed < options.success_speed_m_s
         return {

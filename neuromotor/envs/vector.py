@@ -24,6 +24,8 @@ __all__ = ["MotorVectorEnv"]
 
 Floats = NDArray[np.float64]
 
+_BY_TRIAL = ("field", "wanted", "counted")  # draws that are not kept by the clock's step
+
 
 class MotorVectorEnv(VectorEnv[Any, Any, Any]):
     """`MotorEnv` for N arms at once: the same observations, rewards and trials.
@@ -175,12 +177,11 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             failed &= ~resting
         any_last = bool(last.any())
         if any_last and bool(failed.any()):
-            stays = list(enumerate((self._core.rest[self._moment] * failed[:, None]).T))
-            cost = cost + self._core.state_cost(stays, self._past[self._now], self._target)
+            cost = cost + self._rest(failed)
         self._loss += cost
         reward = np.negative(cost)
         if self.options.reward == "dense" and not self.options.goal:
-            distances = self._core.outcome(self._past[self._now], self._hand_target)
+            distances = self._core.outcome(self._past[self._now], self._hand_goals(self._moment))
             reward = self._core.dense(*distances, last)
         infos = self._summary(last, failed) if any_last else {}
         fresh = np.flatnonzero(resting) if some_rest else self._index[:0]
@@ -279,14 +280,13 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         for name, part in bank.draws.items():
             if name not in self._draws:
                 self._draws[name] = np.zeros((count, *part.shape[1:]))
-                if name == "shown_target":
-                    self._draws[name] += self._target.T[:, None]
+                self._draws[name] += self._usual(name, self._index)
         for name, room in self._draws.items():
             fresh = bank.draws.get(name)
             if fresh is None:
-                room[which] = self._target[:, None, which].T if name == "shown_target" else 0.0
+                room[which] = self._usual(name, which)
             else:
-                room[which] = fresh if name == "field" else np.roll(fresh, self._clock, axis=1)
+                room[which] = fresh if name in _BY_TRIAL else np.roll(fresh, self._clock, axis=1)
         self._condition[which] = bank.condition
         self._moment[which] = 0
         self._loss[which] = self._effort[which] = 0.0
@@ -294,6 +294,12 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._done[which] = False
         self._some_done = bool(self._done.any())
         self._together = bool((self._moment == self._moment[0]).all())
+
+    def _usual(self, name: str, which: NDArray[Any]) -> Any:
+        """What a part of the draws is where a trial has none."""
+        if name in ("shown_target", "wanted"):
+            return self._target[:, None, which].T
+        return 1.0 if name == "counted" else 0.0
 
     def _anew(self, which: NDArray[Any], options: dict[str, Any] | None = None) -> None:
         """The next trials of arms."""
@@ -369,8 +375,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         if self._together:
             t = int(self._moment[0])
             if t == 1:
-                cost = cost + core.state_cost(core.rows[0], before, self._target)
-            cost = cost + core.state_cost(core.rows[t], after, self._target)
+                cost = cost + self._cost_together(0, before)
+            cost = cost + self._cost_together(t, after)
         else:
             cost = cost + self._cost_apart(before, after)
         inside = np.ones(self.num_envs, dtype=bool)
@@ -383,15 +389,50 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         """Loads and noise of this step, (., N) each."""
         return StepDraws(*[self._draws_now(name) for name in StepDraws._fields])
 
+    def _cost_together(self, t: int, state: Any) -> Any:
+        """What the states cost where all arms are at one step of their trials."""
+        counted = self._draws.get("counted")
+        terms = self._core.factored(t, None if counted is None else counted[:, t].T)
+        return self._core.state_cost(terms, state, self._goals(t))
+
     def _cost_apart(self, before: Any, after: Any) -> Any:
         """What the states cost where arms are at different steps of their trials."""
         core, total = self._core, 0.0
+        counted = self._draws.get("counted")
         for row, state in ((self._moment, after), (np.where(self._moment == 1, 0, -1), before)):
             if core.counted[row].any():
-                total = total + core.state_cost(
-                    list(enumerate(core.counted_weights[row].T)), state, self._target
-                )
+                weights = core.counted_weights[row]
+                if counted is not None:
+                    weights = weights * counted[self._index, row]
+                terms = list(enumerate(weights.T))
+                total = total + core.state_cost(terms, state, self._goals(row))
         return total
+
+    def _rest(self, failed: NDArray[np.bool_]) -> Any:
+        """What is left to pay by arms that failed, if their states stayed as they are, (N,)."""
+        core, state = self._core, self._past[self._now]
+        counted, wanted = self._draws.get("counted"), self._draws.get("wanted")
+        if counted is None and wanted is None:
+            stays = list(enumerate((core.rest[self._moment] * failed[:, None]).T))
+            return core.state_cost(stays, state, self._target)
+        total = np.zeros(self.num_envs)
+        for arm in np.flatnonzero(failed):
+            ahead = slice(self._moment[arm] + 1, None)
+            weights = core.weights[ahead] * (1.0 if counted is None else counted[arm, ahead])
+            goals = self._target[:, arm] if wanted is None else wanted[arm, ahead]
+            total[arm] = 0.5 * (weights * (state[:, arm] - goals) ** 2).sum()
+        return total
+
+    def _goals(self, row: Any) -> Any:
+        """What the states at a step, or at one step each, are compared with, (n, N)."""
+        wanted = self._draws.get("wanted")
+        return self._target if wanted is None else wanted[self._index, row].T
+
+    def _hand_goals(self, row: Any) -> Any:
+        """Where hands are to be then, (2, N)."""
+        if "wanted" not in self._draws:
+            return self._hand_target
+        return np.stack(self._core.hand(self._goals(row))[:2])
 
     def _draws_now(self, name: str) -> Floats | None:
         """One kind of draws of the present step, (., N)."""
@@ -404,14 +445,20 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _shown(self) -> tuple[Any, Any, Any]:
         """The targets shown now, as states (n, N) and the hands' places (2, N), and cues (N,)."""
-        part = self._draws.get("shown_target")
-        if part is None:
+        part, cues = self._draws.get("shown_target"), self._draws.get("cue")
+        if part is None and cues is None:
             return self._target, self._hand_target, 0.0
         steps = self._core.steps
         over = self._moment == steps  # nothing new is shown after the last command
-        target = part[self._index, (self._clock - over) % steps].T
-        first = part[self._index, (self._clock - self._moment) % steps].T
-        return target, self._core.hand(target)[:2], (target != first).any(axis=0)
+        now = (self._clock - over) % steps
+        cue = None if cues is None else cues[self._index, now, 0]
+        if part is None:
+            return self._target, self._hand_target, cue
+        target = part[self._index, now].T
+        if cue is None:
+            first = part[self._index, (self._clock - self._moment) % steps].T
+            cue = (target != first).any(axis=0)
+        return target, self._core.hand(target)[:2], cue
 
     def _observe(self) -> Any:
         """What is seen now, (N, ...)."""
@@ -427,6 +474,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
                 target,
                 core.hand,
                 hand_target,
+                self._hand_goals(self._moment) if "wanted" in self._draws else hand_target,
                 self._moment / core.steps,
                 self._action,
                 cue,
@@ -440,7 +488,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         """How the trials that end now went, with the masks that Gymnasium asks for."""
         options, which = self.options, np.flatnonzero(last)
         error, speed = self._core.outcome(
-            self._past[self._now][:, which], self._hand_target[:, which]
+            self._past[self._now][:, which], self._hand_goals(-1)[:, which]
         )
         fallen = failed[which]
         close = (error < options.success_error_m) & (speed < options.success_speed_m_s)

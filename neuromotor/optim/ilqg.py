@@ -107,7 +107,9 @@ class ILQG:
 
         Args:
             task: Plant, cost, number of steps and delay.
-            trials: B trials; the design sees their starts and targets, no draws.
+            trials: B trials; the design sees their starts and targets, no draws. Where the cost
+                differs by trial (`Trials.wanted`, `Trials.counted`) it sees that ahead, too: such a
+                design knows when a go cue will come.
             uncertainty: Sizes of noise and disturbance; those of the batch if absent.
             callback: Called with round and mean expected loss after each round.
 
@@ -118,13 +120,8 @@ class ILQG:
         watch = Stopwatch()
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
-        pairs, index = torch.unique(  # trials of one pair share its design
-            torch.cat([trials.initial_state, trials.target], dim=-1).double(),
-            dim=0,
-            return_inverse=True,
-        )
-        share = torch.bincount(index).to(pairs) / len(trials)
-        calm = Trials(*(part.contiguous() for part in pairs.tensor_split(2, dim=-1)))
+        calm, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
+        share = torch.bincount(index).to(calm.target) / len(trials)
         nominal = self.ilqr.solve(task, calm)
         states, commands = nominal.states, nominal.commands
         history: list[float] = []
@@ -222,8 +219,8 @@ def linearized(
         command=b,
         disturbance=torch.cat(ways, dim=-1),
         drift=-(b @ commands.unsqueeze(-1)).squeeze(-1),
-        error=states - calm.target[:, None],
-        state_weights=cost.state_weights.to(states),
+        error=states - calm.goal,
+        state_weights=cost.weights(calm),
         energy_weight=cost.energy_weight,
         delay_steps=task.delay_steps,
         command_variance=uncertainty.variances("command_noise", states, m),
@@ -262,6 +259,19 @@ def _force_jacobians(plant: Plant, states: Tensor, commands: Tensor) -> Tensor:
             for i in range(states.shape[-1])
         ]
     return torch.stack(rows, dim=-2)
+
+
+def _distinct(trials: Trials) -> tuple[Trials, Tensor]:
+    """Trials that differ, which share a design where they do not, and which one each is."""
+    names = ("initial_state", "target", "wanted", "counted")
+    parts = {name: part for name in names if (part := getattr(trials, name)) is not None}
+    flat = [part.flatten(1) for part in parts.values()]
+    rows, index = torch.unique(torch.cat(flat, dim=-1), dim=0, return_inverse=True)
+    pieces = rows.split([part.shape[1] for part in flat], dim=-1)
+    whole = zip(parts.items(), pieces, strict=True)
+    return Trials(
+        **{name: piece.reshape(-1, *part.shape[1:]).contiguous() for (name, part), piece in whole}
+    ), index
 
 
 def _roll_out(plant: Plant, calm: Trials, commands: Tensor) -> Tensor:

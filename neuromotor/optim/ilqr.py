@@ -1,6 +1,7 @@
 """Iterative LQR: every trial's optimal open-loop commands, solved side by side.
 
-It knows the trials' loads and noise draws, so under disturbances it is a clairvoyant lower bound.
+It knows the trials' loads, noise draws and cues to come, so under disturbances it is a clairvoyant
+lower bound.
 
 Notation: x state, u command, A = df/dx, B = df/du, Q(x, u) cost-to-go after a step, V cost-to-go,
 k open-loop and K feedback gains, mu regulariser, a step size.
@@ -145,7 +146,7 @@ class ILQR:
             raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
         commands = commands.to(start)
         states = _roll_out(plant, trials, commands)
-        losses = cost.losses(states, commands, trials.target)
+        losses = cost.losses(states, commands, trials)
         if not bool(torch.isfinite(losses).all()):
             raise ValueError(
                 "`commands` must give a finite trajectory to start from; start from zeros, from "
@@ -175,7 +176,7 @@ class ILQR:
 
             new_states, new_commands = _search(plant, trials, states, commands, model, steps)
             rollouts += self.step_sizes
-            new_losses = cost.losses(new_states, new_commands, trials.target)  # (S, B)
+            new_losses = cost.losses(new_states, new_commands, trials)  # (S, B)
             new_losses = new_losses.nan_to_num(nan=math.inf)
             best_losses, best = new_losses.min(dim=0)
             scale = steps[best, 0]
@@ -255,12 +256,12 @@ def _backward(
 ) -> _Model:
     """Riccati recursion from the last step to the first, with ``Q_uu + mu I``."""
     cost = task.cost
-    weights = cost.state_weights.to(states)
-    errors = weights * (states - trials.target[:, None])  # (B, T + 1, n)
+    weights = cost.weights(trials)  # (B or 1, T + 1, n)
+    errors = weights * (states - trials.goal)  # (B, T + 1, n)
     eye = torch.eye(commands.shape[2], dtype=states.dtype, device=states.device)
     damping = regularizer.view(-1, 1, 1) * eye
     v_x = errors[:, -1].unsqueeze(-1)
-    v_xx = torch.diag(weights[-1]).expand(len(trials), -1, -1)
+    v_xx = torch.diag_embed(weights[:, -1]).expand(len(trials), -1, -1)
     linear, quadratic = states.new_zeros(len(trials)), states.new_zeros(len(trials))
     failed = torch.zeros(len(trials), dtype=torch.bool, device=states.device)
     open_loop, gains = [], []
@@ -268,7 +269,7 @@ def _backward(
         a_t, b_t = a[:, t], b[:, t]
         q_x = errors[:, t].unsqueeze(-1) + a_t.mT @ v_x
         q_u = cost.energy_weight * commands[:, t].unsqueeze(-1) + b_t.mT @ v_x
-        q_xx = torch.diag(weights[t]) + a_t.mT @ v_xx @ a_t
+        q_xx = torch.diag_embed(weights[:, t]) + a_t.mT @ v_xx @ a_t
         q_ux = b_t.mT @ v_xx @ a_t
         q_uu = cost.energy_weight * eye + b_t.mT @ v_xx @ b_t
         factor, info = torch.linalg.cholesky_ex(q_uu + damping)

@@ -42,7 +42,7 @@ class LQG:
         disturbance: D, (B, T, n, k).
         drift: c, (B, T, n).
         error: r, (B, T + 1, n), added to the state where it is penalised.
-        state_weights: Diagonal of W, (T + 1, n).
+        state_weights: Diagonal of W, (B or 1, T + 1, n).
         energy_weight: alpha.
         delay_steps: tau.
         command_variance: sigma^2, (m,).
@@ -226,11 +226,11 @@ class LQG:
         eye = torch.eye(n, dtype=error.dtype, device=error.device).expand(batch, -1, -1)
         blank = error.new_zeros(batch, n, self.disturbance.shape[3])
         reach = torch.cat([eye, blank, error.unsqueeze(-1)], dim=-1)
-        return reach.mT @ (self.state_weights[t].unsqueeze(-1) * reach)
+        return reach.mT @ (self.state_weights[:, t].unsqueeze(-1) * reach)
 
     def _expected(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
         """Expected penalty of the state at a step, (B,)."""
         n, error = self.state.shape[2], self.error[:, t]
         second = (spread + moment[:, :-1, :-1]).diagonal(dim1=1, dim2=2)[:, :n]
         mean = moment[:, :n, -1]
-        return (self.state_weights[t] * (second + 2 * mean * error + error.square())).sum(-1)
+        return (self.state_weights[:, t] * (second + 2 * mean * error + error.square())).sum(-1)

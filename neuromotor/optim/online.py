@@ -28,8 +28,8 @@ class OnlineTrajectoryOptimization(ZeroStart):
     """A controller that re-solves iLQR over the remaining steps and gives the first command.
 
     It has no parameters and cannot be differentiated; run it in a `ClosedLoop` with an empty
-    parameter vector. Memory is the plan, (B, T m), steps gone by as commanded; each plan starts
-    from the last.
+    parameter vector. It plans for one target and refuses cues. Memory is the plan, (B, T m), steps
+    gone by as commanded; each plan starts from the last.
 
     Attributes:
         task: Plant, cost and horizon.
@@ -95,8 +95,17 @@ class OnlineTrajectoryOptimization(ZeroStart):
         t: int,
         noise: Tensor | None,
     ) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Return the new plan as memory, and its command for this step, (B, m)."""
+        """Return the new plan as memory, and its command for this step, (B, m).
+
+        Raises:
+            ValueError: The trials have cues, whose meaning a planner does not know.
+        """
         del weights, noise
+        if target.shape[-1] != self.task.plant.state_size:
+            raise ValueError(
+                "`trials.cue` must be None for an online planner, which does not know when a cue "
+                "will come; use `ILQG`, which takes the time of a go cue as known."
+            )
         plan = memory[0].view(-1, self.task.steps, self.command_size)
         if self.predictive:
             start = max(t - self.task.delay_steps, 0)

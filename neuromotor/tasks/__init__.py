@@ -4,6 +4,7 @@ from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.ddn import DDN
 from neuromotor.tasks.force_field import ForceField
+from neuromotor.tasks.instructed_delay import InstructedDelay
 from neuromotor.tasks.postural import Postural
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
 from neuromotor.tasks.task import Task
@@ -14,6 +15,7 @@ __all__ = [
     "TASKS",
     "CenterOut",
     "ForceField",
+    "InstructedDelay",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
@@ -35,4 +37,5 @@ TASKS: dict[str, Task] = {
     "target-jump": TargetJump(),
     "pulsed-reach": PulsedReach(),
     "force-field": ForceField(),
+    "instructed-delay": InstructedDelay(),
 }

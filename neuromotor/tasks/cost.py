@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor, check_number
+from neuromotor.tasks.trials import Trials
 
 __all__ = ["QuadraticCost"]
 
@@ -18,7 +19,8 @@ class QuadraticCost:
 
     Center-out, postural and DDN costs of Sutskever (2013), sections 6.3 and 6.5, differ only in
     the weights. It is a sum of squares, so the residuals whose half squared norm it is serve the
-    Gauss-Newton matrix.
+    Gauss-Newton matrix. Trials may have their own factors on w (`Trials.counted`) and an x* that
+    changes from step to step (`Trials.wanted`).
 
     Attributes:
         state_weights: Weights w of the squared state errors, (T + 1, n), zero or more.
@@ -66,21 +68,32 @@ class QuadraticCost:
         """Number T of commands in a trial."""
         return self.state_weights.shape[0] - 1
 
-    def residuals(self, states: Tensor, commands: Tensor, target: Tensor) -> Tensor:
+    def weights(self, trials: Trials) -> Tensor:
+        """Return the trials' weights of the squared state errors, (B or 1, T + 1, n)."""
+        weights = self.state_weights.to(trials.initial_state)[None]
+        return weights if trials.counted is None else weights * trials.counted
+
+    def residuals(self, states: Tensor, commands: Tensor, trials: Trials) -> Tensor:
         """Return the residuals r with ``loss = |r|^2 / 2``, (B, R).
 
         Args:
             states: (B, T + 1, n).
             commands: (B, T, m).
-            target: (B, n).
+            trials: B trials.
         """
         counted = torch.nonzero(self.state_weights.any(dim=1)).squeeze(-1).to(states.device)
-        weights = self.state_weights.to(states)[counted].sqrt()
-        errors = weights * (states[:, counted] - target[:, None])
+        goal = trials.goal if trials.wanted is None else trials.goal[:, counted]
+        errors = self.weights(trials)[:, counted].sqrt() * (states[:, counted] - goal)
         return torch.cat([errors.flatten(1), self.energy_weight**0.5 * commands.flatten(1)], dim=1)
 
-    def losses(self, states: Tensor, commands: Tensor, target: Tensor) -> Tensor:
-        """Return each trial's loss, (...); arguments as `residuals`, any leading shape (...)."""
-        errors = (states - target[..., None, :]).square()
-        state_cost = (self.state_weights.to(states) * errors).sum((-2, -1))
+    def losses(self, states: Tensor, commands: Tensor, trials: Trials) -> Tensor:
+        """Return each trial's loss, (..., B).
+
+        Args:
+            states: (..., B, T + 1, n).
+            commands: (..., B, T, m).
+            trials: B trials.
+        """
+        errors = (states - trials.goal).square()
+        state_cost = (self.weights(trials) * errors).sum((-2, -1))
         return 0.5 * (state_cost + self.energy_weight * commands.square().sum((-2, -1)))

@@ -23,7 +23,7 @@ __all__ = [
     "with_plant",
 ]
 
-_REACHES = {"center-out": CenterOut()}
+REACHES = {"center-out": CenterOut()}
 
 
 def default_reach() -> CenterOut:
@@ -35,7 +35,7 @@ def default_reach() -> CenterOut:
 class ReachExperiment(ABC):
     """A center-out reach with something done to it; plant, time, delay and cost are the reach's."""
 
-    reach: CenterOut = field(default_factory=default_reach, metadata={"registry": _REACHES})
+    reach: CenterOut = field(default_factory=default_reach, metadata={"registry": REACHES})
 
     @property
     def plant(self) -> Plant:

@@ -17,18 +17,36 @@ from neuromotor._checks import check_finite_tensor
 
 __all__ = ["Trials"]
 
+# The optional parts with an axis of steps, and those with an axis of the states around them.
+_BY_STEP = (
+    "shown_target",
+    "cue",
+    "load",
+    "hand_force",
+    "command_noise",
+    "plant_noise",
+    "sensory_noise",
+    "unit_noise",
+)
+_BY_STATE = ("wanted", "counted")
+
 
 @dataclass(frozen=True)
 class Trials:
     """Initial states, targets, loads and noise draws of B trials of T steps; n state, m command.
 
-    An optional part that is None is zero.
+    An optional part that is None is zero, but for `wanted` and `counted`.
 
     Attributes:
         initial_state: States at the start (rad, rad/s or m, m/s), (B, n).
         target: States to be reached, (B, n).
         shown_target: What the controller is told to reach, where that changes within a trial,
             (B, T, n); `target` throughout if None.
+        cue: Signals that the controller gets beside the target, such as a go cue, (B, T, c).
+        wanted: What the cost compares the states with, where that changes within a trial,
+            (B, T + 1, n); `target` throughout if None.
+        counted: Factors, zero or more, on the cost's weights of the states, where trials differ in
+            when they count, (B, T + 1, n); one if None.
         load: Joint torques or forces from outside (N m or N), (B, T, m).
         hand_force: Forces on the hand (N), (B, T, 2).
         field: Affine force fields on the hand, (B, 2, 5): the force (N) is ``field [1, p, v]`` of
@@ -44,12 +62,16 @@ class Trials:
 
     Raises:
         TypeError: A part is no floating-point tensor, or `condition` no integer tensor.
-        ValueError: A part has the wrong shape, is not finite, or differs in dtype or device.
+        ValueError: A part has the wrong shape, is not finite, or differs in dtype or device; or
+            `counted` is negative.
     """
 
     initial_state: Tensor
     target: Tensor
     shown_target: Tensor | None = None
+    cue: Tensor | None = None
+    wanted: Tensor | None = None
+    counted: Tensor | None = None
     load: Tensor | None = None
     hand_force: Tensor | None = None
     field: Tensor | None = None
@@ -68,20 +90,25 @@ class Trials:
         if self.field is not None:
             check_finite_tensor("field", self.field, (batch, 2, 5), hint="Columns: 1, p, v.")
         steps = None
-        for name, width in (
-            ("shown_target", state_size),
-            ("load", None),
-            ("hand_force", 2),
-            ("command_noise", None),
-            ("plant_noise", state_size),
-            ("sensory_noise", state_size),
-            ("unit_noise", None),
-        ):
+        widths = {name: state_size for name in ("shown_target", "plant_noise", "sensory_noise")}
+        widths["hand_force"] = 2
+        for name in _BY_STEP:
             part = getattr(self, name)
             if part is None:
                 continue
-            check_finite_tensor(name, part, (batch, steps, width), hint="Axes: trial, step, value.")
+            shape = (batch, steps, widths.get(name))
+            check_finite_tensor(name, part, shape, hint="Axes: trial, step, value.")
             steps = part.shape[1]
+        states = None if steps is None else steps + 1
+        for name in _BY_STATE:
+            part = getattr(self, name)
+            if part is None:
+                continue
+            hint = "Axes: trial, state before each step and after the last, value."
+            check_finite_tensor(name, part, (batch, states, state_size), hint=hint)
+            states = part.shape[1]
+        if self.counted is not None and bool((self.counted < 0).any()):
+            raise ValueError("`counted` must be zero or more, got negative entries.")
         for field in fields(self):
             part = getattr(self, field.name)
             if part is None or field.name == "condition":
@@ -116,19 +143,38 @@ class Trials:
 
     @property
     def steps(self) -> int | None:
-        """Steps T that loads and noise cover, or None where there are none."""
-        for part in (
-            self.shown_target,
-            self.load,
-            self.hand_force,
-            self.command_noise,
-            self.plant_noise,
-            self.sensory_noise,
-            self.unit_noise,
-        ):
-            if part is not None:
-                return part.shape[1]
+        """Steps T that the parts over time cover, or None where there are none."""
+        for names, more in ((_BY_STEP, 0), (_BY_STATE, 1)):
+            for name in names:
+                part: Tensor | None = getattr(self, name)
+                if part is not None:
+                    return part.shape[1] - more
         return None
+
+    @property
+    def goal(self) -> Tensor:
+        """What the cost compares the states with, (B, T + 1, n), or (B, 1, n) for every step."""
+        return self.target[:, None] if self.wanted is None else self.wanted
+
+    @property
+    def end(self) -> Tensor:
+        """State to be in after the last step, (B, n)."""
+        return self.target if self.wanted is None else self.wanted[:, -1]
+
+    @property
+    def input_size(self) -> int:
+        """Numbers that a controller is given at a step: observation, target and cues."""
+        cues = 0 if self.cue is None else self.cue.shape[2]
+        return 2 * self.target.shape[1] + cues
+
+    def told(self) -> Tensor | None:
+        """Return target and cues at every step, (B, T, n + c); None where the target is all."""
+        if self.cue is None:
+            return self.shown_target
+        shown = self.shown_target
+        if shown is None:
+            shown = self.target[:, None].expand(-1, self.cue.shape[1], -1)
+        return torch.cat([shown, self.cue], dim=-1)
 
     @property
     def loaded(self) -> bool:
@@ -139,14 +185,18 @@ class Trials:
     def disturbed(self) -> bool:
         """Whether something happens that a controller cannot know ahead.
 
-        Loads, force fields, noise on the way from command to state, or another target.
+        Loads, force fields, noise on the way from command to state, another target, or a cue.
         """
-        parts = (self.field, self.command_noise, self.plant_noise, self.shown_target)
+        parts = (self.field, self.command_noise, self.plant_noise, self.shown_target, self.cue)
         return self.loaded or any(part is not None for part in parts)
 
     def without_loads(self) -> Trials:
         """Return the same trials, noise included, without loads and hand forces."""
         return replace(self, load=None, hand_force=None)
+
+    def undisturbed(self) -> Trials:
+        """Return start, target and what the cost counts, and nothing else."""
+        return Trials(self.initial_state, self.target, wanted=self.wanted, counted=self.counted)
 
     @classmethod
     def concatenate(cls, batches: Sequence[Trials]) -> Trials:

@@ -176,7 +176,7 @@ def test_sensitivity_against_finite_differences():
             memory, command = NET.step(weights, memory, seen, trials.target, t, None)
             states.append(advance(TASK.plant, states[-1], command, trials, t))
             commands.append(command)
-        return TASK.cost.losses(torch.stack(states, 1), torch.stack(commands, 1), trials.target)
+        return TASK.cost.losses(torch.stack(states, 1), torch.stack(commands, 1), trials)
 
     for step in (0, 7):
         gradient = torch.stack(

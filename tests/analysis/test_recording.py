@@ -8,9 +8,18 @@ import torch
 import xarray as xr
 from cases import noisy
 
-from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, PointMass
+from neuromotor import (
+    CenterOut,
+    ClosedLoop,
+    CommandTable,
+    ContinuousTimeRNN,
+    InstructedDelay,
+    PointMass,
+    TargetJump,
+)
 from neuromotor.analysis import (
     RecordingError,
+    align,
     check_recording,
     load_recording,
     make_recording,
@@ -18,6 +27,8 @@ from neuromotor.analysis import (
     record,
     save_recording,
 )
+from neuromotor.analysis.jacobians import network_step
+from neuromotor.analysis.recording import told
 from neuromotor.training import initial_parameters
 
 TASK = CenterOut(directions=4, steps=12, delay_steps=2)
@@ -44,6 +55,43 @@ def test_a_recording_is_the_simulation(recording):
     end = TASK.plant.hand_position(run.states[:, -1])
     np.testing.assert_array_equal(recording["final_hand_position"], end)
     np.testing.assert_array_equal(recording["go_time"], np.zeros(4))
+
+
+def test_an_instructed_delay_keeps_its_times_and_what_was_told(tmp_path):
+    reach = CenterOut(directions=3, steps=30, delay_steps=2)
+    times = {"target_step": 4, "hold_steps": (3, 9), "reach_steps": 10}
+    task = InstructedDelay(reach, repeats=5, catch_fraction=0.3, **times)
+    trials = task.trials(torch.Generator().manual_seed(3))
+    net = ContinuousTimeRNN(layers=(5, 3), input_size=9)
+    theta = initial_parameters(net, 0)
+    save_recording(tmp_path / "x.nc", record(task, net, theta, trials))
+    found = load_recording(tmp_path / "x.nc")
+    caught = trials.condition.numpy() >= 3
+    assert 0 < caught.sum() < 15
+    np.testing.assert_allclose(found["target_time"], 0.04)
+    go = np.where(caught, np.nan, 0.01 * trials.cue[..., 0].numpy().argmax(1))
+    np.testing.assert_allclose(found["go_time"], go)
+    center = task.plant.hand_position(trials.initial_state).numpy()
+    np.testing.assert_allclose(found["target_position"][caught], center[caught])
+    step = network_step(net, theta, found)  # what was told makes the recorded activations
+    given = torch.from_numpy(told(found, range(15)))
+    activation = torch.from_numpy(found["activation"].values)
+    seen = torch.from_numpy(found["observation"].values)
+    for t in range(1, 30):
+        after = step(activation[:, t - 1], seen[:, t], given[:, t], t)
+        torch.testing.assert_close(after, activation[:, t], rtol=1e-12, atol=1e-14)
+    cut = align(found, "go_time", 0.03, 0.05)
+    assert cut.sizes["trial"] == 15 - caught.sum()
+    np.testing.assert_array_equal(
+        cut["cue"][..., 0], np.tile([0] * 3 + [1] * 6, (len(cut.trial), 1))
+    )
+
+
+def test_a_target_that_jumps_appears_at_its_jump():
+    task = TargetJump(CenterOut(directions=1, steps=9), jump_step=4)
+    found = record(task, NET, initial_parameters(NET, 0))
+    np.testing.assert_allclose(found["target_time"], [0.04, 0.0, 0.04])
+    np.testing.assert_array_equal(found["go_time"], np.zeros(3))
 
 
 def test_perturbations_start_with_the_first_load():

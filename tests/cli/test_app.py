@@ -369,6 +369,33 @@ def test_the_plant_option_reaches_a_reach_within_an_experiment(tmp_path):
     assert task["strength_ns_m"] == 0.3
 
 
+def test_an_instructed_delay_goes_all_the_way(tmp_path):
+    pytest.importorskip("sklearn")
+    folder = tmp_path / "run"
+    arguments = ("--optimizer", "kron-lbfgs", "--smoke", "--out", folder)
+    done = neuromotor("train", "instructed-delay", *arguments)
+    assert done.returncode == 0, done.stderr
+    settings = json.loads((folder / "settings.json").read_text())
+    assert settings["controller"]["input_size"] == 9
+    file = folder / "controllers/kron-lbfgs.safetensors"
+    done = neuromotor("evaluate", file, "--set", "held_out=8", "--json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["evaluation"]["ratios"]) == {"clairvoyant"}
+    done = neuromotor("evaluate", file, "--set", "held_out=8", "--set", "references=online")
+    assert done.returncode == 2
+    assert "does not know when it will come" in done.stderr
+    recording = tmp_path / "x.nc"
+    done = neuromotor("record", file, "--out", recording, "--set", "task.repeats=6")
+    assert done.returncode == 0, done.stderr
+    arguments = ("--controller", file, "--surrogates", "2", "--out", tmp_path / "report", "--json")
+    done = neuromotor("analyze", recording, "--align", "go_time", "0.3", "0.5", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "report/settings.json").read_text())["align"][0] == "go_time"
+    wrong = neuromotor("analyze", recording, "--align", "gone", "0.3", "0.5")
+    assert wrong.returncode == 2
+    assert "`--align` must name one of target_time, go_time" in wrong.stderr
+
+
 def test_record_and_analyze(smoke, tmp_path):
     pytest.importorskip("sklearn")
     folder, _ = smoke

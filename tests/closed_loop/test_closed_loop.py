@@ -57,7 +57,7 @@ def test_gradient_and_product_against_finite_differences(plant, network, delay, 
 
     def residuals(a):
         trajectory = loop.simulate(theta + a * direction, trials)
-        return loop.task.cost.residuals(trajectory.states, trajectory.commands, trials.target)
+        return loop.task.cost.residuals(trajectory.states, trajectory.commands, trials)
 
     tangent = change(residuals)
     linear = objective.linearize(theta)
@@ -79,7 +79,7 @@ def test_product_equals_the_dense_gauss_newton_matrix(fast, structural):
 
     def residuals(parameters):
         trajectory = loop.simulate(parameters, trials)
-        return loop.task.cost.residuals(trajectory.states, trajectory.commands, trials.target)
+        return loop.task.cost.residuals(trajectory.states, trajectory.commands, trials)
 
     jacobian = dense_jacobian(residuals, theta)
     dense = jacobian.T @ jacobian

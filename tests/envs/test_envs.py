@@ -7,14 +7,14 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pytest
 import torch
-from cases import generator, noisy, normal
+from cases import generator, noisy, normal, timed
 from gymnasium.vector import AutoresetMode
 
 from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, PointMass
 from neuromotor.closed_loop import advance
 from neuromotor.envs import EnvOptions, MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, RK4, JointLimits, TwoJointArm
-from neuromotor.tasks import QuadraticCost, TargetJump, Trials
+from neuromotor.tasks import InstructedDelay, QuadraticCost, TargetJump, Trials
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Messy:
     plant: object = TwoJointArm()
     steps: int = 12
     delay_steps: int = 3
+    timed: bool = False
 
     @property
     def cost(self):
@@ -34,6 +35,8 @@ class Messy:
         calm = CenterOut(plant=self.plant, directions=5).trials()
         seed = int(torch.randint(2**31, (1,), generator=generator))
         trials = messed(noisy(calm, self.steps, seed=seed), self.steps, seed)
+        if self.timed:
+            trials = timed(trials, self.steps, seed=seed)
         return trials.to(dtype=dtype, device=device)
 
 
@@ -74,13 +77,15 @@ def rolled(task, trials, commands):
     return torch.stack(states, dim=1)
 
 
-@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
-def test_the_return_is_minus_the_loss_of_the_task(plant):
-    task = Messy(plant)
+MESSY = {**{name: Messy(plant) for name, plant in PLANTS.items()}, "timed": Messy(timed=True)}
+
+
+@pytest.mark.parametrize("task", MESSY.values(), ids=MESSY)
+def test_the_return_is_minus_the_loss_of_the_task(task):
     trials = task.trials(generator())
     commands = 0.3 * normal(5, task.steps, 2)
     states = rolled(task, trials, commands)
-    losses = task.cost.losses(states, commands, trials.target)
+    losses = task.cost.losses(states, commands, trials)
 
     env = MotorEnv(task, **EXACT)
     for i in range(5):
@@ -191,16 +196,17 @@ def test_single_and_vector_go_the_same_way(task, mode, goal, wild):
     assert (failures > 0) == wild
 
 
-def test_arms_that_began_apart_go_the_same_way():
+@pytest.mark.parametrize("own_times", [False, True])
+def test_arms_that_began_apart_go_the_same_way(own_times):
     """A mask resets some arms in mid-trial; each still plays its own trial, draw by draw."""
-    task = Messy()
+    task = Messy(timed=own_times)
     envs = MotorVectorEnv(4, task, autoreset_mode="Disabled", **EXACT)
     batches = [task.trials(generator(seed)) for seed in (0, 1)]
     parts = {part.name: [getattr(batch, part.name) for batch in batches] for part in fields(Trials)}
     trials = Trials(**{n: torch.cat(p)[3:7] for n, p in parts.items() if p[0] is not None})
     commands = 0.2 * normal(4, task.steps, 2)
     states = rolled(task, trials, commands)
-    losses = task.cost.losses(states, commands, trials.target)
+    losses = task.cost.losses(states, commands, trials)
     envs.reset(seed=0)
     for _ in range(5):
         envs.step(np.zeros((4, 2)))
@@ -221,7 +227,10 @@ def test_arms_that_began_apart_go_the_same_way():
             expected = expected + trials.sensory_noise[:, t + 1]
         np.testing.assert_allclose(observation[late, :4], expected[pick], rtol=1e-11, atol=1e-13)
         shown = trials.shown_target[:, min(t + 1, task.steps - 1)]
-        np.testing.assert_allclose(observation[late, 4:], shown[pick], rtol=1e-12)
+        np.testing.assert_allclose(observation[late, 4:8], shown[pick], rtol=1e-12)
+        if own_times:
+            cue = trials.cue[:, min(t + 1, task.steps - 1)]
+            np.testing.assert_allclose(observation[late, 8:], cue[pick], rtol=1e-12)
     np.testing.assert_allclose(-total[late], losses[pick], rtol=1e-12)
 
 
@@ -253,6 +262,54 @@ def test_the_cue_comes_with_the_jump():
     )
     expected = jumps[:, None] * (np.arange(9) >= 4)
     np.testing.assert_array_equal(run.observations[..., 0], expected)
+
+
+def test_while_a_trial_waits_the_goal_is_the_start():
+    """Goals, dense rewards and success go by where the hand is to be, not by what is shown."""
+    reach = CenterOut(directions=2, steps=20, delay_steps=2)
+    task = InstructedDelay(reach, repeats=2, target_step=2, hold_steps=(3, 8), reach_steps=8)
+    trials = task.trials(generator(1))
+    go = trials.cue[..., 0].numpy().argmax(1)
+    start, target = (
+        task.plant.hand_position(x).numpy() for x in (trials.initial_state, trials.end)
+    )
+    envs = MotorVectorEnv(4, task, goal=True)
+    assert envs.observation_labels[-1] == "cue (0 or 1)"
+    shown, _ = envs.reset(options={"trials": trials})
+    alone, first = MotorEnv(task, goal=True), trials.subset(slice(1))
+    one, _ = alone.reset(options={"trials": first})
+    for t in range(20):
+        reached = (t > go)[:, None]
+        expected = np.where(reached, target, start)
+        np.testing.assert_allclose(shown["desired_goal"], expected, rtol=1e-6)
+        np.testing.assert_allclose(one["desired_goal"], expected[0], rtol=1e-6)
+        np.testing.assert_array_equal(shown["observation"][:, -1], t >= go)
+        shown, *_ = envs.step(np.zeros((4, 2)))
+        one, *_ = alone.step(np.zeros(2))
+    caught = replace(task, catch_fraction=1.0)
+    for env in (MotorEnv(caught, reward="dense"), MotorVectorEnv(1, caught, reward="dense")):
+        env.reset(seed=0)
+        batch = isinstance(env, MotorVectorEnv)
+        for _ in range(20):
+            _, reward, _, _, info = env.step(np.zeros((1, 2)) if batch else np.zeros(2))
+            assert np.sum(reward) == 0.0  # nothing moves, and nothing should
+        assert np.all(info["is_success"])
+        assert np.all(info["loss"] == 0.0)
+
+
+def test_another_target_is_reached_after_the_cue():
+    task = InstructedDelay(repeats=1)
+    env = MotorEnv(task, dtype="float64")
+    first = task.trials(generator(1)).subset(slice(1))
+    goal = np.array([0.9, 1.4, 0.0, 0.0])
+    env.reset(options={"trials": first, "target": goal})
+    total, go = 0.0, int(first.cue.argmax())
+    for _ in range(150):
+        _, reward, *_ = env.step(np.zeros(2))
+        total += reward
+    error = torch.from_numpy(goal) - first.initial_state[0]
+    counted = 151 - (go + 50)  # the hand has stayed at the start
+    assert -total == pytest.approx(0.5 * counted * float(error.square().sum()), rel=1e-10)
 
 
 def test_trials_that_are_played_stay_as_they_are():
@@ -294,8 +351,9 @@ def test_observations_stay_in_their_space(goal):
     assert failures > 0
 
 
-def test_a_failed_trial_pays_the_rest_where_it_stands():
-    task = Messy(plant=replace(TwoJointArm(), dt_s=0.05), steps=12)
+@pytest.mark.parametrize("own_times", [False, True])
+def test_a_failed_trial_pays_the_rest_where_it_stands(own_times):
+    task = Messy(plant=replace(TwoJointArm(), dt_s=0.05), steps=12, timed=own_times)
     trial = task.trials(generator()).subset(slice(0, 1))
     limit = 200.0
     for env, batch in (
@@ -316,7 +374,7 @@ def test_a_failed_trial_pays_the_rest_where_it_stands():
         assert t < 11
         states += [states[-1]] * (12 - len(commands))
         commands += [torch.zeros_like(command)] * (12 - len(commands))
-        loss = task.cost.losses(torch.stack(states, 1), torch.stack(commands, 1), trial.target)
+        loss = task.cost.losses(torch.stack(states, 1), torch.stack(commands, 1), trial)
         assert total == pytest.approx(-float(loss), rel=1e-10)
 
 

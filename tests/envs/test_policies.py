@@ -18,7 +18,7 @@ from neuromotor.envs import (
     PolicyController,
     evaluate_policy,
 )
-from neuromotor.tasks import TargetJump
+from neuromotor.tasks import InstructedDelay, TargetJump
 
 TASK = CenterOut(directions=6, steps=15, delay_steps=4)
 NET = ContinuousTimeRNN(layers=(7, 5), learn_initial_state=True)
@@ -54,6 +54,48 @@ def test_a_policy_gets_its_cue_in_the_closed_loop():
     jumps = np.array([1.0, 0.0, 1.0] * 2)
     expected = 0.1 * jumps[:, None] * (np.arange(9) >= 4)
     np.testing.assert_allclose(commands[..., 0], expected, rtol=1e-6)
+
+
+WAIT = InstructedDelay(
+    CenterOut(directions=2, steps=20, delay_steps=2),
+    repeats=3,
+    target_step=2,
+    hold_steps=(3, 8),
+    reach_steps=8,
+)
+
+
+def test_the_go_cue_reaches_a_controller_in_an_environment():
+    net = ContinuousTimeRNN(layers=(6, 5), input_size=9)
+    theta = 0.3 * net.initial_parameters(generator(3))
+    trials = WAIT.trials(generator(1))
+    losses = ClosedLoop(WAIT, net).losses(theta, trials)
+    envs = MotorVectorEnv(6, WAIT, dtype="float64")
+    assert envs.options.observe == ("state", "target", "cue")
+    policy = ControllerPolicy(net, theta, envs.options)
+    shown, _ = envs.reset(options={"trials": trials})
+    memory = None
+    for _ in range(20):
+        actions, memory = policy.predict(shown, memory)
+        shown, _, _, _, infos = envs.step(actions)
+    np.testing.assert_allclose(infos["loss"], losses, rtol=1e-5)
+    with pytest.raises(ValueError, match="'state' and 'target' and 'cue'"):
+        ControllerPolicy(net, theta, EnvOptions(WAIT, observe=("state", "target")))
+
+
+def test_the_go_cue_reaches_a_policy_in_the_closed_loop():
+    class Push:
+        def predict(self, seen, state=None, episode_start=None, deterministic=True):
+            return 0.1 * np.repeat(seen, 2, axis=1), state
+
+    controller = PolicyController(Push(), EnvOptions(WAIT, observe=("cue",), normalized=False))
+    trials = WAIT.trials(generator(1))
+    nothing = torch.zeros(0, dtype=torch.float64)
+    commands = ClosedLoop(WAIT, controller).simulate(nothing, trials).commands
+    np.testing.assert_allclose(commands, 0.1 * trials.cue.expand(-1, -1, 2), rtol=1e-6)
+    goals = PolicyController(Push(), EnvOptions(WAIT, goal=True))
+    with pytest.raises(ValueError, match=r"`options.goal` must be False"):
+        ClosedLoop(WAIT, goals).simulate(nothing, trials)
 
 
 def test_memory_begins_anew_with_an_episode():

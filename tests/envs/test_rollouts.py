@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cases import noisy, normal
+from cases import noisy, normal, timed
 
 from neuromotor import RK4, CenterOut, ClosedLoop, ContinuousTimeRNN, PointMass, TwoJointArm
 from neuromotor.envs import MotorVectorEnv, rollout
@@ -26,16 +26,20 @@ def linear(weights):
     return lambda seen: seen @ weights
 
 
+@pytest.mark.parametrize("own_times", [False, True])
 @pytest.mark.parametrize("reward", ["loss", "dense"])
 @pytest.mark.parametrize(
     "plant", [TwoJointArm(), TwoJointArm(integrator=RK4()), PointMass()], ids=["arm", "rk4", "mass"]
 )
-def test_the_numbers_are_the_environments(plant, reward):
+def test_the_numbers_are_the_environments(plant, reward, own_times):
     task = CenterOut(plant=plant, directions=5, steps=12, delay_steps=3)
-    trials = messy(task)
-    weights = 0.2 * normal(SIZE, 2)
-    run = rollout(linear(weights), task, trials, reward=reward, **OPTIONS)
-    envs = MotorVectorEnv(5, task, reward=reward, **OPTIONS)
+    trials, options = messy(task), OPTIONS
+    if own_times:
+        trials = timed(trials, 12)
+        options = {**OPTIONS, "observe": (*OPTIONS["observe"], "cue")}
+    weights = 0.2 * normal(SIZE + own_times, 2)
+    run = rollout(linear(weights), task, trials, reward=reward, **options)
+    envs = MotorVectorEnv(5, task, reward=reward, **options)
     seen, _ = envs.reset(options={"trials": trials})
     for t in range(12):
         np.testing.assert_allclose(run.observations[:, t], seen, rtol=1e-9, atol=1e-12)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from cases import ARMS, Hold, normal, switched_on
+from cases import ARMS, Hold, normal, switched_on, timed
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.optim import ILQG, ILQR, Uncertainty
-from neuromotor.plants import TwoJointArm
+from neuromotor.plants import PointMass, TwoJointArm
 from neuromotor.tasks import CenterOut
 
 
@@ -58,10 +58,30 @@ def test_small_disturbances_cost_what_the_design_predicts(part):
     trials = replace(trials, command_noise=0.2 * normal(4000, task.steps, 2, seed=9))
     design = ILQG().design(task, trials, chance)
     trajectory = run(task, design, trials)
-    losses = task.cost.losses(trajectory.states, trajectory.commands, trials.target)
+    losses = task.cost.losses(trajectory.states, trajectory.commands, trials)
     error = float(losses.std()) / len(losses) ** 0.5
     assert error < 0.03 * design.predicted
     assert abs(float(losses.mean()) - design.predicted) < 3 * error
+
+
+def test_trials_with_their_own_weights_and_goals_cost_what_the_design_predicts():
+    """On a linear plant exactly: iLQR's loss without noise, the mean over noise draws with it."""
+    task = Hold(PointMass(), steps=15, delay_steps=3, velocity_weight=0.1)
+    two = timed(CenterOut(plant=task.plant, directions=2, radius_m=0.1).trials(), task.steps)
+    certain = ILQG().design(task, two, Uncertainty())
+    best = ILQR().solve(task, two)
+    torch.testing.assert_close(certain.predicted_losses, best.losses, rtol=1e-9, atol=0)
+    torch.testing.assert_close(run(task, certain, two).states, best.states, rtol=0, atol=1e-9)
+    many = two.subset(torch.arange(6000) % 2)
+    noise = 0.02 * normal(6000, task.steps, 4, seed=3)
+    design = ILQG().design(task, many, Uncertainty(plant_noise=0.02))
+    trajectory = run(task, design, replace(many, plant_noise=noise))
+    losses = task.cost.losses(trajectory.states, trajectory.commands, many)
+    for which in (slice(0, None, 2), slice(1, None, 2)):
+        own, expected = losses[which], float(design.predicted_losses[which][0])
+        error = float(own.std()) / len(own) ** 0.5
+        assert error < 0.04 * expected
+        assert abs(float(own.mean()) - expected) < 3 * error
 
 
 def test_the_plants_own_step_predicts_large_loads_better():

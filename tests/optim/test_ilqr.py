@@ -4,7 +4,7 @@ import casadi
 import numpy as np
 import pytest
 import torch
-from cases import ARMS, noisy, normal
+from cases import ARMS, Hold, noisy, normal, timed
 
 from neuromotor.closed_loop import ClosedLoop, advance, linearize_plant
 from neuromotor.controllers import CommandTable
@@ -81,6 +81,38 @@ def test_point_mass_equals_riccati():
     np.testing.assert_allclose(solution.losses.numpy(), expected, rtol=1e-10)
     np.testing.assert_allclose(solution.gains[0].numpy(), -np.array(gains[::-1]), atol=1e-8)
     assert solution.iterations <= 3
+
+
+def test_trials_with_their_own_weights_and_goals_equal_least_squares():
+    """A point mass's states are linear in its commands, so that each trial is one `lstsq`."""
+    task = Hold(PointMass(mass=0.8, damping=0.3), steps=12, velocity_weight=0.5)
+    trials = timed(CenterOut(plant=task.plant, directions=3, radius_m=0.1).trials(), 12)
+    a, b = _system(task.plant)
+    powers = [np.linalg.matrix_power(a, k) for k in range(13)]
+    response = np.zeros((13, 4, 12, 2))
+    for t in range(13):
+        for s in range(t):
+            response[t, :, s] = powers[t - 1 - s] @ b
+    response = response.reshape(52, 24)
+    solution = ILQR().solve(task, trials)
+    for trial in range(3):
+        free = np.concatenate([power @ trials.initial_state[trial].numpy() for power in powers])
+        weights = (task.cost.state_weights * trials.counted[trial]).flatten().sqrt().numpy()
+        error = weights * (free - trials.wanted[trial].flatten().numpy())
+        rows = np.vstack([weights[:, None] * response, task.energy_weight**0.5 * np.eye(24)])
+        best, *_ = np.linalg.lstsq(rows, np.concatenate([-error, np.zeros(24)]), rcond=None)
+        residual = rows @ best + np.concatenate([error, np.zeros(24)])
+        found = solution.commands[trial].flatten().numpy()
+        np.testing.assert_allclose(found, best, rtol=1e-6, atol=1e-9)
+        assert float(solution.losses[trial]) == pytest.approx(0.5 * residual @ residual, rel=1e-10)
+
+
+def _system(plant):
+    """Matrices of one step of a point mass, from its steps at unit vectors."""
+    zero = torch.zeros(4, 2, dtype=torch.float64)
+    a = plant.step(torch.eye(4, dtype=torch.float64), zero).T
+    b = plant.step(zero.new_zeros(2, 4), torch.eye(2, dtype=torch.float64)).T
+    return a.numpy(), b.numpy()
 
 
 @pytest.mark.parametrize("arm", ["monkey-published", "monkey"])

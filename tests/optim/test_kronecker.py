@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cases import SmallProblem, generator, normal, rosenbrock
+from cases import SmallProblem, generator, normal, rosenbrock, timed
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.passes import KroneckerBlock
@@ -24,11 +24,12 @@ from neuromotor.tasks import DDN, CenterOut
 from neuromotor.training import train
 
 
-def small_loop(directions=8, steps=20, **options):
+def small_loop(directions=8, steps=20, own_times=False, **options):
     task = CenterOut(directions=directions, steps=steps)
-    net = ContinuousTimeRNN(layers=(8, 6), **options)
+    trials = timed(task.trials(), steps) if own_times else task.trials()
+    net = ContinuousTimeRNN(layers=(8, 6), input_size=trials.input_size, **options)
     theta = net.initial_parameters(generator(1)) + 0.05 * normal(net.parameter_count, seed=4)
-    return ClosedLoop(task, net).objective(task.trials()), theta, net
+    return ClosedLoop(task, net).objective(trials), theta, net
 
 
 def random_positive(size, seed):
@@ -56,7 +57,10 @@ def test_preconditioner_is_the_inverse_of_the_damped_blocks():
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"skip_inputs": False}, {"learn_initial_state": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"skip_inputs": False}, {"learn_initial_state": True}, {"own_times": True}],
+)
 def test_blocks_hold_every_weight_once(options):
     objective, theta, net = small_loop(**options)
     blocks = objective.kronecker_factors(theta, generator(0))
@@ -70,9 +74,10 @@ def test_blocks_hold_every_weight_once(options):
     )
 
 
-def test_factors_are_exact_where_nothing_is_averaged():
+@pytest.mark.parametrize("own_times", [False, True])
+def test_factors_are_exact_where_nothing_is_averaged(own_times):
     """One trial of one step: inputs do not vary, so each block is ``columns x rows`` exactly."""
-    objective, theta, net = small_loop(directions=1, steps=1)
+    objective, theta, net = small_loop(directions=1, steps=1, own_times=own_times)
     linear = objective.linearize(theta)
     identity = torch.eye(net.parameter_count, dtype=torch.float64)
     draws = [objective.kronecker_factors(theta, generator(seed)) for seed in range(3000)]

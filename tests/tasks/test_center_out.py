@@ -7,7 +7,7 @@ import torch
 
 from neuromotor.optim import ILQR
 from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, UnreachableError
-from neuromotor.tasks import CenterOut
+from neuromotor.tasks import CenterOut, Trials
 
 
 def test_defaults_give_the_seeds_ilqr_loss():
@@ -43,11 +43,12 @@ def test_cost_is_the_stated_sum():
     states = torch.rand(3, 6, 4, dtype=torch.float64)
     commands = torch.rand(3, 5, 2, dtype=torch.float64)
     target = torch.rand(3, 4, dtype=torch.float64)
+    trials = Trials(states[:, 0], target)
     error = (states[:, -1] - target).square()
     expected = error[:, :2].sum(-1) + 1.5 * error[:, 2:].sum(-1)
     expected = expected + 0.5 * 1e-2 * 0.01 * commands.square().sum((1, 2))
-    torch.testing.assert_close(task.cost.losses(states, commands, target), expected)
-    residuals = task.cost.residuals(states, commands, target)
+    torch.testing.assert_close(task.cost.losses(states, commands, trials), expected)
+    residuals = task.cost.residuals(states, commands, trials)
     torch.testing.assert_close(0.5 * residuals.square().sum(-1), expected)
 
 

@@ -9,7 +9,7 @@ from cases import generator, normal
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, UnreachableError
-from neuromotor.tasks import Postural
+from neuromotor.tasks import Postural, Trials
 
 
 def test_seventy_two_trials_of_one_second_with_a_tenth_of_a_second_delay():
@@ -90,7 +90,8 @@ def test_cost_is_the_stated_sum():
         if t > 3:
             expected += 0.5 * float((states[0, t, 2:] - target[0, 2:]).square().sum())
     expected += 0.5 * 1e-8 * float(commands.square().sum())
-    assert float(task.cost.losses(states, commands, target)) == pytest.approx(expected, rel=1e-12)
+    losses = task.cost.losses(states, commands, Trials(states[:, 0], target))
+    assert float(losses) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("loads", ["hand", "joint"])

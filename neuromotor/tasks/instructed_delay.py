@@ -1,0 +1,135 @@
+"""Instructed-delay center-out: the target is shown, the hand waits for a go cue, then reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_number
+from neuromotor.tasks.center_out import CenterOut
+from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.reach_experiments import REACHES, ReachExperiment
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["InstructedDelay"]
+
+_DEFAULT_SEED = 0
+
+
+def _default_reach() -> CenterOut:
+    """8 directions, 50 ms of delay, 1.5 s for all of a trial (our choice)."""
+    return CenterOut(directions=8, steps=150, delay_steps=5)
+
+
+@dataclass(frozen=True)
+class InstructedDelay(ReachExperiment):
+    """Reaches to a target that is shown ahead of a go cue, which comes at a random time.
+
+    The hand starts at rest at the centre, which is also shown as the target at first. At
+    `target_step` the target appears. The go cue, an input of its own beside the target
+    (`Trials.cue`), steps from 0 to 1 after a hold that is drawn for each trial. Until then
+    every step's error from the start counts; for `reach_steps` from the go cue on nothing but
+    energy does; then every step's error from the target, to the end. In catch trials the cue never
+    comes, and the hand must stay.
+
+    Source: the instructed delay of Crammond & Kalaska (2000) and Churchland et al. (2012), before
+    center-out reaches. Published delays differ widely; ours lie around the 500 ms that Kaufman et
+    al. (2016), figure 1, show. Times, and that every step counts alike, are our choice.
+
+    Attributes:
+        reach: The reach; its `steps` are those of the whole trial, its error weights those of
+            every step that counts.
+        repeats: Trials of each target in a batch, each with a hold of its own.
+        target_step: First step at which the target is shown.
+        hold_steps: Shortest and longest hold from there to the go cue, drawn uniformly.
+        reach_steps: Steps from the go cue until the hand must be at the target.
+        catch_fraction: Probability that a trial is a catch trial.
+
+    Raises:
+        ValueError: A number is out of range, the longest hold leaves no time to reach, or a target
+            is out of reach.
+
+    Example:
+        >>> trials = InstructedDelay(repeats=2).trials(torch.Generator().manual_seed(1))
+        >>> trials.cue.shape, trials.input_size
+        (torch.Size([16, 150, 1]), 9)
+    """
+
+    reach: CenterOut = field(default_factory=_default_reach, metadata={"registry": REACHES})
+    repeats: int = 8
+    target_step: int = 10
+    hold_steps: tuple[int, int] = (30, 70)
+    reach_steps: int = 50
+    catch_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_integer("repeats", self.repeats, minimum=1)
+        check_integer("target_step", self.target_step, minimum=0)
+        shortest, longest = self.hold_steps
+        check_integer("hold_steps", shortest, minimum=0)
+        check_integer("hold_steps", longest, minimum=shortest)
+        check_integer("reach_steps", self.reach_steps, minimum=1)
+        check_number("catch_fraction", self.catch_fraction, minimum=0.0)
+        if self.catch_fraction > 1:
+            raise ValueError(f"`catch_fraction` must be at most 1, got {self.catch_fraction!r}.")
+        needed = self.target_step + longest + self.reach_steps
+        if needed > self.steps:
+            raise ValueError(
+                f"`reach.steps` must be {needed} or more for `target_step`, the longest of "
+                f"`hold_steps` and `reach_steps` together, got {self.steps}."
+            )
+
+    @property
+    def cost(self) -> QuadraticCost:
+        """Squared error of the state at every step, where the trials count it, and energy."""
+        final = self.reach.cost
+        return QuadraticCost(final.state_weights[-1].repeat(self.steps + 1, 1), final.energy_weight)
+
+    @property
+    def random(self) -> bool:
+        """True: holds and catch trials are drawn."""
+        return True
+
+    def trials(
+        self,
+        generator: torch.Generator | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Trials:
+        """Return `repeats` trials a target; `condition` counts targets, then those of catch trials.
+
+        Args:
+            generator: Of the draws; a fixed one if None.
+            dtype: Of all parts.
+            device: Of all parts.
+        """
+        if generator is None:
+            generator = torch.Generator().manual_seed(_DEFAULT_SEED)
+        plain = self.reach.trials()
+        start = plain.initial_state.repeat_interleave(self.repeats, dim=0)
+        target = plain.target.repeat_interleave(self.repeats, dim=0)
+        go = self._go_steps(len(start), generator)
+        directions = torch.arange(self.reach.directions).repeat_interleave(self.repeats)
+        before, after = torch.arange(self.steps), torch.arange(self.steps + 1)
+        states = (after > go[:, None])[..., None]  # the cue of a step acts on the state after it
+        reached = (after >= go[:, None] + self.reach_steps)[..., None]
+        shown = (before >= self.target_step)[:, None]
+        return Trials(
+            initial_state=start,
+            target=target,
+            shown_target=torch.where(shown, target[:, None], start[:, None]),
+            cue=(before >= go[:, None])[..., None].to(start),
+            wanted=torch.where(states, target[:, None], start[:, None]),
+            counted=(~states | reached).to(start).expand(-1, -1, start.shape[1]).contiguous(),
+            condition=directions + self.reach.directions * (go > self.steps),
+        ).to(dtype=dtype, device=device)
+
+    def _go_steps(self, count: int, generator: torch.Generator) -> Tensor:
+        """First step of each trial's cue, (count,); after the end in catch trials."""
+        shortest, longest = self.hold_steps
+        hold = torch.randint(shortest, longest + 1, (count,), generator=generator)
+        caught = torch.rand(count, generator=generator) < self.catch_fraction
+        return torch.where(caught, self.steps + 1, self.target_step + hold)
