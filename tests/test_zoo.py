@@ -52,6 +52,13 @@ def settings_of(command):
     return resolve(gather(None, options, assignments, smoke=False)).as_dict()
 
 
+def covers(found, wanted):
+    """Whether all that is wanted is found; later versions may have settings beyond it."""
+    if isinstance(wanted, dict):
+        return all(key in found and covers(found[key], wanted[key]) for key in wanted)
+    return found == wanted
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_entry_is_what_its_card_says(name):
     saved, card, history = nm.load_controller(name), zoo.card(name), zoo.history(name)
@@ -84,9 +91,9 @@ def test_an_entry_is_what_its_card_says(name):
 def test_an_entrys_recipe_means_its_settings(name):
     stages = zoo.recipe(name)
     for stage in stages:
-        assert settings_of(stage["command"]) == stage["settings"]
+        assert covers(settings_of(stage["command"]), stage["settings"])
     saved = nm.load_controller(name)
-    assert stages[-1]["settings"]["task"] == encode(saved.task, TASKS)
+    assert covers(encode(saved.task, TASKS), stages[-1]["settings"]["task"])
     assert stages[-1]["settings"]["seed"] == zoo.card(name)["seed"]
     assert all(("--start" in stage["command"]) == (i > 0) for i, stage in enumerate(stages))
 
