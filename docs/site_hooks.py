@@ -1,9 +1,12 @@
-"""What the site takes from outside `docs`: pictures of figures and examples, two files of the root.
+"""What the site takes from outside `docs`: pictures, two files of the root, the commands' help.
 
-Pages link to them as GitHub reads them (`../figures/tasks.png`); here these links are bent.
+Pages link to figures and examples as GitHub reads them (`../figures/tasks.png`); here these links
+are bent.
 """
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[1]
 PICTURES = ("figures", "examples")
 PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+COMMANDS = "reference/commands.md"
 COMING = {"runs.md", "scale.md", "reproduction.md"}  # in the navigation as soon as they exist
 
 
@@ -45,7 +49,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 files.append(File.generated(config, name, abs_src_path=str(path)))
     for source, name in PAGES.items():
         files.append(File.generated(config, name, content=(ROOT / source).read_text()))
+    files.append(File.generated(config, COMMANDS, content=_commands()))
     return files
+
+
+def _commands() -> str:
+    """Every command's help, from the commands themselves."""
+    command = [sys.executable, "-m", "typer", "neuromotor.cli.app", "utils", "docs"]
+    options = ["--name", "neuromotor", "--title", "Commands"]
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"the commands' help cannot be read:\n{done.stderr}")
+    return done.stdout
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
