@@ -13,6 +13,7 @@ from torch import Tensor
 T = TypeVar("T")
 
 __all__ = [
+    "check_below_one",
     "check_finite_tensor",
     "check_integer",
     "check_number",
@@ -38,6 +39,13 @@ def check_positive(name: str, value: object, unit: str = "") -> None:
     check_number(name, value, unit)
     if isinstance(value, int | float) and value <= 0:
         raise ValueError(f"`{name}` must be a positive number{_of(unit)}, got {value!r}.")
+
+
+def check_below_one(name: str, value: object) -> None:
+    """Raise unless `value` is a finite real number from 0 to 1, 1 left out."""
+    check_number(name, value, minimum=0.0)
+    if isinstance(value, int | float) and value >= 1:
+        raise ValueError(f"`{name}` must be below 1, got {value!r}.")
 
 
 def check_integer(name: str, value: object, *, minimum: int) -> None:

@@ -163,8 +163,8 @@ def compare(
         callback: Called after every iteration with method, progress and iLQR's loss.
         finished: Called with each method's run as soon as it is over, iLQR's first.
         held_out_trials: How many held-out trials of a random task all methods are evaluated on.
-        refresh: Iterations between new draws of the training trials, for all methods or by name;
-            0 for one batch throughout.
+        refresh: Iterations between new draws of the training trials, for all methods or by name
+            and for `others`; 0 for one batch throughout.
         products: Precision of Gauss-Newton products; see `train`.
         references: Which of `REFERENCES` are evaluated too; `DEFAULT_REFERENCES` if None, where
             trials are disturbed.
@@ -195,7 +195,7 @@ def compare(
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        own = refresh if isinstance(refresh, int) else refresh.get(name, 0)
+        own = refresh if isinstance(refresh, int) else refresh.get(name, refresh.get("others", 0))
         options = _Options(seed, own, products, (resume or {}).get(name))
         run = _train(
             task, controller, trials, start, name, optimizer, budget, reference, callback, options

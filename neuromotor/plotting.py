@@ -66,6 +66,7 @@ NAMES = {
     "newton": "truncated Newton",
     "kron-lbfgs": "Kronecker L-BFGS",
     "kron-descent": "Kronecker descent",
+    "kron-adam": "Kronecker Adam",
 }
 
 

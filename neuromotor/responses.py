@@ -1,7 +1,9 @@
 """How the hand answers a load: displacement, settling, overshoot, oscillation, error at the end.
 
 Deviation is the hand's distance from where it would be in the same trial without the load, same
-noise draws included, so that a load in the middle of a reach is measured like one at rest.
+noise draws included, so that a load in the middle of a reach is measured like one at rest. Where a
+trial begins in its target it is the distance from there: a controller trained on loads alone need
+not hold still without one.
 Displacement after fixed times is what work on long-latency feedback reports (Kalidindi et al.
 2021); the thresholds below are our choice.
 
@@ -93,8 +95,11 @@ def load_response(
         return None
     with torch.no_grad():
         hand = plant.hand_position(states)
-        deviations = 100 * (hand - plant.hand_position(unloaded))[which]  # cm
-        error = hand[which, -1] - plant.hand_position(trials.target[which])
+        target = plant.hand_position(trials.target)
+        holding = (trials.initial_state == trials.target).all(-1)
+        path = torch.where(holding[:, None, None], target[:, None], plant.hand_position(unloaded))
+        deviations = 100 * (hand - path)[which]  # cm
+        error = (hand[:, -1] - target)[which]
     if not bool(torch.isfinite(deviations).all()):
         return None
     ms = 1e3 * plant.dt_s

@@ -1,6 +1,7 @@
 """Measures of a load's response on planted paths: decaying oscillations of known shape."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -55,6 +56,16 @@ def test_swings_of_a_decaying_oscillation_are_counted(decay, swings):
     ratio = math.exp(-0.2 * decay)
     assert found.oscillations == swings
     assert found.overshoot_percent == pytest.approx(100 * ratio, rel=0.02)
+
+
+@pytest.mark.parametrize(("start", "expected"), [(0.0, 1.0), (0.05, 2.0)])
+def test_holds_are_measured_from_the_posture_and_reaches_from_the_unloaded_path(start, expected):
+    # The hand stays 1 cm off; without the load the controller would drift 1 cm the other way.
+    trials, states, unloaded = planted(lambda t: 0.01 * torch.ones_like(t))
+    unloaded[0, :, :2] -= 0.01 * torch.tensor([0.6, 0.8], dtype=torch.float64)
+    target = trials.target + torch.tensor([start, 0.0, 0.0, 0.0], dtype=torch.float64)
+    found = load_response(PointMass(), replace(trials, target=target), states, unloaded)
+    assert found.displacement_cm["300"] == pytest.approx(expected)
 
 
 def test_a_load_that_is_never_corrected_never_settles():

@@ -175,8 +175,9 @@ def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
             _or_dash(found["end_error_cm"]),
         )
     table.caption = (
-        "hand's deviation (cm) from the same trial without its load, after onset; swings beyond "
-        "5 % of the peak after it; error (cm) from the target at the end"
+        "hand's deviation (cm) from the same trial without its load, or from the posture that is "
+        "held, after onset; swings beyond 5 % of the peak after it; error (cm) from the target at "
+        "the end"
     )
     table.caption_justify = "left"
     return table

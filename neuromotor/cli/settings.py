@@ -278,13 +278,12 @@ def _references(spec: Any) -> tuple[str, ...] | None:
 
 
 def _refresh(spec: Any) -> int | dict[str, int]:
-    """Iterations between new training trials, for all optimizers or by name."""
+    """Iterations between new training trials, for all optimizers or by name and for `others`."""
     by_name = dict(spec) if isinstance(spec, Mapping) else {"refresh": spec}
+    known = {*OPTIMIZERS, "others"}
     for name, every in by_name.items():
-        if isinstance(spec, Mapping) and name not in OPTIMIZERS:
-            raise SettingsError(
-                f"unknown optimizer `refresh.{name}`; {did_you_mean(name, OPTIMIZERS)}."
-            )
+        if isinstance(spec, Mapping) and name not in known:
+            raise SettingsError(f"unknown optimizer `refresh.{name}`; {did_you_mean(name, known)}.")
         key = f"refresh.{name}" if isinstance(spec, Mapping) else "refresh"
         try:
             check_integer(key, every, minimum=0)
@@ -349,7 +348,7 @@ def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """Merge tables level by level; a name meets a table as its `type`."""
+    """Merge tables level by level; a name meets a table as its `type`, a number as `others`."""
     for key, value in extra.items():
         old = into.get(key)
         if isinstance(old, dict) and isinstance(value, Mapping):
@@ -360,6 +359,8 @@ def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
             merged: dict[str, Any] = {"type": old}
             _merge(merged, value)
             into[key] = merged
+        elif isinstance(old, int) and isinstance(value, Mapping):
+            into[key] = {"others": old, **value}
         elif isinstance(value, Mapping):
             fresh: dict[str, Any] = {}
             _merge(fresh, value)

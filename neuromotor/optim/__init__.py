@@ -6,6 +6,7 @@ from neuromotor.optim.hessian_free import HessianFree
 from neuromotor.optim.ilqg import ILQG, ILQGResult
 from neuromotor.optim.ilqr import ILQR, ILQRResult
 from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
+from neuromotor.optim.kronecker_adam import KroneckerAdam
 from neuromotor.optim.kronecker_descent import KroneckerDescent
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
@@ -40,6 +41,7 @@ __all__ = [
     "AugmentedHessianFree",
     "GradientDescent",
     "HessianFree",
+    "KroneckerAdam",
     "KroneckerDescent",
     "KroneckerLBFGS",
     "KrylovSearch",
@@ -93,4 +95,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "newton": TruncatedNewton(),
     "kron-lbfgs": KroneckerLBFGS(),
     "kron-descent": KroneckerDescent(),
+    "kron-adam": KroneckerAdam(),
 }

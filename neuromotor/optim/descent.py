@@ -10,17 +10,29 @@ value, is rejected: back to the best point, velocity zero, learning rate halved.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_number, check_positive
+from neuromotor._checks import check_below_one, check_number, check_positive
+from neuromotor.optim.calm import CalmState
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
 
-__all__ = ["MOMENTUM_SCHEDULE", "Adam", "DescentState", "GradientDescent", "warm_cosine"]
+__all__ = [
+    "MOMENTUM_SCHEDULE",
+    "Adam",
+    "AdamLike",
+    "AdamState",
+    "Axes",
+    "DescentState",
+    "GradientDescent",
+    "warm_cosine",
+]
 
 # Sutskever (2013), section 7.3: placed at exponentially spaced iterations, the last one reached at
 # a third of the run.
@@ -67,8 +79,20 @@ class MomentumState(DescentState):
     lead: float = 0.0
 
 
+class Axes:
+    """The parameters' own axes; a method may choose others."""
+
+    def into(self, vector: Tensor) -> Tensor:
+        """Return the coordinates of a vector, (P,)."""
+        return vector
+
+    def out_of(self, coordinates: Tensor) -> Tensor:
+        """Return the vector with these coordinates, (P,)."""
+        return coordinates
+
+
 @dataclass
-class AdamState(DescentState):
+class AdamState(DescentState, CalmState):
     """State of `Adam`: the moments, and steps since they were zero."""
 
     mean: Tensor = field(kw_only=True)
@@ -104,9 +128,7 @@ class GradientDescent(Iterative[MomentumState]):
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
-        check_number("momentum_max", self.momentum_max, minimum=0.0)
-        if self.momentum_max >= 1:
-            raise ValueError(f"`momentum_max` must be below 1, got {self.momentum_max!r}.")
+        check_below_one("momentum_max", self.momentum_max)
         if self.clip_norm is not None:
             check_positive("clip_norm", self.clip_norm)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
@@ -138,8 +160,60 @@ class GradientDescent(Iterative[MomentumState]):
         return None
 
 
+A = TypeVar("A", bound=AdamState)
+
+
 @dataclass(frozen=True)
-class Adam(Iterative[AdamState]):
+class AdamLike(Iterative[A]):
+    """What `Adam` and `KroneckerAdam` share: everything but the axes.
+
+    Attributes: See `Adam`.
+    """
+
+    learning_rate: float = 3e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    warmup: float = 0.1
+    clip_norm: float | None = 0.03
+    calm_start: bool = False
+    gradient_tolerance: float = 1e-12
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("epsilon", self.epsilon)
+        if self.clip_norm is not None:
+            check_positive("clip_norm", self.clip_norm)
+        check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
+        for name in ("beta1", "beta2", "warmup"):
+            check_below_one(name, getattr(self, name))
+
+    @abstractmethod
+    def _axes(self, run: Run, state: A) -> Axes:
+        """Along what the squares are averaged at this iteration."""
+
+    def _iterate(self, run: Run, state: A) -> str | None:
+        if state.calm_down(run):
+            return None
+        if state.left_the_finite_region():
+            state.step = 0
+            state.mean, state.square = torch.zeros_like(state.theta), torch.zeros_like(state.theta)
+            return state.back_to(run.best_parameters)
+        axes = self._axes(run, state)
+        state.step += 1
+        gradient = _clipped(state.gradient, self.clip_norm)
+        along = axes.into(gradient)
+        state.mean = torch.lerp(state.mean, gradient, 1 - self.beta1)
+        state.square = self.beta2 * state.square + (1 - self.beta2) * along.square()
+        rate = state.scale * self.learning_rate * warm_cosine(run.fraction_used, self.warmup)
+        corrected = axes.into(state.mean) / (1 - self.beta1**state.step)
+        root = (state.square / (1 - self.beta2**state.step)).sqrt_().add_(self.epsilon)
+        state.move(state.theta - rate * axes.out_of(corrected / root))
+        return None
+
+
+@dataclass(frozen=True)
+class Adam(AdamLike[AdamState]):
     """Adam with warm-up, cosine decay to zero over the budget, and a bound on the gradient's norm.
 
     Source: Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2017), equation 5, for the decay.
@@ -152,49 +226,19 @@ class Adam(Iterative[AdamState]):
         epsilon: Added to the root of the mean square.
         warmup: Fraction of the budget over which the learning rate rises from zero.
         clip_norm: Largest norm of the gradient, a longer one is shortened; None for no limit.
+        calm_start: Whether the readout of a closed loop is scaled down first, while that helps.
         gradient_tolerance: Converged where no entry of the gradient is larger.
 
     Raises:
         ValueError: A setting is out of range.
     """
 
-    learning_rate: float = 3e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    warmup: float = 0.1
-    clip_norm: float | None = 0.03
-    gradient_tolerance: float = 1e-12
-
-    def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
-        check_positive("epsilon", self.epsilon)
-        if self.clip_norm is not None:
-            check_positive("clip_norm", self.clip_norm)
-        check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
-        for name in ("beta1", "beta2", "warmup"):
-            value = getattr(self, name)
-            check_number(name, value, minimum=0.0)
-            if value >= 1:
-                raise ValueError(f"`{name}` must be below 1, got {value!r}.")
-
     def _begin(self, theta: Tensor) -> AdamState:
-        return AdamState(theta, mean=torch.zeros_like(theta), square=torch.zeros_like(theta))
+        zeros = torch.zeros_like(theta)
+        return AdamState(theta, mean=zeros, square=zeros, calm=not self.calm_start)
 
-    def _iterate(self, run: Run, state: AdamState) -> str | None:
-        if state.left_the_finite_region():
-            state.step = 0
-            state.mean, state.square = torch.zeros_like(state.theta), torch.zeros_like(state.theta)
-            return state.back_to(run.best_parameters)
-        state.step += 1
-        gradient = _clipped(state.gradient, self.clip_norm)
-        state.mean = torch.lerp(state.mean, gradient, 1 - self.beta1)
-        state.square = self.beta2 * state.square + (1 - self.beta2) * gradient.square()
-        rate = state.scale * self.learning_rate * warm_cosine(run.fraction_used, self.warmup)
-        corrected = state.mean / (1 - self.beta1**state.step)
-        root = (state.square / (1 - self.beta2**state.step)).sqrt_().add_(self.epsilon)
-        state.move(state.theta - rate * corrected / root)
-        return None
+    def _axes(self, run: Run, state: AdamState) -> Axes:
+        return Axes()
 
 
 def _clipped(gradient: Tensor, largest: float | None) -> Tensor:

@@ -20,8 +20,9 @@ from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.lbfgs import PairsState, two_loop_direction
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
 from neuromotor.optim.run import Run
+from neuromotor.optim.state import State
 
-__all__ = ["KroneckerLBFGS", "KroneckerPreconditioner"]
+__all__ = ["FactorsState", "KroneckerLBFGS", "KroneckerPreconditioner"]
 
 Block = KroneckerBlock | Sequence[Tensor]  # places, rows, columns
 
@@ -64,19 +65,38 @@ class KroneckerPreconditioner:
 
 
 @dataclass
-class KroneckerState(PairsState):
+class FactorsState(State):
+    """State of a method that goes by Kronecker factors.
+
+    Attributes:
+        blocks: The factors, or their running means; None where new ones are due.
+        age: Steps since they were made.
+    """
+
+    blocks: list[Block] | None = None
+    age: int = 0
+
+    def renew(self, run: Run, seed: int, decay: float = 0.0) -> list[Block]:
+        """Make new factors, of random residuals; what there was keeps a weight of `decay`."""
+        generator = torch.Generator().manual_seed(seed + self.iteration)
+        fresh = [list(block) for block in run.objective.kronecker_factors(self.theta, generator)]
+        for new, old in zip(fresh, self.blocks or fresh, strict=True):
+            for part in (1, 2):  # rows and columns
+                new[part] = torch.lerp(new[part], old[part], decay)
+        self.blocks, self.age = [*fresh], 0
+        return self.blocks
+
+
+@dataclass
+class KroneckerState(PairsState, FactorsState):
     """State of `KroneckerLBFGS`.
 
     Attributes:
         radius: Bound on the next step's length.
-        blocks: Kronecker factors, None where new ones are due.
-        age: Steps since the factors were made.
-        precondition: Their inverse.
+        precondition: The factors' inverse.
     """
 
     radius: float = 0.0
-    blocks: list[Block] | None = None
-    age: int = 0
     precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
 
 
@@ -142,10 +162,8 @@ class KroneckerLBFGS(Iterative[KroneckerState]):
             return None
         gradient = state.gradient
         if state.precondition is None or state.age >= self.refresh:
-            generator = torch.Generator().manual_seed(self.seed + state.iteration)
-            state.blocks = list(run.objective.kronecker_factors(state.theta, generator))
-            state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
-            state.age = 0
+            blocks = state.renew(run, self.seed)
+            state.precondition = KroneckerPreconditioner(blocks, self.damping)
         precondition = state.precondition
         direction = two_loop_direction(state.pairs, gradient, precondition)
         slope = float(gradient @ direction)

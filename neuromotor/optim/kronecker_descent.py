@@ -12,30 +12,26 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor._checks import check_below_one, check_integer, check_number, check_positive
 from neuromotor.optim.calm import CalmState
 from neuromotor.optim.descent import DescentState, warm_cosine
 from neuromotor.optim.iterative import Iterative
-from neuromotor.optim.kronecker import Block, KroneckerPreconditioner
+from neuromotor.optim.kronecker import FactorsState, KroneckerPreconditioner
 from neuromotor.optim.run import Run
 
 __all__ = ["KroneckerDescent"]
 
 
 @dataclass
-class KroneckerDescentState(DescentState, CalmState):
+class KroneckerDescentState(DescentState, CalmState, FactorsState):
     """State of `KroneckerDescent`.
 
     Attributes:
         velocity: v.
-        blocks: Running means of the Kronecker factors, None at the beginning.
-        age: Steps since they were renewed.
         precondition: P.
     """
 
     velocity: Tensor = field(kw_only=True)
-    blocks: list[Block] | None = None
-    age: int = 0
     precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
 
 
@@ -87,10 +83,7 @@ class KroneckerDescent(Iterative[KroneckerDescentState]):
         check_integer("seed", self.seed, minimum=0)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
         for name in ("momentum", "decay", "warmup"):
-            value = getattr(self, name)
-            check_number(name, value, minimum=0.0)
-            if value >= 1:
-                raise ValueError(f"`{name}` must be below 1, got {value!r}.")
+            check_below_one(name, getattr(self, name))
 
     def _begin(self, theta: Tensor) -> KroneckerDescentState:
         return KroneckerDescentState(
@@ -108,7 +101,8 @@ class KroneckerDescent(Iterative[KroneckerDescentState]):
             state.velocity = torch.zeros_like(state.theta)
             return state.back_to(run.best_parameters)
         if state.precondition is None or state.age >= self.refresh:
-            state.precondition = self._renewed(run, state)
+            blocks = state.renew(run, self.seed, self.decay)
+            state.precondition = KroneckerPreconditioner(blocks, self.damping)
         natural = state.precondition(state.gradient)
         promised = float(state.gradient @ natural)
         if not promised > 0:
@@ -120,14 +114,3 @@ class KroneckerDescent(Iterative[KroneckerDescentState]):
         state.move(state.theta + state.velocity)
         state.age += 1
         return None
-
-    def _renewed(self, run: Run, state: KroneckerDescentState) -> KroneckerPreconditioner:
-        """The inverse of the running means, new factors taken in."""
-        generator = torch.Generator().manual_seed(self.seed + state.iteration)
-        fresh = [list(block) for block in run.objective.kronecker_factors(state.theta, generator)]
-        for new, old in zip(fresh, state.blocks or fresh, strict=True):
-            for part in (1, 2):  # rows and columns
-                new[part] = torch.lerp(new[part], old[part], self.decay)
-        state.blocks = [*fresh]
-        state.age = 0
-        return KroneckerPreconditioner(state.blocks, self.damping)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from cases import SmallProblem, generator, normal, rosenbrock
@@ -12,7 +13,9 @@ from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.optim import (
     ILQR,
     LBFGS,
+    Adam,
     Budget,
+    KroneckerAdam,
     KroneckerDescent,
     KroneckerLBFGS,
     KroneckerPreconditioner,
@@ -174,9 +177,44 @@ def test_descent_steps_along_the_natural_gradient_within_its_bound(trust):
         assert length < squared
 
 
-def test_descent_stands_changing_draws():
+class WithoutFactors:
+    """An objective of the bare interface, as a command table's."""
+
+    def __init__(self, problem: SmallProblem) -> None:
+        self.value, self.linearize = problem.value, problem.linearize
+        self.value_and_gradient = problem.value_and_gradient
+
+
+def test_adam_without_factors_is_adam():
+    start = torch.linspace(-1.2, 1.0, 10, dtype=torch.float64)
+    shared = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.95, "warmup": 0.1, "clip_norm": 2.0}
+    ours, plain = (
+        optimizer.minimize(WithoutFactors(SmallProblem(rosenbrock)), start, Budget(calls=200))
+        for optimizer in (KroneckerAdam(calm_start=False, **shared), Adam(**shared))
+    )
+    torch.testing.assert_close(ours.parameters, plain.parameters, rtol=1e-12, atol=1e-14)
+
+
+def test_adam_takes_its_first_step_along_the_signs_of_the_eigenvectors_coordinates():
+    matrix = random_positive(6, 1)
+    root = torch.linalg.cholesky(matrix)
+    start, rate = torch.ones(6, dtype=torch.float64), 0.2
+    seen = []
+    KroneckerAdam(learning_rate=rate, warmup=0.0, clip_norm=None).minimize(
+        SmallProblem(lambda x: root.T @ x),
+        start,
+        Budget(interrupted=lambda: len(seen) >= 2),
+        lambda progress: seen.append(progress.parameters.clone()),
+    )
+    vectors = np.linalg.eigh(matrix.numpy())[1]
+    expected = -rate * vectors @ np.sign(vectors.T @ (matrix @ start).numpy())
+    np.testing.assert_allclose((seen[1] - start).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", [KroneckerDescent(), KroneckerAdam()])
+def test_descent_stands_changing_draws(optimizer):
     """Where L-BFGS's pairs would be of other trials."""
     task, net = DDN(pairs=30, steps=20, disturbance_nm=0.01), ContinuousTimeRNN(layers=(12, 12))
-    result = train(task, net, KroneckerDescent(), budget=Budget(calls=300), refresh=1)
+    result = train(task, net, optimizer, budget=Budget(calls=300), refresh=1)
     losses = [point.value for point in result.history]
     assert sum(losses[-20:]) < 0.1 * sum(losses[:20])

@@ -1,0 +1,103 @@
+"""Adam in the coordinates of Kronecker factors: for trials that are drawn anew all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_below_one, check_integer
+from neuromotor.optim.descent import AdamLike, AdamState, Axes
+from neuromotor.optim.kronecker import Block, FactorsState
+from neuromotor.optim.run import Run
+
+__all__ = ["KroneckerAdam"]
+
+
+class _Eigenvectors(Axes):
+    """Those of every block's factors; parameters in no block keep their own axes."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._parts = [
+            (places, torch.linalg.eigh(rows)[1], torch.linalg.eigh(columns)[1])
+            for places, rows, columns in blocks
+        ]
+
+    def into(self, vector: Tensor) -> Tensor:
+        result = vector.clone()
+        for places, rows, columns in self._parts:
+            result[places] = rows.T @ vector[places] @ columns
+        return result
+
+    def out_of(self, coordinates: Tensor) -> Tensor:
+        result = coordinates.clone()
+        for places, rows, columns in self._parts:
+            result[places] = rows @ coordinates[places] @ columns.T
+        return result
+
+
+@dataclass
+class KroneckerAdamState(AdamState, FactorsState):
+    """State of `KroneckerAdam`: the mean lies along the parameters, the square along `axes`."""
+
+    axes: _Eigenvectors | None = field(default=None, metadata={"transient": True})
+
+
+@dataclass(frozen=True)
+class KroneckerAdam(AdamLike[KroneckerAdamState]):
+    """Adam along the eigenvectors of a Kronecker-factored Gauss-Newton matrix.
+
+    Adam scales each coordinate by the size of its own gradient, which helps little where inputs
+    and rates vary together. Along the eigenvectors of a layer's second moments of inputs and of
+    pulls they do not, and the sizes of the gradients replace the factors' eigenvalues, which noise
+    and the independence that factoring takes for granted make wrong. There is no damping to
+    choose. Without factors it is `Adam`.
+
+    Source: George et al. (2018), algorithm 1 (scales along the factors' eigenvectors); Vyas et al.
+    (2025), algorithm 3 (Adam's moments there). Theirs are the second moments of gradients; the
+    factors here are the Gauss-Newton matrix's, as in Martens & Grosse (2015).
+
+    Attributes:
+        learning_rate: Largest epsilon; its default and those of the decay rates and `refresh` were
+            chosen on DDN, 1,500 calls of one seed.
+        refresh: Iterations between new factors, a gradient each.
+        decay: Weight of the old factors in the running means.
+        seed: Of the random residuals behind the factors.
+
+    The others are those of `Adam`.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    learning_rate: float = 5e-3
+    beta1: float = 0.95
+    beta2: float = 0.95
+    warmup: float = 0.02
+    clip_norm: float | None = 1.0
+    calm_start: bool = True
+    refresh: int = 10
+    decay: float = 0.8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("refresh", self.refresh, minimum=1)
+        check_below_one("decay", self.decay)
+        check_integer("seed", self.seed, minimum=0)
+
+    def _begin(self, theta: Tensor) -> KroneckerAdamState:
+        zeros = torch.zeros_like(theta)
+        return KroneckerAdamState(theta, mean=zeros, square=zeros, calm=not self.calm_start)
+
+    def _resume(self, run: Run, state: KroneckerAdamState) -> None:
+        if state.blocks is not None:
+            state.axes = _Eigenvectors(state.blocks)
+
+    def _axes(self, run: Run, state: KroneckerAdamState) -> Axes:
+        if state.axes is None or state.age >= self.refresh:
+            state.axes = _Eigenvectors(state.renew(run, self.seed, self.decay))
+        state.age += 1
+        return state.axes
