@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuromotor.cli.settings import RunSettings, gather, resolve
+from neuromotor.comparison import refresh_of
 from neuromotor.config import SettingsError
 from neuromotor.files import RunFolderError
 from neuromotor.zoo.build import Stage
@@ -95,7 +96,7 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
     if method not in data["history"] or method not in rows:
         raise RunFolderError(f"{folder} has no {method!r}, only {', '.join(data['history'])}.")
     whole = resolve(gather(folder / "settings.json", {}, [], smoke=False))
-    refresh = whole.refresh if isinstance(whole.refresh, int) else whole.refresh.get(method, 0)
+    refresh = refresh_of(whole.refresh, method)
     settings = replace(whole, optimizers={method: whole.optimizers[method]}, refresh=refresh)
     before: list[Stage] = []
     start = _start(data["summary"]["command"])
