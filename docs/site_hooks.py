@@ -1,7 +1,7 @@
-"""What the site takes from outside `docs`: pictures, two files of the root, the commands' help.
+"""What the site takes from outside `docs`: linked pictures and scripts, two pages, commands' help.
 
-Pages link to figures and examples as GitHub reads them (`../figures/tasks.png`); here these links
-are bent.
+Pages link to files of the repository as GitHub reads them (`../figures/tasks.png`); what is linked
+is taken along, and the links are bent.
 """
 
 import re
@@ -12,12 +12,14 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-PICTURES = ("figures", "examples")
 PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+ELSEWHERE = {**PAGES, "README.md": "index.md"}
 COMMANDS = "reference/commands.md"
 COMING = {"runs.md", "scale.md", "reproduction.md"}  # in the navigation as soon as they exist
+_LINK = re.compile(r"\]\(\.\./([^)#\s]+)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -41,16 +43,25 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add pictures and pages from outside."""
-    for folder in PICTURES:
-        for suffix in ("png", "gif", "mp4", "py"):
-            for path in sorted((ROOT / folder).glob(f"*.{suffix}")):
-                name = f"{folder}/{path.name}"
-                files.append(File.generated(config, name, abs_src_path=str(path)))
+    """Add what comes from outside."""
+    linked: set[str] = set()
+    for page in Path(config.docs_dir).glob("*.md"):
+        linked.update(_LINK.findall(page.read_text(encoding="utf-8")))
+    for name in sorted(linked - set(ELSEWHERE)):
+        if (ROOT / name).is_file():  # or else the strict build names the link
+            files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     for source, name in PAGES.items():
-        files.append(File.generated(config, name, content=(ROOT / source).read_text()))
+        text = (ROOT / source).read_text(encoding="utf-8")
+        files.append(File.generated(config, name, content=text))
     files.append(File.generated(config, COMMANDS, content=_commands()))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Bend links of pages directly in `docs` to what was added."""
+    if "/" in page.file.src_uri:
+        return markdown
+    return _LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1])}", markdown)
 
 
 def _commands() -> str:
@@ -63,8 +74,3 @@ def _commands() -> str:
     if done.returncode:
         raise RuntimeError(f"the commands' help cannot be read:\n{done.stderr}")
     return done.stdout
-
-
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Bend links to what was added; all pages with such links lie directly in `docs`."""
-    return re.sub(rf"\]\(\.\./({'|'.join(PICTURES)})/", r"](\1/", markdown)
