@@ -7,8 +7,12 @@ import matplotlib as mpl
 import pytest
 from docs_blocks import DOCS, ROOT, commands, run_page
 
-PAGES = ["index.md", "tutorial.md", "howto_reproduce.md", "howto_analyse.md", "rl_quickstart.md"]
-EXTRAS = {"rl_quickstart.md": "stable_baselines3", "howto_analyse.md": "sklearn"}
+EXTRAS = {
+    "howto_analyse.md": "sklearn",
+    "howto_rl.md": "stable_baselines3",
+    "rl_quickstart.md": "stable_baselines3",
+}
+PAGES = ["index.md", "tutorial.md", "howto_reproduce.md", *EXTRAS]
 
 
 @pytest.mark.parametrize(
