@@ -4,6 +4,7 @@ A plant moves, a task says what is wanted and what goes wrong, a controller deci
 runs them and differentiates through them, an optimizer trains.
 """
 
+from neuromotor import zoo
 from neuromotor._version import __version__ as __version__
 from neuromotor.checkpoint import CheckpointError, SavedController, load_controller, save_controller
 from neuromotor.closed_loop import ClosedLoop, Trajectory
@@ -138,6 +139,7 @@ __all__ = [
     "load_snapshot",
     "save_controller",
     "save_snapshot",
+    "zoo",
 ]
 
 _register_environments()

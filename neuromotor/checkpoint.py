@@ -17,12 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from neuromotor._checks import check_finite_tensor
+from neuromotor._checks import check_finite_tensor, did_you_mean
 from neuromotor.config import SettingsError, decode, encode
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.controller import Controller, check_parameters
 from neuromotor.files import atomic_path
 from neuromotor.tasks import TASKS, Task
+from neuromotor.zoo import names as zoo_names
+from neuromotor.zoo import path as zoo_path
 
 __all__ = ["CheckpointError", "SavedController", "load_controller", "save_controller"]
 
@@ -94,13 +96,20 @@ def save_controller(
 
 
 def load_controller(path: Path | str) -> SavedController:
-    """Read a controller from a file that `save_controller` wrote.
+    """Read a controller from a file that `save_controller` wrote, or from the zoo.
+
+    Args:
+        path: The file, or the name of an entry of `neuromotor.zoo`; a file wins.
 
     Raises:
         CheckpointError: The file is missing, damaged, foreign, too new, or does not agree with
             itself; the message says which.
+
+    Example:
+        >>> load_controller("center-out/lbfgs").controller.layers
+        (100, 100)
     """
-    path = Path(path)
+    path = _locate(Path(path))
     metadata, tensors = read_tensors(path, _FORMAT, _VERSION, "a neuromotor controller")
     if list(tensors) != [_TENSOR]:
         raise CheckpointError(f"{path} does not agree with itself: it holds {list(tensors)}.")
@@ -155,6 +164,19 @@ def read_tensors(
         raise CheckpointError(
             f"{path} is damaged or not a safetensors file ({error}); use another copy."
         ) from error
+
+
+def _locate(path: Path) -> Path:
+    """The file itself, or that of the zoo's entry of this name."""
+    name = path.as_posix()
+    if path.is_file() or path.suffix == ".safetensors":
+        return path
+    if name in zoo_names():
+        return zoo_path(name)
+    raise CheckpointError(
+        f"{path} is not a file, and not in the zoo; give the path of a neuromotor controller "
+        f"(.safetensors) or a name: {did_you_mean(name, zoo_names())}."
+    )
 
 
 def _digest(values: Tensor) -> str:

@@ -26,7 +26,7 @@ from neuromotor.references import assess_references, default_references
 from neuromotor.tasks import Task, Trials
 from neuromotor.training import Performance, initial_parameters, make_trials, measure, train
 
-__all__ = ["Comparison", "MethodRun", "compare"]
+__all__ = ["Comparison", "MethodRun", "compare", "refresh_of"]
 
 MethodCallback = Callable[[str, Progress, float], None]
 
@@ -194,7 +194,7 @@ def compare(
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        own = refresh if isinstance(refresh, int) else refresh.get(name, refresh.get("others", 0))
+        own = refresh_of(refresh, name)
         options = _Options(seed, own, products, (resume or {}).get(name))
         run = _train(
             task, controller, trials, start, name, optimizer, budget, reference, callback, options
@@ -206,6 +206,11 @@ def compare(
         if finished is not None:
             finished(run)
     return Comparison(task, trials, reference, tuple(runs), evaluated, others)
+
+
+def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
+    """Return one method's iterations between new draws, out of what `compare` takes."""
+    return refresh if isinstance(refresh, int) else refresh.get(method, refresh.get("others", 0))
 
 
 def _solve(task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None) -> MethodRun:

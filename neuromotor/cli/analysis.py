@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def record(
     controller: Annotated[
-        Path, typer.Argument(help="Controller file (.safetensors) that train or compare wrote.")
+        Path, typer.Argument(help="Controller file (.safetensors), or a name of `neuromotor zoo`.")
     ],
     task: Annotated[
         str | None, typer.Option(help="What is wanted. Default: what it was trained on.")

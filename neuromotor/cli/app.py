@@ -37,6 +37,7 @@ from neuromotor.cli.display import (
 )
 from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
 from neuromotor.cli.settings import RunSettings, gather, resolve, resolve_saved
+from neuromotor.cli.zoo import register as register_zoo
 from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
 from neuromotor.evaluation import (
@@ -184,7 +185,8 @@ def train(
     start: Annotated[
         Path | None,
         typer.Option(
-            help="Controller file to start from; its architecture is taken over, its task is not."
+            help="Controller file, or name in the zoo, to start from; its architecture is taken "
+            "over, its task is not."
         ),
     ] = None,
     resume: Annotated[
@@ -259,7 +261,7 @@ def train(
 @app.command()
 def evaluate(
     controller: Annotated[
-        Path, typer.Argument(help="Controller file (.safetensors) that train or compare wrote.")
+        Path, typer.Argument(help="Controller file (.safetensors), or a name of `neuromotor zoo`.")
     ],
     task: Annotated[
         str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
@@ -447,6 +449,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
 
 
 register_analysis(app)
+register_zoo(app)
 
 _CATALOGUE: dict[str, dict[str, Any]] = {
     "task": dict(TASKS),

@@ -23,6 +23,7 @@ __all__ = [
     "evaluation_tables",
     "env_benchmark_markdown",
     "env_benchmark_table",
+    "interval_words",
     "live_comparison",
     "messages",
     "output",
@@ -141,8 +142,8 @@ def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
         losses.add_column(f"ratio to {name}\n(95 % interval)", justify="right", no_wrap=True)
     for row in rows:
         evaluation = row["evaluation"]
-        ratios = (_interval(evaluation["ratios"].get(name)) for name in shown)
-        losses.add_row(row["method"], _interval(evaluation["loss"]), *ratios)
+        ratios = (interval_words(evaluation["ratios"].get(name)) for name in shown)
+        losses.add_row(row["method"], interval_words(evaluation["loss"]), *ratios)
     losses.caption = "percentile bootstrap over trials; ratios resample both methods together"
     losses.caption_justify = "left"
     responses = {row["method"]: row["evaluation"]["response"] for row in rows}
@@ -182,11 +183,11 @@ def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def _interval(interval: dict[str, float | None] | None) -> str:
-    """`value (low to high)`, or a dash."""
+def interval_words(interval: dict[str, float | None] | None, digits: int = 3) -> str:
+    """Return `value (low to high)`, or a dash."""
     if interval is None or interval["value"] is None:
         return "-"
-    value, low, high = (format(interval[key], ".3g") for key in ("value", "low", "high"))
+    value, low, high = (format(interval[key], f".{digits}g") for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
 

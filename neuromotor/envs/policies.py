@@ -105,7 +105,7 @@ class ControllerPolicy:
 
     @classmethod
     def from_file(cls, path: Path | str, options: EnvOptions) -> ControllerPolicy:
-        """Return the policy of a controller file; no pickle is ever read.
+        """Return the policy of a controller file or name of the zoo; no pickle is ever read.
 
         Raises:
             CheckpointError: The file cannot be read.

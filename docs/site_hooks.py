@@ -1,0 +1,76 @@
+"""What the site takes from outside `docs`: linked pictures and scripts, two pages, commands' help.
+
+Pages link to files of the repository as GitHub reads them (`../figures/tasks.png`); what is linked
+is taken along, and the links are bent.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+ELSEWHERE = {**PAGES, "README.md": "index.md"}
+COMMANDS = "reference/commands.md"
+COMING = {"runs.md", "scale.md", "reproduction.md"}  # in the navigation as soon as they exist
+_LINK = re.compile(r"\]\(\.\./([^)#\s]+)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Leave pages out of the navigation that are still to be written."""
+    missing = {name for name in COMING if not (Path(config.docs_dir) / name).exists()}
+
+    def kept(items: list[Any]) -> list[Any]:
+        found = []
+        for item in items:
+            if isinstance(item, dict):
+                ((title, target),) = item.items()
+                if isinstance(target, list):
+                    item = {title: kept(target)}
+                elif target in missing:
+                    continue
+            found.append(item)
+        return found
+
+    config.nav = kept(config.nav or [])
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add what comes from outside."""
+    linked: set[str] = set()
+    for page in Path(config.docs_dir).glob("*.md"):
+        linked.update(_LINK.findall(page.read_text(encoding="utf-8")))
+    for name in sorted(linked - set(ELSEWHERE)):
+        if (ROOT / name).is_file():  # or else the strict build names the link
+            files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
+    for source, name in PAGES.items():
+        text = (ROOT / source).read_text(encoding="utf-8")
+        files.append(File.generated(config, name, content=text))
+    files.append(File.generated(config, COMMANDS, content=_commands()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Bend links of pages directly in `docs` to what was added."""
+    if "/" in page.file.src_uri:
+        return markdown
+    return _LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1])}", markdown)
+
+
+def _commands() -> str:
+    """Every command's help, from the commands themselves."""
+    command = [sys.executable, "-m", "typer", "neuromotor.cli.app", "utils", "docs"]
+    options = ["--name", "neuromotor", "--title", "Commands"]
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"the commands' help cannot be read:\n{done.stderr}")
+    return done.stdout
