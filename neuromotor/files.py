@@ -11,12 +11,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "MARKER",
     "START",
     "RunFolderError",
     "atomic_path",
     "create_run_folder",
+    "folder_in_use",
+    "lock_folder",
     "parse_json",
     "read_text",
     "remove_leftovers",
@@ -133,6 +140,40 @@ def _refuse(word: str) -> float:
     raise ValueError(f"{word} is not a number of JSON")
 
 
+def lock_folder(folder: Path) -> int | None:
+    """Claim a folder for this process until it ends, or closes the handle that is returned.
+
+    Where the system or the file system knows no such locks, nothing is claimed.
+
+    Raises:
+        RunFolderError: Another process has claimed it.
+    """
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise RunFolderError(
+            f"{folder} is being written by another process; wait for it, or stop it."
+        ) from error
+    except OSError:
+        pass
+    return handle
+
+
+def folder_in_use(folder: Path) -> bool:
+    """Whether a process has claimed a folder by `lock_folder`."""
+    try:
+        handle = lock_folder(folder)
+    except RunFolderError:
+        return True
+    if handle is not None:
+        os.close(handle)
+    return False
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left in a run folder."""
     for part in (folder, *(path for path in folder.iterdir() if path.is_dir())):
@@ -173,6 +214,7 @@ def create_run_folder(
                 f"{path} holds a run already; choose another `--out`, overwrite it with `--force`, "
                 "or go on with it by `--resume`."
             )
+        lock = lock_folder(path)
         for name in (*_CONTENTS, MARKER) if ours else (START,):
             old = path / name
             if old.is_dir():
@@ -180,6 +222,8 @@ def create_run_folder(
             else:
                 old.unlink(missing_ok=True)
         remove_leftovers(path)
+        if lock is not None:
+            os.close(lock)
     path.mkdir(parents=True, exist_ok=True)
     if begun:
         with atomic_path(path / START) as temporary:

@@ -21,6 +21,7 @@ from torch import Tensor
 from neuromotor.comparison import Comparison
 from neuromotor.files import atomic_path
 from neuromotor.plants.plant import Plant
+from neuromotor.run_records import MethodRecord
 from neuromotor.seeds import best_ratio_at
 
 __all__ = [
@@ -168,7 +169,7 @@ def plot_convergence(comparison: Comparison) -> Figure:
     return figure
 
 
-def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
+def plot_seeds(seeds: Sequence[Sequence[MethodRecord]]) -> Figure:
     """Draw the excess over iLQR against calls and seconds: median and range over the seeds.
 
     Of many methods the ranges are left out.
@@ -176,7 +177,7 @@ def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.4), sharey=True, layout="constrained")
         for ax, axis in zip(axes, ("calls", "seconds"), strict=True):
-            curves = best_ratio_at(comparisons, axis)
+            curves = best_ratio_at(seeds, axis)
             ranges = len(curves) <= SHADES
             for number, (method, (positions, ratios)) in enumerate(curves.items()):
                 turn, place = divmod(number, len(COLORS))
@@ -194,7 +195,7 @@ def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
         shown = "median and range" if ranges else "median"
-        count = len(comparisons)
+        count = len(seeds)
         figure.suptitle(f"{shown} over {count} seed{'s' if count > 1 else ''}", fontsize=8)
     return figure
 
