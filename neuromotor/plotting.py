@@ -21,7 +21,7 @@ from torch import Tensor
 from neuromotor.comparison import Comparison
 from neuromotor.files import atomic_path
 from neuromotor.plants.plant import Plant
-from neuromotor.run_records import MethodRecord
+from neuromotor.run_records import MethodRecord, RunRecord
 from neuromotor.seeds import best_ratio_at
 
 __all__ = [
@@ -30,7 +30,9 @@ __all__ = [
     "plot_convergence",
     "plot_hand_paths",
     "plot_reach",
+    "plot_runs",
     "plot_seeds",
+    "save_figure",
     "save_figures",
 ]
 
@@ -198,6 +200,38 @@ def plot_seeds(seeds: Sequence[Sequence[MethodRecord]]) -> Figure:
         count = len(seeds)
         figure.suptitle(f"{shown} over {count} seed{'s' if count > 1 else ''}", fontsize=8)
     return figure
+
+
+def plot_runs(records: Sequence[RunRecord]) -> Figure:
+    """Draw the loss of every method of several runs against calls, a colour a run."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
+        for color, record in zip(_cycle(len(records)), records, strict=True):
+            methods = list(dict.fromkeys(found.method for found in record.methods))
+            named = set()
+            for found in record.methods:
+                name = NAMES.get(found.method, found.method)
+                ax.loglog(
+                    [point.calls for point in found.history],
+                    [point.value for point in found.history],
+                    LINES[methods.index(found.method) % len(LINES)],
+                    color=color,
+                    # one label for all seeds of a method; an underscore keeps it out of the legend
+                    label=f"{'_' if name in named else ''}{record.path.name}: {name}",
+                )
+                named.add(name)
+        ax.set_xlabel("calls (values + gradients + products)")
+        ax.set_ylabel("mean loss")
+        if ax.lines:
+            figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write one figure in the format of the file's name, whole or not at all."""
+    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
+        figure.savefig(temporary)
+    plt.close(figure)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

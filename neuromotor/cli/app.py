@@ -43,6 +43,7 @@ from neuromotor.cli.options import (
     ThreadsOption,
 )
 from neuromotor.cli.runs import machine, versions
+from neuromotor.cli.runs_command import register as register_runs
 from neuromotor.cli.settings import resolve_saved
 from neuromotor.cli.training import register as register_training
 from neuromotor.config import SettingsError, encode
@@ -269,6 +270,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
         output.print(text)
 
 
+register_runs(app)
 register_analysis(app)
 
 _CATALOGUE: dict[str, dict[str, Any]] = {

@@ -127,6 +127,7 @@ def run_seeds(
     """
     torch.set_num_threads(settings.threads)
     _prepare(settings, folder, force=force, start=None, resume=resume)
+    keep = keep or Keep()
     whole: list[RunRecord] = []
     with _interruptible() as interrupted, _claimed(folder):
         (folder / "summary.json").unlink(missing_ok=True)  # not finished any more
@@ -139,7 +140,7 @@ def run_seeds(
             if not (begun and _finished(part)):
                 messages.print(f"seed {seed}")
                 _prepare(own, part, force=force or resume, start=None, resume=begun)
-                _run_one(own, task_name, part, interrupted, keep or Keep())
+                _run_one(own, task_name, part, interrupted, keep)
             if not interrupted():  # the last one may lack methods
                 whole.append(read_run(part))
         stopped = interrupted()
@@ -156,7 +157,7 @@ def run_seeds(
         "signal": interrupted.signal,
         "settings": settings.as_dict(),
     }
-    if whole:
+    if whole and keep.figures:
         _draw_seeds(runs, folder)
     write_json(folder / "summary.json", summary)
     return summary
@@ -170,11 +171,13 @@ class Keep:
         checkpoint_s: Seconds between two checkpoints.
         last_state: Whether a method's state stays when its budget is used up, for a larger one.
         tensorboard: Whether metrics go to event files too.
+        figures: Whether figures are drawn at the end.
     """
 
     checkpoint_s: float = 60.0
     last_state: bool = False
     tensorboard: bool = False
+    figures: bool = True
 
 
 def _prepare(
@@ -282,7 +285,8 @@ def _run_one(
         summary |= {"rows": comparison.rows, "references": comparison.reference_rows}
         summary |= {"interrupted": stopped, "settings": settings.as_dict()}
         write_json(folder.writable("history.json"), _histories(comparison))
-        _draw(comparison, folder.writable("figures"))
+        if keep.figures:
+            _draw(comparison, folder.writable("figures"))
         write_json(folder.writable("summary.json"), summary)  # last: with it the run is finished
     return summary
 
@@ -323,7 +327,7 @@ def _draw_seeds(runs: Sequence[Sequence[MethodRecord]], folder: Path) -> None:
     save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
 
 
-class Stopped(KeyboardInterrupt):
+class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt
     """A signal came where there was nothing that had to be finished first."""
 
     def __init__(self, signum: int) -> None:

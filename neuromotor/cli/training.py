@@ -53,6 +53,9 @@ TensorboardOption = Annotated[
     bool,
     typer.Option("--tensorboard", help="Write metrics as event files too (extra `tensorboard`)."),
 ]
+FiguresOption = Annotated[
+    bool, typer.Option("--figures/--no-figures", help="Whether figures are drawn at the end.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -92,6 +95,7 @@ def compare(
     ] = None,
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
+    figures: FiguresOption = True,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -120,7 +124,7 @@ def compare(
         "device": device,
         "threads": threads,
     }
-    keep = _keep(checkpoint_every, tensorboard=tensorboard, last_state=False)
+    keep = _keep(checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures)
     if resume is not None:
         options |= {"config": config, "set": set_ or None, "out": out, "smoke": smoke or None}
         _resume(resume, task, options, ("task",), as_json=json_, keep=keep)
@@ -159,6 +163,7 @@ def train(
     ] = None,
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
+    figures: FiguresOption = True,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -186,7 +191,7 @@ def train(
         "device": device,
         "threads": threads,
     }
-    keep = _keep(checkpoint_every, tensorboard=tensorboard, last_state=True)
+    keep = _keep(checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures)
     if resume is not None:
         options |= {"start": start, "config": config, "set": set_ or None, "out": out}
         options |= {"smoke": smoke or None}
@@ -203,7 +208,7 @@ def train(
     _run_and_report(settings, task, folder, force=force, as_json=json_, start=start, keep=keep)
 
 
-def _keep(checkpoint_s: float, *, tensorboard: bool, last_state: bool) -> Keep:
+def _keep(checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool) -> Keep:
     """What is written on the way, checked."""
     try:
         check_number("--checkpoint-every", checkpoint_s, "seconds", minimum=0.0)
@@ -211,7 +216,7 @@ def _keep(checkpoint_s: float, *, tensorboard: bool, last_state: bool) -> Keep:
         raise SettingsError(str(error)) from error
     if tensorboard:
         require_tensorboard()
-    return Keep(checkpoint_s, last_state=last_state, tensorboard=tensorboard)
+    return Keep(checkpoint_s, last_state, tensorboard, figures)
 
 
 def _check_single(settings: RunSettings) -> None:
