@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import sys
+import time
 from pathlib import Path
+
+from neuromotor import load_controller
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["neuromotor.cli", "matplotlib.pyplot", "neuromotor.plotting"])
+
+
+SMALL = ("--set", "controller.layers=[8]", "--set", "task.directions=3", "--set", "task.steps=15")
+QUICK = ("--no-figures", "--threads", "1")
+TRAIN = ("train", "center-out", *SMALL, "--optimizer", "hf", "--budget", "500", *QUICK)
+LBFGS = (*TRAIN[:8], "--optimizer", "lbfgs", "--budget", "150", *QUICK)  # whatever its budget is
+COMPARE = ("compare", "center-out", *SMALL, "--optimizers", "lbfgs,adam", "--budget", "150", *QUICK)
+SEEDS = (*COMPARE, "--seeds", "2")
 
 
 def start(*arguments: object, log: Path) -> multiprocessing.process.BaseProcess:
@@ -36,3 +48,36 @@ def _run(arguments: list[str], log: str) -> None:
     from neuromotor.cli import main
 
     main()
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 120
+    while not (path.exists() and path.stat().st_size):
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def content(folder):
+    """Everything that a run computed, without seconds."""
+    found = {}
+    for path in sorted(folder.rglob("controllers/*.safetensors")):
+        saved = load_controller(path)
+        name = str(path.relative_to(folder))
+        found[name] = (saved.controller, saved.parameters.numpy().tobytes())
+    for path in sorted([*folder.rglob("history.json"), *folder.rglob("summary.json")]):
+        data = json.loads(path.read_text())
+        if path.name == "summary.json":
+            data = {key: data[key] for key in ("rows", "settings", "task", "interrupted")}
+        found[str(path.relative_to(folder))] = without_seconds(data)
+    return found
+
+
+def without_seconds(data):
+    if isinstance(data, dict):
+        return {
+            key: without_seconds(value)
+            for key, value in data.items()
+            if key not in ("seconds", "seconds_to")
+        }
+    return [without_seconds(part) for part in data] if isinstance(data, list) else data

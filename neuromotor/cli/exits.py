@@ -36,7 +36,8 @@ def run_and_exit(command: Callable[[], object]) -> None:
     except (ValueError, OverflowError, FileExistsError) as error:  # settings and files among them
         _fail(error, _INPUT)
     except OSError as error:
-        what = f"{error.strerror}: {error.filename}" if error.filename else error
+        place = "" if error.filename is None else f": {error.filename}"
+        what = f"{error.strerror or error}{place}"
         _fail(f"{what}; what was saved before is whole.", _DISK)
     except MemoryError:
         _fail("there is not enough memory; choose smaller sizes.", _NUMBERS)

@@ -173,8 +173,7 @@ class RunFolder:
         """
         if not (self.path / MARKER).is_file():
             raise FolderVanished(
-                f"{self.path} or its {MARKER} was removed while the run wrote into it; nothing "
-                "more was written."
+                f"{self.path} or its {MARKER} was removed while the run wrote into it"
             )
         return self.path / name
 

@@ -7,43 +7,12 @@ import signal
 import time
 
 import pytest
-from forked import finish, start
+from forked import COMPARE, LBFGS, SEEDS, TRAIN, content, finish, start, wait_for
 
-from neuromotor import CenterOut, ContinuousTimeRNN, load_controller, save_controller
+from neuromotor import CenterOut, ContinuousTimeRNN, save_controller
 from neuromotor.files import folder_in_use
 from neuromotor.run_records import read_run
 from neuromotor.training import initial_parameters
-
-SMALL = ("--set", "controller.layers=[8]", "--set", "task.directions=3", "--set", "task.steps=15")
-QUICK = ("--no-figures", "--threads", "1")
-TRAIN = ("train", "center-out", *SMALL, "--optimizer", "hf", "--budget", "500", *QUICK)
-COMPARE = ("compare", "center-out", *SMALL, "--optimizers", "lbfgs,adam", "--budget", "150", *QUICK)
-SEEDS = (*COMPARE, "--seeds", "2")
-
-
-def content(folder):
-    """Everything that a run computed, without seconds."""
-    found = {}
-    for path in sorted(folder.rglob("controllers/*.safetensors")):
-        saved = load_controller(path)
-        name = str(path.relative_to(folder))
-        found[name] = (saved.controller, saved.parameters.numpy().tobytes())
-    for path in sorted([*folder.rglob("history.json"), *folder.rglob("summary.json")]):
-        data = json.loads(path.read_text())
-        if path.name == "summary.json":
-            data = {key: data[key] for key in ("rows", "settings", "task", "interrupted")}
-        found[str(path.relative_to(folder))] = without_seconds(data)
-    return found
-
-
-def without_seconds(data):
-    if isinstance(data, dict):
-        return {
-            key: without_seconds(value)
-            for key, value in data.items()
-            if key not in ("seconds", "seconds_to")
-        }
-    return [without_seconds(part) for part in data] if isinstance(data, list) else data
 
 
 def assert_metrics_fit(folder):
@@ -169,14 +138,6 @@ def test_a_stopped_comparison_says_how_to_go_on_and_does(number, code, uninterru
     assert_metrics_fit(folder)
 
 
-def wait_for(path, process):
-    deadline = time.monotonic() + 120
-    while not (path.exists() and path.stat().st_size):
-        assert process.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_signal_before_any_training_ends_at_once_and_can_be_gone_on_with(tmp_path):
     folder, log = tmp_path / "run", tmp_path / "log"
     process = start("compare", "ddn", "--smoke", "--no-figures", "--out", folder, log=log)
@@ -223,26 +184,26 @@ def test_finished_seeds_are_kept_and_others_made_again(uninterrupted, tmp_path):
 
 def test_a_larger_budget_goes_on_with_a_finished_training(uninterrupted, tmp_path):
     folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
-    again = ("--resume", folder, "--budget", "500", "--no-figures")
-    assert finish(*TRAIN[:2], *again, log=log)[0] == 0
-    assert content(folder) == uninterrupted(TRAIN)[0]
+    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
+    again = ("--resume", folder, "--budget", "150", "--no-figures")
+    assert finish(*LBFGS[:2], *again, log=log)[0] == 0
+    assert content(folder) == uninterrupted(LBFGS)[0]
     assert_metrics_fit(folder)
 
 
 def test_a_checkpoint_of_before_there_was_one_a_method_is_read(uninterrupted, tmp_path):
     folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
-    (folder / "checkpoints/hf.safetensors").rename(folder / "checkpoint.safetensors")
-    (folder / "results/hf.safetensors").unlink()
+    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
+    (folder / "checkpoints/lbfgs.safetensors").rename(folder / "checkpoint.safetensors")
+    (folder / "results/lbfgs.safetensors").unlink()
     (folder / "metrics.jsonl").unlink()
     settings = json.loads((folder / "settings.json").read_text())
     del settings["format_version"], settings["seeds"]
     (folder / "settings.json").write_text(json.dumps(settings))
-    again = ("--resume", folder, "--budget", "500", "--no-figures")
-    code, text = finish(*TRAIN[:2], *again, log=log)
+    again = ("--resume", folder, "--budget", "150", "--no-figures")
+    code, text = finish(*LBFGS[:2], *again, log=log)
     assert code == 0, text
-    assert content(folder) == uninterrupted(TRAIN)[0]
+    assert content(folder) == uninterrupted(LBFGS)[0]
 
 
 def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path):
