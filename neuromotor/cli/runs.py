@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -105,8 +105,8 @@ def run_comparison(
         Stopped: A signal came where there was nothing to be finished.
     """
     torch.set_num_threads(settings.threads)
-    _prepare(settings, folder, force=force, start=start, resume=resume)
     with _interruptible() as interrupted:
+        _prepare(settings, folder, force=force, start=start, resume=resume)
         return _run_one(settings, task_name, folder, interrupted, keep or Keep())
 
 
@@ -126,10 +126,11 @@ def run_seeds(
     stay as they are, and an unfinished one is gone on with.
     """
     torch.set_num_threads(settings.threads)
-    _prepare(settings, folder, force=force, start=None, resume=resume)
     keep = keep or Keep()
     whole: list[RunRecord] = []
-    with _interruptible() as interrupted, _claimed(folder):
+    with _interruptible() as interrupted, ExitStack() as stack:
+        _prepare(settings, folder, force=force, start=None, resume=resume)
+        stack.enter_context(_claimed(folder))
         (folder / "summary.json").unlink(missing_ok=True)  # not finished any more
         for seed in range(settings.seed, settings.seed + settings.seeds):
             if interrupted():
