@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,12 +21,23 @@ from neuromotor.evaluation import (
     known_runner,
     reference_name,
 )
-from neuromotor.optim import ILQR, Budget, Counts, HistoryPoint, Optimizer, Progress, Snapshot
+from neuromotor.optim import (
+    ILQR,
+    Budget,
+    Counts,
+    HistoryPoint,
+    Optimizer,
+    Progress,
+    Result,
+    Snapshot,
+)
 from neuromotor.references import assess_references, default_references
 from neuromotor.tasks import Task, Trials
 from neuromotor.training import Performance, initial_parameters, make_trials, measure, train
 
-__all__ = ["Comparison", "MethodRun", "compare", "refresh_of"]
+__all__ = ["Comparison", "Memory", "MethodRun", "compare", "refresh_of"]
+
+_BOUND = "bound"  # the reference's name for `Memory.evaluation`
 
 MethodCallback = Callable[[str, Progress, float], None]
 
@@ -81,6 +92,49 @@ class MethodRun:
         }
 
 
+class Memory(Protocol):
+    """What an earlier, unfinished run of the same comparison came to, and where this one's goes."""
+
+    def snapshot(self, method: str) -> Snapshot | None:
+        """Return where a method's training goes on, or None for the start."""
+        ...
+
+    def result(self, method: str) -> Result | None:
+        """Return what a method's training came to, if it need not go on."""
+        ...
+
+    def trained(self, method: str, result: Result) -> None:
+        """Take notice of the end of a method's training, at once."""
+        ...
+
+    def evaluation(self, reference: str) -> Evaluation | None:
+        """Return a reference's evaluation, if it is known."""
+        ...
+
+    def evaluated(self, reference: str, evaluation: Evaluation) -> None:
+        """Take notice of a reference's evaluation."""
+        ...
+
+
+class _Forgetful:
+    """No memory."""
+
+    def snapshot(self, method: str) -> None:
+        return None
+
+    def result(self, method: str) -> None:
+        return None
+
+    def trained(self, method: str, result: Result) -> None:
+        pass
+
+    def evaluation(self, reference: str) -> None:
+        return None
+
+    def evaluated(self, reference: str, evaluation: Evaluation) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class _Options:
     """What `train` is told beside the comparison's shared pieces."""
@@ -88,7 +142,7 @@ class _Options:
     seed: int
     refresh: int
     products: torch.dtype | None
-    resume: Snapshot | None
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -143,7 +197,7 @@ def compare(
     refresh: Mapping[str, int] | int = 0,
     products: torch.dtype | None = None,
     references: Sequence[str] | None = None,
-    resume: Mapping[str, Snapshot] | None = None,
+    memory: Memory | None = None,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
@@ -167,7 +221,8 @@ def compare(
             and for `others`; 0 for one batch throughout.
         products: Precision of Gauss-Newton products; see `train`.
         references: Which of `REFERENCES` are evaluated too; `default_references` if None.
-        resume: Where methods go on, by name, instead of at the start.
+        memory: What an earlier run left and this one leaves; what it knows is not done again, and
+            the numbers are those of one uninterrupted run.
 
     Raises:
         ValueError: Task and controller do not fit together.
@@ -176,26 +231,31 @@ def compare(
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=dtype, device=device)
     start = parameters.to(dtype=dtype, device=device)
+    memory = memory or _Forgetful()
     evaluated = trials if trials.disturbed else None
     if task.random:
         evaluated = held_out(task, controller, held_out_trials, dtype=dtype, device=device)
-    reference = _solve(task, trials, ilqr or ILQR(), evaluated)
+    reference = _solve(task, trials, ilqr or ILQR(), evaluated, memory)
     if finished is not None:
         finished(reference)
     bounds: dict[str, Tensor] = {}
     others: dict[str, Evaluation] = {}
     if evaluated is not None and reference.evaluation is not None:
-        bounds = {reference.method: reference.evaluation.losses}
+        bounds = {reference.method: reference.evaluation.losses.to(device)}
         if references is None:
             references = default_references(evaluated)
-        others = assess_references(task, evaluated, references, bounds, ilqr=ilqr)
-        bounds |= {name: other.losses for name, other in others.items()}
+        for name in references:
+            known = memory.evaluation(name)
+            if known is None:
+                (known,) = assess_references(task, evaluated, [name], bounds, ilqr=ilqr).values()
+                memory.evaluated(name, known)
+            others[name] = known
+        bounds |= {name: other.losses.to(device) for name, other in others.items()}
     runs: list[MethodRun] = []
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        own = refresh_of(refresh, name)
-        options = _Options(seed, own, products, (resume or {}).get(name))
+        options = _Options(seed, refresh_of(refresh, name), products, memory)
         run = _train(
             task, controller, trials, start, name, optimizer, budget, reference, callback, options
         )
@@ -213,14 +273,17 @@ def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
     return refresh if isinstance(refresh, int) else refresh.get(method, refresh.get("others", 0))
 
 
-def _solve(task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None) -> MethodRun:
+def _solve(
+    task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None, memory: Memory
+) -> MethodRun:
     """The reference."""
     solution = ilqr.solve(task, trials)
-    evaluation = None
-    if evaluated is not None:
+    evaluation = None if evaluated is None else memory.evaluation(_BOUND)
+    if evaluated is not None and evaluation is None:
         runner = ilqr_runner(task, ilqr)
         runner = known_runner(trials, solution.states, solution.commands, runner)
         evaluation = assess(task, evaluated, runner)
+        memory.evaluated(_BOUND, evaluation)
     table = CommandTable(
         trials=len(trials),
         steps=task.steps,
@@ -259,19 +322,23 @@ def _train(
     """One optimizer from the shared start."""
     floor = reference.performance.loss
     on_progress = None if callback is None else (lambda progress: callback(name, progress, floor))
-    result = train(
-        task,
-        controller,
-        optimizer,
-        budget=budget,
-        parameters=start,
-        trials=trials,
-        callback=on_progress,
-        seed=options.seed,
-        refresh=options.refresh,
-        products=options.products,
-        resume=options.resume,
-    )
+    result = options.memory.result(name)
+    if result is None:
+        result = train(
+            task,
+            controller,
+            optimizer,
+            budget=budget,
+            parameters=start,
+            trials=trials,
+            callback=on_progress,
+            seed=options.seed,
+            refresh=options.refresh,
+            products=options.products,
+            resume=options.memory.snapshot(name),
+        )
+        options.memory.trained(name, result)
+    result = replace(result, parameters=result.parameters.to(start.device))
     with torch.no_grad():
         trajectory = ClosedLoop(task, controller).simulate(result.parameters, trials)
     performance = measure(task, trials, trajectory.states, trajectory.commands)

@@ -21,6 +21,7 @@ from torch import Tensor
 from neuromotor.comparison import Comparison
 from neuromotor.files import atomic_path
 from neuromotor.plants.plant import Plant
+from neuromotor.run_records import MethodRecord, RunRecord
 from neuromotor.seeds import best_ratio_at
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "plot_convergence",
     "plot_hand_paths",
     "plot_reach",
+    "plot_runs",
     "plot_seeds",
+    "save_figure",
     "save_figures",
 ]
 
@@ -169,7 +172,7 @@ def plot_convergence(comparison: Comparison) -> Figure:
     return figure
 
 
-def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
+def plot_seeds(seeds: Sequence[Sequence[MethodRecord]]) -> Figure:
     """Draw the excess over iLQR against calls and seconds: median and range over the seeds.
 
     Of many methods the ranges are left out.
@@ -177,7 +180,7 @@ def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.4), sharey=True, layout="constrained")
         for ax, axis in zip(axes, ("calls", "seconds"), strict=True):
-            curves = best_ratio_at(comparisons, axis)
+            curves = best_ratio_at(seeds, axis)
             ranges = len(curves) <= SHADES
             for number, (method, (positions, ratios)) in enumerate(curves.items()):
                 turn, place = divmod(number, len(COLORS))
@@ -195,9 +198,41 @@ def plot_seeds(comparisons: Sequence[Comparison]) -> Figure:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
         shown = "median and range" if ranges else "median"
-        count = len(comparisons)
+        count = len(seeds)
         figure.suptitle(f"{shown} over {count} seed{'s' if count > 1 else ''}", fontsize=8)
     return figure
+
+
+def plot_runs(records: Sequence[RunRecord]) -> Figure:
+    """Draw the loss of every method of several runs against calls, a colour a run."""
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
+        for color, record in zip(_cycle(len(records)), records, strict=True):
+            methods = list(dict.fromkeys(found.method for found in record.methods))
+            named = set()
+            for found in record.methods:
+                name = NAMES.get(found.method, found.method)
+                ax.loglog(
+                    [point.calls for point in found.history],
+                    [point.value for point in found.history],
+                    LINES[methods.index(found.method) % len(LINES)],
+                    color=color,
+                    # one label for all seeds of a method; an underscore keeps it out of the legend
+                    label=f"{'_' if name in named else ''}{record.path.name}: {name}",
+                )
+                named.add(name)
+        ax.set_xlabel("calls (values + gradients + products)")
+        ax.set_ylabel("mean loss")
+        if ax.lines:
+            figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write one figure in the format of the file's name, whole or not at all."""
+    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
+        figure.savefig(temporary)
+    plt.close(figure)
 
 
 def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """Snapshots of a minimisation to and from files, so that it can go on another day.
 
 Tensors in safetensors, the rest as JSON in its metadata with their names in place; no pickle is
-ever read, and a checksum over all of it decides whether a file is what was written.
+ever read, and a checksum over all of it decides whether a file is what was written. Version 2 is
+written (`neuromotor.container`); version 1, whose checksum was over content and tensors, is read.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
-from neuromotor.checkpoint import CheckpointError, read_tensors
-from neuromotor.files import atomic_path
+from neuromotor.container import CheckpointError, read_container, write_container
+from neuromotor.files import parse_json
 from neuromotor.optim import Snapshot
 
-__all__ = ["load_snapshot", "save_snapshot"]
+__all__ = ["load_snapshot", "load_tree", "save_snapshot", "save_tree"]
 
 _FORMAT = "neuromotor.snapshot"
-_VERSION = "1"
+_VERSION = 2
 _KEY = "$tensor"
+MAX_BYTES = 1 << 34  # a thousand vectors of two million parameters
 
 
 def save_snapshot(path: Path | str, snapshot: Snapshot, *, overwrite: bool = True) -> None:
@@ -50,33 +51,58 @@ def save_snapshot(path: Path | str, snapshot: Snapshot, *, overwrite: bool = Tru
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
-    tensors: dict[str, Tensor] = {}
     parts = {"state": snapshot.state, "run": snapshot.run}
-    content = json.dumps({"optimizer": snapshot.optimizer, **_named(parts, tensors)})
-    metadata = {
-        "format": _FORMAT,
-        "format_version": _VERSION,
-        "content": content,
-        "sha256": _digest(content, tensors),
-    }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    save_tree(path, _FORMAT, {"optimizer": snapshot.optimizer, **parts})
 
 
-def load_snapshot(path: Path | str) -> Snapshot:
-    """Read a snapshot that `save_snapshot` wrote.
+def load_snapshot(path: Path | str, *, max_bytes: int = MAX_BYTES) -> Snapshot:
+    """Read a snapshot that `save_snapshot` wrote, of format version 2 or 1.
+
+    Args:
+        path: The file.
+        max_bytes: Largest file that is read at all.
 
     Raises:
-        CheckpointError: The file is missing, damaged, foreign or of another version; the message
-            says which.
+        CheckpointError: The file is missing, damaged, foreign, too large or of another version; the
+            message says which.
     """
-    path = Path(path)
-    metadata, tensors = read_tensors(path, _FORMAT, _VERSION, "a neuromotor snapshot")
-    content = metadata.get("content", "")
-    if _digest(content, tensors) != metadata.get("sha256"):
+    data = load_tree(Path(path), _FORMAT, "a neuromotor snapshot", max_bytes)
+    match data:
+        case {"optimizer": str(optimizer), "state": dict(state), "run": dict(run)}:
+            return Snapshot(optimizer, state, run)
+    raise CheckpointError(f"{path} does not agree with itself: it is no snapshot.")
+
+
+def save_tree(path: Path, kind: str, data: dict[str, Any]) -> None:
+    """Write plain data that may hold tensors, whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    content = json.dumps(_named(data, tensors))
+    write_container(path, kind, _VERSION, {"content": content}, tensors)
+
+
+def load_tree(path: Path, kind: str, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """Read what `save_tree` wrote.
+
+    Args:
+        path: The file.
+        kind: Name of the format.
+        what: What the file should be, for errors.
+        max_bytes: Largest file that is read at all.
+
+    Raises:
+        CheckpointError: See `read_container`.
+    """
+    found = read_container(path, kind, (1, _VERSION), what, max_bytes)
+    content = found.text.get("content", "")
+    if found.version == 1 and _digest(content, found.tensors) != found.text.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its checksum is wrong; use another copy.")
-    data = _filled(json.loads(content), tensors)
-    return Snapshot(data["optimizer"], data["state"], data["run"])
+    try:
+        data = _filled(parse_json(content, finite=False), found.tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not agree with itself: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} does not agree with itself: it holds no table.")
+    return data
 
 
 def _named(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -104,7 +130,7 @@ def _filled(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _digest(content: str, tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of the text and of every tensor's name, type, shape and bytes."""
+    """SHA-256 of the text and of every tensor's name, type, shape and bytes: that of version 1."""
     digest = hashlib.sha256(content.encode())
     for name in sorted(tensors):
         values = tensors[name]

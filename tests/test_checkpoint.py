@@ -1,7 +1,9 @@
 """Controller files: what is saved comes back, and nothing else is believed."""
 
+import hashlib
 import json
 import pickle
+import random
 import struct
 
 import pytest
@@ -10,6 +12,7 @@ from cases import generator
 from safetensors.torch import save_file
 
 from neuromotor.checkpoint import CheckpointError, load_controller, save_controller
+from neuromotor.container import seal
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.tasks import CenterOut
 
@@ -25,13 +28,13 @@ def path(tmp_path):
 
 
 def rewrite(path, **changes):
-    """The same file with other metadata, and its checksum as it was."""
+    """The same file with other metadata, and a checksum that is right for them."""
     raw = path.read_bytes()
     size = struct.unpack("<Q", raw[:8])[0]
     header = json.loads(raw[8 : 8 + size])
-    header["__metadata__"] |= changes
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + size :])
+    header["__metadata__"] |= {"sha256": "0" * 64, **changes}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    path.write_bytes(seal(struct.pack("<Q", len(text)) + text + raw[8 + size :]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -82,17 +85,71 @@ def test_every_truncation_is_refused(path):
             load_controller(path)
 
 
-def test_every_flipped_bit_is_refused_or_harmless(path):
-    raw = path.read_bytes()
-    for position in range(0, len(raw), 7):
+def test_every_flipped_bit_is_refused(path):
+    raw, choice = path.read_bytes(), random.Random(0)
+    for _ in range(1000):
         damaged = bytearray(raw)
-        damaged[position] ^= 1 << (position % 8)
+        damaged[choice.randrange(len(raw))] ^= 1 << choice.randrange(8)
         path.write_bytes(damaged)
-        try:
-            saved = load_controller(path)
-        except CheckpointError:
-            continue
-        assert torch.equal(saved.parameters, THETA)  # the flip was in the description
+        with pytest.raises(CheckpointError):
+            load_controller(path)
+
+
+def test_bytes_behind_the_parts_are_refused(path):
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_controller(path)
+
+
+def write_version_1(path, *, controller='{"type": "rnn", "layers": [5, 4]}'):
+    """A file as the first version wrote it: the checksum is that of the weights' bytes."""
+    net = ContinuousTimeRNN(layers=(5, 4))
+    theta = net.initial_parameters(generator())
+    metadata = {
+        "format": "neuromotor.controller",
+        "format_version": "1",
+        "controller": controller,
+        "task": "null",
+        "info": '{"loss": 0.5}',
+        "sha256": hashlib.sha256(theta.numpy().tobytes()).hexdigest(),
+    }
+    save_file({"parameters": theta}, path, metadata=metadata)
+    return net, theta
+
+
+def test_version_1_is_still_read(tmp_path):
+    path = tmp_path / "old.safetensors"
+    net, theta = write_version_1(path)
+    saved = load_controller(path)
+    assert saved.controller == net
+    assert torch.equal(saved.parameters, theta)
+    assert saved.info == {"loss": 0.5}
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="checksum is wrong"):
+        load_controller(path)
+
+
+def test_a_huge_file_is_refused_before_it_is_read(path, monkeypatch):
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)  # sparse: a terabyte that takes no room
+    with pytest.raises(
+        CheckpointError, match=r"1,099,511,627,776 bytes.*NEUROMOTOR_MAX_FILE_BYTES"
+    ):
+        load_controller(path)
+    save_controller(path, NET, THETA, overwrite=True)
+    with pytest.raises(CheckpointError, match="more than the 100 that"):
+        load_controller(path, max_bytes=100)
+    monkeypatch.setenv("NEUROMOTOR_MAX_FILE_BYTES", "1000000")
+    assert torch.equal(load_controller(path, max_bytes=100).parameters, THETA)
+
+
+def test_a_header_that_claims_to_be_huge_is_refused(path):
+    raw = path.read_bytes()
+    path.write_bytes(struct.pack("<Q", 1 << 62) + raw[8:])
+    with pytest.raises(CheckpointError, match="header does not fit"):
+        load_controller(path)
 
 
 def test_foreign_files_are_refused(tmp_path, path):
@@ -113,6 +170,9 @@ def test_foreign_files_are_refused(tmp_path, path):
         ({"format_version": "9"}, "format version '9'.*update neuromotor"),
         ({"sha256": "0"}, "checksum"),
         ({"controller": "{"}, "does not agree with itself"),
+        ({"controller": "[" * 100_000}, "nested more than 64 deep"),
+        ({"info": '{"a": ' * 100 + "1" + "}" * 100}, "nested more than 64 deep"),
+        ({"info": '{"a": NaN}'}, "NaN is not a number"),
         ({"controller": '{"type": "rnn", "layers": [5, 5]}'}, "must have shape"),
         ({"controller": '{"type": "rnn", "layers": [1000000000]}'}, "must have shape"),
         ({"controller": '{"type": "transformer"}'}, "unknown controller 'transformer'"),

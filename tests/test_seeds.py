@@ -10,6 +10,7 @@ from neuromotor.comparison import compare
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.optim import LBFGS, Budget, HistoryPoint
 from neuromotor.plotting import plot_seeds
+from neuromotor.run_records import records_of
 from neuromotor.seeds import best_ratio_at, seed_rows
 from neuromotor.tasks import CenterOut
 
@@ -33,7 +34,7 @@ def comparisons():
             for i, ratio in enumerate(ratios)
         )
         run = replace(small.runs[0], history=history, ratio=min(ratios))
-        planted.append(replace(small, runs=(run,)))
+        planted.append(records_of(replace(small, runs=(run,))))
     return planted
 
 

@@ -13,6 +13,7 @@ netCDF 4 files of the same layout are read where h5netcdf is installed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ __all__ = [
 
 _FORMAT = "neuromotor.recording"
 _VERSION = "1"
+_SUM = "sha256"  # of the whole file, taken with `_BLANK` in its place
+_BLANK = "checksum" * 8
 
 
 class RecordingError(ValueError):
@@ -347,7 +350,7 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
 
 
 def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool = False) -> None:
-    """Write a recording as netCDF, whole or not at all.
+    """Write a recording as netCDF, whole or not at all, with a checksum of all of it.
 
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
@@ -357,13 +360,18 @@ def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool =
     check_recording(recording)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
-    marked = recording.assign_attrs(format=_FORMAT, format_version=_VERSION)
+    own = {"format": _FORMAT, "format_version": _VERSION, _SUM: _BLANK}
     with atomic_path(path) as temporary:
-        marked.to_netcdf(temporary, engine="scipy", format="NETCDF3_64BIT")
+        recording.assign_attrs(own).to_netcdf(temporary, engine="scipy", format="NETCDF3_64BIT")
+        data = temporary.read_bytes()
+        digits = hashlib.sha256(data).hexdigest()
+        temporary.write_bytes(data.replace(_BLANK.encode(), digits.encode(), 1))
 
 
 def load_recording(path: Path | str) -> xr.Dataset:
     """Read a recording from a netCDF file, ours or anybody's of the same layout.
+
+    Where the file has a checksum, it must be right; it does not stay with the dataset.
 
     Raises:
         RecordingError: The file is missing, damaged, too new or no recording.
@@ -387,8 +395,16 @@ def load_recording(path: Path | str) -> xr.Dataset:
         raise RecordingError(
             f"{path} is netCDF 4: `pip install h5netcdf`, or save it as netCDF 3."
         ) from error
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         raise RecordingError(f"{path} cannot be read ({error}); it may be damaged.") from error
+    if _SUM in recording.attrs:
+        digits = str(recording.attrs.pop(_SUM)).encode()
+        blank = path.read_bytes().replace(digits, _BLANK.encode(), 1)
+        if hashlib.sha256(blank).hexdigest().encode() != digits:
+            raise RecordingError(
+                f"{path} is damaged: its checksum is wrong; use another copy. If you changed it "
+                f"yourself, take its attribute `{_SUM}` away."
+            )
     version = recording.attrs.get("format_version", _VERSION)
     if recording.attrs.get("format", _FORMAT) != _FORMAT or version != _VERSION:
         raise RecordingError(

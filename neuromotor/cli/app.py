@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,22 +20,32 @@ from neuromotor.benchmark import (
     run_benchmark,
     run_env_benchmark,
 )
-from neuromotor.checkpoint import CheckpointError, load_controller
+from neuromotor.checkpoint import load_controller
 from neuromotor.cli.analysis import register as register_analysis
-from neuromotor.cli.checkpoints import find_checkpoint
 from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
-    comparison_table,
     env_benchmark_markdown,
     env_benchmark_table,
     evaluation_tables,
     messages,
     output,
-    seeds_table,
 )
-from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
-from neuromotor.cli.settings import RunSettings, gather, resolve, resolve_saved
+from neuromotor.cli.exits import run_and_exit
+from neuromotor.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    PlantOption,
+    SetOption,
+    SmokeOption,
+    ThreadsOption,
+)
+from neuromotor.cli.runs import machine, versions
+from neuromotor.cli.runs_command import register as register_runs
+from neuromotor.cli.settings import resolve_saved
+from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
 from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
@@ -47,8 +56,7 @@ from neuromotor.evaluation import (
     held_out,
     reference_name,
 )
-from neuromotor.files import RunFolderError
-from neuromotor.optim import ILQR, OPTIMIZERS, Snapshot
+from neuromotor.optim import ILQR, OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.references import assess_references
 from neuromotor.tasks import TASKS
@@ -69,193 +77,8 @@ controller and optimizer; `neuromotor info NAME` its settings.
 """,
 )
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="TOML file of settings, or a run folder's settings.json."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Any setting, e.g. `task.radius_m=0.06` or `lbfgs.history=50`; may be repeated.",
-    ),
-]
-PlantOption = Annotated[
-    str | None, typer.Option(help=f"What moves: {', '.join(PLANTS)}. Default: the task's own.")
-]
-ControllerOption = Annotated[
-    str | None, typer.Option(help=f"What is trained: {', '.join(CONTROLLERS)}. Default: rnn.")
-]
-BudgetOption = Annotated[
-    int | None, typer.Option(metavar="CALLS", help="Calls for each optimizer. Default: 2000.")
-]
-SecondsOption = Annotated[
-    float | None, typer.Option(help="Wall-clock seconds for each optimizer. Default: no limit.")
-]
-SeedOption = Annotated[
-    int | None, typer.Option(help="Of initial weights and random trials. Default: 0.")
-]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(
-        help="Torch's threads. Default: 1, the fastest for networks of this size; "
-        "run several commands side by side instead."
-    ),
-]
-DtypeOption = Annotated[str | None, typer.Option(help="float64 (default) or float32.")]
-DeviceOption = Annotated[str | None, typer.Option(help="cpu (default), cuda, ...")]
-OutOption = Annotated[
-    Path | None, typer.Option(help="Run folder. Default: runs/COMMAND-TASK-TIME.")
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existing run folder.")]
-SmokeOption = Annotated[
-    bool, typer.Option("--smoke", help="A tiny version that ends within a minute.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs on stdout.")]
 
-
-@app.command()
-def compare(
-    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
-    optimizers: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Names with commas, or `all`: {', '.join(OPTIMIZERS)}. Default: "
-            "kron-lbfgs,lbfgs,adam."
-        ),
-    ] = None,
-    plant: PlantOption = None,
-    controller: ControllerOption = None,
-    budget: BudgetOption = None,
-    seconds: SecondsOption = None,
-    seed: SeedOption = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="How many seeds in a row, each with all methods.")
-    ] = 1,
-    dtype: DtypeOption = None,
-    device: DeviceOption = None,
-    threads: ThreadsOption = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    out: OutOption = None,
-    force: ForceOption = False,
-    smoke: SmokeOption = False,
-    json_: JsonOption = False,
-) -> None:
-    """Hold optimizers against each other and against iLQR, from one shared initial network.
-
-    Prints one table and leaves a run folder: summary.json, history.json, settings.json, every
-    trained controller, and figures as PNG and PDF. With several seeds: such a folder a seed, and
-    medians and ranges over them.
-
-    Example: `neuromotor compare center-out --optimizers lbfgs,kron-lbfgs --seeds 5`
-    """
-    options = {
-        "task": task,
-        "optimizers": optimizers,
-        "plant": plant,
-        "controller": controller,
-        "budget": budget,
-        "seconds": seconds,
-        "seed": seed,
-        "dtype": dtype,
-        "device": device,
-        "threads": threads,
-    }
-    settings = resolve(gather(config, options, set_ or [], smoke=smoke))
-    folder = out or default_folder("compare", task)
-    _run_and_report(settings, task, folder, force=force, as_json=json_, seeds=seeds)
-
-
-@app.command()
-def train(
-    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
-    optimizer: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.")
-    ] = None,
-    plant: PlantOption = None,
-    controller: ControllerOption = None,
-    budget: BudgetOption = None,
-    seconds: SecondsOption = None,
-    seed: SeedOption = None,
-    dtype: DtypeOption = None,
-    device: DeviceOption = None,
-    threads: ThreadsOption = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            help="Controller file, or name in the zoo, to start from; its architecture is taken "
-            "over, its task is not."
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Run folder of a training to go on with, to the same numbers as without a stop; "
-            "only `--budget` and `--seconds` may change.",
-        ),
-    ] = None,
-    checkpoint_every: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.0, help="Between two checkpoints.")
-    ] = 60.0,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    out: OutOption = None,
-    force: ForceOption = False,
-    smoke: SmokeOption = False,
-    json_: JsonOption = False,
-) -> None:
-    """Train one controller on a task, and say how near it came to iLQR.
-
-    Leaves the same run folder as `compare`; the controller is
-    controllers/OPTIMIZER.safetensors. The whole state is saved in checkpoint.safetensors while it
-    runs, when it is stopped (Ctrl-C, SIGTERM), and at the end.
-
-    Example: `neuromotor train center-out --optimizer hf --plant monkey --seed 1`
-    """
-    options: dict[str, Any] = {
-        "task": task,
-        "optimizers": optimizer,
-        "plant": plant,
-        "controller": controller,
-        "budget": budget,
-        "seconds": seconds,
-        "seed": seed,
-        "dtype": dtype,
-        "device": device,
-        "threads": threads,
-    }
-    if resume is not None:
-        own = ("task", "budget", "seconds")
-        options |= {"start": start, "config": config, "set": set_ or None, "out": out}
-        options |= {"smoke": smoke or None}
-        given = {key: value for key, value in options.items() if value is not None}
-        _resume(resume, task, given, own, as_json=json_, checkpoint_s=checkpoint_every)
-        return
-    raw = gather(config, options, set_ or [], smoke=smoke)
-    raw.setdefault("optimizers", "lbfgs")
-    parameters = None
-    if start is not None:
-        saved = load_controller(start)
-        raw["controller"] = encode(saved.controller, CONTROLLERS)
-        parameters = saved.parameters
-    settings = resolve(raw)
-    if len(settings.optimizers) != 1:
-        raise SettingsError(
-            f"`--optimizer` must be one name, got {', '.join(settings.optimizers)}; "
-            "use `neuromotor compare` for several."
-        )
-    _run_and_report(
-        settings,
-        task,
-        out or default_folder("train", task),
-        force=force,
-        as_json=json_,
-        start=parameters,
-        checkpoint_s=checkpoint_every,
-    )
+register_training(app)
 
 
 @app.command()
@@ -448,6 +271,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
         output.print(text)
 
 
+register_runs(app)
 register_analysis(app)
 register_zoo(app)
 
@@ -464,97 +288,8 @@ _CATALOGUE: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Run the command line; bad input ends with one line and exit code 2."""
-    try:
-        app(prog_name="neuromotor", standalone_mode=True)
-    except (SettingsError, CheckpointError, RunFolderError) as error:
-        _fail(str(error), 2)
-    except ValueError as error:  # pieces that do not fit together
-        _fail(str(error), 2)
-    except RuntimeError as error:
-        _fail(str(error), 1)
-    except OSError as error:
-        _fail(f"{error}; nothing more was written.", 1)
-
-
-def _fail(message: str, code: int) -> None:
-    messages.print(f"[bold red]error:[/bold red] {message}", markup=True, soft_wrap=True)
-    sys.exit(code)
-
-
-def _resume(
-    folder: Path,
-    task: str,
-    given: dict[str, Any],
-    allowed: tuple[str, ...],
-    *,
-    as_json: bool,
-    checkpoint_s: float,
-) -> None:
-    """Go on with a training in its own folder and with its own settings."""
-    changed = sorted(set(given) - set(allowed))
-    if changed:
-        names = ", ".join(f"`--{name.replace('optimizers', 'optimizer')}`" for name in changed)
-        raise SettingsError(
-            f"`--resume` takes the settings from {folder}, got {names} too; leave them out, or "
-            "start a new run."
-        )
-    path, snapshot = find_checkpoint(folder)
-    limits = ("budget", "seconds")
-    options: dict[str, Any] = {key: given[key] for key in limits if key in given}
-    raw = gather(path, options, [], smoke=False)
-    saved = raw["task"]["type"]
-    if saved != task:
-        raise SettingsError(f"`--resume` must name a run of {task}, got one of {saved}.")
-    _run_and_report(
-        resolve(raw),
-        task,
-        folder,
-        force=False,
-        as_json=as_json,
-        checkpoint_s=checkpoint_s,
-        resume=snapshot,
-    )
-
-
-def _run_and_report(
-    settings: RunSettings,
-    task: str,
-    folder: Path,
-    *,
-    force: bool,
-    as_json: bool,
-    start: torch.Tensor | None = None,
-    seeds: int = 1,
-    checkpoint_s: float | None = None,
-    resume: Snapshot | None = None,
-) -> None:
-    """Run, then print the table or JSON and where everything lies."""
-    if seeds > 1:
-        summary = run_seeds(settings, task, folder, force=force, seeds=seeds)
-        tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])]
-    else:
-        summary = run_comparison(
-            settings,
-            task,
-            folder,
-            force=force,
-            start=start,
-            checkpoint_s=checkpoint_s,
-            resume=resume,
-        )
-        rows = summary["rows"]
-        tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]
-        tables += evaluation_tables([rows[0], *summary["references"], *rows[1:]])
-    if as_json:
-        print(json.dumps({**summary, "out": str(folder)}, indent=2))
-    else:
-        for table in tables:
-            output.print(table)
-        output.print(f"Run folder: {folder}", soft_wrap=True)
-    if summary["interrupted"]:
-        messages.print(f"Interrupted; what there is was saved in {folder}.", soft_wrap=True)
-        sys.exit(128 + summary["signal"])  # 130 for Ctrl-C, 143 for SIGTERM
+    """Run the command line; whatever goes wrong ends with one line and its own code."""
+    run_and_exit(lambda: app(prog_name="neuromotor", standalone_mode=True))
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:

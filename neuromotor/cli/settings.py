@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +15,18 @@ from neuromotor.checkpoint import SavedController
 from neuromotor.config import SettingsError, decode, encode
 from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
 from neuromotor.evaluation import HELD_OUT_TRIALS
+from neuromotor.files import parse_json, read_text
 from neuromotor.optim import ILQR, OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
 from neuromotor.references import REFERENCES
+from neuromotor.run_records import RUN_VERSION
 from neuromotor.tasks import TASKS, Task, with_plant
 
 __all__ = ["DTYPES", "RunSettings", "gather", "resolve", "resolve_saved"]
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 _ILQR = {"ilqr": ILQR()}
+_MAX_CONFIG_BYTES = 1 << 24
 _DEFAULTS: dict[str, Any] = {
     "task": "center-out",
     "plant": None,  # the task's own
@@ -33,6 +35,7 @@ _DEFAULTS: dict[str, Any] = {
     "budget": 2000,
     "seconds": None,
     "seed": 0,
+    "seeds": 1,  # how many in a row, from `seed` on
     "held_out": HELD_OUT_TRIALS,
     "references": None,  # beside iLQR: those that suit the task
     "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
@@ -68,6 +71,7 @@ class RunSettings:
     calls: int
     seconds: float | None
     seed: int
+    seeds: int
     held_out: int
     references: tuple[str, ...] | None
     refresh: int | dict[str, int]
@@ -83,6 +87,7 @@ class RunSettings:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data, in the form that `--config` reads."""
         return {
+            "format_version": RUN_VERSION,
             "task": encode(self.task, TASKS),
             "controller": encode(self.controller, CONTROLLERS),
             "optimizers": list(self.optimizers),
@@ -91,6 +96,7 @@ class RunSettings:
             "budget": self.calls,
             "seconds": self.seconds,
             "seed": self.seed,
+            "seeds": self.seeds,
             "held_out": self.held_out,
             "references": None if self.references is None else list(self.references),
             "refresh": self.refresh,
@@ -168,15 +174,22 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
     Raises:
         SettingsError: A key or name is unknown, or a value has the wrong type or range.
     """
-    known = {*_DEFAULTS, *OPTIMIZERS, "ilqr"}
+    known = {*_DEFAULTS, *OPTIMIZERS, "ilqr", "format_version"}
     for key in raw:
         if key not in known:
             raise SettingsError(f"unknown setting `{key}`; {did_you_mean(key, known)}.")
+    version = raw.get("format_version", RUN_VERSION)
+    if version != RUN_VERSION:
+        raise SettingsError(
+            f"the settings have `format_version` {version!r}, this neuromotor reads {RUN_VERSION}; "
+            "update neuromotor, or leave the line out and see what it says."
+        )
     settings = {**_DEFAULTS, **{key: value for key, value in raw.items() if value is not None}}
     seconds = settings["seconds"]
     try:
         check_integer("budget", settings["budget"], minimum=1)
         check_integer("seed", settings["seed"], minimum=0)
+        check_integer("seeds", settings["seeds"], minimum=1)
         check_integer("held_out", settings["held_out"], minimum=1)
         products = settings["products"]
         products = None if products is None else lookup("products", products, DTYPES)
@@ -195,6 +208,7 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         calls=settings["budget"],
         seconds=seconds,
         seed=settings["seed"],
+        seeds=settings["seeds"],
         held_out=settings["held_out"],
         references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
@@ -307,18 +321,26 @@ def _device(name: Any) -> torch.device:
 
 def _read_config(path: Path) -> dict[str, Any]:
     """A TOML file, or the JSON that a run folder holds."""
+    kind = "JSON" if path.suffix == ".json" else "TOML"
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, max_bytes=_MAX_CONFIG_BYTES)
+    except (OSError, ValueError) as error:
         raise SettingsError(f"`--config` cannot be read: {error}.") from error
     try:
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        data = parse_json(text) if kind == "JSON" else _parse_toml(text)
     except ValueError as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
         raise SettingsError(f"`--config` {path} is not valid {kind}: {error}.") from error
     if not isinstance(data, dict):
         raise SettingsError(f"`--config` {path} must hold a table of settings.")
     return data
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    """TOML, whatever it is nested like."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise tomllib.TOMLDecodeError("nested too deep") from error
 
 
 def _assignment(text: str) -> dict[str, Any]:
@@ -331,7 +353,7 @@ def _assignment(text: str) -> dict[str, Any]:
             f"got {text!r}."
         )
     try:
-        parsed: Any = tomllib.loads(f"x = {value.strip()}")["x"]
+        parsed: Any = _parse_toml(f"x = {value.strip()}")["x"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
     for part in reversed(parts):

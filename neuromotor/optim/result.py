@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
+import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
 from neuromotor.optim.state import Snapshot
 
-__all__ = ["Budget", "Counts", "HistoryPoint", "Progress", "Result", "Stopwatch"]
+__all__ = [
+    "Budget",
+    "Counts",
+    "HistoryPoint",
+    "Progress",
+    "Result",
+    "Stopwatch",
+    "pack_history",
+    "unpack_history",
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,20 @@ class HistoryPoint:
     gradient_norm: float
     calls: int
     seconds: float
+
+
+def pack_history(history: Sequence[HistoryPoint]) -> Tensor:
+    """Return a history as one float64 tensor, (K, 5)."""
+    rows = [[p.iteration, p.value, p.gradient_norm, p.calls, p.seconds] for p in history]
+    return torch.tensor(rows, dtype=torch.float64).reshape(-1, 5)
+
+
+def unpack_history(rows: Tensor) -> list[HistoryPoint]:
+    """The inverse of `pack_history`."""
+    return [
+        HistoryPoint(int(i), value, norm, int(calls), seconds)
+        for i, value, norm, calls, seconds in rows.tolist()
+    ]
 
 
 @dataclass(frozen=True)
@@ -121,12 +145,22 @@ class Result:
 
 
 class Stopwatch:
-    """Seconds since it was made, and those spent before."""
+    """Seconds since it was made, and those spent before; none while it is held."""
 
     def __init__(self, before: float = 0.0) -> None:
         self._start = time.perf_counter() - before
+        self._held: float | None = None
 
     @property
     def seconds(self) -> float:
         """Seconds so far."""
-        return time.perf_counter() - self._start
+        return time.perf_counter() - self._start if self._held is None else self._held
+
+    def hold(self) -> None:
+        """Stand still."""
+        self._held = self.seconds
+
+    def release(self) -> None:
+        """Go on."""
+        self._start = time.perf_counter() - self.seconds
+        self._held = None

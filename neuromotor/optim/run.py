@@ -6,12 +6,20 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor
 from neuromotor.optim.objective import CountedObjective, Objective
-from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result, Stopwatch
+from neuromotor.optim.result import (
+    Budget,
+    Counts,
+    HistoryPoint,
+    Progress,
+    Result,
+    Stopwatch,
+    pack_history,
+    unpack_history,
+)
 from neuromotor.optim.state import Snapshot
 
 __all__ = ["Callback", "Optimizer", "Run"]
@@ -37,7 +45,7 @@ class Optimizer(Protocol):
             objective: What to minimise.
             parameters: Where to start, (P,); not changed.
             budget: When to stop; none is the method's own test alone.
-            callback: Called after every iteration.
+            callback: Called after every iteration; its time is not the run's.
             resume: Where to go on, from `Progress.snapshot` of an earlier run with the same
                 settings; `parameters` then only gives size and device.
 
@@ -102,17 +110,18 @@ class Run:
         point = HistoryPoint(len(self._history), value, gradient_norm, counts.calls, seconds)
         self._history.append(point)
         if self._callback is not None:
+            self._watch.hold()  # what others do with it is not the method's time
             self._callback(Progress(point, counts, self.best_parameters, self.snapshot))
+            self._watch.release()
         return self.budget.stop_reason(counts, seconds)
 
     def pack(self) -> dict[str, Any]:
         """Return counts, seconds, history and best point as plain data."""
-        rows = [[p.iteration, p.value, p.gradient_norm, p.calls, p.seconds] for p in self._history]
         counts = self.counts
         return {
             "counts": [counts.values, counts.gradients, counts.products],
             "seconds": self._watch.seconds,
-            "history": torch.tensor(rows, dtype=torch.float64).reshape(-1, 5),
+            "history": pack_history(self._history),
             "best_parameters": self.best_parameters.clone(),
             "best_value": self.best_value,
         }
@@ -121,10 +130,7 @@ class Run:
         """Go on from what `pack` returned."""
         self.objective.counts = Counts(*data["counts"])
         self._watch = Stopwatch(data["seconds"])
-        self._history = [
-            HistoryPoint(int(i), value, norm, int(calls), seconds)
-            for i, value, norm, calls, seconds in data["history"].tolist()
-        ]
+        self._history = unpack_history(data["history"])
         self.best_parameters = data["best_parameters"].to(self.best_parameters.device, copy=True)
         self.best_value = data["best_value"]
 
@@ -133,7 +139,8 @@ class Run:
         return self.budget.stop_reason(self.counts, self._watch.seconds)
 
     def result(self, reason: str, *, converged: bool = False) -> Result:
-        """Return what the minimisation came to."""
+        """Return what the minimisation came to; its time ends here."""
+        self._watch.hold()
         return Result(
             parameters=self.best_parameters,
             value=self.best_value,

@@ -1,5 +1,6 @@
 """Recordings hold what the simulation did, keep it on disk, and refuse what is none."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -201,3 +202,32 @@ def test_a_controller_without_units_is_refused():
     table = CommandTable(trials=4, steps=12)
     with pytest.raises(RecordingError, match="no units"):
         record(TASK, table, table.initial_parameters(torch.Generator()))
+
+
+@pytest.mark.filterwarnings("ignore")  # of numpy and xarray, over what damage made of a header
+def test_damage_of_any_kind_is_refused_or_harmless(recording, tmp_path):
+    path = tmp_path / "recording.nc"
+    save_recording(path, recording.isel(trial=[0, 1], time=slice(4)))
+    whole, exact, choice = path.read_bytes(), load_recording(path), random.Random(0)
+    for percent in range(100):
+        path.write_bytes(whole[: len(whole) * percent // 100])
+        with pytest.raises(RecordingError):
+            load_recording(path)
+    for number in range(200):
+        damaged = bytearray(whole)
+        damaged[choice.randrange(800 if number % 2 else len(whole))] ^= 1 << choice.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            found = load_recording(path)
+        except RecordingError:
+            continue
+        assert found.equals(exact)  # the flip hid the checksum's own name
+
+
+def test_a_dataset_that_was_read_can_be_changed_and_saved_by_xarray(recording, tmp_path):
+    save_recording(tmp_path / "a.nc", recording)
+    changed = 2 * load_recording(tmp_path / "a.nc").astype(float, keep_attrs=True)
+    changed.attrs = load_recording(tmp_path / "a.nc").attrs
+    changed["time"] = recording["time"]
+    changed.to_netcdf(tmp_path / "b.nc", engine="scipy")
+    np.testing.assert_array_equal(load_recording(tmp_path / "b.nc")["rate"], 2 * recording["rate"])

@@ -54,7 +54,8 @@ def test_smoke_compare_leaves_a_whole_run_folder(smoke):
             for f in ("hand_paths", "reach", "convergence")
             for s in ("png", "pdf")
         ]
-        + ["history.json", "settings.json", "summary.json"]
+        + [f"results/{m}.safetensors" for m in ("kron-lbfgs", "lbfgs", "adam")]
+        + ["history.json", "metrics.jsonl", "settings.json", "summary.json"]
     )
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["rows"] == report["rows"]
@@ -264,7 +265,7 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     ) as process:
         deadline = time.monotonic() + 60
-        while not (killed / "checkpoint.safetensors").exists():
+        while not (killed / "checkpoints/hf.safetensors").exists():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -405,7 +406,7 @@ def test_record_and_analyze(smoke, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["trial"] == 8
     again = neuromotor("record", controller, "--out", file)
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "exists" in again.stderr
     report = tmp_path / "report"
     arguments = ("--controller", controller, "--surrogates", "2", "--json", "--out", report)

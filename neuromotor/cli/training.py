@@ -1,0 +1,308 @@
+"""`compare` and `train`: run settings into a folder, or go on with one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neuromotor._checks import check_number
+from neuromotor.checkpoint import load_controller
+from neuromotor.cli.display import (
+    comparison_table,
+    evaluation_tables,
+    messages,
+    output,
+    seeds_table,
+)
+from neuromotor.cli.options import (
+    BudgetOption,
+    ConfigOption,
+    ControllerOption,
+    DeviceOption,
+    DtypeOption,
+    ForceOption,
+    JsonOption,
+    OutOption,
+    PlantOption,
+    SecondsOption,
+    SeedOption,
+    SetOption,
+    SmokeOption,
+    ThreadsOption,
+)
+from neuromotor.cli.runs import Keep, Stopped, default_folder, run_comparison, run_seeds
+from neuromotor.cli.settings import RunSettings, gather, resolve
+from neuromotor.config import SettingsError, encode
+from neuromotor.controllers import CONTROLLERS
+from neuromotor.files import MARKER, RunFolderError
+from neuromotor.metrics import require_tensorboard
+from neuromotor.optim import OPTIMIZERS
+from neuromotor.tasks import TASKS
+
+__all__ = ["register"]
+
+CheckpointOption = Annotated[
+    float, typer.Option(metavar="SECONDS", help="Between two checkpoints of the training.")
+]
+TensorboardOption = Annotated[
+    bool,
+    typer.Option("--tensorboard", help="Write metrics as event files too (extra `tensorboard`)."),
+]
+FiguresOption = Annotated[
+    bool, typer.Option("--figures/--no-figures", help="Whether figures are drawn at the end.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    app.command()(compare)
+    app.command()(train)
+
+
+def compare(
+    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
+    optimizers: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Names with commas, or `all`: {', '.join(OPTIMIZERS)}. Default: "
+            "kron-lbfgs,lbfgs,adam."
+        ),
+    ] = None,
+    plant: PlantOption = None,
+    controller: ControllerOption = None,
+    budget: BudgetOption = None,
+    seconds: SecondsOption = None,
+    seed: SeedOption = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="How many seeds in a row, each with all methods. Default: 1."),
+    ] = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Run folder of a comparison that was stopped or killed: what is finished in it "
+            "stays, the rest is done, to the same numbers as without a stop.",
+        ),
+    ] = None,
+    checkpoint_every: CheckpointOption = 60.0,
+    tensorboard: TensorboardOption = False,
+    figures: FiguresOption = True,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    force: ForceOption = False,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Hold optimizers against each other and against iLQR, from one shared initial network.
+
+    Prints one table and leaves a run folder: summary.json, history.json, metrics.jsonl,
+    settings.json, every trained controller, and figures as PNG and PDF. With several seeds: such a
+    folder a seed, and medians and ranges over them. Stopped or killed, it goes on by `--resume`.
+
+    Example: `neuromotor compare center-out --optimizers lbfgs,kron-lbfgs --seeds 5`
+    """
+    options: dict[str, Any] = {
+        "task": task,
+        "optimizers": optimizers,
+        "plant": plant,
+        "controller": controller,
+        "budget": budget,
+        "seconds": seconds,
+        "seed": seed,
+        "seeds": seeds,
+        "dtype": dtype,
+        "device": device,
+        "threads": threads,
+    }
+    keep = _keep(checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures)
+    if resume is not None:
+        options |= {"config": config, "set": set_ or None, "out": out, "smoke": smoke or None}
+        _resume(resume, task, options, ("task",), as_json=json_, keep=keep)
+        return
+    settings = resolve(gather(config, options, set_ or [], smoke=smoke))
+    folder = out or default_folder("compare", task)
+    _run_and_report(settings, task, folder, force=force, as_json=json_, keep=keep)
+
+
+def train(
+    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
+    optimizer: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.")
+    ] = None,
+    plant: PlantOption = None,
+    controller: ControllerOption = None,
+    budget: BudgetOption = None,
+    seconds: SecondsOption = None,
+    seed: SeedOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Controller file, or name in the zoo, to start from; its architecture is taken "
+            "over, its task is not."
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Run folder of a training to go on with, to the same numbers as without a stop; "
+            "only `--budget` and `--seconds` may change.",
+        ),
+    ] = None,
+    checkpoint_every: CheckpointOption = 60.0,
+    tensorboard: TensorboardOption = False,
+    figures: FiguresOption = True,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    force: ForceOption = False,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train one controller on a task, and say how near it came to iLQR.
+
+    Leaves the same run folder as `compare`; the controller is
+    controllers/OPTIMIZER.safetensors. The whole state is saved in checkpoints/ while it runs, when
+    it is stopped (Ctrl-C, SIGTERM), and at the end; `--resume` goes on from there.
+
+    Example: `neuromotor train center-out --optimizer hf --plant monkey --seed 1`
+    """
+    options: dict[str, Any] = {
+        "task": task,
+        "optimizers": optimizer,
+        "plant": plant,
+        "controller": controller,
+        "budget": budget,
+        "seconds": seconds,
+        "seed": seed,
+        "dtype": dtype,
+        "device": device,
+        "threads": threads,
+    }
+    keep = _keep(checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures)
+    if resume is not None:
+        options |= {"start": start, "config": config, "set": set_ or None, "out": out}
+        options |= {"smoke": smoke or None}
+        own = ("task", "budget", "seconds")
+        _resume(resume, task, options, own, as_json=json_, keep=keep, one=True)
+        return
+    raw = gather(config, options, set_ or [], smoke=smoke)
+    raw.setdefault("optimizers", "lbfgs")
+    if start is not None:
+        raw["controller"] = encode(load_controller(start).controller, CONTROLLERS)
+    settings = resolve(raw)
+    _check_single(settings)
+    folder = out or default_folder("train", task)
+    _run_and_report(settings, task, folder, force=force, as_json=json_, start=start, keep=keep)
+
+
+def _keep(checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool) -> Keep:
+    """What is written on the way, checked."""
+    try:
+        check_number("--checkpoint-every", checkpoint_s, "seconds", minimum=0.0)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    if tensorboard:
+        require_tensorboard()
+    return Keep(checkpoint_s, last_state, tensorboard, figures)
+
+
+def _check_single(settings: RunSettings) -> None:
+    """`train` has one optimizer and one seed."""
+    if len(settings.optimizers) != 1 or settings.seeds != 1:
+        names = ", ".join(settings.optimizers)
+        raise SettingsError(
+            f"`--optimizer` must be one name and `seeds` 1, got {names} and {settings.seeds}; "
+            "use `neuromotor compare` for several."
+        )
+
+
+def _resume(
+    folder: Path,
+    task: str,
+    options: Mapping[str, Any],
+    allowed: tuple[str, ...],
+    *,
+    as_json: bool,
+    keep: Keep,
+    one: bool = False,
+) -> None:
+    """Go on with a run in its own folder and with its own settings."""
+    given = {name: value for name, value in options.items() if value is not None}
+    changed = sorted(set(given) - set(allowed))
+    if changed:
+        names = ", ".join(f"`--{name.replace('optimizers', 'optimizer')}`" for name in changed)
+        raise SettingsError(
+            f"`--resume` takes the settings from {folder}, got {names} too; leave them out, or "
+            "start a new run."
+        )
+    path = folder / MARKER
+    if not path.is_file():
+        raise RunFolderError(
+            f"`--resume` must be the folder of a run, got {folder} without {MARKER}; if it was "
+            "killed before it wrote that, start it again with the same `--out`."
+        )
+    limits: dict[str, Any] = {name: given[name] for name in ("budget", "seconds") if name in given}
+    raw = gather(path, limits, [], smoke=False)
+    spec = raw.get("task")
+    saved = spec.get("type") if isinstance(spec, dict) else spec
+    if saved != task:
+        raise SettingsError(f"`--resume` must name a run of {task}, got one of {saved}.")
+    settings = resolve(raw)
+    if one:
+        _check_single(settings)
+    _run_and_report(settings, task, folder, as_json=as_json, keep=keep, resume=True)
+
+
+def _run_and_report(
+    settings: RunSettings,
+    task: str,
+    folder: Path,
+    *,
+    as_json: bool,
+    keep: Keep,
+    force: bool = False,
+    start: Path | None = None,
+    resume: bool = False,
+) -> None:
+    """Run, then print the table or JSON and where everything lies."""
+    try:
+        if settings.seeds > 1:
+            summary = run_seeds(settings, task, folder, force=force, resume=resume, keep=keep)
+            tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])]
+        else:
+            summary = run_comparison(
+                settings, task, folder, force=force, start=start, resume=resume, keep=keep
+            )
+            rows = summary["rows"]
+            tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]
+            tables += evaluation_tables([rows[0], *summary["references"], *rows[1:]])
+    except Stopped as stop:
+        stop.folder = folder
+        raise
+    if as_json:
+        print(json.dumps({**summary, "out": str(folder)}, indent=2))
+    else:
+        for table in tables:
+            output.print(table)
+        output.print(f"Run folder: {folder}", soft_wrap=True)
+    if summary["interrupted"]:
+        messages.print(
+            f"Interrupted; what there is was saved in {folder}. Go on with `--resume {folder}`.",
+            markup=False,
+            soft_wrap=True,
+        )
+        sys.exit(128 + summary["signal"])  # 130 for Ctrl-C, 143 for SIGTERM

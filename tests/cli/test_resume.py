@@ -1,0 +1,216 @@
+"""Runs that are killed or stopped, at any moment, go on to the same bits."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+from forked import COMPARE, LBFGS, SEEDS, TRAIN, content, finish, start, wait_for
+
+from neuromotor import CenterOut, ContinuousTimeRNN, save_controller
+from neuromotor.files import folder_in_use
+from neuromotor.run_records import read_run
+from neuromotor.training import initial_parameters
+
+
+def assert_metrics_fit(folder):
+    """No line twice, in order, and each of them a point of the history."""
+    for path in folder.rglob("metrics.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        history = json.loads((path.parent / "history.json").read_text())
+        for method, table in history.items():
+            own = [line for line in lines if line["method"] == method]
+            order = [line["iteration"] for line in own]
+            assert order == sorted(set(order))
+            assert {0, len(table["loss"]) - 1} <= set(order)
+            for line in own:
+                assert line["value"] == table["loss"][line["iteration"]]
+                assert line["calls"] == table["calls"][line["iteration"]]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The folder of each command without a stop, and how long it took."""
+    made = {}
+
+    def get(arguments):
+        if arguments not in made:
+            folder = tmp_path_factory.mktemp("whole") / "run"
+            begin = time.monotonic()
+            code, text = finish(*arguments, "--out", folder, log=folder.with_name("log"))
+            assert code == 0, text
+            made[arguments] = content(folder), time.monotonic() - begin
+        return made[arguments]
+
+    return get
+
+
+def kill_and_resume(arguments, folder, moment, every, whole):
+    log = folder.with_name("log")
+    process = start(*arguments, "--checkpoint-every", every, "--out", folder, log=log)
+    process.join(moment)
+    process.kill()
+    process.join()
+    again = (*arguments, "--out", folder)  # killed before it was a run folder
+    if (folder / "settings.json").exists():
+        assert read_run(folder, verify=True).state in ("finished", "unfinished")
+        again = (*arguments[:2], "--resume", folder, "--no-figures")
+    code, text = finish(*again, "--checkpoint-every", every, log=log)
+    assert code == 0, text
+    assert content(folder) == whole
+    assert_metrics_fit(folder)
+    assert not list(folder.rglob(".*"))
+    assert read_run(folder, verify=True).state == "finished"
+
+
+def test_killed_three_times_it_comes_to_the_same_bits(uninterrupted, tmp_path):
+    choice = random.Random(os.getpid())
+    for number, arguments in enumerate((TRAIN, COMPARE, SEEDS)):
+        whole, duration = uninterrupted(arguments)
+        moment = choice.uniform(0.1, 1.0) * duration
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        kill_and_resume(arguments, folder / "run", moment, 0, whole)
+
+
+@pytest.mark.slow
+def test_killed_fifty_times_at_random_moments(uninterrupted, tmp_path):
+    choice = random.Random(os.getpid())
+    for number in range(50):
+        arguments = (TRAIN, COMPARE, SEEDS)[number % 3]
+        if number % 10 == 0:
+            arguments = tuple(word for word in arguments if word != "--no-figures")
+        whole, duration = uninterrupted(arguments)
+        moment = choice.uniform(0.0, 1.1) * duration
+        (tmp_path / str(number)).mkdir()
+        every = choice.choice([0, 0.05])
+        kill_and_resume(arguments, tmp_path / str(number) / "run", moment, every, whole)
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A training that was killed after its settings were written, before any checkpoint."""
+    net = ContinuousTimeRNN(layers=(7,), learn_initial_state=True)
+    theta = initial_parameters(net, seed=5)
+    save_controller(tmp_path / "start.safetensors", net, theta, task=CenterOut(directions=3))
+    small = [*TRAIN[:2], *TRAIN[4:], "--start", tmp_path / "start.safetensors"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    code, text = finish(*small, "--out", whole, log=tmp_path / "log")
+    assert code == 0, text
+    killed.mkdir()
+    for name in ("settings.json", "start.safetensors"):
+        (killed / name).write_bytes((whole / name).read_bytes())
+    (tmp_path / "start.safetensors").unlink()
+    return whole, killed
+
+
+def test_a_run_without_a_checkpoint_resumes_from_its_start(begun, tmp_path):
+    whole, killed = begun
+    (killed / ".neuromotor-hf-x1.safetensors").write_text("half a checkpo")
+    (killed / ".checkpoint-8yq2.safetensors").write_text("of an older version")
+    code, text = finish(*TRAIN[:2], "--resume", killed, "--no-figures", log=tmp_path / "log")
+    assert code == 0, text
+    assert content(killed) == content(whole)
+    assert not list(killed.rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130)]
+)
+def test_a_stopped_comparison_says_how_to_go_on_and_does(number, code, uninterrupted, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    process = start(*COMPARE, "--budget", "100000", "--out", folder, log=log)
+    wait_for(folder / "metrics.jsonl", process)
+    os.kill(process.pid, number)
+    process.join(120)
+    assert process.exitcode == code
+    text = log.read_text()
+    assert f"Interrupted; what there is was saved in {folder}" in text
+    assert f"--resume {folder}" in text.replace("\n", "")
+    assert (folder / "checkpoints/lbfgs.safetensors").is_file()
+    record = read_run(folder, verify=True)
+    assert record.state == "unfinished"
+    settings = json.loads((folder / "settings.json").read_text())
+    (folder / "settings.json").write_text(json.dumps({**settings, "budget": 150}))
+    assert finish(*COMPARE[:2], "--resume", folder, "--no-figures", log=log)[0] == 0
+    assert_metrics_fit(folder)
+
+
+def test_a_signal_before_any_training_ends_at_once_and_can_be_gone_on_with(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    process = start("compare", "ddn", "--smoke", "--no-figures", "--out", folder, log=log)
+    wait_for(folder / "settings.json", process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(120)
+    assert process.exitcode == 143
+    assert "Traceback" not in log.read_text()
+    assert read_run(folder).state == "unfinished"
+
+
+def test_one_folder_one_process(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    process = start(*TRAIN, "--budget", "1000000", "--out", folder, log=log)
+    wait_for(folder / "metrics.jsonl", process)
+    assert read_run(folder).state == "running"
+    code, text = finish(*TRAIN[:2], "--resume", folder, log=tmp_path / "log2")
+    assert code == 2
+    assert "is being written by another process" in text
+    code, text = finish(*TRAIN, "--force", "--out", folder, log=tmp_path / "log2")
+    assert code == 2
+    process.kill()
+    process.join()
+    assert not folder_in_use(folder)
+    assert read_run(folder).state == "unfinished"
+
+
+def test_finished_seeds_are_kept_and_others_made_again(uninterrupted, tmp_path):
+    whole, _ = uninterrupted(SEEDS)
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*SEEDS, "--out", folder, log=log)[0] == 0
+    kept = (folder / "seed-0/summary.json").stat().st_mtime_ns
+    (folder / "seed-1/settings.json").unlink()
+    (folder / "summary.json").unlink()
+    code, text = finish(*SEEDS[:2], "--resume", folder, "--no-figures", log=log)
+    assert code == 2  # a folder without settings is nobody's to overwrite
+    assert "not a neuromotor run" in text
+    (folder / "seed-1").rename(tmp_path / "away")
+    code, text = finish(*SEEDS[:2], "--resume", folder, "--no-figures", log=log)
+    assert code == 0, text
+    assert (folder / "seed-0/summary.json").stat().st_mtime_ns == kept
+    assert content(folder) == whole
+
+
+def test_a_larger_budget_goes_on_with_a_finished_training(uninterrupted, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
+    again = ("--resume", folder, "--budget", "150", "--no-figures")
+    assert finish(*LBFGS[:2], *again, log=log)[0] == 0
+    assert content(folder) == uninterrupted(LBFGS)[0]
+    assert_metrics_fit(folder)
+
+
+def test_a_checkpoint_of_before_there_was_one_a_method_is_read(uninterrupted, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
+    (folder / "checkpoints/lbfgs.safetensors").rename(folder / "checkpoint.safetensors")
+    (folder / "results/lbfgs.safetensors").unlink()
+    (folder / "metrics.jsonl").unlink()
+    settings = json.loads((folder / "settings.json").read_text())
+    del settings["format_version"], settings["seeds"]
+    (folder / "settings.json").write_text(json.dumps(settings))
+    again = ("--resume", folder, "--budget", "150", "--no-figures")
+    code, text = finish(*LBFGS[:2], *again, log=log)
+    assert code == 0, text
+    assert content(folder) == uninterrupted(LBFGS)[0]
+
+
+def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
+    path = folder / "checkpoints/hf.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, text = finish(*TRAIN[:2], "--resume", folder, "--budget", "500", log=log)
+    assert code == 2
+    assert "Delete it to train hf from the start again" in text
