@@ -14,6 +14,7 @@ import torch
 import typer
 from rich.table import Table
 
+from neuromotor import distributed
 from neuromotor._checks import did_you_mean
 from neuromotor.benchmark import (
     BenchmarkSettings,
@@ -463,7 +464,7 @@ _CATALOGUE: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Run the command line; bad input ends with one line and exit code 2."""
     try:
-        app(prog_name="neuromotor", standalone_mode=True)
+        distributed.run(lambda: app(prog_name="neuromotor", standalone_mode=True))
     except (SettingsError, CheckpointError, RunFolderError) as error:
         _fail(str(error), 2)
     except ValueError as error:  # pieces that do not fit together
