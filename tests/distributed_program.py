@@ -19,6 +19,7 @@ from neuromotor import (
     Budget,
     CenterOut,
     ClosedLoop,
+    CommandTable,
     ContinuousTimeRNN,
     HessianFree,
     KroneckerLBFGS,
@@ -30,8 +31,12 @@ TASK = CenterOut(directions=5)  # shares of 3 and 2 trials
 NET = ContinuousTimeRNN(layers=(9, 7), private_noise=0.05)
 METHODS = {
     "lbfgs": (LBFGS(), Budget(calls=12), 0),
-    "hf": (HessianFree(damping=10.0, structural=0.03, iterations=6), Budget(calls=40), 0),
-    "hf-part": (HessianFree(damping=10.0, curvature_trials=4, seed=3, iterations=6), Budget(calls=40), 0),
+    "hf": (HessianFree(damping=10.0, structural=0.03, iterations=3), Budget(calls=40), 0),
+    "hf-part": (
+        HessianFree(damping=10.0, curvature_trials=4, seed=3, iterations=3),
+        Budget(calls=40),
+        0,
+    ),
     "kron-lbfgs": (KroneckerLBFGS(), Budget(calls=12), 0),
     "adam-refreshed": (Adam(), Budget(calls=8), 2),
 }
@@ -68,8 +73,22 @@ def numbers() -> dict[str, list[float]]:
     return found
 
 
+def refusals() -> list[str]:
+    """What several processes cannot do, in words."""
+    words = []
+    task = CenterOut(directions=1)
+    table = CommandTable(trials=1, steps=task.steps)
+    for controller in (NET, table):
+        try:
+            distributed.objective(ClosedLoop(task, controller), task.trials())
+        except ValueError as error:
+            words.append(str(error))
+    return words
+
+
 def main() -> None:
-    Path(sys.argv[1]).write_text(json.dumps(numbers()))
+    found = {"numbers": numbers(), "refusals": refusals()}
+    Path(sys.argv[1]).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
