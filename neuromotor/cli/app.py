@@ -38,6 +38,7 @@ from neuromotor.cli.display import (
 )
 from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
 from neuromotor.cli.settings import RunSettings, gather, resolve, resolve_saved
+from neuromotor.cli.sweep import register as register_sweep
 from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
 from neuromotor.evaluation import (
@@ -448,6 +449,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
 
 
 register_analysis(app)
+register_sweep(app)
 
 _CATALOGUE: dict[str, dict[str, Any]] = {
     "task": dict(TASKS),
