@@ -41,7 +41,7 @@ from neuromotor.controllers import CONTROLLERS, CommandTable
 from neuromotor.optim.objective import Linearization, Objective
 from neuromotor.tasks import TASKS, Trials
 
-__all__ = ["TIMEOUT_VARIABLE", "SharedObjective", "launched", "objective", "run"]
+__all__ = ["TIMEOUT_VARIABLE", "SharedObjective", "launched", "objective", "processes", "run"]
 
 T = TypeVar("T")
 TIMEOUT_VARIABLE = "NEUROMOTOR_TIMEOUT_S"  # most seconds without a sign of life from a process
@@ -120,6 +120,11 @@ def objective(loop: ClosedLoop, trials: Trials) -> Objective:
         ValueError: There are fewer trials than processes, or the controller belongs to its trials.
     """
     return loop.objective(trials) if _group is None else SharedObjective(_group, loop, trials)
+
+
+def processes() -> int:
+    """Return how many processes share what `objective` makes."""
+    return 1 if _group is None else _group.size
 
 
 class _LostError(RuntimeError):
