@@ -15,23 +15,18 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import timedelta
-from enum import IntEnum, auto
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.rendezvous import rendezvous
 
+from neuromotor._group import TIMEOUT_VARIABLE, Ask, Group, LostError, bytes_as_tensor, launched
 from neuromotor.closed_loop import ClosedLoop, FastObjective
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.passes import KroneckerBlock, Place
@@ -44,30 +39,7 @@ from neuromotor.tasks import TASKS, Trials
 __all__ = ["TIMEOUT_VARIABLE", "SharedObjective", "launched", "objective", "processes", "run"]
 
 T = TypeVar("T")
-TIMEOUT_VARIABLE = "NEUROMOTOR_TIMEOUT_S"  # most seconds without a sign of life from a process
-_TIMEOUT_S = 600.0
 _PATIENCE_S = 3.0  # of those that serve, before they speak in the leader's place
-_FAILURE, _TOLD = "neuromotor/failure", "neuromotor/told"  # keys in torchrun's store
-
-
-class _Ask(IntEnum):
-    """What the leader asks for."""
-
-    STOP = auto()
-    NOTHING = auto()  # a sign of life
-    MAKE = auto()  # an objective
-    FORGET = auto()  # an objective or a linearisation
-    VALUE = auto()
-    GRADIENT = auto()
-    LINEARIZE = auto()
-    PRODUCT = auto()
-    FACTORS = auto()
-
-
-def launched() -> bool:
-    """Return whether torchrun started this process as one of several."""
-    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    return all(name in os.environ for name in names) and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def run(program: Callable[[], T]) -> T:
@@ -98,7 +70,7 @@ def run(program: Callable[[], T]) -> T:
     global _group
     if not launched() or _group is not None:
         return program()
-    group = _Group()
+    group = Group()
     if group.rank != 0:
         _serve(group)
     _group = group
@@ -127,148 +99,7 @@ def processes() -> int:
     return 1 if _group is None else _group.size
 
 
-class _LostError(RuntimeError):
-    """Another process could not be reached."""
-
-
-class _Group:
-    """The processes, from torchrun's environment, and their messages."""
-
-    def __init__(self) -> None:
-        self.timeout_s = _timeout_s()
-        self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-        backend = "gloo"
-        if torch.cuda.is_available() and dist.is_nccl_available():
-            backend = "cpu:gloo,cuda:nccl"
-            if self.local_rank < torch.cuda.device_count():
-                torch.cuda.set_device(self.local_rank)
-        timeout = timedelta(seconds=self.timeout_s)
-        self.store, self.rank, self.size = next(rendezvous("env://", timeout=timeout))
-        dist.init_process_group(
-            backend, store=self.store, rank=self.rank, world_size=self.size, timeout=timeout
-        )
-        self._lock = threading.Lock()
-        self._broken = False
-        self._keys = 0
-        self._dropped: list[int] = []
-        self._spoke = time.monotonic()
-        self._closing = threading.Event()
-        if self.rank == 0:
-            threading.Thread(target=self._show_life, daemon=True).start()
-
-    def new_key(self) -> int:
-        """Number of a new objective or linearisation."""
-        self._keys += 1
-        return self._keys
-
-    def drop_with(self, owner: object, key: int) -> None:
-        """Let the others forget what a key stands for when its owner is gone here."""
-        weakref.finalize(owner, self._dropped.append, key)
-
-    @contextmanager
-    def asking(
-        self,
-        ask: _Ask,
-        key: int = 0,
-        *,
-        number: float = 0.0,
-        extra: bytes = b"",
-        vector: Tensor | None = None,
-    ) -> Iterator[None]:
-        """Send a question; the block answers it here, and may `add_up` or `give`."""
-        with self._lock:
-            if self._broken:
-                raise RuntimeError("the processes have lost each other; start again.")
-            self._broken = True  # until the block ends well: nobody knows where the others are
-            if ask in (_Ask.MAKE, _Ask.LINEARIZE):
-                while self._dropped:
-                    self._send(_Ask.FORGET, self._dropped.pop(), 0.0, b"", None)
-            self._send(ask, key, number, extra, vector)
-            yield
-            self._broken = False
-            self._spoke = time.monotonic()
-
-    def _send(
-        self, ask: _Ask, key: int, number: float, extra: bytes, vector: Tensor | None
-    ) -> None:
-        head = torch.tensor([ask, key, number, len(extra)], dtype=torch.float64)
-        with self.speaking():
-            dist.broadcast(head, 0)
-            if extra:
-                dist.broadcast(_as_tensor(extra), 0)
-            if vector is not None:
-                dist.broadcast(vector, 0)
-
-    def give(self, data: bytes, rank: int) -> None:
-        """Send bytes to one process."""
-        with self.speaking():
-            dist.send(torch.tensor([len(data)]), rank)
-            dist.send(_as_tensor(data), rank)
-
-    def take(self) -> bytes:
-        """Receive what `give` sends."""
-        size = torch.zeros(1, dtype=torch.int64)
-        dist.recv(size, 0)
-        data = torch.empty(int(size), dtype=torch.uint8)
-        dist.recv(data, 0)
-        return data.numpy().tobytes()
-
-    def add_up(self, answer: Tensor) -> Tensor:
-        """Return the sum over all processes, for the leader."""
-        with self.speaking():
-            dist.reduce(answer, 0)
-        return answer
-
-    @contextmanager
-    def speaking(self) -> Iterator[None]:
-        """Word what goes wrong between processes."""
-        try:
-            yield
-        except RuntimeError as error:
-            raise _LostError(self._explanation(error)) from error
-
-    def tell(self) -> bool:
-        """Claim the right to say what went wrong; return whether nobody had it."""
-        with suppress(RuntimeError):
-            return bool(self.store.add(_TOLD, 1) == 1)
-        return True
-
-    def _explanation(self, error: RuntimeError) -> str:
-        if self.rank == 0:
-            self.tell()
-        with suppress(RuntimeError):
-            if self.store.check([_FAILURE]):
-                return str(self.store.get(_FAILURE), encoding="utf-8")
-        if "imed out" in str(error):
-            return (
-                f"a process gave no sign of life for {self.timeout_s:g} s; where one call takes "
-                f"longer, set {TIMEOUT_VARIABLE}. `--resume` goes on from the last checkpoint."
-            )
-        return (
-            f"one of the {self.size} processes ended without a word (killed, or out of memory?); "
-            "`--resume` goes on from the last checkpoint."
-        )
-
-    def _show_life(self) -> None:
-        """Say something now and then while the leader is busy elsewhere."""
-        while not self._closing.wait(self.timeout_s / 8):
-            if time.monotonic() - self._spoke < self.timeout_s / 4 or self._broken:
-                continue
-            with suppress(RuntimeError), self.asking(_Ask.NOTHING):
-                pass  # the program will notice
-
-    def close(self) -> None:
-        """Let the others end."""
-        self._closing.set()
-        if self._broken:
-            self.tell()
-            return
-        with suppress(RuntimeError), self.asking(_Ask.STOP):
-            pass
-        dist.destroy_process_group()
-
-
-_group: _Group | None = None
+_group: Group | None = None
 
 
 @dataclass(frozen=True)
@@ -329,7 +160,7 @@ class _Share:
 class SharedObjective:
     """Mean loss over trials that are shared out over processes; `objective` makes it."""
 
-    def __init__(self, group: _Group, loop: ClosedLoop, trials: Trials) -> None:
+    def __init__(self, group: Group, loop: ClosedLoop, trials: Trials) -> None:
         """Share the trials out.
 
         Raises:
@@ -362,7 +193,7 @@ class SharedObjective:
             "device": trials.device.type,
             "threads": torch.get_num_threads(),
         }
-        with group.asking(_Ask.MAKE, self._key, extra=json.dumps(making).encode()):
+        with group.asking(Ask.MAKE, self._key, extra=json.dumps(making).encode()):
             for rank in range(1, group.size):
                 part = trials.subset(slice(starts[rank], starts[rank + 1]))
                 group.give(_trials_to_bytes(part), rank)
@@ -378,19 +209,19 @@ class SharedObjective:
 
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
-        with self._asking(_Ask.VALUE, parameters):
+        with self._asking(Ask.VALUE, parameters):
             return float(self._group.add_up(self._share.value(parameters)))
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
-        with self._asking(_Ask.GRADIENT, parameters):
+        with self._asking(Ask.GRADIENT, parameters):
             answer = self._group.add_up(self._share.gradient(parameters))
         return float(answer[-1]), answer[:-1].to(parameters.dtype)
 
     def linearize(self, parameters: Tensor) -> _SharedLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
         key = self._group.new_key()
-        with self._asking(_Ask.LINEARIZE, parameters, number=key):
+        with self._asking(Ask.LINEARIZE, parameters, number=key):
             model, answer = self._share.linearize(parameters)
             answer = self._group.add_up(answer)
         gradient = answer[:-1].to(parameters.dtype)
@@ -408,7 +239,7 @@ class SharedObjective:
         if not isinstance(self._share.objective, FastObjective):
             return ()
         state = generator.get_state().numpy().tobytes()
-        with self._asking(_Ask.FACTORS, parameters, extra=state):
+        with self._asking(Ask.FACTORS, parameters, extra=state):
             blocks, answer = self._share.factors(parameters, generator)
             answer = self._group.add_up(answer).to(parameters.dtype)
         sizes = [part.numel() for _, *both in blocks for part in both]
@@ -427,7 +258,7 @@ class SharedObjective:
         return SharedObjective(self._group, self.loop, self.trials.sample(size, generator))
 
     @contextmanager
-    def _asking(self, ask: _Ask, parameters: Tensor, **more: Any) -> Iterator[None]:
+    def _asking(self, ask: Ask, parameters: Tensor, **more: Any) -> Iterator[None]:
         """Ask about a point; what is wrong with it shows before the others hear of it."""
         check_inputs(self.loop.task, parameters, self.trials)
         self.loop.controller.unpack(parameters)
@@ -441,7 +272,7 @@ class _SharedLinearization:
 
     def __init__(
         self,
-        group: _Group,
+        group: Group,
         share: _Share,
         key: int,
         model: Linearization,
@@ -455,7 +286,7 @@ class _SharedLinearization:
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return G v, (P,), of a vector (P,)."""
         sent = vector.detach().contiguous()
-        with self._group.asking(_Ask.PRODUCT, self._key, number=structural, vector=sent):
+        with self._group.asking(Ask.PRODUCT, self._key, number=structural, vector=sent):
             answer = self._group.add_up(self._share.product(self._model, sent, structural))
         return answer.to(vector.dtype)
 
@@ -463,7 +294,7 @@ class _SharedLinearization:
 class _Servant:
     """A process that answers for its share of whatever the leader makes."""
 
-    def __init__(self, group: _Group) -> None:
+    def __init__(self, group: Group) -> None:
         self._group = group
         self._shares: dict[int, _Share] = {}
         self._models: dict[int, tuple[_Share, Linearization]] = {}
@@ -471,54 +302,42 @@ class _Servant:
     def answer(self) -> bool:
         """Hear one question and answer it; return whether there may be more."""
         group = self._group
-        head = torch.zeros(4, dtype=torch.float64)
-        with group.speaking():
-            dist.broadcast(head, 0)
-            ask, key, number = _Ask(int(head[0])), int(head[1]), float(head[2])
-            extra = b""
-            if size := int(head[3]):
-                received = torch.empty(size, dtype=torch.uint8)
-                dist.broadcast(received, 0)
-                extra = received.numpy().tobytes()
-        if ask in (_Ask.STOP, _Ask.NOTHING):
-            return ask != _Ask.STOP
-        if ask == _Ask.FORGET:
+        ask, key, number, extra = group.hear()
+        if ask in (Ask.STOP, Ask.NOTHING):
+            return ask != Ask.STOP
+        if ask == Ask.FORGET:
             self._shares.pop(key, None)
             self._models.pop(key, None)
-        elif ask == _Ask.MAKE:
+        elif ask == Ask.MAKE:
             self._shares[key] = self._made(json.loads(extra))
-        elif ask == _Ask.PRODUCT:
+        elif ask == Ask.PRODUCT:
             share, model = self._models[key]
             group.add_up(share.product(model, self._vector(share), number))
         else:
             group.add_up(self._at_a_point(ask, self._shares[key], int(number), extra))
         return True
 
-    def _at_a_point(self, ask: _Ask, share: _Share, key: int, extra: bytes) -> Tensor:
+    def _at_a_point(self, ask: Ask, share: _Share, key: int, extra: bytes) -> Tensor:
         """An answer that needs the parameters."""
         theta = self._vector(share)
-        if ask == _Ask.VALUE:
+        if ask == Ask.VALUE:
             return share.value(theta)
-        if ask == _Ask.GRADIENT:
+        if ask == Ask.GRADIENT:
             return share.gradient(theta)
-        if ask == _Ask.LINEARIZE:
+        if ask == Ask.LINEARIZE:
             model, answer = share.linearize(theta)
             self._models[key] = share, model
             return answer
         generator = torch.Generator()
-        generator.set_state(_as_tensor(extra))
+        generator.set_state(bytes_as_tensor(extra))
         return share.factors(theta, generator)[1]
 
     def _vector(self, share: _Share) -> Tensor:
-        vector = share.like.new_empty(share.size)
-        with self._group.speaking():
-            dist.broadcast(vector, 0)
-        return vector
+        return self._group.hear_vector(share.like, share.size)
 
     def _made(self, making: dict[str, Any]) -> _Share:
         """A share of a new objective."""
-        with self._group.speaking():
-            data = self._group.take()
+        data = self._group.take()
         torch.set_num_threads(making["threads"])
         device = torch.device(making["device"])
         if device.type == "cuda":
@@ -531,7 +350,7 @@ class _Servant:
         return _share(_loop(making["loop"]), trials, Place(starts[self._group.rank], starts[-1]))
 
 
-def _serve(group: _Group) -> None:
+def _serve(group: Group) -> None:
     """Answer until the leader ends, and end then; the leader alone speaks to the user."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it is the leader who stops
@@ -540,17 +359,16 @@ def _serve(group: _Group) -> None:
     try:
         while listening:
             listening = servant.answer()
-    except _LostError as error:
+    except LostError as error:
         time.sleep(_PATIENCE_S)  # the leader speaks first, if it can
         if group.tell():
             print(f"error: {error}", file=sys.stderr, flush=True)
         os._exit(1)
     except Exception as error:
-        words = f"process {group.rank} of {group.size} failed: {type(error).__name__}: {error}"
-        with suppress(RuntimeError):
-            group.store.set(_FAILURE, words)
+        words = f"{type(error).__name__}: {error}"
+        group.confess(f"process {group.rank} of {group.size} failed: {words}")
         os._exit(1)  # closes every connection at once, so that nobody waits
-    dist.destroy_process_group()
+    group.leave()
     sys.exit(0)
 
 
@@ -573,18 +391,3 @@ def _trials_to_bytes(trials: Trials) -> bytes:
     return safetensors.torch.save(
         {name: part.cpu().contiguous() for name, part in parts.items() if part is not None}
     )
-
-
-def _as_tensor(data: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
-
-
-def _timeout_s() -> float:
-    text = os.environ.get(TIMEOUT_VARIABLE, str(_TIMEOUT_S))
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds >= 1:
-        raise ValueError(f"{TIMEOUT_VARIABLE} must be seconds, 1 or more, got {text!r}.")
-    return seconds

@@ -66,7 +66,7 @@ def sweep(
     "lbfgs.history" = [10, 100]
     "controller.layers" = [[50], [100, 100]]
 
-    [[points]]                         # each of these, with every combination of the grid
+    [[points]]                         # each of these, with all of the grid
     optimizer = "lbfgs"
 
     [[points]]
@@ -124,7 +124,7 @@ def _report(plan: Sweep, files: list[Path], *, as_json: bool) -> list[dict[str, 
         return table
     shown = Table(title=f"{len(table)} runs in {plan.out}", title_justify="left", box=None)
     for name in plan.keys:
-        shown.add_column(name, overflow="fold")
+        shown.add_column(name.replace(".", ".\n"), overflow="fold")
     for name in ("state", "loss", "ratio", "calls", "secs"):
         shown.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     for row in table:

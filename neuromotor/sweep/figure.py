@@ -34,6 +34,7 @@ _UNITS = {  # by the end of a setting's name
     "seconds": "s",
 }
 _MOST_LINES = len(COLORS)
+_MOST_TICKS = 6  # one at each value
 
 
 def draw(sweep: Sweep, table: Sequence[Mapping[str, Any]]) -> list[Path]:
@@ -69,7 +70,7 @@ def plot_sweep(sweep: Sweep, table: Sequence[Mapping[str, Any]]) -> Figure:
 def _panel(axes: Axes, found: Sequence[Mapping[str, Any]], key: str, others: Sequence[str]) -> None:
     """Loss against one setting."""
     values = list({_text(row[key]): row[key] for row in found}.values())
-    numeric = all(isinstance(value, (int, float)) for value in values)
+    numeric = all(type(value) in (int, float) for value in values)
     if numeric:
         values.sort()
     places = {_text(value): value if numeric else i for i, value in enumerate(values)}
@@ -80,7 +81,8 @@ def _panel(axes: Axes, found: Sequence[Mapping[str, Any]], key: str, others: Seq
     crowded = len(lines) > _MOST_LINES
     for i, (label, losses) in enumerate(lines.items()):
         names = [name for name in places if name in losses]
-        x = [places[name] for name in names]
+        aside = 0.0 if numeric else 0.1 * (i - (len(lines) - 1) / 2)  # so that ranges are seen
+        x = [places[name] + aside for name in names]
         middle = [statistics.median(losses[name]) for name in names]
         low = [m - min(losses[name]) for m, name in zip(middle, names, strict=True)]
         high = [max(losses[name]) - m for m, name in zip(middle, names, strict=True)]
@@ -91,8 +93,10 @@ def _panel(axes: Axes, found: Sequence[Mapping[str, Any]], key: str, others: Seq
         )
     if numeric and min(values) > 0 and max(values) >= 20 * min(values):
         axes.set_xscale("log")
+    if not numeric or len(values) <= _MOST_TICKS:
+        axes.set_xticks(list(places.values()), list(places))
+        axes.minorticks_off()
     if not numeric:
-        axes.set_xticks(range(len(values)), [_text(value) for value in values])
         axes.margins(x=0.2)
     axes.set_xlabel(_with_unit(key))
     if not crowded and any(lines):
