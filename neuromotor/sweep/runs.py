@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from neuromotor.sweep.plan import Run, Sweep
 __all__ = ["Outcome", "execute", "prepare", "state_of", "summary_of"]
 
 _MARKER = "sweep.json"
+_PAUSE_S = 0.1
 _LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # not the run's
 
 
@@ -90,7 +92,7 @@ def execute(
         run: What is trained.
         started: Told the process.
     """
-    with _lock(out, run) as lock:
+    with _lock(out, run, tries=5) as lock:  # another may just be asking for the run's state
         if lock is None:
             return Outcome("running")
         if summary_of(out, run) is not None:
@@ -154,26 +156,34 @@ def _state_file(out: Path, run: Run) -> Path:
 
 
 def _is_locked(out: Path, run: Run) -> bool:
+    if not _lock_file(out, run).exists():
+        return False
     with _lock(out, run) as lock:
         return lock is None
 
 
+def _lock_file(out: Path, run: Run) -> Path:
+    return out / "locks" / f"{run.name}.lock"
+
+
 @contextmanager
-def _lock(out: Path, run: Run) -> Iterator[int | None]:
+def _lock(out: Path, run: Run, tries: int = 1) -> Iterator[int | None]:
     """Hold a run; None where another process holds it, also one that a dead sweep left behind."""
     if sys.platform == "win32":
         yield -1
         return
     import fcntl
 
-    (out / "locks").mkdir(parents=True, exist_ok=True)
-    handle = os.open(out / "locks" / f"{run.name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(_lock_file(out, run), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield handle
+        held = None
+        for left in reversed(range(tries)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = handle
+                break
+            except BlockingIOError:
+                time.sleep(_PAUSE_S if left else 0)
+        yield held
     finally:
         os.close(handle)

@@ -206,8 +206,9 @@ def states(sweep):
 
 def test_a_sweep_goes_on_past_failures_and_repeats_only_what_is_unfinished(tmp_path, stand_in):
     sweep = a_sweep(tmp_path, "seeds = 3\n[grid]\nbudget = [5]")
-    prepare(sweep)
     assert states(sweep) == ["waiting"] * 3
+    assert not sweep.out.exists()  # a question changes nothing
+    prepare(sweep)
     heard = Heard()
     Local(jobs=2).launch(sweep.out, sweep.runs, heard)
     assert states(sweep) == ["finished", "failed", "killed"]
