@@ -26,7 +26,13 @@ from neuromotor.tasks import TASKS, Task
 from neuromotor.zoo import names as zoo_names
 from neuromotor.zoo import path as zoo_path
 
-__all__ = ["CheckpointError", "SavedController", "load_controller", "save_controller"]
+__all__ = [
+    "CheckpointError",
+    "SavedController",
+    "find_controller",
+    "load_controller",
+    "save_controller",
+]
 
 _FORMAT = "neuromotor.controller"
 _VERSION = 2
@@ -104,7 +110,7 @@ def load_controller(path: Path | str, *, max_bytes: int = MAX_BYTES) -> SavedCon
         >>> load_controller("center-out/lbfgs").controller.layers
         (100, 100)
     """
-    path = _locate(Path(path))
+    path = find_controller(Path(path))
     found = read_container(path, _FORMAT, (1, _VERSION), "a neuromotor controller", max_bytes)
     metadata, tensors = found.text, found.tensors
     if list(tensors) != [_TENSOR]:
@@ -132,8 +138,12 @@ def load_controller(path: Path | str, *, max_bytes: int = MAX_BYTES) -> SavedCon
     return SavedController(controller, parameters, task, info)
 
 
-def _locate(path: Path) -> Path:
-    """The file itself, or that of the zoo's entry of this name."""
+def find_controller(path: Path) -> Path:
+    """Return the file itself, or that of the zoo's entry of this name.
+
+    Raises:
+        CheckpointError: There is neither.
+    """
     name = path.as_posix()
     if path.is_file() or path.suffix == ".safetensors":
         return path

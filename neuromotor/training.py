@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor import distributed
 from neuromotor._checks import check_integer
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers.controller import Controller
@@ -105,6 +106,8 @@ def train(
 ) -> Result:
     """Train a controller on a batch of a task's trials: one for all, or a new one now and then.
 
+    Within `neuromotor.distributed.run` the trials are shared out over processes.
+
     Args:
         task: What is wanted.
         controller: What is trained.
@@ -141,10 +144,10 @@ def train(
     loop, first = ClosedLoop(task, controller), trials
 
     def objective_of(batch: Trials) -> Objective:
-        objective: Objective = loop.objective(batch)
+        objective = distributed.objective(loop, batch)
         if products is None or products == batch.dtype:
             return objective
-        return MixedPrecision(objective, loop.objective(batch.to(dtype=products)))
+        return MixedPrecision(objective, distributed.objective(loop, batch.to(dtype=products)))
 
     def draw(number: int) -> Objective:
         if number == 0:

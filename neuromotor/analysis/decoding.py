@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor._extras import require
 from neuromotor.analysis._arrays import by_sample, r_squared
-from neuromotor.analysis._extras import require
 from neuromotor.analysis.averages import window
 from neuromotor.analysis.recording import RecordingError, check_recording
 

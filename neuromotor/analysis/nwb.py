@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_positive
+from neuromotor._extras import require
 from neuromotor._version import __version__
-from neuromotor.analysis._extras import require
 from neuromotor.analysis.recording import EVENTS, LAYOUT, check_recording
 from neuromotor.files import atomic_path
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor._extras import require
 from neuromotor.analysis._arrays import by_sample, soft_normalised
-from neuromotor.analysis._extras import require
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.recording import RecordingError
 

@@ -13,6 +13,7 @@ import torch
 import typer
 from rich.table import Table
 
+from neuromotor import distributed
 from neuromotor._checks import did_you_mean
 from neuromotor.benchmark import (
     BenchmarkSettings,
@@ -45,6 +46,7 @@ from neuromotor.cli.options import (
 from neuromotor.cli.runs import machine, versions
 from neuromotor.cli.runs_command import register as register_runs
 from neuromotor.cli.settings import resolve_saved
+from neuromotor.cli.sweep import register as register_sweep
 from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
 from neuromotor.config import SettingsError, encode
@@ -274,6 +276,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
 register_runs(app)
 register_analysis(app)
 register_zoo(app)
+register_sweep(app)
 
 _CATALOGUE: dict[str, dict[str, Any]] = {
     "task": dict(TASKS),
@@ -289,7 +292,11 @@ _CATALOGUE: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Run the command line; whatever goes wrong ends with one line and its own code."""
-    run_and_exit(lambda: app(prog_name="neuromotor", standalone_mode=True))
+    run_and_exit(lambda: distributed.run(_commands))
+
+
+def _commands() -> None:
+    app(prog_name="neuromotor", standalone_mode=True)
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from neuromotor._checks import check_number
-from neuromotor.checkpoint import load_controller
+from neuromotor.checkpoint import find_controller, load_controller
 from neuromotor.cli.display import (
     comparison_table,
     evaluation_tables,
@@ -202,6 +202,7 @@ def train(
     raw = gather(config, options, set_ or [], smoke=smoke)
     raw.setdefault("optimizers", "lbfgs")
     if start is not None:
+        start = find_controller(start)
         raw["controller"] = encode(load_controller(start).controller, CONTROLLERS)
     settings = resolve(raw)
     _check_single(settings)

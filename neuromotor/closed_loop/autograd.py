@@ -43,9 +43,7 @@ class AutogradObjective:
 
     def part(self, size: int, generator: torch.Generator) -> AutogradObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""
-        index = torch.randperm(len(self.trials), generator=generator)[:size].sort().values
-        part = self.trials.subset(index.to(self.trials.device))
-        return AutogradObjective(self.task, self.controller, part)
+        return AutogradObjective(self.task, self.controller, self.trials.sample(size, generator))
 
     def linearize(self, parameters: Tensor) -> AutogradLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop.passes import Forward, KroneckerBlock, Passes, quiet_floats
+from neuromotor.closed_loop.passes import Forward, KroneckerBlock, Passes, Place, quiet_floats
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -54,7 +54,7 @@ class FastObjective:
     @torch.no_grad()
     @quiet_floats()
     def kronecker_factors(
-        self, parameters: Tensor, generator: torch.Generator
+        self, parameters: Tensor, generator: torch.Generator, place: Place | None = None
     ) -> tuple[KroneckerBlock, ...]:
         """Return a Kronecker-factored estimate of the Gauss-Newton matrix, layer by layer.
 
@@ -64,18 +64,17 @@ class FastObjective:
         Args:
             parameters: (P,).
             generator: Of the random residuals.
+            place: Of the trials in a larger batch, whose residuals are drawn.
         """
         passes = self._passes
         network = passes.arrange(parameters)
         self._forward = passes.forward(network, self._forward)
         jacobians = passes.jacobians(self._forward)
-        return passes.kronecker_factors(network, self._forward, jacobians, generator)
+        return passes.kronecker_factors(network, self._forward, jacobians, generator, place)
 
     def part(self, size: int, generator: torch.Generator) -> FastObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""
-        index = torch.randperm(len(self.trials), generator=generator)[:size].sort().values
-        part = self.trials.subset(index.to(self.trials.device))
-        return FastObjective(self.task, self.controller, part)
+        return FastObjective(self.task, self.controller, self.trials.sample(size, generator))
 
     @torch.no_grad()
     @quiet_floats()

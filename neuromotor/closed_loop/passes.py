@@ -36,7 +36,7 @@ from neuromotor.plants.arm import TwoJointArm
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Forward", "KroneckerBlock", "Network", "Passes", "quiet_floats"]
+__all__ = ["Forward", "KroneckerBlock", "Network", "Passes", "Place", "quiet_floats"]
 
 
 @contextmanager
@@ -88,6 +88,13 @@ class KroneckerBlock(NamedTuple):
     places: Tensor  # (r, c), where the matrix's entries lie in the flat vector
     rows: Tensor  # (r, r), second moments of the derivatives by the units' drives
     columns: Tensor  # (c, c), second moments of the inputs, a constant one for the bias at the end
+
+
+class Place(NamedTuple):
+    """Where a batch's trials stand in a larger one."""
+
+    first: int
+    whole: int  # trials of the larger one
 
 
 @dataclass(frozen=True)
@@ -567,7 +574,12 @@ class Passes:
         return self._flatten(Network(tuple(gradients), d_output, flat.sum(0)))
 
     def kronecker_factors(
-        self, network: Network, forward: Forward, jacobians: Array, generator: torch.Generator
+        self,
+        network: Network,
+        forward: Forward,
+        jacobians: Array,
+        generator: torch.Generator,
+        place: Place | None = None,
     ) -> tuple[KroneckerBlock, ...]:
         """Second moments of every layer's inputs and of what random residuals pull at its drives.
 
@@ -575,8 +587,9 @@ class Passes:
         variance; taking inputs and pulls, and steps, as independent makes it a Kronecker product.
         """
         kit = self.kit
-        d_states = self._random_like(forward.states, generator)
-        d_commands = self._random_like(forward.commands, generator)
+        place = place or Place(0, self.batch)
+        d_states = self._random_like(forward.states, generator, place)
+        d_commands = self._random_like(forward.commands, generator, place)
         d_states *= (self.state_weights / self.batch) ** 0.5
         d_commands *= (self.energy_weight / self.batch) ** 0.5
         self.adjoint(network, forward, jacobians, d_states, d_commands)
@@ -592,9 +605,11 @@ class Passes:
             blocks.append(KroneckerBlock(index, rows, columns))
         return tuple(blocks)
 
-    def _random_like(self, array: Array, generator: torch.Generator) -> Array:
-        """Standard normal numbers, drawn on the CPU so that every device gets the same."""
-        drawn = torch.randn(*array.shape, generator=generator, dtype=torch.float64)
+    def _random_like(self, array: Array, generator: torch.Generator, place: Place) -> Array:
+        """Standard normal numbers; every device and every split of the trials gets the same."""
+        steps, batch, size = array.shape
+        drawn = torch.randn(steps, place.whole, size, generator=generator, dtype=torch.float64)
+        drawn = drawn[:, place.first : place.first + batch].contiguous()
         return self.kit.take(drawn.to(dtype=self.kit.dtype, device=self.kit.device))
 
     def _layer_inputs(self, forward: Forward, index: int) -> Tensor:

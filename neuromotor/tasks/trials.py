@@ -231,6 +231,11 @@ class Trials:
         """Return the trials that `index` selects: a slice, an integer or a boolean tensor (B,)."""
         return self._map(lambda part: part[index])
 
+    def sample(self, size: int, generator: torch.Generator) -> Trials:
+        """Return `size` random trials in their order, or all where there are no more."""
+        index = torch.randperm(len(self), generator=generator)[:size].sort().values
+        return self.subset(index.to(self.device))
+
     def with_unit_noise(self, units: int, generator: torch.Generator, *, steps: int) -> Trials:
         """Return the same trials with standard-normal draws for `units` private noise sources."""
         draws = torch.randn(
