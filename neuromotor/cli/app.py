@@ -35,6 +35,7 @@ from neuromotor.cli.display import (
     output,
     seeds_table,
 )
+from neuromotor.cli.reproduction import register as register_reproduction
 from neuromotor.cli.runs import default_folder, machine, run_comparison, run_seeds, versions
 from neuromotor.cli.settings import RunSettings, gather, resolve, resolve_saved
 from neuromotor.cli.zoo import register as register_zoo
@@ -449,6 +450,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
 
 
 register_analysis(app)
+register_reproduction(app)
 register_zoo(app)
 
 _CATALOGUE: dict[str, dict[str, Any]] = {
