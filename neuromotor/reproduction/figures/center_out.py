@@ -6,13 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
 from neuromotor.optim import ILQRResult
 from neuromotor.plotting import (
     COLORS,
-    COLUMN_IN,
     LINES,
     NAMES,
     PAGE_IN,

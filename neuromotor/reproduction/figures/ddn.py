@@ -6,15 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from neuromotor.plotting import COLORS, PAGE_IN, finish_plane, hand_cm, letter, match_planes
 from neuromotor.reproduction.experiments import (
     Disturbed,
-    disturbed,
     distance_cm,
+    disturbed,
     reaching_task,
     robust_trials,
     solve,

@@ -17,10 +17,10 @@ from neuromotor.plotting import (
     letter,
     match_planes,
 )
+from neuromotor.references import reference_trajectories
 from neuromotor.reproduction.experiments import distance_cm
 from neuromotor.reproduction.figures.center_out import method_label
 from neuromotor.reproduction.networks import Networks
-from neuromotor.references import reference_trajectories
 from neuromotor.tasks import Postural, Task, Trials
 
 __all__ = ["draw_loads", "draw_postures"]
