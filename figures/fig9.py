@@ -3,9 +3,9 @@
     python figures/fig9.py
     python figures/fig9.py --smoke --out /tmp/figures
 
-Drawn, in less than a minute; writes fig9.pdf and fig9.png beside itself,
-or into `--out`. `--networks FOLDER` takes run folders as `neuromotor reproduce chapter6
---from-scratch` leaves them.
+Drawn, in less than a minute; writes fig9.pdf and fig9.png beside itself, or into `--out`.
+`--networks FOLDER` takes run folders as `neuromotor reproduce chapter6 --from-scratch` leaves
+them.
 """
 
 from neuromotor.reproduction.figures import script

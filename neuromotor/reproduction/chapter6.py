@@ -32,7 +32,7 @@ def reproduce(
         networks: Where trained networks come from. What lacks one is left out, and said.
         out: The folder.
         about: Command, machine and versions, kept in tables.json.
-        quick: Whether fewer trials, no optimal feedback control and the source's figures are enough.
+        quick: Whether fewer trials, no ILQG and the source's own figures are enough.
         smoke: Whether figures may be tiny.
         progress: Told about every table and figure.
     """

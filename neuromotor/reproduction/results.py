@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from neuromotor.evaluation import Evaluation, assess, controller_runner, held_out, reference_name
-from neuromotor.intervals import Interval
-from neuromotor.optim import ILQR
+from neuromotor.intervals import Interval, bootstrap_interval
+from neuromotor.optim import ILQR, ILQRResult
 from neuromotor.references import assess_references
 from neuromotor.reproduction.convergence import load_convergence
 from neuromotor.reproduction.experiments import (
-    disturbed,
     distance_cm,
+    disturbed,
     reaching_task,
     robust_trials,
 )
@@ -27,7 +27,8 @@ from neuromotor.reproduction.networks import Networks, Trained
 from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
 from neuromotor.reproduction.sensitivity import load_sensitivity, summary
 from neuromotor.reproduction.tables import Table, Value
-from neuromotor.tasks import DDN
+from neuromotor.tasks import DDN, Task, Trials
+from neuromotor.training import measure
 
 __all__ = ["REPORTED", "Effort", "chapter6_tables"]
 
@@ -89,7 +90,7 @@ def _center_out(networks: Networks, effort: Effort) -> Table:
         task, trials = trained.task, trained.task.trials()
         solution = ILQR().solve(task, trials)
         if not rows:
-            best = assess(task, trials, lambda _: (solution.states, solution.commands))
+            best = _of_solution(task, trials, solution)
             level = Reported(ILQR_LOSS)
             rows.append(_center_row("iLQR, every reach by itself", level, 1.0, best, None))
         runner = controller_runner(task, trained.controller, trained.parameters)
@@ -164,7 +165,7 @@ def _evaluated(
             solution = ILQR().solve(task, trials)
             bound = reference_name(trials)
             bounds[bound] = solution.losses
-            own = assess(task, trials, lambda _: (solution.states, solution.commands))
+            own = _of_solution(task, trials, solution)
             where = trained.name.partition("/")[0]
             rows_of.append(_loaded_row(f"{where}: {bound} iLQR", None, own))
             if effort.ilqg and trials.disturbed:
@@ -173,6 +174,17 @@ def _evaluated(
                 rows_of.append(_loaded_row(f"{where}: ILQG", None, ilqg))
         runner = controller_runner(task, trained.controller, trained.parameters)
         yield trained, assess(task, trials, runner, bounds)
+
+
+def _of_solution(task: Task, trials: Trials, solution: ILQRResult) -> Evaluation:
+    """What iLQR came to; how it answers loads that it knows ahead is not asked."""
+    return Evaluation(
+        losses=solution.losses,
+        loss=bootstrap_interval(solution.losses),
+        ratios={},
+        performance=measure(task, trials, solution.states, solution.commands),
+        response=None,
+    )
 
 
 def _loaded_row(name: str, by: Trained | None, own: Evaluation) -> dict[str, Value]:

@@ -1,4 +1,4 @@
-"""Training all networks again by the recipes of the zoo, one after another, from where it stopped."""
+"""Training all networks again by the recipes of the zoo, going on where it was stopped."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Table:
 def cell(value: Value) -> str:
     """Return a value as a table shows it: four digits, counts whole, nothing as a dash."""
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "**no**"
     if isinstance(value, str):
@@ -61,13 +61,13 @@ def cell(value: Value) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if not math.isfinite(value):
-        return "–"
+        return "-"
     near_one = 0.99 < value < 1.1
     return f"{value:.5f}" if near_one else f"{value:.3g}"
 
 
 def update_document(path: Path, tables: list[Table]) -> list[str]:
-    """Put tables between their marks in a Markdown file; return the names of those it has no place for.
+    """Put tables between their marks in a Markdown file; return names of those without a place.
 
     A place is what lies between `<!-- table NAME -->` and `<!-- end -->`.
     """
