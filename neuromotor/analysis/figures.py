@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -115,7 +115,7 @@ def plot_tuning(tunings: dict[str, Tuning]) -> Figure:
     return figure
 
 
-def draw_directions(ax: Axes, tuning: Tuning) -> None:
+def draw_directions(ax: Any, tuning: Tuning) -> None:
     """Draw a histogram of the tuned units' preferred directions on polar axes, with their axis."""
     angles = np.radians(tuning.direction_deg[tuning.tuned])
     edges = np.linspace(-np.pi, np.pi, 17)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from neuromotor.evaluation import Evaluation, assess, controller_runner, held_out, reference_name
 from neuromotor.intervals import Interval, bootstrap_interval
@@ -239,7 +240,8 @@ def _robustness(networks: Networks, effort: Effort) -> Table:
     return Table("robustness", "Disturbances (source: figure 6.4)", tuple(rows), note)
 
 
-def _range(values: np.ndarray) -> str | None:
+def _range(values: NDArray[np.float64]) -> str | None:
+    """Where the middle 80 % of values lie, in words."""
     if not len(values):
         return None
     low, high = np.quantile(values, (0.1, 0.9))
@@ -318,13 +320,13 @@ def claims(tables: list[Table]) -> Table:
     by = {table.name: {str(row.get("controller")): row for row in table.rows} for table in tables}
     rows: list[dict[str, Value]] = []
 
-    def add(claim: str, table: str, names: tuple[str, ...], judge: Callable[..., tuple[str, bool]]):
+    def add(claim: str, table: str, names: tuple[str, ...], judge: _Judge) -> None:
         found = [by.get(table, {}).get(name) for name in names]
         if all(found):
             words, holds = judge(*found)
             rows.append({"claim": claim, "ours": words, "holds": holds})
 
-    def ordered(key: str) -> Callable[..., tuple[str, bool]]:
+    def ordered(key: str) -> _Judge:
         return lambda a, b: (f"{a[key]:.4g} against {b[key]:.4g}", a[key] < b[key])
 
     add(
@@ -369,6 +371,7 @@ def claims(tables: list[Table]) -> Table:
     return Table("claims", "What the source says in words", tuple(rows))
 
 
+_Judge = Callable[..., tuple[str, bool]]  # rows to words, and whether the claim holds
 _DISTURBED = "median error, disturbed (cm)"
 _START = "correction starts (ms)"
 

@@ -75,12 +75,12 @@ def cases() -> list[Case]:
     ]
     for radius in (0.03, CenterOut().radius_m, 0.06, 0.08):
         own = radius == CenterOut().radius_m
-        task = CenterOut(radius_m=radius)
-        found.append(Case("reach radius", f"{100 * radius:.3g} cm", task, standard=own))
+        far = CenterOut(radius_m=radius)
+        found.append(Case("reach radius", f"{100 * radius:.3g} cm", far, standard=own))
     for size in (0.35, 0.7, 1.4):
-        task = Postural(load_size=size)
-        found.append(Case("load on the hand", f"{size:g} N", task, standard=size == 0.7))
-    random = {"optimizer": "kron-descent", "calls": 400, "refresh": 1}
+        pushed = Postural(load_size=size)
+        found.append(Case("load on the hand", f"{size:g} N", pushed, standard=size == 0.7))
+    random: dict[str, Any] = {"optimizer": "kron-descent", "calls": 400, "refresh": 1}
     for noise in (0.0, 0.05, 0.1, 0.2):
         small = DDN(pairs=100, noise=noise)
         found.append(Case("noise", f"{noise:g} of torque", small, standard=noise == 0.1, **random))

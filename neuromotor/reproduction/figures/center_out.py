@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from neuromotor.optim import ILQRResult
+from neuromotor.plants import Plant
 from neuromotor.plotting import (
     COLORS,
     LINES,
@@ -23,6 +26,7 @@ from neuromotor.plotting import (
 from neuromotor.reproduction.convergence import load_convergence
 from neuromotor.reproduction.experiments import distance_cm, solve
 from neuromotor.reproduction.networks import Networks, Trained
+from neuromotor.tasks import Task
 
 __all__ = ["draw_convergence", "draw_reaches", "method_label"]
 
@@ -82,7 +86,7 @@ def method_label(trained: Trained) -> str:
     return short.get(trained.method, NAMES.get(trained.method, trained.method))
 
 
-def _draw_distance(ax: Axes, task, best: ILQRResult, lines: dict[str, Trained]) -> None:
+def _draw_distance(ax: Axes, task: Task, best: ILQRResult, lines: dict[str, Trained]) -> None:
     """How far each network's hands are from iLQR's, over time."""
     time_ms = 1e3 * task.plant.dt_s * np.arange(task.steps + 1)
     for trained, color in zip(lines.values(), COLORS, strict=False):
@@ -96,7 +100,8 @@ def _draw_distance(ax: Axes, task, best: ILQRResult, lines: dict[str, Trained]) 
     ax.legend(fontsize=6, handlelength=1.2, loc="upper left", borderaxespad=0.1, labelspacing=0.2)
 
 
-def _draw_paths(ax: Axes, plant, best: Tensor, states: Tensor, marked: int) -> None:
+def _draw_paths(ax: Axes, plant: Plant, best: Tensor, states: Tensor, marked: int) -> None:
+    """Hand paths over iLQR's, one of them marked."""
     center = hand_cm(plant, best[0, 0])
     for own, color, width in ((best, "0.7", 1.6), (states, COLORS[0], 0.6)):
         for path in hand_cm(plant, own)[::_SHOWN]:
@@ -111,7 +116,7 @@ def _draw_paths(ax: Axes, plant, best: Tensor, states: Tensor, marked: int) -> N
 
 def _draw_course(ax: Axes, dt_s: float, own: Tensor, best: Tensor, *, step: bool = False) -> None:
     """One reach over time, the network's joints and iLQR's."""
-    where = {"drawstyle": "steps-post"} if step else {}
+    where: dict[str, Any] = {"drawstyle": "steps-post"} if step else {}
     time_ms = 1e3 * dt_s * np.arange(len(own))
     for joint, (name, color) in enumerate(JOINTS):
         ax.plot(time_ms, own[:, joint], color=color, label=name, **where)

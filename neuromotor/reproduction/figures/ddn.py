@@ -68,10 +68,12 @@ def draw_robustness(networks: Networks, *, smoke: bool = False) -> Figure:
     letter(errors, "C")
     course.axvspan(*_EXPECTED_MS, color="0.9", zorder=0)
     course.axhline(1, color="0.6", linewidth=0.6)
-    late = np.nanmedian(next(iter(runs.values())).latency_ms.numpy())
+    late = next(iter(runs.values())).latency_ms
+    late = late[torch.isfinite(late)]
     course.set(xlabel="time since the disturbance began (ms)", xlim=(0, 300))
     course.set_ylim(0, min(course.get_ylim()[1], 3))
-    course.set(ylabel="change of torque / disturbance", title=f"median start {late:.0f} ms")
+    words = f"correction starts at {late.median():.0f} ms" if len(late) else "no correction"
+    course.set(ylabel="change of torque / disturbance", title=words)
     letter(course, "D")
     return figure
 

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor.plotting import (
@@ -70,7 +71,7 @@ def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
 
 def _draw_displacement(
     ax: Axes,
-    time_ms: np.ndarray,
+    time_ms: NDArray[np.float64],
     task: Task,
     states: Tensor,
     trials: Trials,

@@ -24,6 +24,7 @@ _IMPLEMENTATIONS = {
     "autograd": ("torch's autograd", COLORS[2], "^"),
     "motornet": ("MotorNet", COLORS[3], "D"),
 }
+_ENVS = ("neuromotor/CenterOut-v0", "Reacher-v5", "RandomTargetReach")
 _OPERATIONS = {"value": "value", "gradient": "gradient", "gauss_newton": "Gauss-Newton product"}
 
 
@@ -50,19 +51,14 @@ def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
     rows = [row for row in rows if row["threads"] == 1]
     keys = list(dict.fromkeys((r["operation"], r["batch"], r["steps"], r["dtype"]) for r in rows))
     keys.sort(key=lambda key: (list(_OPERATIONS).index(key[0]), key[1:]))
-    for place, key in enumerate(keys):
-        own = {
-            r["implementation"]: r["ms"]
-            for r in rows
-            if (r["operation"], r["batch"], r["steps"], r["dtype"]) == key
-        }
-        for name, (label, color, marker) in _IMPLEMENTATIONS.items():
-            if name in own:
-                shown = None if place else label
-                ax.plot(own[name] / own["fast"], place, marker, color=color, ms=4, label=shown)
-        if "motornet" in own and not place:
-            continue
-    ax.plot([], [], "D", color=COLORS[3], ms=4, label="MotorNet")
+    own = {
+        (row["implementation"], (row["operation"], row["batch"], row["steps"], row["dtype"])): row
+        for row in rows
+    }
+    for name, (label, color, marker) in _IMPLEMENTATIONS.items():
+        places = [place for place, key in enumerate(keys) if (name, key) in own]
+        ratios = [own[name, keys[k]]["ms"] / own["fast", keys[k]]["ms"] for k in places]
+        ax.plot(ratios, places, marker, color=color, markersize=4, label=label)
     ax.axvline(1, color=COLORS[0], linewidth=0.6, zorder=0)
     words = [f"{_OPERATIONS[k[0]]}, {k[1]} x {k[2]}, {k[3]}" for k in keys]
     ax.set_yticks(range(len(keys)), words, fontsize=6)
@@ -80,7 +76,7 @@ def _draw_environments(ax: Axes, rows: list[dict[str, Any]]) -> None:
         "motornet": ("MotorNet", COLORS[3], "D"),
     }
     for name, (label, color, marker) in styles.items():
-        own = [row for row in rows if row["implementation"] == name]
+        own = [row for row in rows if row["implementation"] == name and row["env"] in _ENVS]
         arms = [row["num_envs"] for row in own]
         if own:
             speed = [row["steps_per_second"] for row in own]
