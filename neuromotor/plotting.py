@@ -25,8 +25,19 @@ from neuromotor.run_records import MethodRecord, RunRecord
 from neuromotor.seeds import best_ratio_at
 
 __all__ = [
+    "COLORS",
+    "COLUMN_IN",
+    "LINES",
+    "NAMES",
+    "PAGE_IN",
+    "REFERENCE_COLOR",
     "STYLE",
     "comparison_figures",
+    "draw_limb",
+    "finish_plane",
+    "hand_cm",
+    "letter",
+    "match_planes",
     "plot_convergence",
     "plot_hand_paths",
     "plot_reach",
@@ -36,6 +47,7 @@ __all__ = [
     "save_figures",
 ]
 
+COLUMN_IN, PAGE_IN = 8.5 / 2.54, 17 / 2.54  # widths that journals print
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLOR = "0.35"
 LINES = ("-", "--", ":")  # the next one where the colours begin again
@@ -86,25 +98,25 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
             layout="constrained",
         )
         limb_axes, *method_axes = axes[0]
-        reference = _hand_cm(plant, comparison.reference.states)
+        reference = hand_cm(plant, comparison.reference.states)
         # No more than can be told apart, spread over the batch.
         some = np.unique(np.linspace(0, len(reference) - 1, PATHS).astype(int))
         reference = reference[some]
-        targets = _hand_cm(plant, comparison.trials.target)[some]
-        _draw_limb(limb_axes, plant, comparison.trials.initial_state[0])
+        targets = hand_cm(plant, comparison.trials.target)[some]
+        draw_limb(limb_axes, plant, comparison.trials.initial_state[0])
         for path in reference:
             limb_axes.plot(*path.T, color=REFERENCE_COLOR, linewidth=0.6)
         name = NAMES[comparison.reference.method]
         limb_axes.set_title(f"{name}, to the scale of the limb")
-        _finish_plane(limb_axes)
+        finish_plane(limb_axes)
         for color, run, ax in zip(_cycle(len(runs)), runs, method_axes, strict=True):
             for path in reference:
                 ax.plot(*path.T, color="0.7", linewidth=0.8)
-            for path in _hand_cm(plant, run.states)[some]:
+            for path in hand_cm(plant, run.states)[some]:
                 ax.plot(*path.T, color=color, linewidth=0.6)
             ax.plot(*targets.T, "o", color="black", markersize=1.2)
             ax.set_title(f"{NAMES.get(run.method, run.method)}, {run.ratio:.4g} x iLQR")
-            _finish_plane(ax)
+            finish_plane(ax)
     return figure
 
 
@@ -144,9 +156,7 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             axes[1, joint].set_xlabel("time (ms)")
         handles, labels = axes[1, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(lines), fontsize=7)
-        offset = _hand_cm(plant, trials.target[trial]) - _hand_cm(
-            plant, trials.initial_state[trial]
-        )
+        offset = hand_cm(plant, trials.target[trial]) - hand_cm(plant, trials.initial_state[trial])
         angle, distance = np.degrees(np.arctan2(offset[1], offset[0])) % 360, np.hypot(*offset)
         title = f"reach of {distance:.2f} cm towards {angle:.0f} degrees"
         figure.suptitle(title if distance else f"trial {trial}, hand to stay in place", fontsize=8)
@@ -256,23 +266,50 @@ def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
     return figures
 
 
-def _draw_limb(ax: Axes, plant: Plant, state: Tensor) -> None:
-    """The limb as thick rounded segments with its joints."""
+def draw_limb(ax: Axes, plant: Plant, state: Tensor, width: float = 9) -> None:
+    """Draw the limb as thick rounded segments (points) with its joints."""
     points = 100 * plant.limb(state).cpu().numpy()
-    ax.plot(*points.T, color="0.85", linewidth=9, solid_capstyle="round", zorder=0)
+    ax.plot(*points.T, color="0.85", linewidth=width, solid_capstyle="round", zorder=0)
     ax.plot(*points[:-1].T, "o", color="0.55", markersize=4, zorder=1)
 
 
-def _finish_plane(ax: Axes) -> None:
+def finish_plane(ax: Axes) -> None:
+    """Label a plane of positions (cm) and keep its scale equal."""
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel("x (cm)")
     ax.set_ylabel("y (cm)")
 
 
-def _hand_cm(plant: Plant, states: Tensor) -> NDArray[np.float64]:
-    """Hand positions in cm, (..., 2)."""
+def match_planes(axes: Sequence[Axes]) -> None:
+    """Give planes that `finish_plane` finished the same limits, those that all of them need."""
+    limits = [np.array([ax.dataLim.intervalx, ax.dataLim.intervaly]) for ax in axes]
+    low = np.min(limits, axis=0)[:, 0]
+    high = np.max(limits, axis=0)[:, 1]
+    margin = 0.05 * (high - low).max()
+    for ax in axes:
+        ax.set_aspect("equal", adjustable="box")
+        ax.set_xlim(low[0] - margin, high[0] + margin)
+        ax.set_ylim(low[1] - margin, high[1] + margin)
+
+
+def hand_cm(plant: Plant, states: Tensor) -> NDArray[np.float64]:
+    """Return hand positions (cm), (..., 2)."""
     positions: NDArray[np.float64] = 100 * plant.hand_position(states).double().cpu().numpy()
     return positions
+
+
+def letter(ax: Axes, text: str) -> None:
+    """Put a panel's letter above its left edge, clear of the title."""
+    ax.annotate(
+        text,
+        (0, 1),
+        (-4, 4),
+        "axes fraction",
+        "offset points",
+        ha="right",
+        fontweight="bold",
+        fontsize=9,
+    )
 
 
 def _cycle(count: int = 100) -> list[str]:

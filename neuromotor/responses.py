@@ -23,7 +23,15 @@ from torch import Tensor
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks import Trials
 
-__all__ = ["OVERSHOOT", "SETTLED", "TIMES_MS", "LoadResponse", "load_onsets", "load_response"]
+__all__ = [
+    "OVERSHOOT",
+    "SETTLED",
+    "TIMES_MS",
+    "LoadResponse",
+    "correction_latencies",
+    "load_onsets",
+    "load_response",
+]
 
 TIMES_MS = (100, 200, 300, 500)  # after load onset
 SETTLED = 0.1  # of the largest deviation: what lies within it for good has settled
@@ -76,6 +84,36 @@ def load_onsets(trials: Trials) -> Tensor:
         return torch.full((len(trials),), -1, device=trials.device)
     loaded = torch.stack(parts).any(0)  # (B, T)
     return torch.where(loaded.any(1), loaded.int().argmax(1), -1)
+
+
+def correction_latencies(
+    trials: Trials, commands: Tensor, unloaded: Tensor, dt_s: float, *, fraction: float = 0.05
+) -> Tensor:
+    """Return how long after its onset commands begin to answer a load on the joints (ms), (B,).
+
+    They do at the first step at which they differ from those of the same trial without the load by
+    more than a fraction of the load, both as lengths of torque vectors; a command that acts from
+    step k on counts as given at k. NaN in trials without load or answer.
+
+    Args:
+        trials: B trials with `load`.
+        commands: (B, T, m).
+        unloaded: Commands of the same trials without loads, (B, T, m).
+        dt_s: Step length (s).
+        fraction: Of the trial's largest load.
+
+    Raises:
+        ValueError: The trials have no `load`.
+    """
+    if trials.load is None:
+        raise ValueError("`trials` must have a `load` on the joints, got none.")
+    onsets = load_onsets(trials)
+    limit = fraction * trials.load.norm(dim=-1).amax(-1, keepdim=True)
+    step = torch.arange(commands.shape[1], device=commands.device)
+    answers = ((commands - unloaded).norm(dim=-1) > limit) & (step >= onsets[:, None])
+    found = answers.any(-1) & (onsets >= 0)
+    late = (answers.int().argmax(-1) - onsets).double() * 1e3 * dt_s
+    return torch.where(found, late, math.nan)
 
 
 def load_response(

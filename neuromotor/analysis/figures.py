@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "draw_conditions",
+    "draw_directions",
     "plot_alignment",
     "plot_averages",
     "plot_decoding",
@@ -103,28 +106,32 @@ def plot_tuning(tunings: dict[str, Tuning]) -> Figure:
             layout="constrained",
         )
         for ax, (name, tuning) in zip(axes.flat, tunings.items(), strict=True):
-            angles = np.radians(tuning.direction_deg[tuning.tuned])
-            edges = np.linspace(-np.pi, np.pi, 17)
-            counts, _ = np.histogram(angles, edges)
-            ax.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=COLORS[0])
             axis = tuning.population
-            if np.isfinite(axis.axis_deg):
-                top = 1.05 * max(int(counts.max()), 1)
-                for turn in (0, 180):
-                    ends = [np.radians(axis.axis_deg + turn)] * 2
-                    ax.plot(ends, [0, top], color=COLORS[1])
+            draw_directions(ax, tuning)
             ax.set_title(
                 f"{name}\n{axis.count} of {len(tuning.tuned)} units tuned\n"
                 f"axis {axis.axis_deg:.0f}°, r {axis.axis_resultant:.2f}"
             )
-            ax.set_xticks(np.radians([0, 90, 180, 270]))
-            ax.set_rlabel_position(45)
     return figure
+
+
+def draw_directions(ax: Any, tuning: Tuning) -> None:
+    """Draw a histogram of the tuned units' preferred directions on polar axes, with their axis."""
+    angles = np.radians(tuning.direction_deg[tuning.tuned])
+    edges = np.linspace(-np.pi, np.pi, 17)
+    counts, _ = np.histogram(angles, edges)
+    ax.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=COLORS[0])
+    if np.isfinite(tuning.population.axis_deg):
+        top = 1.05 * max(int(counts.max()), 1)
+        for turn in (0, 180):
+            ends = [np.radians(tuning.population.axis_deg + turn)] * 2
+            ax.plot(ends, [0, top], color=COLORS[1])
+    ax.set_xticks(np.radians([0, 90, 180, 270]))
+    ax.set_rlabel_position(45)
 
 
 def plot_principal_components(found: PrincipalComponents) -> Figure:
     """Draw the variance of the components, and the conditions in the first two."""
-    colors = _wheel(len(found.scores))
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(6.0, 2.7), layout="constrained")
         shown = min(15, len(found.explained))
@@ -133,11 +140,8 @@ def plot_principal_components(found: PrincipalComponents) -> Figure:
         left.set(xlabel="components", ylabel="share of variance", ylim=(0, 1.02))
         left.set_title(f"participation ratio {found.participation_ratio:.2f}")
         second = 1 if found.scores.shape[2] > 1 else 0
-        for scores, color in zip(found.scores, colors, strict=True):
-            right.plot(scores[:, 0], scores[:, second], color=color, linewidth=0.8)
-            right.plot(scores[0, 0], scores[0, second], "o", color=color, markersize=2)
+        draw_conditions(right, found.scores[..., [0, second]])
         right.set(xlabel="component 1", ylabel="component 2")
-        right.set_aspect("equal", adjustable="datalim")
     return figure
 
 
@@ -153,12 +157,7 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
             layout="constrained",
         )
         for (plane, bars), (name, rotation) in zip(axes.T, found.items(), strict=True):
-            for path, color in zip(
-                rotation.projection, _wheel(len(rotation.projection)), strict=True
-            ):
-                plane.plot(*path.T, color=color, linewidth=0.8)
-                plane.plot(*path[0], "o", color=color, markersize=2)
-            plane.set_aspect("equal", adjustable="datalim")
+            draw_conditions(plane, rotation.projection)
             plane.set_title(
                 f"{name}: {rotation.frequencies_hz[0]:.2f} Hz\n"
                 f"{100 * rotation.plane_variance[0]:.0f} % of variance"
@@ -307,6 +306,14 @@ def plot_speed_accuracy(found: SpeedAccuracy) -> Figure:
         right.set(xlabel="mean speed (cm/s)", ylabel="effective width (cm)")
         right.set_title(f"R² {found.width_r2:.2f}")
     return figure
+
+
+def draw_conditions(ax: Axes, paths: NDArray[np.float64]) -> None:
+    """Draw a path a condition in a plane, (C, T, 2), with dots where they start."""
+    for path, color in zip(paths, _wheel(len(paths)), strict=True):
+        ax.plot(*path.T, color=color, linewidth=0.8)
+        ax.plot(*path[0], "o", color=color, markersize=2)
+    ax.set_aspect("equal", adjustable="datalim")
 
 
 def _wheel(count: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -13,7 +14,13 @@ from neuromotor.analysis.jacobians import JacobianSpectrum
 from neuromotor.analysis.lesions import LesionEffect
 from neuromotor.plotting import COLORS, STYLE
 
-__all__ = ["plot_fixed_points", "plot_jacobian_spectrum", "plot_lesions", "plot_sensitivity"]
+__all__ = [
+    "draw_eigenvalues",
+    "plot_fixed_points",
+    "plot_jacobian_spectrum",
+    "plot_lesions",
+    "plot_sensitivity",
+]
 
 _NULL = "0.6"
 
@@ -22,12 +29,9 @@ def plot_fixed_points(found: FixedPoints, dt_s: float) -> Figure:
     """Draw the eigenvalues of the slowest point on the unit circle, and each mode's time scale."""
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(6.0, 2.8), layout="constrained")
-        angle = np.linspace(0, 2 * np.pi, 200)
-        left.plot(np.cos(angle), np.sin(angle), color=_NULL)
         mu = found.eigenvalues[0]
-        left.plot(mu.real, mu.imag, ".", color=COLORS[0])
-        left.set_aspect("equal")
-        left.set(xlabel="real", ylabel="imaginary", title="eigenvalues of one step")
+        draw_eigenvalues(left, mu)
+        left.set_title("eigenvalues of one step")
         decays = np.abs(mu) < 1
         constants, frequencies = found.time_constants_s[0], found.frequencies_hz[0]
         right.plot(frequencies[decays], 1e3 * constants[decays], ".", color=COLORS[0])
@@ -35,6 +39,15 @@ def plot_fixed_points(found: FixedPoints, dt_s: float) -> Figure:
         right.set_yscale("log")
         right.set(xlabel="frequency (Hz)", ylabel="time constant (ms)", title="decaying modes")
     return figure
+
+
+def draw_eigenvalues(ax: Axes, mu: NDArray[np.complex128]) -> None:
+    """Draw eigenvalues of one step in the plane, with the unit circle."""
+    angle = np.linspace(0, 2 * np.pi, 200)
+    ax.plot(np.cos(angle), np.sin(angle), color=_NULL)
+    ax.plot(mu.real, mu.imag, ".", color=COLORS[0], markersize=3)
+    ax.set_aspect("equal")
+    ax.set(xlabel="real", ylabel="imaginary")
 
 
 def plot_sensitivity(time_s: NDArray[np.float64], values: NDArray[np.float64]) -> Figure:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +45,7 @@ from neuromotor.cli.options import (
     SmokeOption,
     ThreadsOption,
 )
+from neuromotor.cli.reproduction import register as register_reproduction
 from neuromotor.cli.runs import machine, versions
 from neuromotor.cli.runs_command import register as register_runs
 from neuromotor.cli.settings import resolve_saved
@@ -263,7 +266,12 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
 def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool) -> None:
     """Print measured rows with the machine: as JSON, or as a table in Markdown or of rich."""
     if as_json:
-        data = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
+        command = shlex.join(["neuromotor", *sys.argv[1:]])
+        data = {
+            "command": command,
+            "machine": machine(),
+            "rows": [dataclasses.asdict(row) for row in rows],
+        }
         print(json.dumps(data, indent=2))
         return
     output.print(", ".join(f"{key}: {value}" for key, value in machine().items()), soft_wrap=True)
@@ -275,6 +283,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
 
 register_runs(app)
 register_analysis(app)
+register_reproduction(app)
 register_zoo(app)
 register_sweep(app)
 

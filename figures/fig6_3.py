@@ -1,0 +1,14 @@
+"""Figure 6.3: hand paths from one posture under eight loads.
+
+    python figures/fig6_3.py
+    python figures/fig6_3.py --smoke --out /tmp/figures
+
+Drawn from the networks that come with the package, in less than a minute; writes fig6_3.pdf and
+fig6_3.png beside itself, or into `--out`. `--networks FOLDER` takes run folders as `neuromotor
+reproduce chapter6 --from-scratch` leaves them.
+"""
+
+from neuromotor.reproduction.figures import script
+
+if __name__ == "__main__":
+    script(__file__, __doc__)

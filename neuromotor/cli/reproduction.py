@@ -1,0 +1,161 @@
+"""`reproduce`: chapter 6 of Sutskever (2013) done again, and the measurements behind it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.table import Table as Grid
+
+from neuromotor.cli.display import messages, output
+from neuromotor.cli.runs import machine, versions
+from neuromotor.config import SettingsError
+from neuromotor.files import write_json
+from neuromotor.reproduction.tables import Table, cell
+
+__all__ = ["register"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs on stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Chapter 6 of Sutskever (2013) done again: tables, figures, trainings.",
+    )
+    group.command()(chapter6)
+    group.command()(sensitivity)
+    group.command()(convergence)
+    app.add_typer(group, name="reproduce")
+
+
+def chapter6(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer trials and the source's own figures only.")
+    ] = False,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch", help="Train all networks again; goes on where it stopped."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    networks: Annotated[
+        Path | None, typer.Option(help="Folder of run folders, instead of the zoo's networks.")
+    ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(help="Markdown file, as docs/reproduction.md, whose tables are replaced."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder.")] = Path("reproduction"),
+    smoke: Annotated[bool, typer.Option("--smoke", help="Tiny figures.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Make the tables and figures of the chapter from the trained networks of the zoo.
+
+    Leaves tables.md, tables.json and figures/ in the folder, and with `--from-scratch` runs/.
+
+    Example: `neuromotor reproduce chapter6 --quick`
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from neuromotor.reproduction.chapter6 import reproduce
+    from neuromotor.reproduction.networks import Networks
+    from neuromotor.reproduction.tables import update_document
+
+    if from_scratch and networks is not None:
+        raise SettingsError("`--from-scratch` makes its own networks; leave `--networks` out.")
+    torch.set_num_threads(1)
+    source = Networks(networks)
+    if from_scratch:
+        _train_all(out, ask=not yes)
+        source = Networks(out / "runs")
+    command = shlex.join(["neuromotor", *sys.argv[1:]])
+    about = {"command": command, "versions": versions(), "machine": machine()}
+    tables = reproduce(source, out, about, quick=quick, smoke=smoke, progress=_say)
+    if document is not None:
+        for name in update_document(document, tables):
+            _say(f"{document} has no place for the table {name}")
+    if json_:
+        print(json.dumps([table.as_dict() for table in tables], indent=2))
+        return
+    for table in tables:
+        output.print(f"\n[bold]{table.title}[/bold]")
+        output.print(_printed(table))
+    output.print(f"\nFolder: {out}", soft_wrap=True)
+
+
+def _train_all(out: Path, *, ask: bool) -> None:
+    """Retrain the zoo's networks, after saying how long it takes."""
+    from neuromotor.reproduction.scratch import estimate, plan, retrain
+
+    trainings = plan()
+    left = [one for one in trainings if not one.finished(out)]
+    hours = estimate(trainings, out) / 3600
+    for one in left:
+        _say(f"{one.name}: {one.calls:,} calls, {one.seconds / 60:.0f} minutes when it was made")
+    _say(
+        f"{len(left)} of {len(trainings)} networks to train: {hours:.1f} hours on the machine of "
+        "their cards (`neuromotor zoo NAME`), one thread. Ctrl-C stops; the same command goes on."
+    )
+    if left and ask and sys.stdin.isatty():
+        typer.confirm("Go on?", abort=True, err=True)
+    try:
+        retrain(trainings, out, progress=_say)
+    except KeyboardInterrupt:
+        _say(f"Stopped; what there is was saved in {out}. The same command goes on.")
+        sys.exit(130)
+
+
+def _printed(table: Table) -> Grid:
+    """A table for the terminal."""
+    columns = list(table.rows[0]) if table.rows else []
+    grid = Grid(*columns, box=None, caption=table.note, caption_justify="left")
+    for row in table.rows:
+        grid.add_row(*(cell(row[key]) for key in columns))
+    return grid
+
+
+def _say(words: str) -> None:
+    messages.print(words, soft_wrap=True)
+
+
+def sensitivity(
+    out: Annotated[Path, typer.Option(help="JSON file; what it holds already is not repeated.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each case.")] = 2,
+    budget: Annotated[
+        int | None, typer.Option(metavar="CALLS", min=1, help="Of every training.")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Train small networks with one choice varied at a time, and say what it matters.
+
+    Example: `neuromotor reproduce sensitivity --out sensitivity.json`
+    """
+    from neuromotor.reproduction.sensitivity import run_sensitivity
+
+    torch.set_num_threads(1)
+    data = run_sensitivity(out, seeds, calls=budget, progress=_say)
+    if json_:
+        print(json.dumps(data, indent=2))
+    else:
+        output.print(f"{len(data['rows'])} trainings: {out}", soft_wrap=True)
+
+
+def convergence(
+    run: Annotated[Path, typer.Argument(help="Folder that `compare --seeds N` left.")],
+    out: Annotated[Path, typer.Option(help="JSON file that figure 6.2 is drawn from.")],
+) -> None:
+    """Thin the histories of a comparison to what figure 6.2 needs.
+
+    Example: `neuromotor reproduce convergence runs/all --out convergence.json`
+    """
+    from neuromotor.reproduction.convergence import convergence_data
+
+    write_json(out, convergence_data(run))
+    output.print(f"Data: {out}", soft_wrap=True)

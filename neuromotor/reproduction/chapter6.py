@@ -1,0 +1,54 @@
+"""All of the reproduction at once: tables as Markdown and JSON, and every figure, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from neuromotor.files import atomic_path, write_json
+from neuromotor.reproduction.networks import Networks
+from neuromotor.reproduction.results import Effort, chapter6_tables
+from neuromotor.reproduction.tables import Table
+
+__all__ = ["QUICK", "reproduce"]
+
+QUICK = ("fig6_1", "fig6_2", "fig6_3", "fig6_4", "fig6_5")  # figures of `quick`
+_QUICK_EFFORT = Effort(held_out=200, ilqg=False)
+
+
+def reproduce(
+    networks: Networks,
+    out: Path,
+    about: dict[str, Any],
+    *,
+    quick: bool = False,
+    smoke: bool = False,
+    progress: Callable[[str], None] = lambda words: None,
+) -> list[Table]:
+    """Write tables.md, tables.json and the figures; return the tables.
+
+    Args:
+        networks: Where trained networks come from. What lacks one is left out, and said.
+        out: The folder.
+        about: Command, machine and versions, kept in tables.json.
+        quick: Whether fewer trials, no ILQG and the source's own figures are enough.
+        smoke: Whether figures may be tiny.
+        progress: Told about every table and figure.
+    """
+    from neuromotor.reproduction.figures import FIGURES, FILM, needs, write_figure
+
+    out.mkdir(parents=True, exist_ok=True)
+    tables = chapter6_tables(networks, _QUICK_EFFORT if quick else Effort(), progress)
+    data = {**about, "quick": quick, "tables": [table.as_dict() for table in tables]}
+    write_json(out / "tables.json", data)
+    text = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in tables)
+    with atomic_path(out / "tables.md") as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    for name in QUICK if quick else (*FIGURES, FILM):
+        if missing := networks.missing(needs(name)):
+            progress(f"{name} is left out: {', '.join(missing)} not there")
+            continue
+        write_figure(name, networks, out / "figures", smoke=smoke)
+        progress(name)
+    return tables

@@ -1,0 +1,121 @@
+"""Figure 8: hidden dynamics of trained networks, analysed like a neural recording."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from neuromotor.analysis import (
+    FixedPoints,
+    network_fixed_points,
+    preferred_directions,
+    record,
+    rotational_dynamics,
+)
+from neuromotor.analysis.figures import draw_conditions, draw_directions
+from neuromotor.analysis.network_figures import draw_eigenvalues
+from neuromotor.plotting import COLORS, PAGE_IN, letter
+from neuromotor.reproduction.figures.postural import central_trials
+from neuromotor.reproduction.networks import Networks, Trained
+from neuromotor.tasks import Postural
+
+__all__ = ["draw_hidden"]
+
+_CONDITIONS = 16  # of center-out, and at most as many inputs whose fixed points are sought
+
+
+def draw_hidden(networks: Networks, *, smoke: bool = False) -> Figure:
+    """Draw rotations, preferred directions, fixed points and their modes, reach and posture."""
+    figure = plt.figure(figsize=(PAGE_IN, 4.1), layout="constrained")
+    grid = figure.add_gridspec(2, 4)
+    for row, (name, title, marks) in enumerate(
+        (
+            ("center-out/best", "reaching", "ABCD"),
+            ("postural/best", "holding against a load", "EFGH"),
+        )
+    ):
+        axes = [
+            figure.add_subplot(grid[row, place], projection="polar" if place == 1 else None)
+            for place in range(4)
+        ]
+        _draw_network(axes, networks.get(name), smoke=smoke)
+        axes[0].set_ylabel(f"{title}\n\njPC 2")
+        for ax, mark in zip(axes, marks, strict=True):
+            letter(ax, mark)
+    return figure
+
+
+def _draw_network(axes: list[Axes], trained: Trained, *, smoke: bool) -> None:
+    """The four panels of one network, of its last layer where a layer is meant."""
+    task = trained.task
+    posture = isinstance(task, Postural)
+    trials = central_trials(task) if posture else task.trials()
+    if not posture:
+        trials = trials.subset(slice(None, None, max(1, len(trials) // _CONDITIONS)))
+    recording = record(task, trained.controller, trained.parameters, trials)
+    last = recording["layer"].values == recording["layer"].values[-1]
+    output = recording.isel(unit=np.flatnonzero(last))
+
+    # The first news of a load comes with the delay; 300 ms from there, as is usual for reaches.
+    start = task.plant.dt_s * task.delay_steps
+    window = (start, start + 0.3)
+    rotation = rotational_dynamics(output, window_s=window, surrogates=5 if smoke else 50)
+    draw_conditions(axes[0], rotation.projection)
+    null = np.median(rotation.nulls["maximum entropy"].skew)
+    axes[0].set_xlabel("jPC 1")
+    axes[0].set_title(
+        f"R² {rotation.r2_skew:.2f} (null {null:.2f})\n{rotation.frequencies_hz[0]:.2g} Hz"
+    )
+
+    tuning = preferred_directions(
+        output, "torque" if posture else "hand", shuffles=50 if smoke else 500, bootstraps=0
+    )
+    draw_directions(axes[1], tuning)
+    population = tuning.population
+    axes[1].set_title(
+        f"{'torque' if posture else 'movement'}: {population.count} units\n"
+        f"axis {population.axis_deg:.0f}°, r {population.axis_resultant:.2f}"
+    )
+    axes[1].tick_params(labelsize=5, pad=-4)
+    axes[1].set_yticks([])
+
+    found = [
+        network_fixed_points(
+            trained.controller, trained.parameters, recording, trial=trial, starts=2 if smoke else 3
+        )
+        for trial in range(0, len(trials), max(1, len(trials) // (2 if smoke else 8)))
+    ]
+    _draw_points(axes[2], recording["activation"].values[:, task.delay_steps :], found)
+    draw_eigenvalues(axes[3], found[0].eigenvalues[0])
+    axes[3].set_box_aspect(1)
+    axes[3].set_title(_slowest(found[0]))
+
+
+def _draw_points(ax: Axes, values: NDArray[np.float64], found: list[FixedPoints]) -> None:
+    """Activations (C, T, N) and the fixed points of single trials' last inputs, in two PCs."""
+    mean = values.mean((0, 1))
+    axes = np.linalg.svd((values - mean).reshape(-1, values.shape[2]), full_matrices=False)[2][:2]
+    draw_conditions(ax, (values - mean) @ axes.T)
+    for stable, marker in ((True, "o"), (False, "X")):
+        points: NDArray[np.float64] = np.concatenate(
+            [one.points[one.converged & (one.stable == stable)] for one in found]
+        )
+        if len(points):
+            label = "stable" if stable else "unstable"
+            style = {"color": COLORS[1], "markersize": 4, "markeredgecolor": "white"}
+            ax.plot(*((points - mean) @ axes.T).T, marker, label=label, zorder=4, **style)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=6, loc="best", handletextpad=0.1, borderaxespad=0)
+    ax.set(xlabel="PC 1", ylabel="PC 2", title="fixed points")
+
+
+def _slowest(found: FixedPoints) -> str:
+    """The longest time constant among the decaying modes of a point."""
+    decays = np.abs(found.eigenvalues[0]) < 1
+    if not decays.any():
+        return "no mode decays"
+    place = int(np.argmax(np.where(decays, found.time_constants_s[0], -np.inf)))
+    return f"slowest: {1e3 * found.time_constants_s[0][place]:.3g} ms"

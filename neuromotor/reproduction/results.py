@@ -1,0 +1,399 @@
+"""The tables of chapter 6: the source's numbers beside those of trained networks, measured anew.
+
+Source: Sutskever (2013), table 6.2b and sections 6.7.1 to 6.7.3. A call of the source is a function
+evaluation; ours counts values, gradients and Gauss-Newton products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neuromotor.evaluation import Evaluation, assess, controller_runner, held_out, reference_name
+from neuromotor.intervals import Interval, bootstrap_interval
+from neuromotor.optim import ILQR, ILQRResult
+from neuromotor.references import assess_references
+from neuromotor.reproduction.convergence import load_convergence
+from neuromotor.reproduction.experiments import (
+    distance_cm,
+    disturbed,
+    reaching_task,
+    robust_trials,
+)
+from neuromotor.reproduction.networks import Networks, Trained
+from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
+from neuromotor.reproduction.sensitivity import load_sensitivity, summary
+from neuromotor.reproduction.tables import Table, Value
+from neuromotor.tasks import DDN, Task, Trials
+from neuromotor.training import measure
+
+__all__ = ["REPORTED", "Effort", "chapter6_tables"]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What the source reports of a controller."""
+
+    loss: float
+    calls: int | None = None
+
+
+ILQR_LOSS = 8.95e-5  # table 6.2b
+REPORTED = {
+    "center-out/ahf": Reported(8.96e-5),
+    "center-out/lbfgs": Reported(9.29e-5),
+    "postural/best": Reported(2.2e-2, 75_000),  # AHF's, section 6.7.2
+    "postural/lbfgs": Reported(2.3e-2, 15_000),
+    "ddn/best": Reported(9e-3, 100_000),  # AHF's, section 6.7.3
+    "ddn/lbfgs": Reported(2e-2, 25_000),
+}
+_HARDER = {"center-out/best": "center-out/ahf"}  # whose level it is held against
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Attributes:
+        held_out: Trials of random tasks.
+        ilqg: Whether optimal feedback control is designed for comparison, which takes a while.
+    """
+
+    held_out: int = 1000
+    ilqg: bool = True
+
+
+def chapter6_tables(
+    networks: Networks, effort: Effort, progress: Callable[[str], None] = lambda words: None
+) -> list[Table]:
+    """Return the tables of the reproduction; networks that are missing leave rows out."""
+    found: list[Table] = []
+    for make in (_center_out, _postural, _ddn, _robustness, _transfer):
+        table = make(networks, effort)
+        if table.rows:
+            progress(f"table {table.name}")
+            found.append(table)
+    found.append(_optimizers())
+    if SENSITIVITY.is_file():
+        found.append(_sensitivity())
+    return [*found, claims(found)]
+
+
+def _center_out(networks: Networks, effort: Effort) -> Table:
+    """Table 6.2b."""
+    names = ("center-out/ahf", "center-out/best", "center-out/lbfgs")
+    rows: list[dict[str, Value]] = []
+    for trained in _present(networks, names):
+        task, trials = trained.task, trained.task.trials()
+        solution = ILQR().solve(task, trials)
+        if not rows:
+            best = _of_solution(task, trials, solution)
+            level = Reported(ILQR_LOSS)
+            rows.append(_center_row("iLQR, every reach by itself", level, 1.0, best, None))
+        runner = controller_runner(task, trained.controller, trained.parameters)
+        own = assess(task, trials, runner, {"ilqr": solution.losses})
+        reported = REPORTED.get(trained.name)
+        ratio = own.ratios["ilqr"].value
+        row = _center_row(trained.name, reported, ratio, own, trained)
+        aim = REPORTED[_HARDER.get(trained.name, trained.name)].loss / ILQR_LOSS
+        row["calls to the source's ratio"] = calls_to(trained, aim * solution.value)
+        rows.append(row)
+    note = (
+        "64 reaches, in float64. Best is held against the source's AHF. Energy is the mean time "
+        "integral of the squared torque."
+    )
+    return Table("center-out", "Center-out (source: table 6.2b)", tuple(rows), note)
+
+
+def _center_row(
+    name: str, reported: Reported | None, ratio: float | None, own: Evaluation, by: Trained | None
+) -> dict[str, Value]:
+    means = own.performance
+    return {
+        "controller": name,
+        "method": by.method if by else "ilqr",
+        "source: loss": reported.loss if reported else None,
+        "source: ratio": reported.loss / ILQR_LOSS if reported else None,
+        "loss": means.loss,
+        "ratio to iLQR": ratio,
+        "calls": by.calls if by else None,
+        "calls to the source's ratio": None,
+        "error (cm)": means.target_error_cm,
+        "energy (N² m² s)": means.energy,
+    }
+
+
+def _postural(networks: Networks, effort: Effort) -> Table:
+    """Section 6.7.2."""
+    rows: list[dict[str, Value]] = []
+    names = ("postural/best", "postural/lbfgs")
+    for trained, evaluation in _evaluated(networks, names, effort, rows_of=rows):
+        rows.append(_loaded_row(trained.name, trained, evaluation))
+    note = (
+        "9 postures under 8 loads. Swings: mean number of swings of the hand beyond 5 % of its "
+        "largest displacement, to alternating sides, after that displacement; 1 is an overshoot. "
+        "The clairvoyant iLQR knows the load before it comes, which no controller can."
+    )
+    return Table("postural", "Postural (source: section 6.7.2)", tuple(rows), note)
+
+
+def _ddn(networks: Networks, effort: Effort) -> Table:
+    """Section 6.7.3."""
+    rows: list[dict[str, Value]] = []
+    for task in ("ddn", "ddn-robust", "ddn-delay"):
+        names = (f"{task}/best", f"{task}/lbfgs")
+        for trained, evaluation in _evaluated(networks, names, effort, rows_of=rows):
+            rows.append(_loaded_row(trained.name, trained, evaluation))
+    for row in rows:
+        row.pop("swings")
+    note = f"{effort.held_out} held-out trials, 95 % bootstrap intervals over trials."
+    return Table("ddn", "Delay, disturbance, noise (source: section 6.7.3)", tuple(rows), note)
+
+
+def _evaluated(
+    networks: Networks, names: tuple[str, ...], effort: Effort, rows_of: list[dict[str, Value]]
+) -> Iterator[tuple[Trained, Evaluation]]:
+    """Evaluations of networks on the same trials; references' rows are appended before."""
+    bounds: dict[str, torch.Tensor] = {}
+    for trained in _present(networks, names):
+        task = trained.task
+        trials = held_out(task, trained.controller, effort.held_out)
+        if not bounds:
+            solution = ILQR().solve(task, trials)
+            bound = reference_name(trials)
+            bounds[bound] = solution.losses
+            own = _of_solution(task, trials, solution)
+            where = trained.name.partition("/")[0]
+            rows_of.append(_loaded_row(f"{where}: {bound} iLQR", None, own))
+            if effort.ilqg and trials.disturbed:
+                ilqg = assess_references(task, trials, ["ilqg"], bounds)["ilqg"]
+                bounds["ilqg"] = ilqg.losses
+                rows_of.append(_loaded_row(f"{where}: ILQG", None, ilqg))
+        runner = controller_runner(task, trained.controller, trained.parameters)
+        yield trained, assess(task, trials, runner, bounds)
+
+
+def _of_solution(task: Task, trials: Trials, solution: ILQRResult) -> Evaluation:
+    """What iLQR came to; how it answers loads that it knows ahead is not asked."""
+    return Evaluation(
+        losses=solution.losses,
+        loss=bootstrap_interval(solution.losses),
+        ratios={},
+        performance=measure(task, trials, solution.states, solution.commands),
+        response=None,
+    )
+
+
+def _loaded_row(name: str, by: Trained | None, own: Evaluation) -> dict[str, Value]:
+    reported = REPORTED.get(name)
+    ilqg = own.ratios.get("ilqg")
+    return {
+        "controller": name,
+        "method": by.method if by else None,
+        "source: loss": reported.loss if reported else None,
+        "source: calls": reported.calls if reported else None,
+        "loss": own.loss.value,
+        "95 %": _interval(own.loss),
+        "ratio to ILQG": ilqg.value if ilqg else None,
+        "calls": by.calls if by else None,
+        "calls to the source's loss": calls_to(by, reported.loss) if by and reported else None,
+        "error (cm)": own.performance.target_error_cm,
+        "swings": own.response.oscillations if own.response else None,
+    }
+
+
+def _interval(found: Interval) -> str | None:
+    return None if found.low is None else f"{found.low:.3g} to {found.high:.3g}"
+
+
+def _robustness(networks: Networks, effort: Effort) -> Table:
+    """Figure 6.4."""
+    rows: list[dict[str, Value]] = []
+    names = ("ddn-robust/best", "ddn-robust/lbfgs", "ddn-delay/best", "ddn-delay/lbfgs")
+    trained = list(_present(networks, names))
+    if trained:
+        task, trials = robust_trials(trained[0], effort.held_out)
+        for one in trained:
+            run = disturbed(one, task, trials)
+            late = run.latency_ms[torch.isfinite(run.latency_ms)].numpy()
+            rows.append(
+                {
+                    "controller": one.name,
+                    "trained with": "disturbances" if "robust" in one.name else "none",
+                    "median error, disturbed (cm)": float(run.error_cm.median()),
+                    "median error, undisturbed (cm)": float(run.calm_error_cm.median()),
+                    "correction starts (ms)": float(np.median(late)) if len(late) else None,
+                    "middle 80 % (ms)": _range(late),
+                }
+            )
+    note = (
+        f"{effort.held_out} held-out trials with delay and disturbance, without noise. The source "
+        "says that the robust network takes about 7 steps of 10 ms to detect and correct, and that "
+        "the other cannot complete the motion. A correction starts when the torque has changed by "
+        "5 % of the disturbance against the same trial without it; with Euler steps the first news "
+        "of a disturbance arrives 80 ms after it began."
+    )
+    return Table("robustness", "Disturbances (source: figure 6.4)", tuple(rows), note)
+
+
+def _range(values: NDArray[np.float64]) -> str | None:
+    """Where the middle 80 % of values lie, in words."""
+    if not len(values):
+        return None
+    low, high = np.quantile(values, (0.1, 0.9))
+    return f"{low:.0f} to {high:.0f}"
+
+
+def _transfer(networks: Networks, effort: Effort) -> Table:
+    """Figure 6.5."""
+    rows: list[dict[str, Value]] = []
+    for trained in _present(networks, ("ddn/best", "ddn/lbfgs")):
+        if not isinstance(trained.task, DDN):
+            raise ValueError(f"{trained.name} must have been trained on a DDN task.")
+        task = reaching_task(trained.task)
+        trials = task.trials()
+        solution = ILQR().solve(task, trials)
+        run = trained.run(task, trials)
+        error = distance_cm(task, run.states[:, -1], trials.target)
+        away = distance_cm(task, run.states, solution.states).amax(-1)
+        rows.append(
+            {
+                "controller": trained.name,
+                "method": trained.method,
+                "loss": float(task.cost.losses(run.states, run.commands, trials.target).mean()),
+                "error (cm)": float(error.mean()),
+                "largest distance from iLQR's path (cm)": float(away.mean()),
+            }
+        )
+    note = "64 reaches of 4.463 cm in 600 ms with the delay, undisturbed; means over reaches."
+    return Table("transfer", "DDN networks on center-out (source: figure 6.5)", tuple(rows), note)
+
+
+def _optimizers() -> Table:
+    """Figure 6.2."""
+    data = load_convergence()
+    rows: list[dict[str, Value]] = []
+    for name, found in data["methods"].items():
+        ratios = np.array([curve[-1] for curve in found["loss"]]) / data["reference"]
+        rows.append(
+            {
+                "method": name,
+                "ratio to iLQR": float(np.median(ratios)),
+                "lowest": float(ratios.min()),
+                "highest": float(ratios.max()),
+                "calls": int(found["calls"][-1]),
+            }
+        )
+    rows.sort(key=lambda row: float(row["ratio to iLQR"] or 0))
+    note = f"Medians over {len(data['seeds'])} seeds. `{data['command']}`"
+    return Table("optimizers", "All optimizers (source: figure 6.2a)", tuple(rows), note)
+
+
+def _sensitivity() -> Table:
+    """What smaller networks and other sizes come to."""
+    rows = [
+        {
+            "choice": row["factor"],
+            "value": row["value"] + (" (ours)" if row["standard"] else ""),
+            "seeds": row["seeds"],
+            "loss": row["loss"],
+            "loss / iLQR's": row["ratio"],
+            "energy / iLQR's": row["energy_ratio"],
+            "error (cm)": row["target_error_cm"],
+        }
+        for row in summary(load_sensitivity())
+    ]
+    note = (
+        "Small trainings from scratch (medians over the seeds): center-out and postural 800 calls "
+        "of kron-lbfgs, DDN 400 of kron-descent on fresh batches of 100 pairs and 400 held-out "
+        "trials, against iLQR that knows what comes."
+    )
+    return Table("sensitivity", "Choices that the source leaves open", tuple(rows), note)
+
+
+def claims(tables: list[Table]) -> Table:
+    """Return what the source says in words, beside our numbers; what is not there is left out."""
+    by = {table.name: {str(row.get("controller")): row for row in table.rows} for table in tables}
+    rows: list[dict[str, Value]] = []
+
+    def add(claim: str, table: str, names: tuple[str, ...], judge: _Judge) -> None:
+        found = [by.get(table, {}).get(name) for name in names]
+        if all(found):
+            words, holds = judge(*found)
+            rows.append({"claim": claim, "ours": words, "holds": holds})
+
+    def ordered(key: str) -> _Judge:
+        return lambda a, b: (f"{a[key]:.4g} against {b[key]:.4g}", a[key] < b[key])
+
+    add(
+        "center-out: AHF comes within 1.0011 of iLQR",
+        "center-out",
+        ("center-out/ahf",),
+        lambda a: (f"{a['ratio to iLQR']:.5f}", a["ratio to iLQR"] <= 1.0011),
+    )
+    pair = ("center-out/ahf", "center-out/lbfgs")
+    add("center-out: AHF ends below L-BFGS", "center-out", pair, ordered("ratio to iLQR"))
+    pair = ("postural/best", "postural/lbfgs")
+    add("postural: second order ends below L-BFGS", "postural", pair, ordered("loss"))
+    add(
+        "postural: no ringing (two swings or fewer)",
+        "postural",
+        ("postural/best",),
+        lambda a: (f"{a['swings']:.2g} swings", a["swings"] <= 2),
+    )
+    pair = ("ddn/best", "ddn/lbfgs")
+    add("DDN: the best method ends below L-BFGS", "ddn", pair, ordered("loss"))
+    add(
+        "disturbances: the network trained without them errs five times as far or more",
+        "robustness",
+        ("ddn-robust/best", "ddn-delay/best"),
+        lambda a, b: (
+            f"{a[_DISTURBED]:.3g} against {b[_DISTURBED]:.3g} cm",
+            5 * a[_DISTURBED] <= b[_DISTURBED],
+        ),
+    )
+    add(
+        "disturbances: the correction starts after about 7 steps (70 to 90 ms)",
+        "robustness",
+        ("ddn-robust/best",),
+        lambda a: (f"{a[_START]:.0f} ms", 70 <= a[_START] <= 90),
+    )
+    add("DDN networks on center-out: the best ends nearer", "transfer", pair, ordered("error (cm)"))
+    smallest, largest = _energies(tables)
+    if smallest is not None and largest is not None:
+        words = f"{smallest:.4f} against {largest:.4f} of iLQR's energy (1 x 5, 2 x 100)"
+        claim = "smaller networks reach, but spend more energy"
+        rows.append({"claim": claim, "ours": words, "holds": smallest > largest})
+    return Table("claims", "What the source says in words", tuple(rows))
+
+
+_Judge = Callable[..., tuple[str, bool]]  # rows to words, and whether the claim holds
+_DISTURBED = "median error, disturbed (cm)"
+_START = "correction starts (ms)"
+
+
+def _energies(tables: list[Table]) -> tuple[float | None, float | None]:
+    """Energy of the smallest and of the source's network, over iLQR's."""
+    found: dict[str, float] = {}
+    for table in tables:
+        if table.name == "sensitivity":
+            own = [row for row in table.rows if row["choice"] == "network size"]
+            found = {str(row["value"]): float(row["energy / iLQR's"] or 0) for row in own}
+    return found.get("1 x 5"), found.get("2 x 100 (ours)")
+
+
+def calls_to(trained: Trained, level: float) -> int | None:
+    """Return after how many calls a training first had a loss, None if it never did."""
+    for calls, loss in zip(trained.history["calls"], trained.history["loss"], strict=True):
+        if loss is not None and loss <= level:
+            return int(calls)
+    return None
+
+
+def _present(networks: Networks, names: tuple[str, ...]) -> Iterator[Trained]:
+    """Those networks that are there."""
+    return (networks.get(name) for name in names if not networks.missing([name]))

@@ -1,0 +1,276 @@
+"""The reproduction's tables against numbers worked out by hand, and its bookkeeping."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, save_controller
+from neuromotor.files import write_json
+from neuromotor.reproduction import scratch, sensitivity
+from neuromotor.reproduction.convergence import convergence_data
+from neuromotor.reproduction.networks import Networks, is_finished, run_name
+from neuromotor.reproduction.results import Effort, calls_to, chapter6_tables, claims
+from neuromotor.reproduction.scratch import Training, estimate, plan, retrain
+from neuromotor.reproduction.tables import Table, cell, update_document
+from neuromotor.responses import correction_latencies
+from neuromotor.tasks import Trials
+from neuromotor.training import initial_parameters
+
+TASK = CenterOut(directions=4)
+NET = ContinuousTimeRNN(layers=(6,))
+HISTORY = {"calls": [1, 10, 100], "loss": [1.0, 0.5, 0.1]}
+
+
+def leave_run(folder, *, weights, calls=100, seconds=7.0, interrupted=False, method="ahf"):
+    """What `neuromotor train` leaves, as far as the reproduction reads it."""
+    save_controller(folder / "controllers" / f"{method}.safetensors", NET, weights, task=TASK)
+    rows = [{"method": "ilqr"}, {"method": method, "calls": calls, "seconds": seconds}]
+    write_json(folder / "summary.json", {"rows": rows, "interrupted": interrupted})
+    write_json(folder / "history.json", {method: HISTORY})
+
+
+def test_center_out_table_holds_what_a_known_run_came_to(tmp_path):
+    weights = 0.1 * initial_parameters(NET, seed=1)
+    leave_run(tmp_path / "center-out-ahf", weights=weights)
+    tables = {t.name: t for t in chapter6_tables(Networks(tmp_path), Effort(8, ilqg=False))}
+    assert set(tables) == {"center-out", "optimizers", "claims"} | (
+        {"sensitivity"} if sensitivity.FILE.is_file() else set()
+    )
+    reference, row = tables["center-out"].rows
+    trials = TASK.trials()
+    run = ClosedLoop(TASK, NET).simulate(weights, trials)
+    miss = run.states[:, -1] - trials.target
+    by_hand = 0.5 * miss.square().sum(-1) + 0.5 * 1e-4 * run.commands.square().sum((1, 2))
+    assert row["controller"] == "center-out/ahf"
+    assert row["loss"] == pytest.approx(float(by_hand.mean()), rel=1e-12)
+    assert row["ratio to iLQR"] == pytest.approx(row["loss"] / reference["loss"], rel=1e-12)
+    assert row["energy (N² m² s)"] == pytest.approx(
+        float(0.01 * run.commands.square().sum((1, 2)).mean()), rel=1e-12
+    )
+    assert (row["calls"], row["source: loss"]) == (100, 8.96e-5)
+    assert row["source: ratio"] == pytest.approx(1.00112, abs=5e-6)
+    assert row["calls to the source's ratio"] is None  # 0.1 is far from iLQR's loss
+
+
+def test_networks_of_several_stages_add_up(tmp_path):
+    weights = initial_parameters(NET, seed=1)
+    leave_run(tmp_path / "ddn-best-start", weights=weights, method="adam")
+    leave_run(tmp_path / "ddn-best", weights=2 * weights, calls=40, seconds=3.0, method="hf")
+    trained = Networks(tmp_path).get("ddn/best")
+    assert (trained.method, trained.calls, trained.seconds) == ("hf", 140, 10.0)
+    assert trained.history["calls"] == [1, 10, 100, 101, 110, 200]
+    assert torch.equal(trained.parameters, 2 * weights)
+    assert calls_to(trained, 0.5) == 10
+    assert calls_to(trained, 0.01) is None
+
+
+def test_networks_that_are_not_there_are_named(tmp_path):
+    networks = Networks(tmp_path)
+    assert networks.missing(["ddn/best"]) == ["ddn/best"]
+    with pytest.raises(ValueError, match="ddn/best is not in"):
+        networks.get("ddn/best")
+    untrained = Networks(tmp_path, untrained=True).get("ddn-robust/best")
+    assert untrained.task.noise == 0
+
+
+def test_a_table_in_markdown():
+    rows = ({"name": "a", "loss": 8.951e-5, "calls": 40002, "holds": True},)
+    rows += ({"name": "b", "loss": math.inf, "calls": None, "holds": False},)
+    table = Table("t", "Title", rows, "A note.")
+    assert table.markdown() == (
+        "| name | loss | calls | holds |\n"
+        "| --- | ---: | ---: | --- |\n"
+        "| a | 8.95e-05 | 40,002 | yes |\n"
+        "| b | - | - | **no** |\n"
+        "\n"
+        "A note."
+    )
+    assert table.as_dict()["rows"][1]["loss"] is None
+    assert cell(1.0002206) == "1.00022"
+
+
+def test_a_document_gets_new_tables_and_keeps_its_words(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("Before.\n<!-- table t -->\nold\n<!-- end -->\nAfter.\n<!-- end -->\n")
+    table = Table("t", "", ({"x": "new"},))
+    assert update_document(path, [table, Table("u", "", ({"x": 1},))]) == ["u"]
+    text = path.read_text()
+    assert text.startswith("Before.\n<!-- table t -->\n\n| x |\n| --- |\n| new |\n\n<!-- end -->")
+    assert text.endswith("After.\n<!-- end -->\n")
+    assert "old" not in text
+    update_document(path, [table])
+    assert path.read_text() == text
+
+
+@pytest.fixture
+def trainings():
+    def one(name, *stages):
+        commands = tuple(("train", "ddn", "--out", f"runs/{stage}") for stage in stages)
+        return Training(name, commands, seconds=100.0 * len(stages), calls=5)
+
+    return [one("a", "a"), one("b", "b-start", "b"), one("c", "c")]
+
+
+def test_the_estimate_counts_what_is_not_finished(tmp_path, trainings):
+    assert estimate(trainings, tmp_path) == 400.0
+    write_json(tmp_path / "runs/a/summary.json", {"interrupted": False})
+    write_json(tmp_path / "runs/b-start/summary.json", {"interrupted": False})
+    write_json(tmp_path / "runs/c/summary.json", {"interrupted": True})
+    assert estimate(trainings, tmp_path) == 300.0
+
+
+def test_retraining_skips_what_is_finished_and_resumes_what_was_stopped(tmp_path, trainings):
+    done = []
+
+    def run(words, folder):
+        done.append(words)
+        out = words[words.index("--out") + 1] if "--out" in words else words[-1]
+        write_json(folder / out / "summary.json", {"interrupted": False})
+        return 0
+
+    write_json(tmp_path / "runs/a/summary.json", {"interrupted": False})
+    write_json(tmp_path / "runs/b/summary.json", {"interrupted": True})
+    (tmp_path / "runs/b/checkpoint.safetensors").touch()
+    write_json(tmp_path / "runs/c/settings.json", {})
+    retrain(trainings, tmp_path, run=run)
+    assert done == [
+        ("train", "ddn", "--out", "runs/b-start"),
+        ("train", "ddn", "--resume", "runs/b"),
+        ("train", "ddn", "--out", "runs/c", "--force"),
+    ]
+    retrain(trainings, tmp_path, run=run)
+    assert len(done) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(130, KeyboardInterrupt), (143, KeyboardInterrupt), (1, RuntimeError)]
+)
+def test_retraining_ends_where_a_training_ends(tmp_path, trainings, code, error):
+    done = []
+    with pytest.raises(error):
+        retrain(trainings, tmp_path, run=lambda words, _: done.append(words) or code)
+    assert len(done) == 1
+
+
+def test_recipes_leave_the_run_folders_that_networks_are_read_from(tmp_path):
+    known = plan()
+    assert known
+    for training in known:
+        assert training.runs(tmp_path)[-1] == tmp_path / "runs" / run_name(training.name)
+        assert all(command[0] == "train" for command in training.commands)
+        assert not training.finished(tmp_path)
+
+
+def test_a_command_runs_in_its_folder(tmp_path):
+    assert scratch.run_command(["info", "no-such-thing"], tmp_path) == 2
+
+
+def test_convergence_keeps_the_best_loss_so_far(tmp_path):
+    about = {"command": "c", "versions": {}, "machine": {}}
+    write_json(tmp_path / "summary.json", {**about, "seeds": [3, 4], "interrupted": False})
+    for seed, losses in ((3, [4.0, 1.0, 2.0]), (4, [8.0, None, 0.5])):
+        part = tmp_path / f"seed-{seed}"
+        write_json(part / "summary.json", {"rows": [{"method": "ilqr", "loss": 0.25}]})
+        write_json(part / "history.json", {"hf": {"calls": [2, 5, 9], "loss": losses}})
+    data = convergence_data(tmp_path)
+    assert data["reference"] == 0.25
+    found = data["methods"]["hf"]
+    assert found["calls"] == list(range(1, 10))
+    assert found["loss"] == [[4.0] * 4 + [1.0] * 5, [8.0] * 8 + [0.5]]
+    write_json(tmp_path / "summary.json", {**about, "seeds": [3, 4], "interrupted": True})
+    with pytest.raises(ValueError, match="interrupted"):
+        convergence_data(tmp_path)
+    with pytest.raises(ValueError, match="must be the folder"):
+        convergence_data(tmp_path / "nowhere")
+
+
+def test_correction_latency_of_planted_answers():
+    start = torch.zeros(3, 4, dtype=torch.float64)
+    load = torch.zeros(3, 20, 2, dtype=torch.float64)
+    load[0, 5:] = torch.tensor([0.3, 0.4])  # 0.5 N m from step 5 on
+    load[1, 2:] = 0.1
+    calm = torch.randn(3, 20, 2, generator=torch.Generator().manual_seed(0)).double()
+    commands = calm.clone()
+    commands[0, 9:, 0] += 0.02  # below 5 % of the load
+    commands[0, 12:, 1] -= 0.03  # above it
+    commands[1, 1, 0] += 1.0  # before the load: no answer
+    late = correction_latencies(Trials(start, start, load=load), commands, calm, 0.01)
+    assert late[0] == pytest.approx(70.0)
+    assert torch.isnan(late[1:]).all()
+    with pytest.raises(ValueError, match="load"):
+        correction_latencies(Trials(start, start), commands, calm, 0.01)
+
+
+def test_sensitivity_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    done = []
+
+    def measure(case, seed):
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        done.append((case.value, seed))
+        numbers = dict.fromkeys(("loss", "energy", "target_error_cm", "seconds"), 1.0)
+        return {
+            **numbers,
+            "factor": case.factor,
+            "value": case.value,
+            "layers": list(case.layers),
+            "optimizer": case.optimizer,
+            "standard": case.standard,
+            "budget": case.calls,
+            "seed": seed,
+            "ratio": 1.0 + seed,
+            "energy_ratio": 2.0,
+        }
+
+    chosen = sensitivity.cases()[:3]
+    monkeypatch.setattr(sensitivity, "cases", lambda: chosen)
+    monkeypatch.setattr(sensitivity, "measure_case", measure)
+    file = tmp_path / "rows.json"
+    with pytest.raises(KeyboardInterrupt):
+        sensitivity.run_sensitivity(file, 2)
+    first = list(done)
+    done.clear()
+    data = sensitivity.run_sensitivity(file, 2)
+    assert len(first) == 4
+    assert len({*first, *done}) == len(first) + len(done) == 6
+    assert data == json.loads(file.read_text())
+    assert [row["ratio"] for row in sensitivity.summary(data)] == [1.5] * 3  # median of 1 and 2
+
+
+def test_a_small_training_of_the_sensitivity_table():
+    case = sensitivity.Case("size", "1 x 4", CenterOut(directions=4), layers=(4,), calls=5)
+    row = sensitivity.measure_case(case, 0)
+    assert row["ratio"] == pytest.approx(row["loss"] / row["reference_loss"], rel=1e-12)
+    assert row["ratio"] > 1
+    assert 5 <= row["calls"] <= 15
+
+
+def test_claims_compare_in_the_right_direction():
+    def robust(name, error, late):
+        return {
+            "controller": name,
+            "median error, disturbed (cm)": error,
+            "correction starts (ms)": late,
+        }
+
+    rows = (robust("ddn-robust/best", 1.0, 80.0), robust("ddn-delay/best", 4.9, 80.0))
+    ours = Table("robustness", "", rows)
+    size = [("1 x 5", 1.05), ("2 x 100 (ours)", 1.01)]
+    energies = Table(
+        "sensitivity",
+        "",
+        tuple({"choice": "network size", "value": v, "energy / iLQR's": e} for v, e in size),
+    )
+    far, start, small = claims([ours, energies]).rows
+    assert (far["holds"], start["holds"], small["holds"]) == (False, True, True)
+    assert far["ours"] == "1 against 4.9 cm"
+
+
+def test_a_run_is_finished_when_nobody_stopped_it(tmp_path):
+    assert not is_finished(tmp_path)
+    write_json(tmp_path / "summary.json", {"interrupted": True})
+    assert not is_finished(tmp_path)
+    write_json(tmp_path / "summary.json", {"interrupted": False})
+    assert is_finished(tmp_path)
