@@ -264,7 +264,7 @@ def _transfer(networks: Networks, effort: Effort) -> Table:
             {
                 "controller": trained.name,
                 "method": trained.method,
-                "loss": float(task.cost.losses(run.states, run.commands, trials.target).mean()),
+                "loss": float(task.cost.losses(run.states, run.commands, trials).mean()),
                 "error (cm)": float(error.mean()),
                 "largest distance from iLQR's path (cm)": float(away.mean()),
             }

@@ -61,7 +61,7 @@ def draw_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
     for row, trained in enumerate(rows.values()):
         axes = [figure.add_subplot(grid[row, column]) for column in (1, 2, 3)]
         run = trained.run(task, trials)
-        ratio = float(task.cost.losses(run.states, run.commands, trials.target).mean()) / best.value
+        ratio = float(task.cost.losses(run.states, run.commands, trials).mean()) / best.value
         _draw_paths(axes[0], plant, best.states, run.states, marked)
         axes[0].set_title(method_label(trained))
         axes[1].set_title(f"{ratio:.5g} x iLQR")

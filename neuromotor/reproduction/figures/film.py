@@ -43,7 +43,8 @@ def save_film(networks: Networks, path: Path, *, smoke: bool = False) -> None:
     chosen = np.argsort(-distance.sum(-1))[: 1 if smoke else _TRIALS]  # the longest reaches
     run = disturbed(trained, task, trials.subset(torch.from_numpy(chosen.copy())))
     figure = plt.figure(figsize=(6.4, 3.2), dpi=100, layout="constrained")
-    stage = _Stage(*figure.subplots(1, 2), task, run)
+    plane, units = figure.subplots(1, 2)
+    stage = _Stage(plane, units, task, run)
     figure.canvas.draw()
     figure.set_layout_engine("none")  # nothing moves from frame to frame
     steps = list(range(0, task.steps + 1, 20 if smoke else _EVERY))

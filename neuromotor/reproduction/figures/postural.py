@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,7 +58,7 @@ def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
         ax.plot(0, 0, "+", color=REFERENCE_COLOR, markersize=8, zorder=4)
         finish_plane(ax)
         ax.set(xlabel="x from posture (cm)", ylabel="y from posture (cm)")
-        loss = float(task.cost.losses(run.states, run.commands, trials.target).mean())
+        loss = float(task.cost.losses(run.states, run.commands, trials).mean())
         ax.set_title(f"{method_label(trained)}: loss {loss:.2g}")
         letter(ax, mark)
         _draw_displacement(course, time_ms, task, run.states, trials, color, method_label(trained))
@@ -71,7 +73,7 @@ def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
 
 def _draw_displacement(
     ax: Axes,
-    time_ms: NDArray[np.float64],
+    time_ms: NDArray[Any],
     task: Task,
     states: Tensor,
     trials: Trials,
@@ -109,7 +111,7 @@ def draw_loads(networks: Networks, *, smoke: bool = False) -> Figure:
     load = trials.hand_force if trials.load is None else trials.load
     for (label, run), color in zip(runs.items(), COLORS, strict=False):
         _draw_displacement(left, time_ms, task, run.states, trials, color, label)
-        loss = task.cost.losses(run.states, run.commands, trials.target)
+        loss = task.cost.losses(run.states, run.commands, trials)
         count = np.arange(len(loss))
         right.semilogy(count, loss, "o", color=color, markersize=3.5)
     left.set(yscale="log", xlabel="time since the load began (ms)", ylim=(1e-3, 100))
