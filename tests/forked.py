@@ -30,7 +30,7 @@ def start(*arguments: object, log: Path) -> multiprocessing.process.BaseProcess:
     return process
 
 
-def finish(*arguments: object, log: Path, timeout: float = 120) -> tuple[int | None, str]:
+def finish(*arguments: object, log: Path, timeout: float = 900) -> tuple[int | None, str]:
     """Run `neuromotor ARGUMENTS` to its end; return the exit code and what it said."""
     process = start(*arguments, log=log)
     process.join(timeout)

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
@@ -70,7 +70,7 @@ class RunFolder:
         self.path = folder
         self._checkpoint_s = checkpoint_s
         self._keep_last = keep_last
-        self._budget = replace(budget, interrupted=lambda: False)
+        self._budget = budget
         self._saved_at = time.monotonic()
         self._latest: Progress | None = None
         self._trained = trained
@@ -109,7 +109,7 @@ class RunFolder:
 
     def trained(self, method: str, result: Result) -> None:
         """Save the end of a method's training."""
-        own_limit = self._budget.stop_reason(result.counts, result.seconds)
+        own_limit = self._budget.limit_reason(result.counts, result.seconds)
         reason = result.reason
         if reason == "interrupted" and own_limit is not None:
             reason = own_limit  # without the interruption it would have ended here too
@@ -212,7 +212,7 @@ class RunFolder:
                 seconds=data["seconds"],
                 history=tuple(unpack_history(data["history"])),
             )
-            goes_on = data["by_budget"] and not self._budget.stop_reason(
+            goes_on = data["by_budget"] and not self._budget.limit_reason(
                 result.counts, result.seconds
             )
         return None if goes_on else result

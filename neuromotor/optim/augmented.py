@@ -86,7 +86,7 @@ class AugmentedHessianFree(LinearizedIterative[AugmentedState]):
             decreases.append(value - state.value)
             if number + 1 >= self.directions or martens_stop(decreases):
                 break
-            if run.budget_reason() is not None:
+            if run.limit_reason() is not None:
                 break
         if value < state.value:
             state.update = delta

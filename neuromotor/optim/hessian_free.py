@@ -105,7 +105,7 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
             -gradient,
             start=None if state.warm is None else self.decay * state.warm,
             iterations=self.iterations,
-            stop=lambda values: martens_stop(values) or run.budget_reason() is not None,
+            stop=lambda values: martens_stop(values) or run.limit_reason() is not None,
             keep_every=1.3,
         )
         state.warm = solution.solution

@@ -112,8 +112,10 @@ class Budget:
 
     def stop_reason(self, counts: Counts, seconds: float) -> str | None:
         """Return why to stop now, or None to go on."""
-        if self.interrupted():
-            return "interrupted"
+        return "interrupted" if self.interrupted() else self.limit_reason(counts, seconds)
+
+    def limit_reason(self, counts: Counts, seconds: float) -> str | None:
+        """Return which limit is used up, or None; within an iteration no other reason counts."""
         if self.calls is not None and counts.calls >= self.calls:
             return f"budget of {self.calls} calls used"
         if self.seconds is not None and seconds >= self.seconds:

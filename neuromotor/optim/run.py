@@ -138,6 +138,13 @@ class Run:
         """Return why to stop now, or None to go on, without noting an iteration."""
         return self.budget.stop_reason(self.counts, self._watch.seconds)
 
+    def limit_reason(self) -> str | None:
+        """Return which limit is used up, or None.
+
+        What an iteration may ask: cut short by an interruption, it could not be repeated.
+        """
+        return self.budget.limit_reason(self.counts, self._watch.seconds)
+
     def result(self, reason: str, *, converged: bool = False) -> Result:
         """Return what the minimisation came to; its time ends here."""
         self._watch.hold()

@@ -244,7 +244,7 @@ class KrylovSubspaceDescent(_Krylov):
         """What a search may spend: its own evaluations, and what is left of the run."""
         left = run.budget.calls
         most = self.evaluations if left is None else min(self.evaluations, left - run.counts.calls)
-        return Budget(calls=max(most, 1), interrupted=run.budget.interrupted)
+        return Budget(calls=max(most, 1))  # an interruption waits for the iteration
 
 
 class _Within:

@@ -70,7 +70,7 @@ class TruncatedNewton(Iterative[PairsState]):
             -gradient,
             iterations=self.iterations,
             tolerance=min(0.5, math.sqrt(norm)),
-            stop=lambda _: run.budget_reason() is not None,
+            stop=lambda _: run.limit_reason() is not None,
             precondition=lambda vector: two_loop_direction(pairs, -vector),
         )
         direction = solution.solution

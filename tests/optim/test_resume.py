@@ -107,3 +107,28 @@ def test_draws_change_between_iterations_and_never_within():
     assert result.value == pytest.approx(last.value(result.parameters), abs=1e-12)
     with pytest.raises(ValueError, match="`every` must be"):
         Resampled(Bowl, every=0)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_interruption_within_an_iteration_changes_nothing(name):
+    """A signal may come anywhere; the checkpoint that follows must be one of the whole run."""
+    task = CenterOut(directions=4, steps=10)
+    loop = ClosedLoop(task, NET).objective(task.trials())
+    theta = NET.initial_parameters(generator(1))
+    whole = OPTIMIZERS[name].minimize(loop, theta, Budget(calls=200))
+    calls = [point.calls for point in whole.history]
+    longest = max(range(1, len(calls)), key=lambda i: calls[i] - calls[i - 1])
+    kept = []
+
+    def keep(progress):
+        kept.append(progress.snapshot())
+
+    questions = []
+
+    def interrupted():  # false where the longest iteration begins, true as soon as it is under way
+        questions.append(len(kept))
+        return len(kept) > longest or questions.count(longest) > 1
+
+    OPTIMIZERS[name].minimize(loop, theta, Budget(calls=200, interrupted=interrupted), keep)
+    assert len(kept) == longest + 1
+    assert_same(OPTIMIZERS[name].minimize(loop, theta, Budget(calls=200), resume=kept[-1]), whole)
