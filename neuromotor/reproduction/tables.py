@@ -40,7 +40,9 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table in Markdown, numbers to the right, and its note below."""
-        columns = list(self.rows[0]) if self.rows else []
+        if not self.rows:
+            return self.note or "Nothing yet."
+        columns = list(self.rows[0])
         number = [any(_is_number(row[key]) for row in self.rows) for key in columns]
         lines = [
             "| " + " | ".join(columns) + " |",

@@ -5,8 +5,10 @@ import math
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, save_controller
+from neuromotor.cli.app import app
 from neuromotor.files import write_json
 from neuromotor.reproduction import scratch, sensitivity
 from neuromotor.reproduction.convergence import convergence_data
@@ -245,6 +247,26 @@ def test_a_small_training_of_the_sensitivity_table():
     assert row["ratio"] == pytest.approx(row["loss"] / row["reference_loss"], rel=1e-12)
     assert row["ratio"] > 1
     assert 5 <= row["calls"] <= 15
+
+
+def test_the_command_leaves_what_it_can_and_names_the_rest(tmp_path):
+    out, page = tmp_path / "out", tmp_path / "page.md"
+    page.write_text("<!-- table optimizers -->\n<!-- end -->\n")
+    arguments = ["reproduce", "chapter6", "--quick", "--networks", str(tmp_path / "none")]
+    done = CliRunner().invoke(app, [*arguments, "--document", str(page), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    report = json.loads((out / "tables.json").read_text())
+    (optimizers,) = (t for t in report["tables"] if t["name"] == "optimizers")
+    ratios = [row["ratio to iLQR"] for row in optimizers["rows"]]
+    assert ratios == sorted(ratios)
+    assert min(ratios) > 1
+    assert report["quick"] is True
+    assert "| kron-lbfgs |" in (out / "tables.md").read_text()
+    assert "| kron-lbfgs |" in page.read_text()
+    assert [f.name for f in sorted((out / "figures").iterdir())] == ["fig6_2.pdf", "fig6_2.png"]
+    assert "fig6_1 is left out: center-out/ahf" in done.stderr
+    wrong = CliRunner().invoke(app, [*arguments, "--from-scratch", "--out", str(out)])
+    assert "leave `--networks` out" in str(wrong.exception)
 
 
 def test_claims_compare_in_the_right_direction():
