@@ -113,7 +113,7 @@ def test_a_trained_network_waits_for_the_cue():
         CenterOut(
             plant=PointMass(mass=0.1), directions=2, steps=30, radius_m=0.1, energy_weight=1e-3
         ),
-        repeats=4,
+        repeats=16,
         target_step=2,
         hold_steps=(3, 10),
         reach_steps=12,
@@ -121,7 +121,7 @@ def test_a_trained_network_waits_for_the_cue():
     )
     net = ContinuousTimeRNN((20,), input_size=9)
     theta = initial_parameters(net, 0)
-    result = train(task, net, KroneckerLBFGS(), budget=Budget(calls=1000), parameters=theta)
+    result = train(task, net, KroneckerLBFGS(), budget=Budget(calls=600), parameters=theta)
     trials = task.trials(generator(9))  # other holds
     states = ClosedLoop(task, net).simulate(result.parameters, trials).states
     away = (states[..., :2] - trials.initial_state[:, None, :2]).norm(dim=-1)
