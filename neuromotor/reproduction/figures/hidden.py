@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -105,7 +107,11 @@ def _draw_points(ax: Axes, values: NDArray[np.float64], found: list[FixedPoints]
         )
         if len(points):
             label = "stable" if stable else "unstable"
-            style = {"color": COLORS[1], "markersize": 4, "markeredgecolor": "white"}
+            style: dict[str, Any] = {
+                "color": COLORS[1],
+                "markersize": 4,
+                "markeredgecolor": "white",
+            }
             ax.plot(*((points - mean) @ axes.T).T, marker, label=label, zorder=4, **style)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=6, loc="best", handletextpad=0.1, borderaxespad=0)
