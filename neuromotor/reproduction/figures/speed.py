@@ -64,7 +64,8 @@ def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
     ax.set_yticks(range(len(keys)), words, fontsize=6)
     ax.invert_yaxis()
     ax.set(xscale="log", xlabel="time / neuromotor's, one thread")
-    ax.legend(fontsize=6, loc="lower right")
+    ax.set_xlim(None, 4 * ax.get_xlim()[1])  # room for the legend
+    ax.legend(fontsize=6, loc="upper right")
 
 
 def _draw_environments(ax: Axes, rows: list[dict[str, Any]]) -> None:
