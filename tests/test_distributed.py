@@ -74,6 +74,7 @@ def test_two_processes_answer_as_one(both):
 
 
 SMALL = ("task.directions=3", "controller.layers=[8]")
+CHECKPOINT = "checkpoints/lbfgs.safetensors"
 TRAIN = ("-m", "neuromotor", "train", "center-out", *(w for s in SMALL for w in ("--set", s)))
 
 
@@ -103,7 +104,7 @@ def a_long_run(out, **variables):
     arguments = ("--budget", 10**6, "--checkpoint-every", 0, "--out", out)
     process = start(2, *TRAIN, *arguments, **variables)
     end = time.monotonic() + 200
-    while not (out / "checkpoint.safetensors").exists() and time.monotonic() < end:
+    while not (out / CHECKPOINT).exists() and time.monotonic() < end:
         assert process.poll() is None, words(process)
         time.sleep(0.05)
     return process, ranks_below(process.pid)
@@ -133,7 +134,7 @@ def test_a_killed_process_ends_all_with_one_word(tmp_path, rank):
     assert len(errors) == 1, err
     assert "one of the 2 processes ended without a word" in errors[0]
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
-    load_snapshot(tmp_path / "run/checkpoint.safetensors")
+    load_snapshot(tmp_path / "run" / CHECKPOINT)
 
 
 @pytest.mark.slow

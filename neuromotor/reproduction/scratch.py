@@ -99,9 +99,9 @@ def run_command(words: Sequence[str], folder: Path) -> int:
 
 def _next_command(command: tuple[str, ...], out: Path) -> tuple[str, ...]:
     """The command itself, or how to go on with what it left."""
-    if (out / "checkpoint.safetensors").is_file():
+    if (out / "settings.json").is_file():
         return ("train", command[1], "--resume", _value(command, "--out"))
-    return (*command, "--force") if (out / "settings.json").is_file() else command
+    return command
 
 
 def _training(name: str, card: dict[str, Any], recipe: list[dict[str, Any]]) -> Training:

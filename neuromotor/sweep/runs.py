@@ -137,8 +137,7 @@ def _command(out: Path, run: Run) -> list[str]:
     train = [sys.executable, "-m", "neuromotor", "train"]
     with suppress(OSError, ValueError, TypeError, KeyError):
         saved = json.loads((folder / "settings.json").read_text("utf-8"))
-        if (folder / "checkpoint.safetensors").is_file():
-            return [*train, saved["task"]["type"], "--resume", str(folder)]
+        return [*train, saved["task"]["type"], "--resume", str(folder)]
     given = out / "settings" / f"{run.name}.json"
     return [*train, run.task, "--config", str(given), "--out", str(folder), "--force"]
 

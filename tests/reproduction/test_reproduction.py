@@ -134,13 +134,13 @@ def test_retraining_skips_what_is_finished_and_resumes_what_was_stopped(tmp_path
 
     write_json(tmp_path / "runs/a/summary.json", {"interrupted": False})
     write_json(tmp_path / "runs/b/summary.json", {"interrupted": True})
-    (tmp_path / "runs/b/checkpoint.safetensors").touch()
+    write_json(tmp_path / "runs/b/settings.json", {})
     write_json(tmp_path / "runs/c/settings.json", {})
     retrain(trainings, tmp_path, run=run)
     assert done == [
         ("train", "ddn", "--out", "runs/b-start"),
         ("train", "ddn", "--resume", "runs/b"),
-        ("train", "ddn", "--out", "runs/c", "--force"),
+        ("train", "ddn", "--resume", "runs/c"),
     ]
     retrain(trainings, tmp_path, run=run)
     assert len(done) == 3

@@ -222,7 +222,7 @@ def test_a_sweep_goes_on_past_failures_and_repeats_only_what_is_unfinished(tmp_p
     assert log.count("long story") == 2
 
 
-def test_ctrl_c_stops_runs_and_repeating_goes_on(tmp_path, stand_in):
+def test_ctrl_c_stops_runs_and_repeating_goes_on(tmp_path, stand_in, request):
     sweep = a_sweep(tmp_path, "seeds = [3, 0]\n[grid]\nbudget = [5]")
     prepare(sweep)
     here = sweep.out / "runs" / sweep.runs[0].name / "here"
@@ -232,6 +232,9 @@ def test_ctrl_c_stops_runs_and_repeating_goes_on(tmp_path, stand_in):
             threading.Event().wait(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # Python ignores Ctrl-C where the shell that started it does.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         Local(jobs=1).launch(sweep.out, sweep.runs, Heard())
@@ -364,4 +367,4 @@ def test_the_command_runs_marks_resumes_and_gathers(tmp_path):
     assert (again["loss"], again["calls"]) == (fine["loss"], fine["calls"])
     log = (tmp_path / "o/logs" / f"{Path(fine['run']).name}.log").read_text()
     assert log.count("budget of 6 calls used") == 2
-    assert list((tmp_path / "o/runs").rglob("checkpoint.safetensors"))
+    assert list((tmp_path / "o/runs").rglob("checkpoints/lbfgs.safetensors"))
