@@ -252,6 +252,7 @@ def test_ctrl_c_saves_what_there_is_and_says_where(tmp_path):
 SMALL = ("--set", "controller.layers=[12]", "--set", "task.directions=4", "--optimizer", "hf")
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     budget = ("--budget", "3000")
@@ -370,6 +371,7 @@ def test_the_plant_option_reaches_a_reach_within_an_experiment(tmp_path):
     assert task["strength_ns_m"] == 0.3
 
 
+@pytest.mark.slow
 def test_an_instructed_delay_goes_all_the_way(tmp_path):
     pytest.importorskip("sklearn")
     folder = tmp_path / "run"
