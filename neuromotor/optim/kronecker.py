@@ -80,9 +80,10 @@ class FactorsState(State):
         """Make new factors, of random residuals; what there was keeps a weight of `decay`."""
         generator = torch.Generator().manual_seed(seed + self.iteration)
         fresh = [list(block) for block in run.objective.kronecker_factors(self.theta, generator)]
-        for new, old in zip(fresh, self.blocks or fresh, strict=True):
-            for part in (1, 2):  # rows and columns
-                new[part] = torch.lerp(new[part], old[part], decay)
+        if decay and self.blocks is not None:
+            for new, old in zip(fresh, self.blocks, strict=True):
+                for part in (1, 2):  # rows and columns
+                    new[part] = torch.lerp(new[part], old[part], decay)
         self.blocks, self.age = [*fresh], 0
         return self.blocks
 
