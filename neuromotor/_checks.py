@@ -15,6 +15,7 @@ T = TypeVar("T")
 __all__ = [
     "check_below_one",
     "check_finite_tensor",
+    "check_fraction",
     "check_integer",
     "check_number",
     "check_positive",
@@ -46,6 +47,13 @@ def check_below_one(name: str, value: object) -> None:
     check_number(name, value, minimum=0.0)
     if isinstance(value, int | float) and value >= 1:
         raise ValueError(f"`{name}` must be below 1, got {value!r}.")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Raise unless `value` is a finite real number from 0 to 1."""
+    check_number(name, value, minimum=0.0)
+    if isinstance(value, int | float) and value > 1:
+        raise ValueError(f"`{name}` must be at most 1, got {value!r}.")
 
 
 def check_integer(name: str, value: object, *, minimum: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number
+from neuromotor._checks import check_fraction, check_integer, check_number
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.trials import Trials
@@ -121,9 +121,7 @@ class DDN:
         Raises:
             ValueError: `fraction` is out of range.
         """
-        check_number("fraction", fraction, minimum=0.0)
-        if fraction > 1:
-            raise ValueError(f"`fraction` must be at most 1, got {fraction!r}.")
+        check_fraction("fraction", fraction)
         if fraction == 1:
             return self
         return replace(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number
+from neuromotor._checks import check_fraction, check_integer
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.reach_experiments import REACHES, ReachExperiment
@@ -71,9 +71,7 @@ class InstructedDelay(ReachExperiment):
         check_integer("hold_steps", shortest, minimum=0)
         check_integer("hold_steps", longest, minimum=shortest)
         check_integer("reach_steps", self.reach_steps, minimum=1)
-        check_number("catch_fraction", self.catch_fraction, minimum=0.0)
-        if self.catch_fraction > 1:
-            raise ValueError(f"`catch_fraction` must be at most 1, got {self.catch_fraction!r}.")
+        check_fraction("catch_fraction", self.catch_fraction)
         needed = self.target_step + longest + self.reach_steps
         if needed > self.steps:
             raise ValueError(
