@@ -178,7 +178,12 @@ class RunFolder:
         return self.path / name
 
     def _save(self, method: str, progress: Progress) -> None:
-        save_snapshot(self.writable(f"checkpoints/{method}.safetensors"), progress.snapshot())
+        name = f"checkpoints/{method}.safetensors"
+        try:
+            save_snapshot(self.writable(name), progress.snapshot())
+        except FileNotFoundError:
+            self.writable(name)  # says so where the folder vanished meanwhile
+            raise
         self._saved_at = time.monotonic()
 
     def _checkpoint(self, method: str) -> Path:
