@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from neuromotor import CenterOut, ClosedLoop
-from neuromotor.optim import ILQR, OnlineTrajectoryOptimization, Uncertainty
-from neuromotor.references import Reference, reference_trajectories
+from neuromotor.control import ILQR, OnlineTrajectoryOptimization, Uncertainty
+from neuromotor.evaluation.references import Reference, reference_trajectories
 from neuromotor.tasks import Trials
 
 CHANCE = Uncertainty(command_noise=0.1, load=0.2, onset_steps=(0, 29))

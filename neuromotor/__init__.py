@@ -6,17 +6,20 @@ runs them and differentiates through them, an optimizer trains.
 
 from neuromotor import zoo
 from neuromotor._version import __version__ as __version__
-from neuromotor.checkpoint import CheckpointError, SavedController, load_controller, save_controller
 from neuromotor.closed_loop import ClosedLoop, Trajectory
-from neuromotor.comparison import Comparison, compare
-from neuromotor.config import SettingsError
-from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
-from neuromotor.envs.registration import register_environments as _register_environments
-from neuromotor.evaluation import Evaluation, assess, held_out
-from neuromotor.intervals import Interval, bootstrap_interval
-from neuromotor.optim import (
+from neuromotor.control import (
     ILQG,
     ILQR,
+    OnlineTrajectoryOptimization,
+    Uncertainty,
+)
+from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
+from neuromotor.envs.registration import register_environments as _register_environments
+from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
+from neuromotor.evaluation.load_responses import LoadResponse, load_response
+from neuromotor.evaluation.performance import Evaluation, Performance, assess, held_out, measure
+from neuromotor.evaluation.references import Reference, reference_trajectories
+from neuromotor.optim import (
     LBFGS,
     Adam,
     AugmentedHessianFree,
@@ -29,11 +32,9 @@ from neuromotor.optim import (
     KrylovSearch,
     KrylovSubspaceDescent,
     NonlinearCG,
-    OnlineTrajectoryOptimization,
     Result,
     Snapshot,
     TruncatedNewton,
-    Uncertainty,
 )
 from neuromotor.plants import (
     HUMAN,
@@ -48,9 +49,8 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
-from neuromotor.references import Reference, reference_trajectories
-from neuromotor.responses import LoadResponse, load_response
-from neuromotor.snapshots import load_snapshot, save_snapshot
+from neuromotor.storage.components import SettingsError
+from neuromotor.storage.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
     DDN,
     CenterOut,
@@ -62,7 +62,14 @@ from neuromotor.tasks import (
     TargetJump,
     Trials,
 )
-from neuromotor.training import Performance, measure, train
+from neuromotor.training.comparison import Comparison, compare
+from neuromotor.training.single import train
+from neuromotor.zoo.saved_controller import (
+    CheckpointError,
+    SavedController,
+    load_controller,
+    save_controller,
+)
 
 __all__ = [
     # plants

@@ -18,11 +18,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor.comparison import Comparison
-from neuromotor.files import atomic_path
 from neuromotor.plants.plant import Plant
-from neuromotor.run_records import MethodRecord, RunRecord
-from neuromotor.seeds import best_ratio_at
+from neuromotor.storage.files import atomic_path
+from neuromotor.training.comparison import Comparison
 
 __all__ = [
     "COLORS",
@@ -41,8 +39,6 @@ __all__ = [
     "plot_convergence",
     "plot_hand_paths",
     "plot_reach",
-    "plot_runs",
-    "plot_seeds",
     "save_figure",
     "save_figures",
 ]
@@ -179,62 +175,6 @@ def plot_convergence(comparison: Comparison) -> Figure:
         ax.set_xlabel("calls (values + gradients + products)")
         ax.set_ylabel("mean loss")
         figure.legend(loc="outside lower center", ncols=2, fontsize=7)
-    return figure
-
-
-def plot_seeds(seeds: Sequence[Sequence[MethodRecord]]) -> Figure:
-    """Draw the excess over iLQR against calls and seconds: median and range over the seeds.
-
-    Of many methods the ranges are left out.
-    """
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.4), sharey=True, layout="constrained")
-        for ax, axis in zip(axes, ("calls", "seconds"), strict=True):
-            curves = best_ratio_at(seeds, axis)
-            ranges = len(curves) <= SHADES
-            for number, (method, (positions, ratios)) in enumerate(curves.items()):
-                turn, place = divmod(number, len(COLORS))
-                color, line = COLORS[place], LINES[turn % len(LINES)]
-                excess = np.maximum(ratios - 1, 1e-9)
-                label = NAMES.get(method, method)
-                ax.loglog(positions, np.median(excess, axis=0), line, color=color, label=label)
-                if ranges:
-                    ax.fill_between(
-                        positions, excess.min(0), excess.max(0), color=color, alpha=0.2, linewidth=0
-                    )
-        axes[0].set_xlabel("calls (values + gradients + products)")
-        axes[1].set_xlabel("time (s)")
-        axes[0].set_ylabel("loss / iLQR's loss - 1")
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
-        shown = "median and range" if ranges else "median"
-        count = len(seeds)
-        figure.suptitle(f"{shown} over {count} seed{'s' if count > 1 else ''}", fontsize=8)
-    return figure
-
-
-def plot_runs(records: Sequence[RunRecord]) -> Figure:
-    """Draw the loss of every method of several runs against calls, a colour a run."""
-    with mpl.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
-        for color, record in zip(_cycle(len(records)), records, strict=True):
-            methods = list(dict.fromkeys(found.method for found in record.methods))
-            named = set()
-            for found in record.methods:
-                name = NAMES.get(found.method, found.method)
-                ax.loglog(
-                    [point.calls for point in found.history],
-                    [point.value for point in found.history],
-                    LINES[methods.index(found.method) % len(LINES)],
-                    color=color,
-                    # one label for all seeds of a method; an underscore keeps it out of the legend
-                    label=f"{'_' if name in named else ''}{record.path.name}: {name}",
-                )
-                named.add(name)
-        ax.set_xlabel("calls (values + gradients + products)")
-        ax.set_ylabel("mean loss")
-        if ax.lines:
-            figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     return figure
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop.passes import KroneckerBlock
+from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.plants import (
     ARM_PRESETS,
     HUMAN,

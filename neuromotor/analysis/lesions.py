@@ -24,8 +24,8 @@ from torch import Tensor
 from neuromotor._checks import check_integer
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN, Controller
+from neuromotor.evaluation.performance import measure
 from neuromotor.tasks import Task, Trials
-from neuromotor.training import measure
 
 __all__ = ["LesionEffect", "lesion_effect", "lesion_subspace", "lesion_units", "sensitivity"]
 

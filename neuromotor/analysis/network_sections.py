@@ -20,8 +20,8 @@ from neuromotor.analysis.network_figures import (
 )
 from neuromotor.analysis.recording import RecordingError
 from neuromotor.analysis.section import Section
-from neuromotor.checkpoint import SavedController
 from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.zoo.saved_controller import SavedController
 
 if TYPE_CHECKING:
     import xarray as xr

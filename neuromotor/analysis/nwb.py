@@ -22,7 +22,7 @@ from neuromotor._checks import check_positive
 from neuromotor._extras import require
 from neuromotor._version import __version__
 from neuromotor.analysis.recording import EVENTS, LAYOUT, check_recording
-from neuromotor.files import atomic_path
+from neuromotor.storage.files import atomic_path
 
 if TYPE_CHECKING:
     import xarray as xr

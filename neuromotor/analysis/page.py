@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuromotor.analysis.report import Report
-from neuromotor.files import atomic_path, write_json
+from neuromotor.storage.files import atomic_path, write_json
 
 __all__ = ["write_report"]
 

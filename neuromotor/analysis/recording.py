@@ -26,9 +26,9 @@ from torch import Tensor
 
 from neuromotor._version import __version__
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
-from neuromotor.files import atomic_path
+from neuromotor.storage.components import SettingsError, encode
+from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import TASKS, Task, Trials
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from neuromotor.analysis.averages import window
 from neuromotor.analysis.recording import RecordingError, check_recording
 from neuromotor.analysis.section import Section
-from neuromotor.checkpoint import SavedController
+from neuromotor.zoo.saved_controller import SavedController
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -25,7 +25,7 @@ from neuromotor.benchmark.products import product_operations
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.tasks import CenterOut
-from neuromotor.training import initial_parameters
+from neuromotor.training.single import initial_parameters
 
 __all__ = ["BenchmarkSettings", "Row", "measure_here", "run_benchmark"]
 

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from neuromotor import distributed
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.tasks import CenterOut
-from neuromotor.training import initial_parameters
+from neuromotor.training import distributed
+from neuromotor.training.single import initial_parameters
 
 __all__ = ["ScalingRow", "measure_scaling"]
 

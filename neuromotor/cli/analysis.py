@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from neuromotor.checkpoint import load_controller
 from neuromotor.cli.display import messages, output
-from neuromotor.cli.settings import resolve_saved
-from neuromotor.config import SettingsError
-from neuromotor.files import create_run_folder
-from neuromotor.training import make_trials
+from neuromotor.runs.create import create_run_folder
+from neuromotor.runs.settings import resolve_saved
+from neuromotor.storage.components import SettingsError
+from neuromotor.training.single import make_trials
+from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
 

@@ -15,7 +15,6 @@ import torch
 import typer
 from rich.table import Table
 
-from neuromotor import distributed
 from neuromotor._checks import did_you_mean
 from neuromotor.benchmark import (
     BenchmarkSettings,
@@ -23,7 +22,6 @@ from neuromotor.benchmark import (
     run_benchmark,
     run_env_benchmark,
 )
-from neuromotor.checkpoint import load_controller
 from neuromotor.cli.analysis import register as register_analysis
 from neuromotor.cli.display import (
     benchmark_markdown,
@@ -46,26 +44,29 @@ from neuromotor.cli.options import (
     ThreadsOption,
 )
 from neuromotor.cli.reproduction import register as register_reproduction
-from neuromotor.cli.runs import machine, versions
 from neuromotor.cli.runs_command import register as register_runs
-from neuromotor.cli.settings import resolve_saved
 from neuromotor.cli.sweep import register as register_sweep
 from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
-from neuromotor.config import SettingsError, encode
+from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
-from neuromotor.evaluation import (
+from neuromotor.evaluation.performance import (
     HELD_OUT_SEED,
     assess,
     controller_runner,
     held_out,
     reference_name,
 )
-from neuromotor.optim import ILQR, OPTIMIZERS
+from neuromotor.evaluation.references import assess_references
+from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
-from neuromotor.references import assess_references
+from neuromotor.runs.execute import machine, versions
+from neuromotor.runs.settings import resolve_saved
+from neuromotor.storage.components import SettingsError, encode
 from neuromotor.tasks import TASKS
-from neuromotor.training import make_trials
+from neuromotor.training import distributed
+from neuromotor.training.single import make_trials
+from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["app", "main"]
 

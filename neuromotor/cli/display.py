@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from neuromotor.benchmark import EnvRow, Row
-from neuromotor.comparison import MethodRun
 from neuromotor.optim import Progress as OptimizerProgress
-from neuromotor.seeds import LEVELS
+from neuromotor.runs.over_seeds import LEVELS
+from neuromotor.training.comparison import MethodRun
 
 __all__ = [
     "LiveComparison",

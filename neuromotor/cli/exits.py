@@ -15,7 +15,7 @@ from typing import NoReturn
 from rich.markup import escape
 
 from neuromotor.cli.display import messages
-from neuromotor.cli.runs import Stopped
+from neuromotor.runs.execute import Stopped
 
 __all__ = ["run_and_exit"]
 

@@ -13,10 +13,10 @@ import typer
 from rich.table import Table as Grid
 
 from neuromotor.cli.display import messages, output
-from neuromotor.cli.runs import machine, versions
-from neuromotor.config import SettingsError
-from neuromotor.files import write_json
 from neuromotor.reproduction.tables import Table, cell
+from neuromotor.runs.execute import machine, versions
+from neuromotor.storage.components import SettingsError
+from neuromotor.storage.files import write_json
 
 __all__ = ["register"]
 

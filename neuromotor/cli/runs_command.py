@@ -15,9 +15,14 @@ from rich.text import Text
 
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import JsonOption
-from neuromotor.config import SettingsError
-from neuromotor.files import MARKER
-from neuromotor.run_records import RunRecord, find_runs, read_run, setting_differences
+from neuromotor.runs.create import MARKER
+from neuromotor.runs.records import (
+    RunRecord,
+    find_runs,
+    read_run,
+    setting_differences,
+)
+from neuromotor.storage.components import SettingsError
 
 __all__ = ["register"]
 
@@ -172,7 +177,8 @@ def _draw(records: Sequence[RunRecord], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from neuromotor.plotting import plot_runs, save_figure
+    from neuromotor.plotting import save_figure
+    from neuromotor.runs.figures import plot_runs
 
     if path.suffix not in (".png", ".pdf", ".svg"):
         raise SettingsError(f"`--figure` must end in .png, .pdf or .svg, got {path}.")

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from neuromotor.cli.display import messages, output
-from neuromotor.config import SettingsError
+from neuromotor.storage.components import SettingsError
 
 if TYPE_CHECKING:  # its settings are the command line's own: imported where they are used
     from neuromotor.sweep import Outcome, Run, Sweep

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from neuromotor._checks import check_number
-from neuromotor.checkpoint import find_controller, load_controller
 from neuromotor.cli.display import (
     comparison_table,
     evaluation_tables,
@@ -35,14 +34,21 @@ from neuromotor.cli.options import (
     SmokeOption,
     ThreadsOption,
 )
-from neuromotor.cli.runs import Keep, Stopped, default_folder, run_comparison, run_seeds
-from neuromotor.cli.settings import RunSettings, gather, resolve
-from neuromotor.config import SettingsError, encode
 from neuromotor.controllers import CONTROLLERS
-from neuromotor.files import MARKER, RunFolderError
-from neuromotor.metrics import require_tensorboard
 from neuromotor.optim import OPTIMIZERS
+from neuromotor.runs.create import MARKER, RunFolderError
+from neuromotor.runs.execute import (
+    Keep,
+    Stopped,
+    default_folder,
+    run_comparison,
+    run_seeds,
+)
+from neuromotor.runs.progress_log import require_tensorboard
+from neuromotor.runs.settings import RunSettings, gather, resolve
+from neuromotor.storage.components import SettingsError, encode
 from neuromotor.tasks import TASKS
+from neuromotor.zoo.saved_controller import find_controller, load_controller
 
 __all__ = ["register"]
 

@@ -13,11 +13,11 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from neuromotor import zoo
-from neuromotor.checkpoint import load_controller
 from neuromotor.cli.display import interval_words, output
-from neuromotor.cli.recipes import find_stages
-from neuromotor.config import SettingsError
-from neuromotor.zoo.build import write_entry
+from neuromotor.runs.recipes import find_stages
+from neuromotor.runs.zoo_entry import write_entry
+from neuromotor.storage.components import SettingsError
+from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
 

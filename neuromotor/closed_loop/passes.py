@@ -27,16 +27,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._blas import blas_threads
 from neuromotor.closed_loop.arrays import Array, NumpyArrays, arrays_like
+from neuromotor.closed_loop.blas import blas_threads
 from neuromotor.closed_loop.dynamics import advance, linearize_plant
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
+from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.plants.arm import TwoJointArm
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Forward", "KroneckerBlock", "Network", "Passes", "Place", "quiet_floats"]
+__all__ = ["Forward", "Network", "Passes", "Place", "quiet_floats"]
 
 
 @contextmanager
@@ -80,14 +81,6 @@ class Forward:
     states: Array  # (T + 1, B, n)
     commands: Array  # (T, B, m)
     inputs: list[Array]  # P of each layer, (T + 1, B, columns); row T holds h[T - 1] only
-
-
-class KroneckerBlock(NamedTuple):
-    """An estimate ``columns x rows`` of the curvature of one weight matrix with its bias."""
-
-    places: Tensor  # (r, c), where the matrix's entries lie in the flat vector
-    rows: Tensor  # (r, r), second moments of the derivatives by the units' drives
-    columns: Tensor  # (c, c), second moments of the inputs, a constant one for the bias at the end
 
 
 class Place(NamedTuple):

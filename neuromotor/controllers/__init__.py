@@ -9,7 +9,6 @@ from neuromotor.controllers.initializers import (
     Initializer,
     Sparse,
 )
-from neuromotor.controllers.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.controllers.rnn import ContinuousTimeRNN, LayerWeights, NetworkWeights
 
 __all__ = [
@@ -18,9 +17,7 @@ __all__ = [
     "CommandTable",
     "ContinuousTimeRNN",
     "Controller",
-    "FeedbackWeights",
     "LayerWeights",
-    "LinearFeedback",
     "NetworkWeights",
     # initializers
     "INITIALIZERS",

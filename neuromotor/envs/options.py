@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from neuromotor._checks import check_positive, did_you_mean, lookup
-from neuromotor.config import decode
 from neuromotor.envs.limits import Limits, limits_of
 from neuromotor.envs.observation import PARTS
 from neuromotor.plants import TwoJointArm
+from neuromotor.storage.components import decode
 from neuromotor.tasks import TASKS, Task
 
 __all__ = ["EnvOptions"]

@@ -14,17 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor.checkpoint import load_controller
 from neuromotor.closed_loop import simulate
-from neuromotor.comparison import MethodRun
+from neuromotor.control import ILQR
 from neuromotor.controllers import Controller
 from neuromotor.controllers.controller import ZeroStart
 from neuromotor.envs.core import Core
 from neuromotor.envs.observation import Glimpse, Layout
 from neuromotor.envs.options import EnvOptions
-from neuromotor.optim import ILQR, Counts
+from neuromotor.evaluation.performance import measure
+from neuromotor.optim import Counts
 from neuromotor.tasks import Task, Trials
-from neuromotor.training import measure
+from neuromotor.training.comparison import MethodRun
+from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["ControllerPolicy", "Policy", "PolicyController", "evaluate_policy"]
 

@@ -1,38 +1,25 @@
-"""Optimizers over one `Objective` interface, and optimal control over a task."""
+"""Optimizers over one `Objective` interface; none of them knows a plant or a task."""
 
 from neuromotor.optim.augmented import AugmentedHessianFree
 from neuromotor.optim.descent import MOMENTUM_SCHEDULE, Adam, GradientDescent
 from neuromotor.optim.hessian_free import HessianFree
-from neuromotor.optim.ilqg import ILQG, ILQGResult
-from neuromotor.optim.ilqr import ILQR, ILQRResult
 from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
 from neuromotor.optim.kronecker_adam import KroneckerAdam
 from neuromotor.optim.kronecker_descent import KroneckerDescent
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
-from neuromotor.optim.lqg import LQG
 from neuromotor.optim.modules import ModuleObjective, ModuleTrainer
 from neuromotor.optim.nonlinear_cg import NonlinearCG
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
-from neuromotor.optim.online import OnlineTrajectoryOptimization
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
 from neuromotor.optim.run import Callback, Optimizer, Run
 from neuromotor.optim.state import Snapshot
 from neuromotor.optim.subspace import KrylovSearch, KrylovSubspaceDescent, krylov_basis
 from neuromotor.optim.truncated_newton import TruncatedNewton
-from neuromotor.optim.uncertainty import Uncertainty
 from neuromotor.optim.wrappers import MixedPrecision, Resampled
 
 __all__ = [
-    # optimal control of a task
-    "ILQG",
-    "ILQR",
-    "LQG",
-    "ILQGResult",
-    "ILQRResult",
-    "OnlineTrajectoryOptimization",
-    "Uncertainty",
     # optimizers
     "LBFGS",
     "MOMENTUM_SCHEDULE",

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.lbfgs import PairsState, two_loop_direction
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
+from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
 

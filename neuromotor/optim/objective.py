@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop.passes import KroneckerBlock
 from neuromotor.optim.result import Counts
 
 __all__ = [
@@ -16,10 +15,19 @@ __all__ = [
     "HasDraws",
     "HasKroneckerFactors",
     "HasParts",
+    "KroneckerBlock",
     "Linearization",
     "Objective",
     "part_of",
 ]
+
+
+class KroneckerBlock(NamedTuple):
+    """An estimate ``columns x rows`` of the curvature of one weight matrix with its bias."""
+
+    places: Tensor  # (r, c), where the matrix's entries lie in the flat vector
+    rows: Tensor  # (r, r), second moments of the derivatives by the units' drives
+    columns: Tensor  # (c, c), second moments of the inputs, a constant one for the bias at the end
 
 
 class Linearization(Protocol):

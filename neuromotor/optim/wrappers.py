@@ -8,8 +8,13 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer
-from neuromotor.closed_loop.passes import KroneckerBlock
-from neuromotor.optim.objective import HasKroneckerFactors, Linearization, Objective, part_of
+from neuromotor.optim.objective import (
+    HasKroneckerFactors,
+    KroneckerBlock,
+    Linearization,
+    Objective,
+    part_of,
+)
 
 __all__ = ["MixedPrecision", "Resampled"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neuromotor.files import atomic_path, write_json
 from neuromotor.reproduction.networks import Networks
 from neuromotor.reproduction.results import Effort, chapter6_tables
 from neuromotor.reproduction.tables import Table
+from neuromotor.storage.files import atomic_path, write_json
 
 __all__ = ["QUICK", "reproduce"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from neuromotor.closed_loop import Trajectory
-from neuromotor.evaluation import held_out
-from neuromotor.optim import ILQR, ILQRResult
+from neuromotor.control import ILQR, ILQRResult
+from neuromotor.evaluation.load_responses import correction_latencies, load_onsets
+from neuromotor.evaluation.performance import held_out
 from neuromotor.reproduction.networks import Trained
-from neuromotor.responses import correction_latencies, load_onsets
 from neuromotor.tasks import DDN, CenterOut, Task, Trials
 
 __all__ = ["Disturbed", "disturbed", "distance_cm", "reaching_task", "robust_trials", "solve"]

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from neuromotor import zoo
-from neuromotor.checkpoint import SavedController, load_controller
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.controllers import ContinuousTimeRNN, Controller
 from neuromotor.tasks import TASKS, Task, Trials
-from neuromotor.training import initial_parameters
+from neuromotor.training.single import initial_parameters
+from neuromotor.zoo.saved_controller import SavedController, load_controller
 
 __all__ = ["NAMES", "Networks", "Trained", "is_finished", "run_name"]
 

@@ -13,10 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuromotor.evaluation import Evaluation, assess, controller_runner, held_out, reference_name
-from neuromotor.intervals import Interval, bootstrap_interval
-from neuromotor.optim import ILQR, ILQRResult
-from neuromotor.references import assess_references
+from neuromotor.control import ILQR, ILQRResult
+from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
+from neuromotor.evaluation.performance import (
+    Evaluation,
+    assess,
+    controller_runner,
+    held_out,
+    measure,
+    reference_name,
+)
+from neuromotor.evaluation.references import assess_references
 from neuromotor.reproduction.convergence import load_convergence
 from neuromotor.reproduction.experiments import (
     distance_cm,
@@ -29,7 +36,6 @@ from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
 from neuromotor.reproduction.sensitivity import load_sensitivity, summary
 from neuromotor.reproduction.tables import Table, Value
 from neuromotor.tasks import DDN, Task, Trials
-from neuromotor.training import measure
 
 __all__ = ["REPORTED", "Effort", "chapter6_tables"]
 

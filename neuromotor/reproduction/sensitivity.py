@@ -16,13 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.evaluation import held_out
-from neuromotor.files import write_json
-from neuromotor.optim import ILQR, Budget, KroneckerDescent, KroneckerLBFGS, Optimizer
+from neuromotor.evaluation.performance import held_out, measure
+from neuromotor.optim import (
+    Budget,
+    KroneckerDescent,
+    KroneckerLBFGS,
+    Optimizer,
+)
 from neuromotor.reproduction.data import DATA
+from neuromotor.storage.files import write_json
 from neuromotor.tasks import DDN, CenterOut, Postural, Task
-from neuromotor.training import measure, train
+from neuromotor.training.single import train
 
 __all__ = [
     "FILE",

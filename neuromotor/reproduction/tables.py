@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuromotor.files import atomic_path
+from neuromotor.storage.files import atomic_path
 
 __all__ = ["Table", "cell", "update_document"]
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from neuromotor._checks import check_integer
 from neuromotor._extras import require
-from neuromotor.files import write_json
+from neuromotor.storage.files import write_json
 from neuromotor.sweep.plan import Run
 from neuromotor.sweep.runs import Outcome, execute
 

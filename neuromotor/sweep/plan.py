@@ -20,8 +20,8 @@ from typing import Any
 import pydantic
 
 from neuromotor._checks import did_you_mean
-from neuromotor.cli.settings import gather, resolve
-from neuromotor.config import SettingsError
+from neuromotor.runs.settings import gather, resolve
+from neuromotor.storage.components import SettingsError
 
 __all__ = ["Run", "Sweep", "flattened", "load_sweep"]
 

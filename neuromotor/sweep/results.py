@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from neuromotor.files import atomic_path
+from neuromotor.storage.files import atomic_path
 from neuromotor.sweep.plan import Run, Sweep, flattened
 from neuromotor.sweep.runs import state_of, summary_of
 

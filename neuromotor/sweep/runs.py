@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuromotor.files import RunFolderError, write_json
+from neuromotor.runs.create import RunFolderError
+from neuromotor.storage.files import write_json
 from neuromotor.sweep.plan import Run, Sweep
 
 __all__ = ["Outcome", "execute", "prepare", "state_of", "summary_of"]

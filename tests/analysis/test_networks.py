@@ -23,7 +23,7 @@ from neuromotor.analysis.lesions import (
     lesion_units,
     sensitivity,
 )
-from neuromotor.training import initial_parameters
+from neuromotor.training.single import initial_parameters
 
 TASK = CenterOut(directions=3, steps=10)
 NET = ContinuousTimeRNN(layers=(6, 5), time_constant_s=0.05)

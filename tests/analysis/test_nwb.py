@@ -12,7 +12,7 @@ from cases import noisy  # noqa: E402
 from neuromotor import CenterOut, ContinuousTimeRNN  # noqa: E402
 from neuromotor.analysis import record  # noqa: E402
 from neuromotor.analysis.nwb import save_nwb  # noqa: E402
-from neuromotor.training import initial_parameters  # noqa: E402
+from neuromotor.training.single import initial_parameters  # noqa: E402
 
 TASK = CenterOut(directions=4, steps=12)
 NET = ContinuousTimeRNN(layers=(5, 3))

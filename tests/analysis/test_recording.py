@@ -30,7 +30,7 @@ from neuromotor.analysis import (
 )
 from neuromotor.analysis.jacobians import network_step
 from neuromotor.analysis.recording import told
-from neuromotor.training import initial_parameters
+from neuromotor.training.single import initial_parameters
 
 TASK = CenterOut(directions=4, steps=12, delay_steps=2)
 NET = ContinuousTimeRNN(layers=(5, 3))

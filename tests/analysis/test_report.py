@@ -10,8 +10,8 @@ from cases import noisy
 
 from neuromotor import CenterOut, ContinuousTimeRNN
 from neuromotor.analysis import RecordingError, analyze, make_recording, record, write_report
-from neuromotor.checkpoint import SavedController
-from neuromotor.training import initial_parameters
+from neuromotor.training.single import initial_parameters
+from neuromotor.zoo.saved_controller import SavedController
 
 pytest.importorskip("sklearn")
 mpl.use("Agg")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from neuromotor.checkpoint import load_controller
+from neuromotor.zoo.saved_controller import load_controller
 
 COMMAND = str(Path(sys.executable).parent / "neuromotor")
 

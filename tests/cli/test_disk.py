@@ -9,12 +9,12 @@ import sys
 import pytest
 from forked import LBFGS, content, finish, start, wait_for
 
-from neuromotor import container
 from neuromotor.cli import main
-from neuromotor.cli.runs import Interruption
-from neuromotor.files import atomic_path
-from neuromotor.run_records import read_run
-from neuromotor.snapshots import load_snapshot
+from neuromotor.runs.execute import Interruption
+from neuromotor.runs.records import read_run
+from neuromotor.storage import tensor_file as container
+from neuromotor.storage.files import atomic_path
+from neuromotor.storage.snapshots import load_snapshot
 
 LONG = ("--budget", "1000000", "--checkpoint-every", "0")
 
@@ -134,7 +134,7 @@ def test_a_writer_that_fails_leaves_the_checkpoint_before(
 
 
 def test_a_signal_waits_for_the_next_question_only_where_one_will_come():
-    from neuromotor.cli.runs import Stopped
+    from neuromotor.runs.execute import Stopped
 
     asked = Interruption()
     with pytest.raises(Stopped):

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from neuromotor.cli import main, training
-from neuromotor.cli.settings import resolve
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import PLANTS
+from neuromotor.runs.settings import resolve
 from neuromotor.tasks import TASKS
 
 QUICK = settings(

@@ -10,9 +10,9 @@ import pytest
 from forked import COMPARE, LBFGS, SEEDS, TRAIN, content, finish, start, wait_for
 
 from neuromotor import CenterOut, ContinuousTimeRNN, save_controller
-from neuromotor.files import folder_in_use
-from neuromotor.run_records import read_run
-from neuromotor.training import initial_parameters
+from neuromotor.runs.create import folder_in_use
+from neuromotor.runs.records import read_run
+from neuromotor.training.single import initial_parameters
 
 
 def assert_metrics_fit(folder):

@@ -7,8 +7,8 @@ import torch
 from cases import PLANTS, generator, noisy, normal, timed, uniform
 
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.optim import ILQR
 from neuromotor.plants import TwoJointArm
 from neuromotor.tasks import CenterOut, QuadraticCost, Trials
 

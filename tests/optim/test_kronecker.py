@@ -8,10 +8,9 @@ import torch
 from cases import SmallProblem, generator, normal, rosenbrock, timed
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.closed_loop.passes import KroneckerBlock
+from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.optim import (
-    ILQR,
     LBFGS,
     Adam,
     Budget,
@@ -20,8 +19,9 @@ from neuromotor.optim import (
     KroneckerLBFGS,
     KroneckerPreconditioner,
 )
+from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.tasks import DDN, CenterOut
-from neuromotor.training import train
+from neuromotor.training.single import train
 
 
 def small_loop(directions=8, steps=20, own_times=False, **options):

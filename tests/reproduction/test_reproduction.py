@@ -9,16 +9,16 @@ from typer.testing import CliRunner
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, save_controller
 from neuromotor.cli.app import app
-from neuromotor.files import write_json
+from neuromotor.evaluation.load_responses import correction_latencies
 from neuromotor.reproduction import scratch, sensitivity
 from neuromotor.reproduction.convergence import convergence_data
 from neuromotor.reproduction.networks import Networks, is_finished, run_name
 from neuromotor.reproduction.results import Effort, calls_to, chapter6_tables, claims
 from neuromotor.reproduction.scratch import Training, estimate, plan, retrain
 from neuromotor.reproduction.tables import Table, cell, update_document
-from neuromotor.responses import correction_latencies
+from neuromotor.storage.files import write_json
 from neuromotor.tasks import Trials
-from neuromotor.training import initial_parameters
+from neuromotor.training.single import initial_parameters
 
 TASK = CenterOut(directions=4)
 NET = ContinuousTimeRNN(layers=(6,))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from neuromotor import SettingsError
-from neuromotor.files import RunFolderError
+from neuromotor.runs.create import RunFolderError
 from neuromotor.sweep import (
     Local,
     Outcome,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from neuromotor.optim import ILQR
+from neuromotor.control import ILQR
 from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, UnreachableError
 from neuromotor.tasks import CenterOut, Trials
 

@@ -5,11 +5,13 @@ import torch
 from cases import generator
 
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.optim import ILQR, Budget, KroneckerLBFGS
+from neuromotor.evaluation.performance import measure
+from neuromotor.optim import Budget, KroneckerLBFGS
 from neuromotor.plants import PointMass
 from neuromotor.tasks import CenterOut, InstructedDelay, Trials, with_plant
-from neuromotor.training import initial_parameters, measure, train
+from neuromotor.training.single import initial_parameters, train
 
 REACH = CenterOut(directions=4, steps=40, delay_steps=3)
 TASK = InstructedDelay(REACH, repeats=3, target_step=4, hold_steps=(6, 12), reach_steps=15)

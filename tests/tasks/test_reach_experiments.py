@@ -8,8 +8,8 @@ import torch
 from cases import PLANTS, arm_states, generator, noisy, normal
 
 from neuromotor.closed_loop import ClosedLoop, advance, linearize_plant
+from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
-from neuromotor.optim import ILQR
 from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, field_force
 from neuromotor.tasks import CenterOut, ForceField, PulsedReach, TargetJump, with_plant
 

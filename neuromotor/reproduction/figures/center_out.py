@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from neuromotor.optim import ILQRResult
+from neuromotor.control import ILQRResult
 from neuromotor.plants import Plant
 from neuromotor.plotting import (
     COLORS,

@@ -13,11 +13,11 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image
 
-from neuromotor.files import atomic_path
 from neuromotor.plotting import COLORS, finish_plane, hand_cm
 from neuromotor.reproduction.experiments import Disturbed, disturbed, robust_trials
 from neuromotor.reproduction.figures.ddn import OFF, ON
 from neuromotor.reproduction.networks import Networks
+from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import DDN
 
 __all__ = ["NEEDS", "save_film"]

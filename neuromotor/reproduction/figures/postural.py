@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuromotor.evaluation.references import reference_trajectories
 from neuromotor.plotting import (
     COLORS,
     PAGE_IN,
@@ -20,7 +21,6 @@ from neuromotor.plotting import (
     letter,
     match_planes,
 )
-from neuromotor.references import reference_trajectories
 from neuromotor.reproduction.experiments import distance_cm
 from neuromotor.reproduction.figures.center_out import method_label
 from neuromotor.reproduction.networks import Networks

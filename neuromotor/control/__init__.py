@@ -1,0 +1,20 @@
+"""Optimal control: what says how good a controller can be."""
+
+from neuromotor.control.ilqg import ILQG, ILQGResult
+from neuromotor.control.ilqr import ILQR, ILQRResult
+from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
+from neuromotor.control.lqg import LQG
+from neuromotor.control.online import OnlineTrajectoryOptimization
+from neuromotor.control.uncertainty import Uncertainty
+
+__all__ = [
+    "ILQG",
+    "ILQR",
+    "LQG",
+    "FeedbackWeights",
+    "ILQGResult",
+    "ILQRResult",
+    "LinearFeedback",
+    "OnlineTrajectoryOptimization",
+    "Uncertainty",
+]

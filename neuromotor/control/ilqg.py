@@ -1,0 +1,287 @@
+"""Optimal feedback control of a nonlinear plant: LQG around each trial's own trajectory.
+
+The plant is linearised along the nominal trajectory of each pair of start and target, iLQR's, and
+`LQG` gives feedback and filter gains for it, under the task's delay and for noise and a disturbance
+of known size. What comes out is a `LinearFeedback` that runs in the closed loop.
+
+Source: Li & Todorov (2007), with the noise-free optimum as nominal trajectory; gains as in `LQG`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_positive
+from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.control.ilqr import ILQR
+from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
+from neuromotor.control.lqg import LQG
+from neuromotor.control.uncertainty import Uncertainty
+from neuromotor.optim.result import Stopwatch
+from neuromotor.plants.plant import Plant
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["ILQG", "ILQGResult", "linearized"]
+
+
+@dataclass(frozen=True)
+class ILQGResult:
+    """A controller for a batch of B trials, and what it expects of itself.
+
+    Attributes:
+        controller: Runs in a `ClosedLoop` on trials with the same starts and targets.
+        parameters: Its tables, (P,), of the trials' dtype.
+        predicted_losses: Expected loss of each trial on the linearised plant, (B,).
+        converged: Whether gains and filter met the tolerance, and iLQR its own.
+        reason: Why the design stopped, in words.
+        seconds: Wall-clock time.
+        history: Mean expected loss after each round of feedback and filter gains.
+    """
+
+    controller: LinearFeedback
+    parameters: Tensor
+    predicted_losses: Tensor
+    converged: bool
+    reason: str
+    seconds: float
+    history: tuple[float, ...]
+
+    @property
+    def predicted(self) -> float:
+        """Expected loss, mean over the trials."""
+        return float(self.predicted_losses.mean())
+
+
+@dataclass(frozen=True)
+class ILQG:
+    """Designs optimal feedback controllers, one for each pair of start and target, in float64.
+
+    Attributes:
+        extended: Whether the estimate moves by the plant's own step (an extended Kalman filter with
+            the gains of the design) or by the linearised one.
+        relinearizations: Times that the plant is linearised anew, along the design's mean
+            trajectory: signal-dependent noise makes that a little different from iLQR's.
+        rounds: Most rounds of feedback and filter gains for one linearisation.
+        tolerance: Rounds end when no trial's expected loss changes by more than this fraction.
+        sensor_floor: Least standard deviation of sensory noise that the filter assumes, which keeps
+            its equations regular where an observation is exact.
+        ilqr: Solver of the nominal trajectories.
+
+    Raises:
+        ValueError: A setting is out of range.
+
+    Example:
+        >>> from neuromotor.tasks import CenterOut
+        >>> task = CenterOut(directions=8, delay_steps=7)
+        >>> ILQG().design(task, task.trials(), Uncertainty(command_noise=0.1)).converged
+        True
+    """
+
+    extended: bool = True
+    relinearizations: int = 1
+    rounds: int = 50
+    tolerance: float = 1e-4
+    sensor_floor: float = 1e-6
+    ilqr: ILQR = field(default_factory=ILQR)
+
+    def __post_init__(self) -> None:
+        check_integer("relinearizations", self.relinearizations, minimum=0)
+        check_integer("rounds", self.rounds, minimum=1)
+        check_positive("tolerance", self.tolerance)
+        check_positive("sensor_floor", self.sensor_floor)
+
+    @torch.no_grad()
+    def design(
+        self,
+        task: Task,
+        trials: Trials,
+        uncertainty: Uncertainty | None = None,
+        callback: Callable[[int, float], None] | None = None,
+    ) -> ILQGResult:
+        """Return the controller for the starts and targets of a batch.
+
+        Args:
+            task: Plant, cost, number of steps and delay.
+            trials: B trials; the design sees their starts and targets, no draws. Where the cost
+                differs by trial (`Trials.wanted`, `Trials.counted`) it sees that ahead, too: such a
+                design knows when a go cue will come.
+            uncertainty: Sizes of noise and disturbance; those of the batch if absent.
+            callback: Called with round and mean expected loss after each round.
+
+        Raises:
+            ValueError: Trials or uncertainty do not fit the task.
+        """
+        check_trials(task, trials)
+        watch = Stopwatch()
+        if uncertainty is None:
+            uncertainty = Uncertainty.from_trials(trials)
+        calm, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
+        share = torch.bincount(index).to(calm.target) / len(trials)
+        nominal = self.ilqr.solve(task, calm)
+        states, commands = nominal.states, nominal.commands
+        history: list[float] = []
+
+        def note(losses: Tensor) -> None:
+            history.append(float((share * losses).sum()))
+            if callback is not None:
+                callback(len(history), history[-1])
+
+        for turn in range(self.relinearizations + 1):
+            problem = linearized(task, calm, states, commands, uncertainty, self.sensor_floor)
+            feedback, correction, losses, means, settled = self._alternate(problem, note)
+            if turn < self.relinearizations:
+                commands = means
+                states = _roll_out(task.plant, calm, commands)
+        controller = LinearFeedback(
+            trials=len(trials),
+            steps=task.steps,
+            delay_steps=task.delay_steps,
+            state_size=task.plant.state_size,
+            command_size=task.plant.command_size,
+            load=_any(uncertainty.load),
+            hand_force=_any(uncertainty.hand_force),
+            dt_s=task.plant.dt_s,
+            plant=task.plant if self.extended else None,
+        )
+        weights = _tables(problem, feedback, correction, states, task.plant.state_size)
+        weights = FeedbackWeights(*(getattr(weights, f.name)[index] for f in fields(weights)))
+        reason = f"expected losses settled to a relative {self.tolerance:g}"
+        if not settled:
+            reason = f"expected losses not settled after {self.rounds} rounds"
+        if not nominal.converged:
+            reason = f"nominal trajectories: {nominal.reason}"
+        return ILQGResult(
+            controller=controller,
+            parameters=weights.flatten().to(trials.initial_state),
+            predicted_losses=losses[index].to(trials.initial_state),
+            converged=nominal.converged and settled,
+            reason=reason,
+            seconds=watch.seconds,
+            history=tuple(history),
+        )
+
+    def _alternate(
+        self, problem: LQG, note: Callable[[Tensor], None]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, bool]:
+        """Feedback and filter gains in turn; expected losses and mean commands; whether settled."""
+        feedback = problem.feedback()
+        correction, losses, means = problem.filter(feedback)
+        note(losses)
+        settled = not problem.coupled
+        for _ in range(self.rounds - 1):
+            if settled:
+                break
+            feedback = problem.feedback(correction)
+            before = losses
+            correction, losses, means = problem.filter(feedback)
+            note(losses)
+            settled = bool(((losses - before).abs() <= self.tolerance * losses).all())
+        return feedback, correction, losses, means, settled
+
+
+def linearized(
+    task: Task,
+    calm: Trials,
+    states: Tensor,
+    commands: Tensor,
+    uncertainty: Uncertainty,
+    sensor_floor: float,
+) -> LQG:
+    """Return the problem in deviations of the state from a trajectory; commands count in full.
+
+    Args:
+        task: Plant, cost and delay.
+        calm: B trials without loads and noise.
+        states: The trajectory, (B, T + 1, n).
+        commands: Its commands, (B, T, m).
+        uncertainty: Sizes of noise and disturbance.
+        sensor_floor: Least standard deviation of sensory noise.
+    """
+    plant, cost = task.plant, task.cost
+    n, m = plant.state_size, plant.command_size
+    a, b = torch.split(linearize_plant(plant, calm, states[:, :-1], commands), [n, m], dim=-1)
+    ways, variances = [b[..., :0]], [states.new_zeros(0)]
+    if _any(uncertainty.load):  # a load adds to the command
+        ways.append(b)
+        variances.append(uncertainty.variances("load", states, m))
+    if _any(uncertainty.hand_force):
+        ways.append(_force_jacobians(plant, states[:, :-1], commands))
+        variances.append(uncertainty.variances("hand_force", states, 2))
+    onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
+    sensory = uncertainty.variances("sensory_noise", states, n)
+    return LQG(
+        state=a,
+        command=b,
+        disturbance=torch.cat(ways, dim=-1),
+        drift=-(b @ commands.unsqueeze(-1)).squeeze(-1),
+        error=states - calm.goal,
+        state_weights=cost.weights(calm),
+        energy_weight=cost.energy_weight,
+        delay_steps=task.delay_steps,
+        command_variance=uncertainty.variances("command_noise", states, m),
+        plant_variance=uncertainty.variances("plant_noise", states, n),
+        sensory_variance=sensory.clamp(min=sensor_floor**2),
+        onset_variance=states.new_tensor(onset).unsqueeze(-1) * torch.cat(variances),
+    )
+
+
+def _tables(
+    problem: LQG, feedback: Tensor, correction: Tensor, states: Tensor, n: int
+) -> FeedbackWeights:
+    """Gains on states themselves, from gains on deviations from `states`."""
+    before, after = states[:, :-1].unsqueeze(-1), states[:, 1:].unsqueeze(-1)
+    drift = problem.drift.unsqueeze(-1) + after - problem.state @ before
+    offset = feedback[..., -1:] - feedback[..., :n] @ before
+    return FeedbackWeights(
+        start=states[:, 0],
+        offset=offset.squeeze(-1),
+        feedback=feedback[..., :-1],
+        correction=correction,
+        state=problem.state,
+        command=problem.command,
+        disturbance=problem.disturbance,
+        drift=drift.squeeze(-1),
+    )
+
+
+def _force_jacobians(plant: Plant, states: Tensor, commands: Tensor) -> Tensor:
+    """Derivative of the next state by a force on the hand, (B, T, n, 2); as `linearize_plant`."""
+    with torch.enable_grad():
+        force = states.new_zeros(*states.shape[:-1], 2).requires_grad_(True)
+        after = plant.step(states, commands, None, force)
+        rows = [
+            torch.autograd.grad(after[..., i].sum(), force, retain_graph=True)[0]
+            for i in range(states.shape[-1])
+        ]
+    return torch.stack(rows, dim=-2)
+
+
+def _distinct(trials: Trials) -> tuple[Trials, Tensor]:
+    """Trials that differ, which share a design where they do not, and which one each is."""
+    names = ("initial_state", "target", "wanted", "counted")
+    parts = {name: part for name in names if (part := getattr(trials, name)) is not None}
+    flat = [part.flatten(1) for part in parts.values()]
+    rows, index = torch.unique(torch.cat(flat, dim=-1), dim=0, return_inverse=True)
+    pieces = rows.split([part.shape[1] for part in flat], dim=-1)
+    whole = zip(parts.items(), pieces, strict=True)
+    return Trials(
+        **{name: piece.reshape(-1, *part.shape[1:]).contiguous() for (name, part), piece in whole}
+    ), index
+
+
+def _roll_out(plant: Plant, calm: Trials, commands: Tensor) -> Tensor:
+    """States (B, T + 1, n) under given commands, nothing going wrong."""
+    states = [calm.initial_state]
+    for t in range(commands.shape[1]):
+        states.append(advance(plant, states[-1], commands[:, t], calm, t))
+    return torch.stack(states, dim=1)
+
+
+def _any(deviations: float | tuple[float, ...]) -> bool:
+    """Whether any standard deviation is above zero."""
+    return any(deviations) if isinstance(deviations, tuple) else deviations > 0

@@ -1,0 +1,177 @@
+"""Online trajectory optimisation: a new plan at every step, from what is seen now.
+
+Source: Sutskever (2013), section 6.1. Its weaknesses are kept, since they are what it is a
+reference for: the delayed observation is taken as the present state, and disturbances are ignored.
+As the horizon shrinks, a plan corrects what it sees ever faster; under a delay that is unstable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import check_integer, check_positive
+from neuromotor.control.ilqr import ILQR
+from neuromotor.controllers.controller import ZeroStart, check_parameters
+from neuromotor.plants.plant import Plant
+from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["OnlineTrajectoryOptimization"]
+
+
+@dataclass(frozen=True)
+class OnlineTrajectoryOptimization(ZeroStart):
+    """A controller that re-solves iLQR over the remaining steps and gives the first command.
+
+    It has no parameters and cannot be differentiated; run it in a `ClosedLoop` with an empty
+    parameter vector. It plans for one target and refuses cues. Memory is the plan, (B, T m), steps
+    gone by as commanded; each plan starts from the last.
+
+    Attributes:
+        task: Plant, cost and horizon.
+        iterations: Most iLQR iterations a step; docs/references.md shows that 2 are enough.
+        first_iterations: Most at the first step, which has no plan to start from.
+        predictive: Whether the observation is first carried forward to the present, through the
+            plant and the commands given since; still blind to disturbances.
+        command_limit: Largest size of each command (N m or N); plans do not know of it. Without
+            one an unstable loop may overflow: a trial too far gone to plan for gets no command.
+        ilqr: Settings of the solver; its `iterations` are replaced.
+
+    Raises:
+        ValueError: A count is below 1, or `command_limit` is not positive.
+    """
+
+    task: Task
+    iterations: int = 2
+    first_iterations: int = 100
+    predictive: bool = False
+    command_limit: float | None = None
+    ilqr: ILQR = field(default_factory=ILQR)
+
+    def __post_init__(self) -> None:
+        check_integer("iterations", self.iterations, minimum=1)
+        check_integer("first_iterations", self.first_iterations, minimum=1)
+        if self.command_limit is not None:
+            check_positive("command_limit", self.command_limit, "N m or N")
+
+    @property
+    def parameter_count(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def dt_s(self) -> float:
+        """Step length (s) of the task's plant."""
+        return self.task.plant.dt_s
+
+    @property
+    def command_size(self) -> int:
+        """Numbers in a command of the task's plant."""
+        return self.task.plant.command_size
+
+    def unpack(self, parameters: Tensor) -> Tensor:
+        """Return the empty vector.
+
+        Raises:
+            ValueError: `parameters` is not empty.
+        """
+        check_parameters(parameters, 0)
+        return parameters
+
+    def initial_memory(self, weights: Tensor, batch: int) -> tuple[Tensor, ...]:
+        """Return a plan of zeros, (B, T m)."""
+        return (weights.new_zeros(batch, self.task.steps * self.command_size),)
+
+    def step(
+        self,
+        weights: Tensor,
+        memory: tuple[Tensor, ...],
+        observation: Tensor,
+        target: Tensor,
+        t: int,
+        noise: Tensor | None,
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return the new plan as memory, and its command for this step, (B, m).
+
+        Raises:
+            ValueError: The trials have cues, whose meaning a planner does not know.
+        """
+        del weights, noise
+        if target.shape[-1] != self.task.plant.state_size:
+            raise ValueError(
+                "`trials.cue` must be None for an online planner, which does not know when a cue "
+                "will come; use `ILQG`, which takes the time of a go cue as known."
+            )
+        plan = memory[0].view(-1, self.task.steps, self.command_size)
+        if self.predictive:
+            start = max(t - self.task.delay_steps, 0)
+            observation = _roll_out(self.task.plant, observation, plan[:, start:t])
+        ahead = plan[:, t:]
+        lost = ~_stays_finite(self.task.plant, observation, ahead)
+        if bool(lost.any()):
+            ahead = torch.where(lost.view(-1, 1, 1), 0.0, ahead)
+            lost &= ~_stays_finite(self.task.plant, observation, ahead)
+            observation = torch.where(lost.view(-1, 1), target, observation)
+        iterations = self.iterations if t else self.first_iterations
+        solution = replace(self.ilqr, iterations=iterations).solve(
+            _Remaining(self.task, t), Trials(observation, target), ahead
+        )
+        command = torch.where(lost.view(-1, 1), 0.0, solution.commands[:, 0])
+        if self.command_limit is not None:
+            command = command.clamp(-self.command_limit, self.command_limit)
+        plan = torch.cat([plan[:, :t], command.unsqueeze(1), solution.commands[:, 1:]], dim=1)
+        return (plan.flatten(1),), command
+
+
+def _roll_out(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
+    """The state (B, n) that commands (B, steps, m) lead to."""
+    for command in commands.unbind(dim=1):
+        state = plant.step(state, command)
+    return state
+
+
+def _stays_finite(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
+    """Whether it does, (B,): overflow does not come back."""
+    return torch.isfinite(_roll_out(plant, state, commands).square().sum(-1))
+
+
+@dataclass(frozen=True)
+class _Remaining:
+    """A task's steps from `first` on."""
+
+    task: Task
+    first: int
+
+    @property
+    def plant(self) -> Plant:
+        return self.task.plant
+
+    @property
+    def steps(self) -> int:
+        return self.task.steps - self.first
+
+    @property
+    def delay_steps(self) -> int:
+        return self.task.delay_steps
+
+    @property
+    def random(self) -> bool:
+        return self.task.random
+
+    @property
+    def cost(self) -> QuadraticCost:
+        cost = self.task.cost
+        return QuadraticCost(cost.state_weights[self.first :], cost.energy_weight)
+
+    def trials(
+        self,
+        generator: torch.Generator | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> Trials:
+        return self.task.trials(generator, dtype=dtype, device=device)

@@ -1,0 +1,1 @@
+"""How well a controller does: its losses and errors, beside references, with intervals."""

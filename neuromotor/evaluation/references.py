@@ -1,0 +1,254 @@
+"""Controllers that say how good is good, run on the trials of any task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import lookup
+from neuromotor.closed_loop import ClosedLoop, Trajectory
+from neuromotor.control import (
+    ILQG,
+    ILQR,
+    ILQGResult,
+    ILQRResult,
+    OnlineTrajectoryOptimization,
+    Uncertainty,
+)
+from neuromotor.controllers import CommandTable, Controller
+from neuromotor.evaluation.performance import (
+    Evaluation,
+    assess,
+    controller_runner,
+    known_runner,
+)
+from neuromotor.optim.result import Stopwatch
+from neuromotor.tasks import Task, Trials
+
+__all__ = [
+    "DEFAULT_REFERENCES",
+    "REFERENCES",
+    "Reference",
+    "assess_references",
+    "default_references",
+    "reference_trajectories",
+]
+
+# What a trained controller is held against where something disturbs it, beside the clairvoyant
+# bound. The delay-blind planner of the seed diverges at its own delays, so it is not among them.
+DEFAULT_REFERENCES = ("ilqg", "online-predictive")
+
+
+def default_references(trials: Trials) -> tuple[str, ...]:
+    """Return those of `DEFAULT_REFERENCES` that say something about trials and can run them."""
+    if not trials.disturbed:
+        return ()
+    return tuple(name for name in DEFAULT_REFERENCES if name == "ilqg" or _plannable(trials))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How a reference did on a batch of B trials.
+
+    Attributes:
+        name: Its name in `REFERENCES`.
+        controller: What ran in the closed loop.
+        parameters: Its parameters, (P,).
+        trajectory: What happened.
+        losses: Each trial's loss, (B,); infinite where the trial overflowed.
+        predicted_losses: What the design expected of each trial, (B,); None without a design.
+        converged: Whether its solver met its tolerance.
+        reason: Why the solver stopped, in words.
+        seconds: Wall-clock time of design and simulation.
+    """
+
+    name: str
+    controller: Controller
+    parameters: Tensor
+    trajectory: Trajectory
+    losses: Tensor
+    predicted_losses: Tensor | None
+    converged: bool
+    reason: str
+    seconds: float
+
+
+def reference_trajectories(
+    task: Task,
+    trials: Trials,
+    names: Iterable[str] = ("ilqr", "ilqg", "online"),
+    *,
+    uncertainty: Uncertainty | None = None,
+    ilqr: ILQR | None = None,
+    ilqg: ILQG | None = None,
+    command_limit: float | None = None,
+    finished: Callable[[Reference], None] | None = None,
+) -> dict[str, Reference]:
+    """Run references on a batch, each in the task's closed loop.
+
+    Args:
+        task: Plant, cost, number of steps and delay.
+        trials: The batch, with its loads and noise.
+        names: Which of `REFERENCES`, in order.
+        uncertainty: What ILQG's design knows about noise and disturbance; sizes measured in the
+            batch if absent.
+        ilqr: Solver of every trajectory.
+        ilqg: Design of ILQG.
+        command_limit: Largest command (N m or N) of the online planners, if any.
+        finished: Called with each reference as soon as it is there.
+
+    Raises:
+        ValueError: A name is unknown, or the trials do not fit the task.
+
+    Example:
+        >>> from neuromotor.tasks import CenterOut
+        >>> task = CenterOut(directions=4)
+        >>> best = reference_trajectories(task, task.trials(), ["ilqr"])["ilqr"]
+        >>> best.trajectory.states.shape
+        torch.Size([4, 41, 4])
+    """
+    solver = ilqr or ILQR()
+    settings = _Settings(solver, ilqg or ILQG(ilqr=solver), uncertainty, command_limit)
+    makers = {name: lookup("reference", name, REFERENCES) for name in names}
+    found: dict[str, Reference] = {}
+    for name, make in makers.items():
+        watch = Stopwatch()
+        made = make(task, trials, settings)
+        with torch.no_grad():
+            trajectory = ClosedLoop(task, made.controller).simulate(made.parameters, trials)
+            losses = task.cost.losses(trajectory.states, trajectory.commands, trials)
+        found[name] = Reference(
+            name=name,
+            controller=made.controller,
+            parameters=made.parameters,
+            trajectory=trajectory,
+            losses=losses.nan_to_num(nan=math.inf),
+            predicted_losses=made.predicted_losses,
+            converged=made.converged,
+            reason=made.reason,
+            seconds=watch.seconds,
+        )
+        if finished is not None:
+            finished(found[name])
+    return found
+
+
+def assess_references(
+    task: Task,
+    trials: Trials,
+    names: Sequence[str],
+    bounds: Mapping[str, Tensor],
+    *,
+    ilqr: ILQR | None = None,
+) -> dict[str, Evaluation]:
+    """Return how well references do on trials.
+
+    Args:
+        task: What is wanted.
+        trials: B trials.
+        names: Which of `REFERENCES`, in order.
+        bounds: Losses, (B,), that theirs are divided by.
+        ilqr: Solver of every trajectory.
+    """
+    found = {}
+    for name, reference in reference_trajectories(task, trials, names, ilqr=ilqr).items():
+        done = reference.trajectory
+        runner = controller_runner(task, reference.controller, reference.parameters)
+        runner = known_runner(trials, done.states, done.commands, runner)
+        found[name] = assess(task, trials, runner, bounds)
+    return found
+
+
+@dataclass(frozen=True)
+class _Settings:
+    ilqr: ILQR
+    ilqg: ILQG
+    uncertainty: Uncertainty | None
+    command_limit: float | None
+
+
+@dataclass(frozen=True)
+class _Made:
+    controller: Controller
+    parameters: Tensor
+    predicted_losses: Tensor | None
+    converged: bool
+    reason: str
+
+
+def _clairvoyant(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """ILQR that knows every load, draw and cue to come: a lower bound."""
+    return _table(task, settings.ilqr.solve(task, trials))
+
+
+def _open_loop(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """ILQR's commands for the undisturbed trials, whatever happens."""
+    return _table(task, settings.ilqr.solve(task, trials.undisturbed()))
+
+
+def _table(task: Task, solution: ILQRResult) -> _Made:
+    """A solution's commands as a controller."""
+    table = CommandTable(
+        trials=len(solution.losses),
+        steps=task.steps,
+        command_size=task.plant.command_size,
+        dt_s=task.plant.dt_s,
+    )
+    return _Made(table, solution.commands.flatten(), None, solution.converged, solution.reason)
+
+
+def _ilqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """Optimal feedback control with what the task lets a controller know."""
+    design: ILQGResult = settings.ilqg.design(task, trials, settings.uncertainty)
+    return _Made(
+        design.controller,
+        design.parameters,
+        design.predicted_losses,
+        design.converged,
+        design.reason,
+    )
+
+
+def _online(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """A new plan at every step, from the delayed observation."""
+    return _planner(task, trials, settings, predictive=False)
+
+
+def _online_predictive(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """The same from a prediction of the present state, which knows the delay but no load."""
+    return _planner(task, trials, settings, predictive=True)
+
+
+def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: bool) -> _Made:
+    """An online planner, which has nothing to converge beforehand."""
+    if not _plannable(trials):
+        raise ValueError(
+            "`names` must be without online planners for trials that wait for a cue: a planner "
+            "does not know when it will come; use 'ilqr' or 'ilqg', which know it ahead."
+        )
+    planner = OnlineTrajectoryOptimization(
+        task,
+        predictive=predictive,
+        command_limit=settings.command_limit,
+        ilqr=settings.ilqr,
+    )
+    reason = f"{planner.iterations} iterations a step"
+    return _Made(planner, trials.initial_state.new_zeros(0), None, True, reason)
+
+
+def _plannable(trials: Trials) -> bool:
+    """Whether a planner is told all that the cost depends on."""
+    return trials.cue is None and trials.wanted is None and trials.counted is None
+
+
+REFERENCES: dict[str, Callable[[Task, Trials, _Settings], _Made]] = {
+    "ilqr": _clairvoyant,
+    "ilqg": _ilqg,
+    "online": _online,
+    "online-predictive": _online_predictive,
+    "open-loop": _open_loop,
+}

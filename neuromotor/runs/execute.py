@@ -1,0 +1,388 @@
+"""One run from settings to folder: compute, save as it goes, draw, and say what there is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from neuromotor import __version__
+from neuromotor.cli.display import live_comparison, messages
+from neuromotor.closed_loop.blas import blas_description
+from neuromotor.optim import Progress
+from neuromotor.runs.create import (
+    MARKER,
+    START,
+    create_run_folder,
+    lock_folder,
+)
+from neuromotor.runs.folder import RunFolder
+from neuromotor.runs.over_seeds import seed_rows
+from neuromotor.runs.records import (
+    RUN_VERSION,
+    MethodRecord,
+    RunRecord,
+    read_run,
+)
+from neuromotor.runs.settings import RunSettings
+from neuromotor.storage.files import parse_json, read_text, write_json
+from neuromotor.training.comparison import Comparison, MethodRun, compare
+from neuromotor.zoo.saved_controller import load_controller, save_controller
+
+__all__ = [
+    "Keep",
+    "Stopped",
+    "default_folder",
+    "machine",
+    "run_comparison",
+    "run_seeds",
+    "versions",
+]
+
+
+def default_folder(command: str, task: str) -> Path:
+    """Return a new folder's name: command, task and the time."""
+    return Path("runs") / f"{command}-{task}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    names = ("torch", "numpy", "safetensors")
+    return {
+        "neuromotor": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what a speed may depend on."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "numpy_blas": blas_description(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def run_comparison(
+    settings: RunSettings,
+    task_name: str,
+    folder: Path,
+    *,
+    force: bool = False,
+    start: Path | None = None,
+    resume: bool = False,
+    keep: Keep | None = None,
+) -> dict[str, Any]:
+    """Compare the settings' optimizers and leave a run folder; return its summary.
+
+    Every method's controller is saved as soon as it is trained. The first Ctrl-C or SIGTERM ends
+    the method in training after its iteration, keeps what there is, and ends anything else at
+    once; a second one ends at once whatever is going on.
+
+    Args:
+        settings: What is run, from one seed.
+        task_name: The task's name.
+        folder: Run folder; made, or with `resume` gone on with.
+        force: Whether an existing run folder is overwritten.
+        start: Controller file to start from.
+        resume: Whether what is in the folder is gone on with.
+        keep: What is written on the way.
+
+    Raises:
+        Stopped: A signal came where there was nothing to be finished.
+    """
+    torch.set_num_threads(settings.threads)
+    with _interruptible() as interrupted:
+        _prepare(settings, folder, force=force, start=start, resume=resume)
+        return _run_one(settings, task_name, folder, interrupted, keep or Keep())
+
+
+def run_seeds(
+    settings: RunSettings,
+    task_name: str,
+    folder: Path,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    keep: Keep | None = None,
+) -> dict[str, Any]:
+    """Run the comparison from several seeds, the settings' own first; return their summary.
+
+    Each seed leaves a whole run folder of its own within `folder`, where medians and ranges and
+    their figure lie. The seconds are those of runs one after another. With `resume`, finished seeds
+    stay as they are, and an unfinished one is gone on with.
+    """
+    torch.set_num_threads(settings.threads)
+    keep = keep or Keep()
+    whole: list[RunRecord] = []
+    with _interruptible() as interrupted, ExitStack() as stack:
+        _prepare(settings, folder, force=force, start=None, resume=resume)
+        stack.enter_context(_claimed(folder))
+        (folder / "summary.json").unlink(missing_ok=True)  # not finished any more
+        for seed in range(settings.seed, settings.seed + settings.seeds):
+            if interrupted():
+                break
+            own = replace(settings, seed=seed, seeds=1)
+            part = folder / f"seed-{seed}"
+            begun = resume and _holds(part, own)
+            if not (begun and _finished(part)):
+                messages.print(f"seed {seed}")
+                _prepare(own, part, force=force or resume, start=None, resume=begun)
+                _run_one(own, task_name, part, interrupted, keep)
+            if not interrupted():  # the last one may lack methods
+                whole.append(read_run(part))
+        stopped = interrupted()
+    runs = [record.methods for record in whole]
+    summary = {
+        "format_version": RUN_VERSION,
+        "task": task_name,
+        "seeds": [settings.seed + i for i in range(len(whole))],
+        "command": shlex.join(["neuromotor", *sys.argv[1:]]),
+        "versions": versions(),
+        "machine": machine(),
+        "rows": seed_rows(runs),
+        "interrupted": stopped,
+        "signal": interrupted.signal,
+        "settings": settings.as_dict(),
+    }
+    if whole and keep.figures:
+        _draw_seeds(runs, folder)
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What a run writes while it goes on.
+
+    Attributes:
+        checkpoint_s: Seconds between two checkpoints.
+        last_state: Whether a method's state stays when its budget is used up, for a larger one.
+        tensorboard: Whether metrics go to event files too.
+        figures: Whether figures are drawn at the end.
+    """
+
+    checkpoint_s: float = 60.0
+    last_state: bool = False
+    tensorboard: bool = False
+    figures: bool = True
+
+
+def _prepare(
+    settings: RunSettings, folder: Path, *, force: bool, start: Path | None, resume: bool
+) -> None:
+    """Make a run folder, or note in an old one with which settings it goes on."""
+    if resume:
+        write_json(folder / MARKER, settings.as_dict())
+    else:
+        create_run_folder(folder, settings.as_dict(), force=force, start=start)
+
+
+def _holds(folder: Path, settings: RunSettings) -> bool:
+    """Whether a folder was begun with these settings."""
+    with suppress(ValueError, OSError):
+        return bool(parse_json(read_text(folder / MARKER)) == settings.as_dict())
+    return False
+
+
+def _finished(folder: Path) -> bool:
+    """Whether a run folder holds a whole run."""
+    return read_run(folder).state == "finished"
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """No other process writes into the folder."""
+    handle = lock_folder(folder)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _run_one(
+    settings: RunSettings, task_name: str, path: Path, interrupted: Interruption, keep: Keep
+) -> dict[str, Any]:
+    """One comparison into its folder, which may hold part of it."""
+    summary = {
+        "format_version": RUN_VERSION,
+        "task": task_name,
+        "seed": settings.seed,
+        "command": shlex.join(["neuromotor", *sys.argv[1:]]),
+        "versions": versions(),
+        "machine": machine(),
+    }
+    start = None
+    if (path / START).is_file():
+        start = load_controller(path / START).parameters
+
+    def finished(run: MethodRun) -> None:
+        row = run.row()
+        if run.method not in settings.optimizers:
+            folder.floor = run.performance.loss
+        save_controller(
+            folder.writable(f"controllers/{run.method}.safetensors"),
+            run.controller,
+            run.parameters,
+            task=settings.task,
+            info={**summary, **row},
+            overwrite=True,
+        )
+        live.finished(run)
+
+    def note(method: str, progress: Progress, floor: float) -> None:
+        live.update(method, progress, floor)
+        folder.note(method, progress, floor)
+
+    with (
+        live_comparison(settings.calls) as live,
+        RunFolder(
+            path,
+            settings.seed,
+            list(settings.optimizers),
+            settings.budget(interrupted),
+            checkpoint_s=keep.checkpoint_s,
+            keep_last=keep.last_state,
+            tensorboard=keep.tensorboard,
+            trained=interrupted.hurry,
+        ) as folder,
+    ):
+        folder.writable("summary.json").unlink(missing_ok=True)  # not finished any more
+        comparison = compare(
+            settings.task,
+            settings.controller,
+            settings.optimizers,
+            budget=settings.budget(interrupted),
+            seed=settings.seed,
+            ilqr=settings.ilqr,
+            dtype=settings.dtype,
+            device=settings.device,
+            parameters=start,
+            callback=note,
+            finished=finished,
+            held_out_trials=settings.held_out,
+            refresh=settings.refresh,
+            products=settings.products,
+            references=settings.references,
+            memory=folder,
+        )
+        stopped = interrupted()
+        interrupted.hurry()
+        summary |= {"signal": interrupted.signal}
+        summary |= {"rows": comparison.rows, "references": comparison.reference_rows}
+        summary |= {"interrupted": stopped, "settings": settings.as_dict()}
+        write_json(folder.writable("history.json"), _histories(comparison))
+        if keep.figures:
+            _draw(comparison, folder.writable("figures"))
+        write_json(folder.writable("summary.json"), summary)  # last: with it the run is finished
+    return summary
+
+
+def _histories(comparison: Comparison) -> dict[str, Any]:
+    """Loss over calls and seconds, a list a method."""
+    return {
+        run.method: {
+            "calls": [point.calls for point in run.history],
+            "seconds": [point.seconds for point in run.history],
+            "loss": [_finite(point.value) for point in run.history],
+            "gradient_norm": [_finite(point.gradient_norm) for point in run.history],
+        }
+        for run in comparison.runs
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if abs(value) < float("inf") else None
+
+
+def _draw(comparison: Comparison, folder: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from neuromotor.plotting import comparison_figures, save_figures
+
+    save_figures(comparison_figures(comparison), folder)
+
+
+def _draw_seeds(runs: Sequence[Sequence[MethodRecord]], folder: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from neuromotor.plotting import save_figures
+    from neuromotor.runs.figures import plot_seeds
+
+    save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
+
+
+class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt
+    """A signal came where there was nothing that had to be finished first."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signal = signum
+        self.folder: Path | None = None  # what can be gone on with
+
+
+class Interruption:
+    """Whether a signal has asked to stop; a question for `Budget.interrupted`.
+
+    From the first question on the signal waits for the next; before it, and after `hurry`, it ends
+    the program by `Stopped`.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._asked = False
+
+    def __call__(self) -> bool:
+        self._asked = True
+        return self.signal is not None
+
+    def hurry(self) -> None:
+        """The iterations are over: nobody asks any more."""
+        self._asked = False
+
+    def request(self, signum: int) -> None:
+        """Stop at the next question, or at once where none will come."""
+        self.signal = signum
+        if not self._asked:
+            raise Stopped(signum)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Interruption]:
+    """Turn the first Ctrl-C or SIGTERM into a question's answer; the second raises as usual."""
+    asked = Interruption()
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        asked.request(signum)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

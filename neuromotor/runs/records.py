@@ -1,0 +1,325 @@
+"""Run folders as they lie on disk: what was run, how far it got, and what it came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuromotor.optim import HistoryPoint
+from neuromotor.runs.create import MARKER, folder_in_use
+from neuromotor.runs.progress_log import METRICS, read_metrics
+from neuromotor.storage.files import parse_json, read_text
+from neuromotor.storage.snapshots import MAX_BYTES
+from neuromotor.storage.tensor_file import verify_container
+from neuromotor.training.comparison import Comparison
+
+__all__ = [
+    "RUN_VERSION",
+    "MethodRecord",
+    "RunRecord",
+    "find_runs",
+    "read_run",
+    "records_of",
+    "setting_differences",
+]
+
+RUN_VERSION = 1  # of settings.json, summary.json and what lies beside them
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """What one method came to in one run, or has come to so far.
+
+    Attributes:
+        method: Its name.
+        seed: Of the run.
+        floor: Loss of the reference.
+        loss: Its own.
+        ratio: Of the two.
+        calls: Made.
+        seconds: Spent.
+        history: One point an iteration; of an unfinished run, those in its metrics.
+        evaluated: Mean loss of its evaluation, None where there is none.
+    """
+
+    method: str
+    seed: int
+    floor: float
+    loss: float
+    ratio: float
+    calls: int
+    seconds: float
+    history: tuple[HistoryPoint, ...]
+    evaluated: float | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run folder.
+
+    Attributes:
+        path: The folder.
+        state: `finished`, `unfinished`, `running` (another process writes into it) or `damaged`.
+        task: Name of the task; empty where the settings cannot be read.
+        seeds: All that the run is about.
+        settings: Its settings.
+        methods: What each method came to, seed by seed.
+        modified: When something was last written, seconds since 1970.
+        problem: What is damaged; empty where nothing is.
+    """
+
+    path: Path
+    state: str
+    task: str
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Any]
+    methods: tuple[MethodRecord, ...]
+    modified: float
+    problem: str = ""
+
+    @property
+    def best(self) -> MethodRecord | None:
+        """The method and seed with the least loss, None where nothing is known yet."""
+        return min(self.methods, key=lambda found: found.loss, default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it without settings and histories, for tables and JSON."""
+        best = self.best
+        return {
+            "run": str(self.path),
+            "state": self.state,
+            "task": self.task,
+            "methods": list(dict.fromkeys(found.method for found in self.methods))
+            or list(self.settings.get("optimizers", [])),
+            "seeds": list(self.seeds),
+            "best_method": best and best.method,
+            "best_seed": best and best.seed,
+            "loss": best and best.loss,
+            "ratio": best and best.ratio,
+            "calls": sum(found.calls for found in self.methods),
+            "seconds": sum(found.seconds for found in self.methods),
+            "modified": self.modified,
+            "problem": self.problem,
+        }
+
+
+def records_of(comparison: Comparison, seed: int = 0) -> tuple[MethodRecord, ...]:
+    """Return what each method of a comparison came to."""
+    floor = comparison.reference.performance.loss
+    return tuple(
+        MethodRecord(
+            method=run.method,
+            seed=seed,
+            floor=floor,
+            loss=run.performance.loss,
+            ratio=run.ratio,
+            calls=run.counts.calls,
+            seconds=run.seconds,
+            history=run.history,
+            evaluated=None if run.evaluation is None else run.evaluation.loss.value,
+        )
+        for run in comparison.runs
+    )
+
+
+def read_run(folder: Path | str, *, verify: bool = False) -> RunRecord:
+    """Read a run folder; whatever is wrong with it becomes its state `damaged`, never an error.
+
+    Args:
+        folder: A folder with settings.json.
+        verify: Whether the checksums of controllers, results and checkpoints are compared too.
+    """
+    folder = Path(folder)
+    settings: dict[str, Any] = {}
+    methods: tuple[MethodRecord, ...] = ()
+    seeds: tuple[int, ...] = ()
+    state = problem = ""
+    try:
+        settings = _table(folder / MARKER)
+        _check_version(folder / MARKER, settings)
+        first, count = int(settings["seed"]), int(settings.get("seeds", 1))
+        seeds = tuple(range(first, first + min(count, 10_000)))
+        summary = folder / "summary.json"
+        done = _table(summary) if summary.is_file() else {}
+        state = "finished" if done and not done["interrupted"] else "unfinished"
+        if count > 1:
+            parts = [folder / f"seed-{seed}" for seed in seeds]
+            records = [read_run(part, verify=verify) for part in parts if part.is_dir()]
+            problem = next((part.problem for part in records if part.problem), "")
+            methods = tuple(found for part in records for found in part.methods)
+        elif done:
+            methods = _finished_methods(first, done, _table(folder / "history.json"))
+        else:
+            methods = _methods_so_far(first, read_metrics(folder / METRICS))
+        if verify and count == 1:
+            for path in sorted(folder.rglob("*.safetensors")):
+                if not path.name.startswith("."):
+                    verify_container(path, MAX_BYTES)
+    except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
+        problem = f"{folder}: no {error}" if isinstance(error, KeyError) else str(error)
+    if problem:
+        state = "damaged"
+    elif state == "unfinished" and folder_in_use(folder):
+        state = "running"
+    return RunRecord(
+        path=folder,
+        state=state,
+        task=_task_name(settings),
+        seeds=seeds,
+        settings=settings,
+        methods=methods,
+        modified=_modified(folder),
+        problem=problem,
+    )
+
+
+def find_runs(folder: Path | str, *, verify: bool = False) -> list[RunRecord]:
+    """Return all run folders within a folder, or the folder itself, newest first.
+
+    Args:
+        folder: Where to look. What lies within a run folder belongs to it.
+        verify: As for `read_run`.
+    """
+    found = []
+    waiting = [Path(folder)]
+    while waiting:
+        place = waiting.pop()
+        if (place / MARKER).is_file():
+            record = read_run(place, verify=verify)
+            if record.task or record.problem:  # a report of an analysis has settings without a task
+                found.append(record)
+            continue
+        try:
+            waiting += [
+                part
+                for part in place.iterdir()
+                if part.is_dir() and not part.is_symlink() and not part.name.startswith(".")
+            ]
+        except PermissionError:
+            continue
+    return sorted(found, key=lambda record: record.modified, reverse=True)
+
+
+def setting_differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """Return the settings in which runs differ, with dots between levels: one value a run."""
+    flat = [_flat(record.settings) for record in records]
+    names = dict.fromkeys(name for table in flat for name in table)
+    values = {name: [table.get(name) for table in flat] for name in names}
+    return {name: row for name, row in values.items() if any(x != row[0] for x in row)}
+
+
+def _finished_methods(
+    seed: int, summary: Mapping[str, Any], history: Mapping[str, Any]
+) -> tuple[MethodRecord, ...]:
+    """From the files that a run leaves at its end."""
+    floor = float(summary["rows"][0]["loss"])
+    found = []
+    for row in summary["rows"][1:]:
+        table = history[row["method"]]
+        columns = [table[name] for name in ("loss", "gradient_norm", "calls", "seconds")]
+        points = [
+            HistoryPoint(i, _number(loss), _number(norm), int(calls), float(seconds))
+            for i, (loss, norm, calls, seconds) in enumerate(zip(*columns, strict=True))
+        ]
+        evaluation = row.get("evaluation")
+        found.append(
+            MethodRecord(
+                method=str(row["method"]),
+                seed=seed,
+                floor=floor,
+                loss=float(row["loss"]),
+                ratio=float(row["ratio"]),
+                calls=int(row["calls"]),
+                seconds=float(row["seconds"]),
+                history=tuple(points),
+                evaluated=None if evaluation is None else evaluation["loss"]["value"],
+            )
+        )
+    return tuple(found)
+
+
+def _methods_so_far(seed: int, lines: Sequence[Mapping[str, Any]]) -> tuple[MethodRecord, ...]:
+    """From the metrics of a run that has not ended."""
+    by_method: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        by_method.setdefault(str(line["method"]), []).append(line)
+    found = []
+    for method, own in by_method.items():
+        best = min(own, key=lambda line: _number(line["value"]))
+        loss, ratio = _number(best["value"]), _number(best["ratio"])
+        found.append(
+            MethodRecord(
+                method=method,
+                seed=seed,
+                floor=loss / ratio if math.isfinite(loss) and ratio else math.nan,
+                loss=loss,
+                ratio=ratio,
+                calls=int(own[-1]["calls"]),
+                seconds=float(own[-1]["seconds"]),
+                history=tuple(
+                    HistoryPoint(
+                        int(line["iteration"]),
+                        _number(line["value"]),
+                        _number(line["gradient_norm"]),
+                        int(line["calls"]),
+                        float(line["seconds"]),
+                    )
+                    for line in own
+                ),
+                evaluated=None,
+            )
+        )
+    return tuple(found)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """A JSON file's table."""
+    try:
+        data = parse_json(read_text(path))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} is damaged: it holds no table")
+    return data
+
+
+def _check_version(path: Path, settings: Mapping[str, Any]) -> None:
+    """Settings without a version are those of the first one."""
+    version = settings.get("format_version", RUN_VERSION)
+    if version != RUN_VERSION:
+        raise ValueError(
+            f"{path} has format version {version!r}, this neuromotor reads {RUN_VERSION}; update it"
+        )
+
+
+def _task_name(settings: Mapping[str, Any]) -> str:
+    task = settings.get("task", "")
+    return str(task.get("type", "")) if isinstance(task, dict) else str(task)
+
+
+def _modified(folder: Path) -> float:
+    """When the newest file of a run was written."""
+    moments = []
+    for part in (folder, *folder.glob("*"), *folder.glob("*/*")):
+        try:
+            moments.append(part.stat().st_mtime)
+        except OSError:  # it is being replaced
+            continue
+    return max(moments, default=0.0)
+
+
+def _number(value: Any) -> float:
+    """A loss that was not finite was written as null."""
+    return math.inf if value is None else float(value)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A table of tables as one, with dots between levels."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,108 @@
+"""Text and JSON files: written whole or not at all, and read with bounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "atomic_path",
+    "parse_json",
+    "read_text",
+    "write_json",
+]
+
+TEMPORARY = ".neuromotor-"
+MAX_TEXT_BYTES = 1 << 28  # a history of a million iterations has a third of that
+_MAX_DEPTH = 64
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f"{TEMPORARY}{path.stem}-"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        with suppress(OSError):  # the reason for being here says more
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write `data` as JSON, whole or not at all; numbers that are not finite are refused."""
+    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Return a text file's content.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no file, has more than `max_bytes` bytes, or is not UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a file")
+    with path.open("rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise ValueError(
+            f"{path} has more than {max_bytes:,} bytes, too many for what it should be"
+        )
+    return data.decode("utf-8")
+
+
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """Return what JSON text holds; deep nesting is refused, and numbers that are not finite.
+
+    Args:
+        text: What `json.dumps` may have written.
+        finite: Whether NaN and infinities are refused.
+
+    Raises:
+        ValueError: The text is not such JSON.
+    """
+    try:
+        data = json.loads(text, parse_constant=_refuse if finite else None)
+    except RecursionError as error:
+        raise ValueError(f"nested more than {_MAX_DEPTH} deep") from error
+    level, depth = [data], 0
+    while level:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"nested more than {_MAX_DEPTH} deep")
+        parts = [
+            x.values() if isinstance(x, dict) else x for x in level if isinstance(x, dict | list)
+        ]
+        level = [x for part in parts for x in part if isinstance(x, dict | list)]
+    return data
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is not a number of JSON")

@@ -1,0 +1,139 @@
+"""Snapshots of a minimisation to and from files, so that it can go on another day.
+
+Tensors in safetensors, the rest as JSON in its metadata with their names in place; no pickle is
+ever read, and a checksum over all of it decides whether a file is what was written. Version 2 is
+written (`neuromotor.container`); version 1, whose checksum was over content and tensors, is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from neuromotor.optim import Snapshot
+from neuromotor.storage.files import parse_json
+from neuromotor.storage.tensor_file import CheckpointError, read_container, write_container
+
+__all__ = ["load_snapshot", "load_tree", "save_snapshot", "save_tree"]
+
+_FORMAT = "neuromotor.snapshot"
+_VERSION = 2
+_KEY = "$tensor"
+MAX_BYTES = 1 << 34  # a thousand vectors of two million parameters
+
+
+def save_snapshot(path: Path | str, snapshot: Snapshot, *, overwrite: bool = True) -> None:
+    """Write a snapshot to a `.safetensors` file, whole or not at all.
+
+    Args:
+        path: The file; an older one stays until the new one is whole.
+        snapshot: From `Progress.snapshot`.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        FileExistsError: The file exists and `overwrite` is false.
+
+    Example:
+        >>> import tempfile
+        >>> from neuromotor import Budget, CenterOut, ContinuousTimeRNN, LBFGS, train
+        >>> task, net = CenterOut(directions=2), ContinuousTimeRNN(layers=(5,))
+        >>> path = Path(tempfile.mkdtemp()) / "run.safetensors"
+        >>> save = lambda progress: save_snapshot(path, progress.snapshot())
+        >>> half = train(task, net, LBFGS(), budget=Budget(calls=10), callback=save)
+        >>> whole = train(task, net, LBFGS(), budget=Budget(calls=20), resume=load_snapshot(path))
+        >>> whole.value < half.value
+        True
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
+    parts = {"state": snapshot.state, "run": snapshot.run}
+    save_tree(path, _FORMAT, {"optimizer": snapshot.optimizer, **parts})
+
+
+def load_snapshot(path: Path | str, *, max_bytes: int = MAX_BYTES) -> Snapshot:
+    """Read a snapshot that `save_snapshot` wrote, of format version 2 or 1.
+
+    Args:
+        path: The file.
+        max_bytes: Largest file that is read at all.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, foreign, too large or of another version; the
+            message says which.
+    """
+    data = load_tree(Path(path), _FORMAT, "a neuromotor snapshot", max_bytes)
+    match data:
+        case {"optimizer": str(optimizer), "state": dict(state), "run": dict(run)}:
+            return Snapshot(optimizer, state, run)
+    raise CheckpointError(f"{path} does not agree with itself: it is no snapshot.")
+
+
+def save_tree(path: Path, kind: str, data: dict[str, Any]) -> None:
+    """Write plain data that may hold tensors, whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    content = json.dumps(_named(data, tensors))
+    write_container(path, kind, _VERSION, {"content": content}, tensors)
+
+
+def load_tree(path: Path, kind: str, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """Read what `save_tree` wrote.
+
+    Args:
+        path: The file.
+        kind: Name of the format.
+        what: What the file should be, for errors.
+        max_bytes: Largest file that is read at all.
+
+    Raises:
+        CheckpointError: See `read_container`.
+    """
+    found = read_container(path, kind, (1, _VERSION), what, max_bytes)
+    content = found.text.get("content", "")
+    if found.version == 1 and _digest(content, found.tensors) != found.text.get("sha256"):
+        raise CheckpointError(f"{path} is damaged: its checksum is wrong; use another copy.")
+    try:
+        data = _filled(parse_json(content, finite=False), found.tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not agree with itself: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} does not agree with itself: it holds no table.")
+    return data
+
+
+def _named(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Plain data with each tensor put aside and named in its place."""
+    if isinstance(value, Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().contiguous()
+        return {_KEY: name}
+    if isinstance(value, dict):
+        return {key: _named(part, tensors) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_named(part, tensors) for part in value]
+    return value
+
+
+def _filled(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The inverse of `_named`."""
+    if isinstance(value, dict):
+        if set(value) == {_KEY}:
+            return tensors[value[_KEY]]
+        return {key: _filled(part, tensors) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part, tensors) for part in value]
+    return value
+
+
+def _digest(content: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of the text and of every tensor's name, type, shape and bytes: that of version 1."""
+    digest = hashlib.sha256(content.encode())
+    for name in sorted(tensors):
+        values = tensors[name]
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.numpy().tobytes())
+    return digest.hexdigest()

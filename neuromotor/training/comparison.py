@@ -1,0 +1,360 @@
+"""Several optimizers on one task from one initialisation, held against iLQR's separate optima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.control import ILQR
+from neuromotor.controllers import CommandTable, Controller
+from neuromotor.evaluation.performance import (
+    HELD_OUT_TRIALS,
+    Evaluation,
+    Performance,
+    assess,
+    controller_runner,
+    held_out,
+    ilqr_runner,
+    known_runner,
+    measure,
+    reference_name,
+)
+from neuromotor.evaluation.references import assess_references, default_references
+from neuromotor.optim import (
+    Budget,
+    Counts,
+    HistoryPoint,
+    Optimizer,
+    Progress,
+    Result,
+    Snapshot,
+)
+from neuromotor.tasks import Task, Trials
+from neuromotor.training.single import initial_parameters, make_trials, train
+
+__all__ = ["Comparison", "Memory", "MethodRun", "compare", "refresh_of"]
+
+_BOUND = "bound"  # the reference's name for `Memory.evaluation`
+
+MethodCallback = Callable[[str, Progress, float], None]
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """What one method came to.
+
+    Attributes:
+        method: Its name; iLQR's is `clairvoyant` where trials have loads or noise, which it knows.
+        controller: What was trained; a `CommandTable` for iLQR.
+        parameters: Best parameters, (P,).
+        states: Under them, (B, T + 1, n).
+        commands: Under them, (B, T, m).
+        performance: How the trials went.
+        ratio: Loss divided by iLQR's.
+        counts: Calls of each kind.
+        seconds: Wall-clock time.
+        converged: Whether the method's own test of an optimum was met.
+        reason: Why it stopped, in words.
+        history: One point an iteration; empty for iLQR.
+        evaluation: On the comparison's `evaluated` trials, if it has them.
+    """
+
+    method: str
+    controller: Controller
+    parameters: Tensor
+    states: Tensor
+    commands: Tensor
+    performance: Performance
+    ratio: float
+    counts: Counts
+    seconds: float
+    converged: bool
+    reason: str
+    history: tuple[HistoryPoint, ...]
+    evaluation: Evaluation | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return the method's line of the table."""
+        numbers = self.performance.as_dict()
+        return {
+            "method": self.method,
+            "loss": numbers.pop("loss"),
+            "ratio": self.ratio,
+            **numbers,
+            **self.counts.as_dict(),
+            "seconds": self.seconds,
+            "converged": self.converged,
+            "reason": self.reason,
+            "evaluation": None if self.evaluation is None else self.evaluation.as_dict(),
+        }
+
+
+class Memory(Protocol):
+    """What an earlier, unfinished run of the same comparison came to, and where this one's goes."""
+
+    def snapshot(self, method: str) -> Snapshot | None:
+        """Return where a method's training goes on, or None for the start."""
+        ...
+
+    def result(self, method: str) -> Result | None:
+        """Return what a method's training came to, if it need not go on."""
+        ...
+
+    def trained(self, method: str, result: Result) -> None:
+        """Take notice of the end of a method's training, at once."""
+        ...
+
+    def evaluation(self, reference: str) -> Evaluation | None:
+        """Return a reference's evaluation, if it is known."""
+        ...
+
+    def evaluated(self, reference: str, evaluation: Evaluation) -> None:
+        """Take notice of a reference's evaluation."""
+        ...
+
+
+class _Forgetful:
+    """No memory."""
+
+    def snapshot(self, method: str) -> None:
+        return None
+
+    def result(self, method: str) -> None:
+        return None
+
+    def trained(self, method: str, result: Result) -> None:
+        pass
+
+    def evaluation(self, reference: str) -> None:
+        return None
+
+    def evaluated(self, reference: str, evaluation: Evaluation) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What `train` is told beside the comparison's shared pieces."""
+
+    seed: int
+    refresh: int
+    products: torch.dtype | None
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """iLQR and trained controllers on the same trials.
+
+    Attributes:
+        task: What was wanted.
+        trials: The batch that all of them ran.
+        reference: iLQR.
+        runs: The trained controllers, in the order of training.
+        evaluated: Trials of each run's `evaluation`: new draws of a random task, the same batch of
+            any other task with loads or noise, and none where there is nothing to add.
+        references: How other references do on those trials, by name.
+    """
+
+    task: Task
+    trials: Trials
+    reference: MethodRun
+    runs: tuple[MethodRun, ...]
+    evaluated: Trials | None = None
+    references: Mapping[str, Evaluation] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table, iLQR first."""
+        return [run.row() for run in (self.reference, *self.runs)]
+
+    @property
+    def reference_rows(self) -> list[dict[str, Any]]:
+        """The other references: method and evaluation."""
+        return [
+            {"method": name, "evaluation": found.as_dict()}
+            for name, found in self.references.items()
+        ]
+
+
+def compare(
+    task: Task,
+    controller: Controller,
+    optimizers: Mapping[str, Optimizer],
+    *,
+    budget: Budget,
+    seed: int = 0,
+    ilqr: ILQR | None = None,
+    parameters: Tensor | None = None,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    callback: MethodCallback | None = None,
+    finished: Callable[[MethodRun], None] | None = None,
+    held_out_trials: int = HELD_OUT_TRIALS,
+    refresh: Mapping[str, int] | int = 0,
+    products: torch.dtype | None = None,
+    references: Sequence[str] | None = None,
+    memory: Memory | None = None,
+) -> Comparison:
+    """Solve every trial by iLQR, then train one initial controller by each optimizer.
+
+    All methods get the same trials, the same initial parameters and the same budget. Where the
+    budget says that it was interrupted, what there is comes back.
+
+    Args:
+        task: What is wanted.
+        controller: What is trained.
+        optimizers: By name.
+        budget: For each optimizer.
+        seed: Of the initialisation and of the trials' draws.
+        ilqr: The reference's settings.
+        parameters: Where all start, (P,), instead of a new initialisation.
+        dtype: Of all of it.
+        device: Of all of it.
+        callback: Called after every iteration with method, progress and iLQR's loss.
+        finished: Called with each method's run as soon as it is over, iLQR's first.
+        held_out_trials: How many held-out trials of a random task all methods are evaluated on.
+        refresh: Iterations between new draws of the training trials, for all methods or by name
+            and for `others`; 0 for one batch throughout.
+        products: Precision of Gauss-Newton products; see `train`.
+        references: Which of `REFERENCES` are evaluated too; `default_references` if None.
+        memory: What an earlier run left and this one leaves; what it knows is not done again, and
+            the numbers are those of one uninterrupted run.
+
+    Raises:
+        ValueError: Task and controller do not fit together.
+    """
+    trials = make_trials(task, controller, seed, dtype=dtype, device=device)
+    if parameters is None:
+        parameters = initial_parameters(controller, seed, dtype=dtype, device=device)
+    start = parameters.to(dtype=dtype, device=device)
+    memory = memory or _Forgetful()
+    evaluated = trials if trials.disturbed else None
+    if task.random:
+        evaluated = held_out(task, controller, held_out_trials, dtype=dtype, device=device)
+    reference = _solve(task, trials, ilqr or ILQR(), evaluated, memory)
+    if finished is not None:
+        finished(reference)
+    bounds: dict[str, Tensor] = {}
+    others: dict[str, Evaluation] = {}
+    if evaluated is not None and reference.evaluation is not None:
+        bounds = {reference.method: reference.evaluation.losses.to(device)}
+        if references is None:
+            references = default_references(evaluated)
+        for name in references:
+            known = memory.evaluation(name)
+            if known is None:
+                (known,) = assess_references(task, evaluated, [name], bounds, ilqr=ilqr).values()
+                memory.evaluated(name, known)
+            others[name] = known
+        bounds |= {name: other.losses.to(device) for name, other in others.items()}
+    runs: list[MethodRun] = []
+    for name, optimizer in optimizers.items():
+        if budget.interrupted():
+            break
+        options = _Options(seed, refresh_of(refresh, name), products, memory)
+        run = _train(
+            task, controller, trials, start, name, optimizer, budget, reference, callback, options
+        )
+        if evaluated is not None:
+            runner = controller_runner(task, controller, run.parameters)
+            run = replace(run, evaluation=assess(task, evaluated, runner, bounds))
+        runs.append(run)
+        if finished is not None:
+            finished(run)
+    return Comparison(task, trials, reference, tuple(runs), evaluated, others)
+
+
+def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
+    """Return one method's iterations between new draws, out of what `compare` takes."""
+    return refresh if isinstance(refresh, int) else refresh.get(method, refresh.get("others", 0))
+
+
+def _solve(
+    task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None, memory: Memory
+) -> MethodRun:
+    """The reference."""
+    solution = ilqr.solve(task, trials)
+    evaluation = None if evaluated is None else memory.evaluation(_BOUND)
+    if evaluated is not None and evaluation is None:
+        runner = ilqr_runner(task, ilqr)
+        runner = known_runner(trials, solution.states, solution.commands, runner)
+        evaluation = assess(task, evaluated, runner)
+        memory.evaluated(_BOUND, evaluation)
+    table = CommandTable(
+        trials=len(trials),
+        steps=task.steps,
+        command_size=task.plant.command_size,
+        dt_s=task.plant.dt_s,
+    )
+    return MethodRun(
+        method=reference_name(trials),
+        controller=table,
+        parameters=solution.commands.flatten(),
+        states=solution.states,
+        commands=solution.commands,
+        performance=measure(task, trials, solution.states, solution.commands),
+        ratio=1.0,
+        counts=solution.counts,
+        seconds=solution.seconds,
+        converged=solution.converged,
+        reason=solution.reason,
+        history=(),
+        evaluation=evaluation,
+    )
+
+
+def _train(
+    task: Task,
+    controller: Controller,
+    trials: Trials,
+    start: Tensor,
+    name: str,
+    optimizer: Optimizer,
+    budget: Budget,
+    reference: MethodRun,
+    callback: MethodCallback | None,
+    options: _Options,
+) -> MethodRun:
+    """One optimizer from the shared start."""
+    floor = reference.performance.loss
+    on_progress = None if callback is None else (lambda progress: callback(name, progress, floor))
+    result = options.memory.result(name)
+    if result is None:
+        result = train(
+            task,
+            controller,
+            optimizer,
+            budget=budget,
+            parameters=start,
+            trials=trials,
+            callback=on_progress,
+            seed=options.seed,
+            refresh=options.refresh,
+            products=options.products,
+            resume=options.memory.snapshot(name),
+        )
+        options.memory.trained(name, result)
+    result = replace(result, parameters=result.parameters.to(start.device))
+    with torch.no_grad():
+        trajectory = ClosedLoop(task, controller).simulate(result.parameters, trials)
+    performance = measure(task, trials, trajectory.states, trajectory.commands)
+    return MethodRun(
+        method=name,
+        controller=controller,
+        parameters=result.parameters,
+        states=trajectory.states,
+        commands=trajectory.commands,
+        performance=performance,
+        ratio=performance.loss / floor,
+        counts=result.counts,
+        seconds=result.seconds,
+        converged=result.converged,
+        reason=result.reason,
+        history=result.history,
+    )

@@ -1,0 +1,93 @@
+"""Linear feedback: its recursion written out, its tables, its gradient."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+from cases import noisy, normal
+
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.control import FeedbackWeights, LinearFeedback
+from neuromotor.plants import PointMass
+from neuromotor.tasks import CenterOut
+
+TASK = CenterOut(plant=PointMass(), directions=3, radius_m=0.1, steps=6, delay_steps=2)
+SHAPE = LinearFeedback(trials=3, steps=6, delay_steps=2, load=True, hand_force=True)
+
+
+def test_it_is_the_recursion_in_its_docstring():
+    """Trial by trial, the states of the past kept in a list."""
+    parameters = 0.1 * normal(SHAPE.parameter_count)
+    trials = noisy(TASK.trials(), TASK.steps)
+    run = ClosedLoop(TASK, SHAPE).simulate(parameters, trials)
+    w = SHAPE.unpack(parameters)
+    for trial in range(3):
+        past = [w.start[trial]] * 3
+        disturbance, command = torch.zeros(4, dtype=torch.float64), None
+        for t in range(6):
+            if t:
+                after = w.state[trial, t - 1] @ past[0] + w.command[trial, t - 1] @ command
+                after = after + w.disturbance[trial, t - 1] @ disturbance + w.drift[trial, t - 1]
+                past = [after, *past[:2]]
+            surprise = run.observations[trial, t] - past[2]
+            change = w.correction[trial, t] @ surprise
+            past = [state + change[4 * i : 4 * i + 4] for i, state in enumerate(past)]
+            disturbance = disturbance + change[12:]
+            command = w.offset[trial, t] + w.feedback[trial, t] @ torch.cat([past[0], disturbance])
+            torch.testing.assert_close(run.commands[trial, t], command)
+            torch.testing.assert_close(run.memory[0][trial, t], torch.cat([*past, disturbance]))
+            torch.testing.assert_close(run.memory[1][trial, t], command)
+
+
+def test_a_plant_predicts_as_its_own_linear_tables_do():
+    plant = TASK.plant
+    parameters = 0.1 * normal(SHAPE.parameter_count)
+    tables = {
+        f.name: getattr(SHAPE.unpack(parameters), f.name).clone() for f in fields(FeedbackWeights)
+    }
+    eye = torch.eye(4, dtype=torch.float64)
+    tables["state"][:] = plant.step(eye, torch.zeros(4, 2, dtype=torch.float64)).mT
+    force = torch.cat([torch.zeros(2, 2), 0.01 * torch.eye(2)]).double()
+    tables["command"][:] = force
+    tables["disturbance"][:] = torch.cat([force, force], dim=1)
+    tables["drift"][:] = 0
+    flat = FeedbackWeights(**tables).flatten()
+    trials = noisy(TASK.trials(), TASK.steps)
+    linear = ClosedLoop(TASK, SHAPE).simulate(flat, trials)
+    extended = LinearFeedback(
+        trials=3, steps=6, delay_steps=2, load=True, hand_force=True, plant=plant
+    )
+    with_plant = ClosedLoop(TASK, extended).simulate(flat, trials)
+    torch.testing.assert_close(with_plant.states, linear.states)
+    torch.testing.assert_close(with_plant.memory, linear.memory)
+
+
+def test_tables_go_through_the_flat_vector_and_back():
+    parameters = normal(SHAPE.parameter_count)
+    torch.testing.assert_close(SHAPE.unpack(parameters).flatten(), parameters)
+    assert SHAPE.disturbance_size == 4
+    assert SHAPE.estimate_size == 16
+    assert SHAPE.initial_parameters(torch.Generator()).count_nonzero() == 0
+
+
+def test_its_gradient_is_that_of_finite_differences():
+    parameters = 0.1 * normal(SHAPE.parameter_count)
+    trials = noisy(TASK.trials(), TASK.steps)
+    objective = ClosedLoop(TASK, SHAPE).objective(trials)
+    _, gradient = objective.value_and_gradient(parameters)
+    direction = normal(SHAPE.parameter_count, seed=5)
+    ahead, behind = (objective.value(parameters + e * direction) for e in (1e-6, -1e-6))
+    assert float(gradient @ direction) == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
+
+
+def test_what_does_not_fit_is_refused():
+    parameters = SHAPE.initial_parameters(torch.Generator())
+    with pytest.raises(ValueError, match="for 3 trials cannot run 2"):
+        ClosedLoop(TASK, SHAPE).simulate(parameters, TASK.trials().subset(slice(0, 2)))
+    longer = CenterOut(plant=PointMass(), directions=3, radius_m=0.1, steps=7)
+    with pytest.raises(ValueError, match="has no step 6"):
+        ClosedLoop(longer, SHAPE).simulate(parameters, longer.trials())
+    with pytest.raises(ValueError, match="must have shape"):
+        SHAPE.unpack(parameters[1:])
+    with pytest.raises(ValueError, match="delay_steps"):
+        LinearFeedback(trials=3, steps=6, delay_steps=-1)

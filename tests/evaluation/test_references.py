@@ -1,0 +1,79 @@
+"""All references on one batch, by name."""
+
+import pytest
+import torch
+from cases import generator, normal, switched_on
+
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.control import (
+    ILQG,
+    ILQR,
+    OnlineTrajectoryOptimization,
+    Uncertainty,
+)
+from neuromotor.evaluation.references import REFERENCES, default_references, reference_trajectories
+from neuromotor.tasks import CenterOut, InstructedDelay
+
+TASK = CenterOut(directions=4, delay_steps=5)
+
+
+def disturbed(count=40):
+    trials = TASK.trials().subset(torch.arange(count) % 4)
+    trials = switched_on(trials, TASK.steps, "load", 0.1, 19)
+    noise = 0.1 * normal(count, TASK.steps, 2, seed=3)
+    return type(trials)(trials.initial_state, trials.target, load=trials.load, command_noise=noise)
+
+
+def test_what_each_knows_orders_their_losses():
+    trials = disturbed()
+    seen = []
+    found = reference_trajectories(TASK, trials, REFERENCES, finished=seen.append)
+    assert list(found) == list(REFERENCES) == [r.name for r in seen]
+    losses = {name: float(r.losses.mean()) for name, r in found.items()}
+    assert losses["ilqr"] < losses["ilqg"] < losses["online-predictive"] < losses["online"]
+    assert losses["ilqg"] < 0.01 * losses["open-loop"]
+    assert bool((found["ilqr"].losses <= found["ilqg"].losses).all())  # it is a lower bound
+    for reference in found.values():
+        again = ClosedLoop(TASK, reference.controller).losses(reference.parameters, trials)
+        torch.testing.assert_close(again, reference.losses)
+        assert reference.trajectory.states.shape == (40, 41, 4)
+        assert reference.seconds > 0
+        assert reference.converged
+    torch.testing.assert_close(found["ilqr"].losses, ILQR().solve(TASK, trials).losses)
+    design = ILQG().design(TASK, trials, Uncertainty.from_trials(trials))
+    torch.testing.assert_close(found["ilqg"].predicted_losses, design.predicted_losses)
+    assert found["online"].predicted_losses is None
+
+
+def test_settings_reach_their_references():
+    trials = disturbed(8)
+    found = reference_trajectories(
+        TASK,
+        trials,
+        ["online", "ilqg"],
+        uncertainty=Uncertainty(command_noise=0.3),
+        command_limit=0.2,
+    )
+    assert float(found["online"].trajectory.commands.abs().max()) == 0.2
+    assert found["ilqg"].trajectory.memory[0].shape[-1] == 4 * 6  # no load in the estimate
+
+
+def test_unknown_names_are_refused_before_anything_runs():
+    with pytest.raises(ValueError, match="unknown reference 'ilgq'; did you mean"):
+        reference_trajectories(TASK, TASK.trials(), ["ilgq"])
+
+
+def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
+    task = InstructedDelay(repeats=1)
+    trials = task.trials(generator(0))
+    assert default_references(trials) == ("ilqg",)
+    assert default_references(disturbed(4)) == ("ilqg", "online-predictive")
+    assert default_references(TASK.trials()) == ()
+    found = reference_trajectories(task, trials, ["ilqr", "ilqg", "open-loop"])
+    losses = [float(reference.losses.mean()) for reference in found.values()]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)  # nothing but the go is unknown
+    with pytest.raises(ValueError, match="does not know when it will come; use 'ilqr' or 'ilqg'"):
+        reference_trajectories(task, trials, ["online"])
+    planner = OnlineTrajectoryOptimization(task)
+    with pytest.raises(ValueError, match=r"`trials.cue` must be None for an online planner"):
+        ClosedLoop(task, planner).simulate(torch.zeros(0, dtype=torch.float64), trials)

@@ -1,0 +1,48 @@
+"""Run folders are never overwritten by accident, and files are whole or absent."""
+
+import json
+
+import pytest
+
+from neuromotor.runs.create import RunFolderError, create_run_folder
+from neuromotor.storage.files import atomic_path, write_json
+
+
+def test_an_existing_run_is_kept_unless_forced(tmp_path):
+    folder = tmp_path / "run"
+    create_run_folder(folder, {"seed": 1}, force=False)
+    write_json(folder / "summary.json", {"loss": 1.0})
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="--force"):
+        create_run_folder(folder, {"seed": 2}, force=False)
+    assert json.loads((folder / "settings.json").read_text()) == {"seed": 1}
+    create_run_folder(folder, {"seed": 2}, force=True)
+    assert json.loads((folder / "settings.json").read_text()) == {"seed": 2}
+    assert not (folder / "summary.json").exists()
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_that_is_no_run_is_never_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunFolderError, match="not a neuromotor run"):
+        create_run_folder(tmp_path, {}, force=True)
+    with pytest.raises(RunFolderError, match="must be a folder"):
+        create_run_folder(tmp_path / "thesis.tex", {}, force=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def half_write(path):
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("stop")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "data.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"a": float("nan")})
+    with pytest.raises(RuntimeError, match="stop"):
+        half_write(path)
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["data.json"]

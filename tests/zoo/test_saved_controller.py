@@ -1,0 +1,186 @@
+"""Controller files: what is saved comes back, and nothing else is believed."""
+
+import hashlib
+import json
+import pickle
+import random
+import struct
+
+import pytest
+import torch
+from cases import generator
+from safetensors.torch import save_file
+
+from neuromotor.controllers import CommandTable, ContinuousTimeRNN
+from neuromotor.storage.tensor_file import seal
+from neuromotor.tasks import CenterOut
+from neuromotor.zoo.saved_controller import CheckpointError, load_controller, save_controller
+
+NET = ContinuousTimeRNN(layers=(5, 4), learn_initial_state=True)
+THETA = NET.initial_parameters(generator())
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_controller(path, NET, THETA, task=CenterOut(directions=8), info={"loss": 0.5})
+    return path
+
+
+def rewrite(path, **changes):
+    """The same file with other metadata, and a checksum that is right for them."""
+    raw = path.read_bytes()
+    size = struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8 : 8 + size])
+    header["__metadata__"] |= {"sha256": "0" * 64, **changes}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    path.write_bytes(seal(struct.pack("<Q", len(text)) + text + raw[8 + size :]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_round_trip(tmp_path, dtype):
+    path = tmp_path / "deep" / "net.safetensors"
+    save_controller(path, NET, THETA.to(dtype), task=CenterOut(radius_m=0.05), info={"a": [1]})
+    saved = load_controller(path)
+    assert saved.controller == NET
+    assert saved.task == CenterOut(radius_m=0.05)
+    assert saved.info == {"a": [1]}
+    assert saved.parameters.dtype == dtype
+    assert torch.equal(saved.parameters, THETA.to(dtype))
+    assert [p.name for p in path.parent.iterdir()] == ["net.safetensors"]
+
+
+def test_a_table_without_a_task_comes_back(tmp_path):
+    table = CommandTable(trials=2, steps=3)
+    save_controller(tmp_path / "t.safetensors", table, torch.zeros(12))
+    saved = load_controller(str(tmp_path / "t.safetensors"))
+    assert saved.controller == table
+    assert saved.task is None
+
+
+def test_nothing_is_overwritten_unasked(path):
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        save_controller(path, NET, 2 * THETA)
+    assert path.read_bytes() == before
+    save_controller(path, NET, 2 * THETA, overwrite=True)
+    assert torch.equal(load_controller(path).parameters, 2 * THETA)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [(THETA[:-1], "must have shape"), (THETA * float("nan"), "must be finite")],
+)
+def test_bad_parameters_are_not_saved(tmp_path, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        save_controller(tmp_path / "x.safetensors", NET, parameters)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_truncation_is_refused(path):
+    raw = path.read_bytes()
+    for percent in range(100):
+        path.write_bytes(raw[: len(raw) * percent // 100])
+        with pytest.raises(CheckpointError, match=r"damaged|not a safetensors"):
+            load_controller(path)
+
+
+def test_every_flipped_bit_is_refused(path):
+    raw, choice = path.read_bytes(), random.Random(0)
+    for _ in range(1000):
+        damaged = bytearray(raw)
+        damaged[choice.randrange(len(raw))] ^= 1 << choice.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError):
+            load_controller(path)
+
+
+def test_bytes_behind_the_parts_are_refused(path):
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_controller(path)
+
+
+def write_version_1(path, *, controller='{"type": "rnn", "layers": [5, 4]}'):
+    """A file as the first version wrote it: the checksum is that of the weights' bytes."""
+    net = ContinuousTimeRNN(layers=(5, 4))
+    theta = net.initial_parameters(generator())
+    metadata = {
+        "format": "neuromotor.controller",
+        "format_version": "1",
+        "controller": controller,
+        "task": "null",
+        "info": '{"loss": 0.5}',
+        "sha256": hashlib.sha256(theta.numpy().tobytes()).hexdigest(),
+    }
+    save_file({"parameters": theta}, path, metadata=metadata)
+    return net, theta
+
+
+def test_version_1_is_still_read(tmp_path):
+    path = tmp_path / "old.safetensors"
+    net, theta = write_version_1(path)
+    saved = load_controller(path)
+    assert saved.controller == net
+    assert torch.equal(saved.parameters, theta)
+    assert saved.info == {"loss": 0.5}
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="checksum is wrong"):
+        load_controller(path)
+
+
+def test_a_huge_file_is_refused_before_it_is_read(path, monkeypatch):
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)  # sparse: a terabyte that takes no room
+    with pytest.raises(
+        CheckpointError, match=r"1,099,511,627,776 bytes.*NEUROMOTOR_MAX_FILE_BYTES"
+    ):
+        load_controller(path)
+    save_controller(path, NET, THETA, overwrite=True)
+    with pytest.raises(CheckpointError, match="more than the 100 that"):
+        load_controller(path, max_bytes=100)
+    monkeypatch.setenv("NEUROMOTOR_MAX_FILE_BYTES", "1000000")
+    assert torch.equal(load_controller(path, max_bytes=100).parameters, THETA)
+
+
+def test_a_header_that_claims_to_be_huge_is_refused(path):
+    raw = path.read_bytes()
+    path.write_bytes(struct.pack("<Q", 1 << 62) + raw[8:])
+    with pytest.raises(CheckpointError, match="header does not fit"):
+        load_controller(path)
+
+
+def test_foreign_files_are_refused(tmp_path, path):
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"w": torch.zeros(3)}, foreign)
+    with pytest.raises(CheckpointError, match="not a neuromotor controller"):
+        load_controller(foreign)
+    foreign.write_bytes(pickle.dumps({"parameters": [1.0]}))
+    with pytest.raises(CheckpointError, match="damaged or not a safetensors file"):
+        load_controller(foreign)
+    with pytest.raises(CheckpointError, match="is not a file"):
+        load_controller(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": "9"}, "format version '9'.*update neuromotor"),
+        ({"sha256": "0"}, "checksum"),
+        ({"controller": "{"}, "does not agree with itself"),
+        ({"controller": "[" * 100_000}, "nested more than 64 deep"),
+        ({"info": '{"a": ' * 100 + "1" + "}" * 100}, "nested more than 64 deep"),
+        ({"info": '{"a": NaN}'}, "NaN is not a number"),
+        ({"controller": '{"type": "rnn", "layers": [5, 5]}'}, "must have shape"),
+        ({"controller": '{"type": "rnn", "layers": [1000000000]}'}, "must have shape"),
+        ({"controller": '{"type": "transformer"}'}, "unknown controller 'transformer'"),
+        ({"task": '{"type": "center-out", "radius_m": -1}'}, "`radius_m` must be"),
+        ({"info": "[]"}, "`info` is not a table"),
+    ],
+)
+def test_files_that_contradict_themselves_are_refused(path, changes, message):
+    rewrite(path, **changes)
+    with pytest.raises(CheckpointError, match=message):
+        load_controller(path)

@@ -1,0 +1,237 @@
+"""The shipped controllers are what their cards say, and entries come out of runs."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import neuromotor as nm
+from neuromotor import zoo
+from neuromotor.cli import app as command_line
+from neuromotor.runs import execute as runs
+from neuromotor.runs.recipes import find_stages, training_command
+from neuromotor.runs.settings import gather, resolve
+from neuromotor.runs.zoo_entry import Stage, joined_history
+from neuromotor.storage.components import encode
+from neuromotor.tasks import TASKS
+from neuromotor.training.single import make_trials
+
+NAMES = zoo.names()
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """The command line's output, without a process of its own."""
+
+    def command(*arguments):
+        monkeypatch.setattr("sys.argv", ["neuromotor", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            command_line.main()
+        assert not end.value.code
+        return capsys.readouterr().out
+
+    return command
+
+
+def settings_of(command):
+    """What a recipe's command means, read independently of how it was written."""
+    _, verb, task, *words = shlex.split(command)
+    assert verb == "train"
+    options, assignments = {"task": task}, []
+    for flag, value in zip(words[::2], words[1::2], strict=True):
+        if flag == "--set":
+            assignments.append(value)
+        elif flag == "--optimizer":
+            options["optimizers"] = value
+        elif flag not in ("--out", "--start"):
+            key = flag.removeprefix("--")
+            options[key] = value if key in ("dtype", "device") else json.loads(value)
+    return resolve(gather(None, options, assignments, smoke=False)).as_dict()
+
+
+def covers(found, wanted):
+    """Whether all that is wanted is found; later versions may have settings beyond it."""
+    if isinstance(wanted, dict):
+        return all(key in found and covers(found[key], wanted[key]) for key in wanted)
+    return found == wanted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_entry_is_what_its_card_says(name):
+    saved, card, history = nm.load_controller(name), zoo.card(name), zoo.history(name)
+    assert saved.parameters.dtype == torch.float32
+    assert card["name"] == name
+    assert card["parameters"] == saved.controller.parameter_count
+    trials = make_trials(saved.task, saved.controller, card["seed"])
+    loop = nm.ClosedLoop(saved.task, saved.controller)
+    loss = loop.objective(trials).value(saved.parameters.double())
+    assert card["training"]["loss"] == pytest.approx(loss, rel=1e-9)
+    assert card["training"]["trials"] == len(trials)
+    assert (card["evaluation"] is not None) == trials.disturbed or saved.task.random
+    if saved.task.random:
+        found = card["evaluation"]
+        evaluated = nm.held_out(saved.task, saved.controller, found["trials"])
+        loss = loop.objective(evaluated).value(saved.parameters.double())
+        assert found["loss"]["value"] == pytest.approx(loss, rel=1e-9)
+        assert found["loss"]["low"] < loss < found["loss"]["high"]
+    lengths = {len(history[key]) for key in ("calls", "seconds", "loss")}
+    assert len(lengths) == 1
+    assert lengths.pop() <= 400
+    assert history["calls"] == sorted(set(history["calls"]))
+    assert history["calls"][-1] <= card["calls"]
+    if not history["fresh"]:
+        assert history["loss"] == sorted(history["loss"], reverse=True)
+        assert history["loss"][-1] == pytest.approx(card["training"]["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_entrys_recipe_means_its_settings(name):
+    stages = zoo.recipe(name)
+    for stage in stages:
+        assert covers(settings_of(stage["command"]), stage["settings"])
+    saved = nm.load_controller(name)
+    assert covers(encode(saved.task, TASKS), stages[-1]["settings"]["task"])
+    assert stages[-1]["settings"]["seed"] == zoo.card(name)["seed"]
+    assert all(("--start" in stage["command"]) == (i > 0) for i, stage in enumerate(stages))
+
+
+def test_a_file_wins_over_a_name(tmp_path, monkeypatch):
+    saved = nm.load_controller("center-out/lbfgs")
+    monkeypatch.chdir(tmp_path)
+    nm.save_controller("center-out/lbfgs", saved.controller, 2 * saved.parameters)
+    assert torch.equal(nm.load_controller("center-out/lbfgs").parameters, 2 * saved.parameters)
+
+
+def test_unknown_names_are_told_the_nearest():
+    with pytest.raises(nm.CheckpointError, match="did you mean 'center-out/lbfgs'"):
+        nm.load_controller("center-out/lbfsg")
+    with pytest.raises(ValueError, match="did you mean 'center-out/lbfgs'"):
+        zoo.card("center-out/lbfsg")
+    with pytest.raises(ValueError, match="unknown zoo entry"):
+        zoo.history("../data/center-out/lbfgs")
+
+
+def test_the_list_and_a_card_in_the_terminal(run):
+    listed = run("zoo")
+    assert all(name in listed for name in NAMES)
+    assert [card["name"] for card in json.loads(run("zoo", "--json"))] == NAMES
+    shown = run("zoo", "center-out/lbfgs")
+    assert zoo.recipe("center-out/lbfgs")[-1]["command"] in shown
+    data = json.loads(run("zoo", "center-out/lbfgs", "--json"))
+    assert data["recipe"] == zoo.recipe("center-out/lbfgs")
+
+
+def test_commands_take_names(run, tmp_path):
+    found = json.loads(run("evaluate", "center-out/lbfgs", "--json"))
+    assert found["loss"] == pytest.approx(zoo.card("center-out/lbfgs")["training"]["loss"])
+    file = tmp_path / "reach.nc"
+    run("record", "center-out/lbfgs", "--out", file)
+    assert file.stat().st_size > 100_000
+
+
+def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
+    """Two trainings on new noisy trials, the second from the first's controller."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "_draw", lambda *_: None)  # figures take longest, and none is needed
+    small = (
+        "--optimizer",
+        "adam",
+        "--smoke",
+        "--set",
+        "refresh=1",
+        "--set",
+        "held_out=4",
+        "--set",
+        "references=",
+    )
+    run("train", "ddn", *small, "--dtype", "float32", "--out", "one")
+    start = ("--start", "one/controllers/adam.safetensors", "--seed", "1")
+    run("train", "ddn", *small, *start, "--budget", "12", "--out", "two")
+    arguments = ("two", "adam", "ddn/small", "--zoo", tmp_path / "zoo")
+    assert "x ilqg" in run("zoo", "add", *arguments)
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    assert zoo.names() == ["ddn/small"]
+    test_an_entry_is_what_its_card_says("ddn/small")
+    test_an_entrys_recipe_means_its_settings("ddn/small")
+    card, rows = zoo.card("ddn/small"), []
+    for folder in ("one", "two"):
+        rows.append(json.loads(Path(folder, "summary.json").read_text())["rows"][1])
+    assert card["calls"] == sum(row["calls"] for row in rows)
+    evaluated = rows[1]["evaluation"]["loss"]["value"]
+    assert card["evaluation"]["loss"]["value"] == pytest.approx(evaluated, rel=1e-4)  # float32
+    assert set(card["evaluation"]["references"]) == {"clairvoyant", "ilqg", "online-predictive"}
+    assert zoo.history("ddn/small")["fresh"] is True
+    first, second = zoo.recipe("ddn/small")
+    assert shlex.split(first["command"])[-1] in second["command"]
+    assert "--dtype float32" in first["command"]
+    assert "ddn/small" in run("zoo")
+    with pytest.raises(FileExistsError, match="exists"):
+        command_line.app(["zoo", "add", *map(str, arguments)], standalone_mode=False)
+
+
+@pytest.mark.parametrize("name", ["center-out", "a/b/c", "../x", "/x"])
+def test_odd_names_are_refused(name, tmp_path):
+    with pytest.raises(nm.SettingsError, match="TASK/NAME"):
+        command_line.app(["zoo", "add", str(tmp_path), "lbfgs", name], standalone_mode=False)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no finished run"):
+        find_stages(tmp_path, "lbfgs", "out")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"task": "center-out", "optimizers": "kron-lbfgs", "budget": 40_000, "seed": 3},
+        {"task": "ddn-robust", "optimizers": "adam", "refresh": 1, "dtype": "float32"},
+        {
+            "task": {"type": "center-out", "plant": {"type": "monkey", "dt_s": 0.005}, "steps": 80},
+            "optimizers": "adam",
+            "adam": {"learning_rate": 1e-5, "clip_norm": 1.0},
+            "controller": {"layers": [30], "initializer": {"type": "gaussian", "output_gain": 0.2}},
+            "seconds": 3.5,
+        },
+        {"task": "force-field", "plant": "monkey", "optimizers": "lbfgs", "references": "ilqg"},
+    ],
+)
+def test_settings_become_a_command_that_means_them(raw):
+    settings = resolve(raw)
+    task = raw["task"] if isinstance(raw["task"], str) else raw["task"]["type"]
+    command = training_command(settings, task, "runs/x", None)
+    assert settings_of(command) == settings.as_dict()
+
+
+def test_what_no_option_expresses_is_said():
+    settings = resolve({"task": "center-out", "optimizers": "adam", "adam": {"clip_norm": None}})
+    with pytest.raises(nm.SettingsError, match=r"no option expresses `adam.clip_norm`"):
+        training_command(settings, "center-out", "runs/x", None)
+
+
+def stage(losses, fresh):
+    count = len(losses)
+    history = {
+        "calls": list(range(1, count + 1)),
+        "seconds": [0.1 * i for i in range(count)],
+        "loss": list(losses),
+    }
+    return Stage("", {}, {"calls": count, "seconds": 0.1 * count, "method": "x"}, history, fresh)
+
+
+def test_histories_are_joined_thinned_and_keep_their_meaning():
+    losses = 1 / np.arange(1, 3001) + 0.1 * (np.arange(3000) % 2)
+    best = joined_history([stage(losses, False)] * 2)
+    assert len(best["calls"]) <= 400
+    assert best["calls"][0] == 1
+    assert best["calls"][-1] == 6000
+    for calls, loss in zip(best["calls"], best["loss"], strict=True):
+        assert loss == pytest.approx(losses[:calls].min(), rel=1e-6)
+    fresh = joined_history([stage(losses, True)])
+    ends = np.array(fresh["calls"])
+    assert ends[-1] == 3000
+    starts = np.concatenate([[0], ends[:-1]])
+    total = sum(v * n for v, n in zip(fresh["loss"], ends - starts, strict=True))
+    assert total == pytest.approx(losses.sum(), rel=1e-5)
