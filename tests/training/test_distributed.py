@@ -24,7 +24,7 @@ from neuromotor import (
 from neuromotor.closed_loop import FastObjective
 from neuromotor.training import distributed
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 PROGRAM = str(HERE / "distributed_program.py")
 START = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 ENVIRONMENT = {
