@@ -1,0 +1,11 @@
+"""How many processes share the tests out."""
+
+import os
+
+import pytest
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one process a core for the whole suite, and none beside pytest's own for a part."""
+    whole = config.args == config.getini("testpaths") and not config.option.keyword
+    return min(os.cpu_count() or 1, 8) if whole else 0
