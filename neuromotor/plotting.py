@@ -6,6 +6,7 @@ Ito (2008), which colour-blind readers can tell apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor.plants.plant import Plant
+from neuromotor.plants.plant import Plant, degrees_of_freedom
 from neuromotor.storage.files import atomic_path
-from neuromotor.training.comparison import Comparison
+from neuromotor.training.comparison import Comparison, MethodRun
 
 __all__ = [
     "COLORS",
@@ -111,7 +112,7 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
             for path in hand_cm(plant, run.states)[some]:
                 ax.plot(*path.T, color=color, linewidth=0.6)
             ax.plot(*targets.T, "o", color="black", markersize=1.2)
-            ax.set_title(f"{NAMES.get(run.method, run.method)}, {run.ratio:.4g} x iLQR")
+            ax.set_title(_named(run, "{}, {:.4g} x iLQR"))
             finish_plane(ax)
     return figure
 
@@ -125,7 +126,7 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
     """
     plant, trials = comparison.task.plant, comparison.trials
     trial = len(trials) // 8 if trial is None else trial
-    half = plant.state_size // 2
+    half = degrees_of_freedom(plant, "this figure")
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(
             2, half, figsize=(5.6, 3.8), sharex=True, squeeze=False, layout="constrained"
@@ -159,6 +160,12 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
     return figure
 
 
+def _named(run: MethodRun, form: str) -> str:
+    """A method's name and its ratio to iLQR; the name alone where iLQR's loss is zero."""
+    name = NAMES.get(run.method, run.method)
+    return name if math.isnan(run.ratio) else form.format(name, run.ratio)
+
+
 def plot_convergence(comparison: Comparison) -> Figure:
     """Draw loss against calls on logarithmic axes, with iLQR's level."""
     with mpl.rc_context(STYLE):
@@ -168,7 +175,7 @@ def plot_convergence(comparison: Comparison) -> Figure:
                 [point.calls for point in run.history],
                 [point.value for point in run.history],
                 color=color,
-                label=f"{NAMES.get(run.method, run.method)} ({run.ratio:.4g} x iLQR)",
+                label=_named(run, "{} ({:.4g} x iLQR)"),
             )
         level = comparison.reference.performance.loss
         ax.axhline(level, color=REFERENCE_COLOR, linestyle="--", label=f"iLQR ({level:.3g})")

@@ -27,6 +27,7 @@ from torch import Tensor
 from neuromotor._version import __version__
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
+from neuromotor.plants import degrees_of_freedom
 from neuromotor.storage.components import SettingsError, encode
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import TASKS, Task, Trials
@@ -132,7 +133,7 @@ def record(
     plant = task.plant
     activation = torch.cat(run.memory, dim=-1)
     is_network = isinstance(controller, ContinuousTimeRNN)
-    half = plant.state_size // 2
+    half = degrees_of_freedom(plant, "recordings")
     before, final = run.states[:, :-1], run.states[:, -1]
     zero = torch.zeros_like(run.commands)
     load = zero if trials.load is None else trials.load

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
+from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import (
     HELD_OUT_SEED,
     assess,
@@ -57,7 +59,7 @@ from neuromotor.evaluation.performance import (
     held_out,
     reference_name,
 )
-from neuromotor.evaluation.references import assess_references
+from neuromotor.evaluation.references import assess_references, no_reference
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.runs.execute import machine, versions
@@ -138,18 +140,23 @@ def evaluate(
     runner = controller_runner(settings.task, saved.controller, saved.parameters)
     bound = reference_name(trials)
     bounds = {bound: reference.losses}
-    references = assess_references(
-        settings.task, trials, settings.references or (), bounds, ilqr=settings.ilqr
-    )
+    asked = settings.references or ()
+    missing = no_reference(asked, trials)
+    names = [name for name in asked if name not in missing]
+    references = assess_references(settings.task, trials, names, bounds, ilqr=settings.ilqr)
     bounds |= {name: found.losses for name, found in references.items()}
     evaluation = assess(settings.task, trials, runner, bounds)
     performance = evaluation.performance
-    others = [{"method": n, "evaluation": found.as_dict()} for n, found in references.items()]
+    others: list[dict[str, Any]] = [
+        {"method": n, "evaluation": found.as_dict()} for n, found in references.items()
+    ]
+    others += [{"method": n, "evaluation": None, "reason": why} for n, why in missing.items()]
+    ratio = ratio_to(performance.loss, reference.value)
     result: dict[str, Any] = {
         **performance.as_dict(),
         "trials": len(trials),
         "references": {bound: reference.value},
-        "ratios": {bound: performance.loss / reference.value},
+        "ratios": {bound: None if math.isnan(ratio) else ratio},
         "evaluation": evaluation.as_dict(),
         "evaluated_references": others,
     }
@@ -157,10 +164,13 @@ def evaluate(
         print(json.dumps(result, indent=2))
         return
     output.print(f"[bold]{controller}[/bold] on {len(trials)} trials")
-    output.print(f"  loss          {performance.loss:.6g}, {result['ratios'][bound]:.5g} x {bound}")
+    held = f"{bound}'s is zero" if math.isnan(ratio) else f"{ratio:.5g} x {bound}"
+    output.print(f"  loss          {performance.loss:.6g}, {held}")
     output.print(f"  target error  {performance.target_error_cm:.4g} cm")
     output.print(f"  end speed     {performance.end_speed_cm_s:.4g} cm/s")
     output.print(f"  energy        {performance.energy:.4g}")
+    unit = settings.task.plant.command_labels[0].partition("(")[2].rstrip(")")
+    output.print(f"  peak command  {performance.largest_command:.4g} {unit}")
     if settings.task.random or trials.disturbed:
         row = {"method": controller.stem, "evaluation": result["evaluation"]}
         for report in evaluation_tables([*others, row]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from neuromotor.benchmark import EnvRow, Row
+from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.optim import Progress as OptimizerProgress
 from neuromotor.runs.over_seeds import LEVELS
 from neuromotor.training.comparison import MethodRun
@@ -27,6 +29,7 @@ __all__ = [
     "live_comparison",
     "messages",
     "output",
+    "ratio_words",
     "seeds_table",
 ]
 
@@ -54,7 +57,7 @@ class LiveComparison:
             self._lines[method],
             completed=min(point.calls, self._calls),
             loss=f"{point.value:.4g}",
-            ratio=f"{point.value / floor:.4g}",
+            ratio=ratio_words(ratio_to(point.value, floor), ".4g"),
             calls=point.calls,
         )
 
@@ -62,7 +65,8 @@ class LiveComparison:
         """Say what a method came to; without a terminal this is all the progress there is."""
         if not self._console.is_terminal or not run.history:
             self._console.print(
-                f"{run.method}: loss {run.performance.loss:.6g}, {run.ratio:.5g} x iLQR, "
+                f"{run.method}: loss {run.performance.loss:.6g}, "
+                f"{ratio_words(run.ratio, '.5g')} x iLQR, "
                 f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})",
                 soft_wrap=True,
             )
@@ -105,7 +109,7 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         table.add_row(
             row["method"],
             f"{row['loss']:.2e}",
-            f"{row['ratio']:.4g}" if row["ratio"] >= 10 else f"{row['ratio']:.4f}",
+            ratio_words(row["ratio"], ".4g" if (row["ratio"] or 0) >= 10 else ".4f"),
             f"{row['target_error_cm']:.3f}",
             f"{row['end_speed_cm_s']:.3f}",
             f"{row['energy']:.3g}",
@@ -124,8 +128,10 @@ def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
     """Return the tables of evaluations: losses with intervals, and the responses to loads.
 
     Args:
-        rows: With `method` and `evaluation`; those without an evaluation are left out.
+        rows: With `method` and `evaluation`; of those without an evaluation nothing is said but
+            their `reason`, where they are references and have one.
     """
+    missing = [row for row in rows if row["evaluation"] is None and row.get("reason")]
     rows = [row for row in rows if row["evaluation"] is not None]
     if not rows:
         return []
@@ -145,6 +151,8 @@ def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
         ratios = (interval_words(evaluation["ratios"].get(name)) for name in shown)
         losses.add_row(row["method"], interval_words(evaluation["loss"]), *ratios)
     losses.caption = "percentile bootstrap over trials; ratios resample both methods together"
+    for row in missing:
+        losses.caption += f"\nno ratio to {row['method']}: {row['reason']}"
     losses.caption_justify = "left"
     responses = {row["method"]: row["evaluation"]["response"] for row in rows}
     found = {method: response for method, response in responses.items() if response is not None}
@@ -191,6 +199,11 @@ def interval_words(interval: dict[str, float | None] | None, digits: int = 3) ->
     return f"{value} ({low} to {high})"
 
 
+def ratio_words(ratio: float | None, form: str) -> str:
+    """Return a ratio, or a dash where its reference's loss is zero."""
+    return "-" if ratio is None or math.isnan(ratio) else format(ratio, form)
+
+
 def _or_dash(number: float | None, form: str = ".3f") -> str:
     return "-" if number is None else format(number, form)
 
@@ -208,7 +221,10 @@ def seeds_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
             table.add_column(f"calls to\n{level:g}", justify="right", no_wrap=True)
     table.add_column("secs", justify="right", no_wrap=True)
     for row in rows:
-        spread = f"{row['ratio']:.6g} ({row['ratio_min']:.6g} to {row['ratio_max']:.6g})"
+        middle, low, high = (
+            ratio_words(row[name], ".6g") for name in ("ratio", "ratio_min", "ratio_max")
+        )
+        spread = middle if row["ratio"] is None else f"{middle} ({low} to {high})"
         if evaluated:
             low, middle, high = (f(row["evaluated"]) for f in (min, statistics.median, max))
             cells = [f"{middle:.3g} ({low:.3g} to {high:.3g})"]

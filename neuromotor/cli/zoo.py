@@ -13,7 +13,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from neuromotor import zoo
-from neuromotor.cli.display import interval_words, output
+from neuromotor.cli.display import interval_words, output, ratio_words
 from neuromotor.runs.recipes import find_stages
 from neuromotor.runs.zoo_entry import write_entry
 from neuromotor.storage.components import SettingsError
@@ -63,7 +63,9 @@ def entries(context: typer.Context, json_: JsonOption = False) -> None:
     for card in cards:
         loss, ratio, reference = _headline(card)
         words = (card["name"], card["task"], card["method"])
-        table.add_row(*words, f"{loss:.4g}", f"{ratio:.5g}", reference, str(card["calls"]))
+        table.add_row(
+            *words, f"{loss:.4g}", ratio_words(ratio, ".5g"), reference, str(card["calls"])
+        )
     table.caption = "losses of random tasks are those of held-out trials"
     table.caption_justify = "left"
     output.print(table)
@@ -131,11 +133,13 @@ def add(
         print(json.dumps(card, indent=2))
         return
     loss, ratio, reference = _headline(card)
-    output.print(f"{name}: loss {loss:.6g}, {ratio:.6g} x {reference}", soft_wrap=True)
+    output.print(
+        f"{name}: loss {loss:.6g}, {ratio_words(ratio, '.6g')} x {reference}", soft_wrap=True
+    )
     output.print(f"Entry: {zoo_folder / name}", soft_wrap=True)
 
 
-def _headline(card: dict[str, Any]) -> tuple[float, float, str]:
+def _headline(card: dict[str, Any]) -> tuple[float, float | None, str]:
     """The loss that counts, and its ratio to the reference nearest to what is possible."""
     training, evaluation = card["training"], card["evaluation"]
     if evaluation is None:
@@ -153,7 +157,8 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         ("parameters", f"{card['parameters']:,}"),
         (
             f"{training['trials']} training trials",
-            f"loss {training['loss']:.6g}, {training['ratio']:.6g} x {training['reference']}",
+            f"loss {training['loss']:.6g}, {ratio_words(training['ratio'], '.6g')} x "
+            f"{training['reference']}",
         ),
         ("hand at the end", f"{training['target_error_cm']:.3g} cm from its target"),
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromotor.plants.plant import Plant, field_force
+from neuromotor.plants.field import carried_in_field, resting_force
+from neuromotor.plants.plant import Plant
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -28,12 +29,14 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
         command = command * (1 + trials.command_noise[:, t])
     load = None if trials.load is None else trials.load[:, t]
     force = None if trials.hand_force is None else trials.hand_force[:, t]
-    if trials.field is not None:
-        pull = field_force(
-            plant, state, trials.field if isinstance(t, int) else trials.field[:, None]
-        )
+    field = trials.field
+    if field is not None:
+        field = field if isinstance(t, int) else field[:, None]
+        pull = resting_force(plant, state, field)
         force = pull if force is None else force + pull
     after = plant.step(state, command, load, force)
+    if field is not None:
+        after = carried_in_field(plant, after, field)
     return after if trials.plant_noise is None else after + trials.plant_noise[:, t]
 
 

@@ -34,6 +34,8 @@ from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.plants.arm import TwoJointArm
+from neuromotor.plants.field import in_field
+from neuromotor.plants.plant import saturated
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -306,25 +308,33 @@ class Passes:
 
             return step_in_torch
         factor, load, force, noise = self._disturbances()
+        field = None if trials.field is None else trials.field.numpy().transpose(1, 2, 0)
 
         def step(t: int) -> None:
             torque = commands[t]
             if factor is not None:
                 torque = torque * factor[:, t]
+            if arm.command_limit is not None:
+                torque = _saturated(torque, arm)
             if load is not None:
                 torque = torque + load[:, t]
-            arm.numpy_step(states[t], torque, states[t + 1], None if force is None else force[:, t])
+            pull = None if force is None else force[:, t]
+            if field is not None:
+                rest = _resting_force(arm, states[t], field)
+                pull = rest if pull is None else pull + rest
+            arm.numpy_step(states[t], torque, states[t + 1], pull)
+            if field is not None:
+                velocity = in_field(arm, states[t + 1].T, field, np)[2:]
+                states[t + 1][:, 2:] = np.stack(velocity, axis=-1)
             if noise is not None:
                 states[t + 1] += noise[:, t]
 
         return step
 
     def _numpy_arm(self) -> TwoJointArm | None:
-        """The plant, if its step and Jacobians exist for this kit's arrays."""
+        """The plant, if its step exists for this kit's arrays."""
         plant = self.task.plant
         if not isinstance(plant, TwoJointArm) or not isinstance(self.kit, NumpyArrays):
-            return None
-        if self.trials.field is not None:
             return None
         return plant if plant.has_numpy_step else None
 
@@ -391,11 +401,15 @@ class Passes:
         """J along the trajectory, (T, B, n, n + m)."""
         jacobians = self.kit.empty(self.steps, self.batch, self.n, self.n + self.m)
         arm = self._numpy_arm()
-        if arm is not None:
+        if arm is not None and self.trials.field is None:
             factor, load, force, _ = self._disturbances()
             torque = forward.commands
             if factor is not None:
                 torque = torque * factor.swapaxes(0, 1)
+            slope = None
+            if arm.command_limit is not None:
+                torque = _saturated(torque, arm)
+                slope = 1 - (torque / np.asarray(arm.command_limit, dtype=torque.dtype)) ** 2
             if load is not None:
                 torque = torque + load.swapaxes(0, 1)
             arm.numpy_jacobian(
@@ -406,6 +420,8 @@ class Passes:
             )
             if factor is not None:
                 jacobians[..., self.n :] *= factor.swapaxes(0, 1)[:, :, None]
+            if slope is not None:
+                jacobians[..., self.n :] *= slope[:, :, None]
             return jacobians
         linearize_plant(
             self.task.plant,
@@ -652,6 +668,17 @@ class Passes:
                 d_before = d_before + d_leaky
             d_initial = d_before.sum(0)
         return _Weights(d_inputs, d_target, summed.sum(0), d_initial)
+
+
+def _resting_force(arm: TwoJointArm, state: Array, field: Array) -> Array:
+    """The force (N) of fields (2, 5, B) on hands, (B, 2), without the part with velocity."""
+    x, y, *_ = arm.component_hand(state.T, np)
+    return np.stack([row[0] + row[1] * x + row[2] * y for row in field], axis=-1)
+
+
+def _saturated(torque: Array, arm: TwoJointArm) -> Array:
+    """What the actuators give for commands with noise, (..., 2)."""
+    return np.stack(saturated(np.moveaxis(torque, -1, 0), arm.command_limit, np), axis=-1)
 
 
 def _second_moments(samples: Tensor) -> Tensor:

@@ -5,6 +5,9 @@ Order of one step t (Sutskever 2013, section 6.5), with delay tau in steps::
     o[t] = x[max(t - tau, 0)] + sensory noise
     u[t] = controller(o[t], x* or the target shown at t, with the cues of t if there are any)
     x[t + 1] = plant(x[t], u[t] (1 + xi[t]) + load[t], hand force[t] + field) + plant noise[t]
+
+A field that depends on velocity acts within the step (`plants.carried_in_field`); a plant's
+`command_limit` bounds ``u (1 + xi)``, not the load.
 """
 
 from __future__ import annotations

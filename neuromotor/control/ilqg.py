@@ -206,11 +206,11 @@ def linearized(
     n, m = plant.state_size, plant.command_size
     a, b = torch.split(linearize_plant(plant, calm, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]
-    if _any(uncertainty.load):  # a load adds to the command
-        ways.append(b)
+    if _any(uncertainty.load):
+        ways.append(_load_ways(plant, states[:, :-1], commands, b))
         variances.append(uncertainty.variances("load", states, m))
     if _any(uncertainty.hand_force):
-        ways.append(_force_jacobians(plant, states[:, :-1], commands))
+        ways.append(_outside_jacobians(plant, states[:, :-1], commands, 2, "hand_force"))
         variances.append(uncertainty.variances("hand_force", states, 2))
     onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
     sensory = uncertainty.variances("sensory_noise", states, n)
@@ -249,11 +249,21 @@ def _tables(
     )
 
 
-def _force_jacobians(plant: Plant, states: Tensor, commands: Tensor) -> Tensor:
-    """Derivative of the next state by a force on the hand, (B, T, n, 2); as `linearize_plant`."""
+def _load_ways(plant: Plant, states: Tensor, commands: Tensor, command: Tensor) -> Tensor:
+    """Derivative of the next state by a load: that by the command, unless actuators saturate."""
+    if getattr(plant, "command_limit", None) is None:
+        return command
+    return _outside_jacobians(plant, states, commands, commands.shape[-1], "load")
+
+
+def _outside_jacobians(
+    plant: Plant, states: Tensor, commands: Tensor, size: int, name: str
+) -> Tensor:
+    """Derivative of the next state by a load or hand force of `size` numbers, (B, T, n, size)."""
     with torch.enable_grad():
-        force = states.new_zeros(*states.shape[:-1], 2).requires_grad_(True)
-        after = plant.step(states, commands, None, force)
+        force = states.new_zeros(*states.shape[:-1], size).requires_grad_(True)
+        acting = (None, force) if name == "hand_force" else (force, None)
+        after = plant.step(states, commands, *acting)
         rows = [
             torch.autograd.grad(after[..., i].sum(), force, retain_graph=True)[0]
             for i in range(states.shape[-1])

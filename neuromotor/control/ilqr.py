@@ -39,7 +39,8 @@ class ILQRResult:
         commands: (B, T, m).
         gains: Feedback gains K around them, (B, T, m, n).
         losses: Each trial's loss, (B,).
-        trial_converged: Whether each trial met the tolerance, (B,).
+        trial_converged: Whether each trial met the tolerance, (B,); not where it blew up, which
+            means that the step is too long for the trial's forces.
         reason: Why the solver stopped, in words.
         iterations: Backward passes made.
         counts: Batches rolled out (`values`) and linearised (`gradients`).
@@ -150,7 +151,8 @@ class ILQR:
         if not bool(torch.isfinite(losses).all()):
             raise ValueError(
                 "`commands` must give a finite trajectory to start from; start from zeros, from "
-                "smaller commands, or use shorter steps."
+                f"smaller commands, or use steps shorter than the plant's `dt_s` of {plant.dt_s:g} "
+                "s (and more of them)."
             )
 
         steps = 1.1 ** -torch.arange(self.step_sizes, dtype=start.dtype).square().to(start.device)
@@ -198,7 +200,15 @@ class ILQR:
             if callback is not None:
                 callback(iteration, history[-1])
 
-        if bool(converged.all()):
+        blown = _blown_up(plant, states)
+        converged &= ~blown
+        if bool(blown.any()):
+            reason = (
+                f"{int(blown.sum())} of {len(trials)} trials blew up: they move by more than half "
+                f"a turn (or {math.pi:.3g} m) within one step; use steps shorter than the plant's "
+                f"`dt_s` of {plant.dt_s:g} s (and more of them), or weaker fields and loads"
+            )
+        elif bool(converged.all()):
             reason = f"every trial converged to a relative {self.tolerance:g}"
         elif bool(failed.any()):
             reason = (
@@ -227,6 +237,15 @@ def _roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
     for t in range(commands.shape[1]):
         states.append(advance(plant, states[-1], commands[:, t], trials, t))
     return torch.stack(states, dim=1)
+
+
+def _blown_up(plant: Plant, states: Tensor) -> Tensor:
+    """Whether a configuration changes by more than pi (rad or m) within a step, (B,).
+
+    No limb does, so the numbers are then those of an unstable integration, whatever they cost.
+    """
+    path = states[..., : len(plant.home)]
+    return (path[:, 1:] - path[:, :-1]).abs().flatten(1).amax(dim=1) > math.pi
 
 
 def _search(

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from neuromotor.envs.options import EnvOptions
+from neuromotor.plants import degrees_of_freedom
+from neuromotor.plants.field import in_field
 
 __all__ = ["Core", "Draws", "StepDraws"]
 
@@ -84,7 +86,7 @@ class Core:
         # what is left to pay after a step, if the state stayed as it is
         self.rest = weights[::-1].cumsum(axis=0)[::-1] - weights
         limits = options.limits
-        half = task.plant.state_size // 2
+        half = degrees_of_freedom(task.plant, "environments")
         self.bounds = [limits.configuration] * half + [limits.velocity] * half
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,11 +98,8 @@ class Core:
             command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
         pull = draws.hand_force
         if draws.field is not None:
-            x, y, speed_x, speed_y = self.hand(state)
-            field = [
-                row[0] + row[1] * x + row[2] * y + row[3] * speed_x + row[4] * speed_y
-                for row in draws.field
-            ]
+            x, y, *_ = self.hand(state)
+            field = [row[0] + row[1] * x + row[2] * y for row in draws.field]
             pull = field if pull is None else [f + g for f, g in zip(pull, field, strict=True)]
         if self._direct:
             after = self.plant.component_step(state, command, self.kit, draws.load, pull)
@@ -109,6 +108,8 @@ class Core:
             force = None if pull is None else _tensor(pull)
             after = self.plant.step(_tensor(state), _tensor(command), load, force)
             after = _components(after, state[0])
+        if draws.field is not None:
+            after = in_field(self.plant, after, draws.field, self.kit)
         if draws.plant_noise is not None:
             after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
         return after

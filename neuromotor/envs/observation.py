@@ -12,6 +12,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuromotor.plants import degrees_of_freedom
+
 if TYPE_CHECKING:
     from neuromotor.envs.options import EnvOptions
 
@@ -43,7 +45,7 @@ class _Part:
 
 
 def _state_bounds(options: EnvOptions) -> list[tuple[float, float]]:
-    half = options.typed_task.plant.state_size // 2
+    half = degrees_of_freedom(options.typed_task.plant, "environments")
     limits = options.limits
     bounds = [limits.configuration] * half + [limits.velocity] * half
     return [(-bound, bound) for bound in bounds]

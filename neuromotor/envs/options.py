@@ -11,7 +11,7 @@ import numpy as np
 from neuromotor._checks import check_positive, did_you_mean, lookup
 from neuromotor.envs.limits import Limits, limits_of
 from neuromotor.envs.observation import PARTS
-from neuromotor.plants import TwoJointArm
+from neuromotor.plants import TwoJointArm, degrees_of_freedom
 from neuromotor.storage.components import decode
 from neuromotor.tasks import TASKS, Task
 
@@ -82,6 +82,7 @@ class EnvOptions:
                 f"`task` must be a task, a name or a table of settings, got {self.task!r}; "
                 f"{did_you_mean(str(self.task), TASKS)}."
             )
+        degrees_of_freedom(self.typed_task.plant, "environments")
         if self.observe is None:
             cue = () if self.typed_task.trials().cue is None else ("cue",)
             set_(self, "observe", ("state", "target", *cue))

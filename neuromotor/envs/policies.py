@@ -21,6 +21,7 @@ from neuromotor.controllers.controller import ZeroStart
 from neuromotor.envs.core import Core
 from neuromotor.envs.observation import Glimpse, Layout
 from neuromotor.envs.options import EnvOptions
+from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import measure
 from neuromotor.optim import Counts
 from neuromotor.tasks import Task, Trials
@@ -277,7 +278,7 @@ def evaluate_policy(
         states=trajectory.states,
         commands=trajectory.commands,
         performance=performance,
-        ratio=performance.loss / reference_loss,
+        ratio=ratio_to(performance.loss, reference_loss),
         counts=Counts(),
         seconds=0.0,
         converged=False,

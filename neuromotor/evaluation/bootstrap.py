@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor, check_integer, check_number
 
-__all__ = ["Interval", "bootstrap_interval"]
+__all__ = ["Interval", "bootstrap_interval", "ratio_to"]
 
 _CHUNK = 4_000_000  # resampled numbers held at a time
 
@@ -29,6 +29,11 @@ class Interval:
     def as_dict(self) -> dict[str, float | None]:
         """Return the numbers by name, for JSON."""
         return asdict(self)
+
+
+def ratio_to(value: float, reference: float) -> float:
+    """Return a loss divided by its reference's; NaN where that is zero and there is no ratio."""
+    return value / reference if reference else math.nan
 
 
 def bootstrap_interval(

@@ -19,6 +19,7 @@ from neuromotor.control import ILQR
 from neuromotor.controllers.controller import Controller
 from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
 from neuromotor.evaluation.load_responses import LoadResponse, load_response
+from neuromotor.plants import actuated
 from neuromotor.tasks import Task, Trials
 
 __all__ = [
@@ -39,19 +40,22 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Performance:
-    """How a batch of trials went, as means over the trials.
+    """How a batch of trials went, as means over the trials but for the largest command.
 
     Attributes:
         loss: The task's loss.
         target_error_cm: Distance (cm) of the hand from its target at the last step.
         end_speed_cm_s: Speed (cm/s) of the hand at the last step.
         energy: Time integral of the squared command ((N m)^2 s or N^2 s).
+        largest_command: Largest that any actuator gave in any trial (N m or N), within the plant's
+            `command_limit` if it has one; NaN of a run that an older version left.
     """
 
     loss: float
     target_error_cm: float
     end_speed_cm_s: float
     energy: float
+    largest_command: float = math.nan
 
     def as_dict(self) -> dict[str, float]:
         """Return the numbers by name, for tables and JSON."""
@@ -69,6 +73,7 @@ def measure(task: Task, trials: Trials, states: Tensor, commands: Tensor) -> Per
             target_error_cm=100 * float(error.norm(dim=-1).mean()),
             end_speed_cm_s=100 * float(plant.hand_velocity(final).norm(dim=-1).mean()),
             energy=plant.dt_s * float(commands.square().sum((-2, -1)).mean()),
+            largest_command=float(actuated(plant, commands).abs().max()),
         )
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "Reference",
     "assess_references",
     "default_references",
+    "no_reference",
     "reference_trajectories",
 ]
 
@@ -44,10 +45,40 @@ DEFAULT_REFERENCES = ("ilqg", "online-predictive")
 
 
 def default_references(trials: Trials) -> tuple[str, ...]:
-    """Return those of `DEFAULT_REFERENCES` that say something about trials and can run them."""
-    if not trials.disturbed:
+    """Return those of `DEFAULT_REFERENCES` that say something about trials and can run them.
+
+    Where ILQG's design knows nothing of what happens it is among them all the same, for
+    `no_reference` to say why there is none.
+    """
+    if not trials.disturbed and trials.sensory_noise is None:
         return ()
     return tuple(name for name in DEFAULT_REFERENCES if name == "ilqg" or _plannable(trials))
+
+
+def no_reference(names: Iterable[str], trials: Trials) -> dict[str, str]:
+    """Return, by name, why references are none for trials; those that are one are left out.
+
+    A controller whose design leaves out what happens in the trials is no measure of how well one
+    can do there: held against it, others seem far better or far worse than they are.
+    """
+    reason = _beyond_ilqg(trials)
+    return {} if reason is None else {name: reason for name in names if name == "ilqg"}
+
+
+def _beyond_ilqg(trials: Trials) -> str | None:
+    """What of the trials ILQG's design knows nothing of, in words; None where there is nothing."""
+    if trials.field is not None and bool((trials.field != 0).any()):
+        return "its design knows no force field"
+    for part in (trials.load, trials.hand_force):
+        if part is None:
+            continue
+        on = (part != 0).any(dim=-1)  # (B, T)
+        onset = on.int().argmax(dim=1)
+        held = part[torch.arange(len(part), device=part.device), onset][:, None]
+        after = torch.arange(part.shape[1], device=part.device) >= onset[:, None]
+        if bool((after[..., None] & on.any(dim=1)[:, None, None] & (part != held)).any()):
+            return "its design knows loads that stay once they are on, not a push that ends"
+    return None
 
 
 @dataclass(frozen=True)
@@ -153,7 +184,12 @@ def assess_references(
         names: Which of `REFERENCES`, in order.
         bounds: Losses, (B,), that theirs are divided by.
         ilqr: Solver of every trajectory.
+
+    Raises:
+        ValueError: One of them is no reference for the trials; see `no_reference`.
     """
+    for name, reason in no_reference(names, trials).items():
+        raise ValueError(f"`names` must be without {name!r} for these trials: {reason}.")
     found = {}
     for name, reference in reference_trajectories(task, trials, names, ilqr=ilqr).items():
         done = reference.trajectory

@@ -33,7 +33,7 @@ from neuromotor.plants.parameters import (
     JointLimits,
     Viscosity,
 )
-from neuromotor.plants.plant import check_last_axis
+from neuromotor.plants.plant import check_command_limit, check_last_axis, saturated
 
 __all__ = ["TwoJointArm", "UnreachableError"]
 
@@ -59,9 +59,14 @@ class TwoJointArm:
         integrator: How a step is taken.
         viscosity: Joint viscosity B (N m s/rad), 2 x 2, or None for none.
         limits: Soft joint limits, or None for none.
+        command_limit: Largest torque (N m) of the actuators, one number or one a joint; None for
+            none. They give ``L tanh(command / L)``: nearly the command while it is small, .96 of
+            the limit for a command of twice the limit. Noise on the command is within it, loads
+            and hand forces are not.
 
     Raises:
-        ValueError: `dt_s` is not positive, or `viscosity` is not finite or would add energy.
+        ValueError: `dt_s` or `command_limit` is not positive, or `viscosity` is not finite or would
+            add energy.
 
     Example:
         >>> arm = TwoJointArm()
@@ -78,9 +83,11 @@ class TwoJointArm:
     limits: JointLimits | None = field(
         default=None, metadata={"registry": {"default": JointLimits()}}
     )
+    command_limit: float | tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_positive("dt_s", self.dt_s, "seconds")
+        check_command_limit(self.command_limit, 2, "N m")
         if self.viscosity is not None:
             (b11, b12), (b21, b22) = self.viscosity
             for value in (b11, b12, b21, b22):
@@ -131,6 +138,12 @@ class TwoJointArm:
         return tuple(math.radians(angle) for angle in posture_deg)
 
     # ---- mechanics ----
+
+    def actuated(self, command: Tensor) -> Tensor:
+        """Return the torques (N m) that the actuators give for commands, (..., 2)."""
+        if self.command_limit is None:
+            return command
+        return torch.stack(saturated(command.unbind(-1), self.command_limit, torch), dim=-1)
 
     def inertia_matrix(self, configuration: Tensor) -> Tensor:
         """Return M (kg m^2), (..., 2, 2), at joint angles (or states), (..., 2 or more)."""
@@ -224,7 +237,7 @@ class TwoJointArm:
 
         Args:
             state: Joint angles (rad) and velocities (rad/s), (B, 4).
-            torque: Joint torques with loads and noise (N m), (B, 2).
+            torque: What acts at the joints: the actuators' torques and the loads (N m), (B, 2).
             after: Where the states one step later go, (B, 4); not `state` itself.
             hand_force: External force (N) on the hand, (B, 2).
         """
@@ -274,7 +287,7 @@ class TwoJointArm:
             hand_force: Force on the hand (N), two.
         """
         shoulder_angle, elbow_angle, shoulder_rate, elbow_rate = state
-        on_shoulder, on_elbow = torque
+        on_shoulder, on_elbow = saturated(torque, self.command_limit, kit)
         if load is not None:
             on_shoulder, on_elbow = on_shoulder + load[0], on_elbow + load[1]
         cosine, sine = kit.cos(elbow_angle), kit.sin(elbow_angle)
@@ -317,6 +330,28 @@ class TwoJointArm:
             -y * shoulder_rate - across * elbow_rate,
             x * shoulder_rate + along * elbow_rate,
         )
+
+    def velocity_rates(self, state: Any, drag: Any, kit: Any) -> tuple[Any, Any, Any, Any]:
+        """Return ``M^-1 J^T D J`` (1/s), row by row: how a force ``D v`` on the hand changes q'.
+
+        Args:
+            state: Joint angles (rad) and velocities, four floats, arrays or tensors.
+            drag: D (N s/m), two rows of two.
+            kit: What has their cosine: `math`, `numpy` or `torch`.
+        """
+        p = self.parameters
+        cosine, sine = kit.cos(state[1]), kit.sin(state[1])
+        forearm = state[0] + state[1]
+        along, across = p.length_2 * kit.cos(forearm), p.length_2 * kit.sin(forearm)
+        x = p.length_1 * kit.cos(state[0]) + along
+        y = p.length_1 * kit.sin(state[0]) + across
+        columns = []
+        for toward_x, toward_y in ((-y, x), (-across, along)):  # of J
+            force_x, force_y = (row[0] * toward_x + row[1] * toward_y for row in drag)
+            on_shoulder, on_elbow = x * force_y - y * force_x, along * force_y - across * force_x
+            columns.append(self._accelerations(cosine, sine, 0.0, 0.0, on_shoulder, on_elbow))
+        (a11, a21), (a12, a22) = columns
+        return a11, a12, a21, a22
 
     def numpy_jacobian(
         self,
@@ -395,7 +430,11 @@ class TwoJointArm:
         load: Tensor | None = None,
         hand_force: Tensor | None = None,
     ) -> Tensor:
-        """Return the state one step of `dt_s` later, (..., 4); arguments as `acceleration`."""
+        """Return the state one step of `dt_s` later, (..., 4); arguments as `acceleration`.
+
+        `torque` is what is commanded: the actuators give it up to their limit.
+        """
+        torque = self.actuated(torque)
         return self.integrator.step(
             lambda x: self.derivative(x, torque, load, hand_force), state, self.dt_s
         )

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Plant", "check_last_axis", "field_force"]
+from neuromotor._checks import check_positive
+
+__all__ = [
+    "CommandLimit",
+    "Plant",
+    "actuated",
+    "check_command_limit",
+    "check_last_axis",
+    "degrees_of_freedom",
+    "field_force",
+    "saturated",
+]
+
+CommandLimit = float | tuple[float, ...] | None
 
 
 class Plant(Protocol):
@@ -15,6 +28,10 @@ class Plant(Protocol):
 
     A state is ``[configuration, velocity]``, (..., 2 n). Any leading shape, dtype and device; no
     hidden state, so that loss, environment and baseline share one physics.
+
+    Two things are optional. A plant with `velocity_rates(state, drag, kit)` can move in a force
+    field that depends on velocity (see `carried_in_field` and `TwoJointArm`); a plant with
+    `actuated(command)` says what its actuators give where that is not the command itself.
     """
 
     @property
@@ -102,6 +119,63 @@ def check_last_axis(name: str, value: Tensor, size: int, meaning: str) -> None:
             f"`{name}` must have {size} entries on its last axis ({meaning}), "
             f"got shape {tuple(value.shape)}."
         )
+
+
+def degrees_of_freedom(plant: Plant, what: str) -> int:
+    """Return n of a plant whose states are n positions and n velocities, and nothing else.
+
+    Args:
+        plant: What moves.
+        what: Who asks and can handle no other plant, for the error: "environments".
+
+    Raises:
+        ValueError: The plant's states hold something more, such as muscle activations.
+    """
+    size = len(plant.home)
+    if plant.state_size != 2 * size:
+        raise ValueError(
+            f"`plant` must have states of positions and velocities alone for {what}, got "
+            f"{type(plant).__name__} with {plant.state_size} numbers in a state and {size} in its "
+            "`home`; use your own task with `ClosedLoop`, `train`, `compare` and `ILQR`, which "
+            "take any plant."
+        )
+    return size
+
+
+def check_command_limit(limit: object, size: int, unit: str) -> None:
+    """Raise unless a limit on commands is None, a positive number, or one for each of `size`."""
+    if limit is None:
+        return
+    for one in limit if isinstance(limit, tuple) else (limit,):
+        check_positive("command_limit", one, unit)
+    if isinstance(limit, tuple) and len(limit) != size:
+        raise ValueError(
+            f"`command_limit` must be one number or {size}, one for each actuator, got {limit!r}."
+        )
+
+
+def saturated(command: Any, limit: CommandLimit, kit: Any) -> Any:
+    """Return ``L tanh(u / L)`` of each command u: about u itself while small, never beyond L.
+
+    It is smooth, with the derivative ``1 - tanh(u / L)^2``, so that every solver and optimizer
+    sees the limit coming.
+
+    Args:
+        command: The actuators' components: floats, arrays or tensors.
+        limit: L (N m or N), one for all or one for each; None is none.
+        kit: What has their tanh: `math`, `numpy` or `torch`.
+    """
+    if limit is None:
+        return command
+    each = limit if isinstance(limit, tuple) else (limit,) * len(command)
+    return [size * kit.tanh(u / size) for u, size in zip(command, each, strict=True)]
+
+
+def actuated(plant: Plant, command: Tensor) -> Tensor:
+    """Return what a plant's actuators give for commands (N m or N), (..., m)."""
+    gives = getattr(plant, "actuated", None)
+    result: Tensor = command if gives is None else gives(command)
+    return result
 
 
 def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_number, check_positive
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.plant import check_last_axis
+from neuromotor.plants.plant import check_command_limit, check_last_axis, saturated
 
 __all__ = ["PointMass"]
 
@@ -27,17 +27,21 @@ class PointMass:
         damping: Viscous damping b (N s/m); none by default.
         dt_s: Step length (s).
         integrator: How a step is taken.
+        command_limit: Largest force (N) of the actuators in x and y, as `TwoJointArm` has it for
+            torques; None for none.
 
     Raises:
-        ValueError: `mass` or `dt_s` is not positive, or `damping` is negative.
+        ValueError: `mass`, `dt_s` or `command_limit` is not positive, or `damping` is negative.
     """
 
     mass: float = 1.0
     damping: float = 0.0
     dt_s: float = 0.01
     integrator: Integrator = field(default_factory=Euler, metadata={"registry": INTEGRATORS})
+    command_limit: float | tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        check_command_limit(self.command_limit, 2, "N")
         check_positive("mass", self.mass, "kilograms")
         check_number("damping", self.damping, "N s/m", minimum=0.0)
         check_positive("dt_s", self.dt_s, "seconds")
@@ -100,6 +104,18 @@ class PointMass:
         """Return the mass itself as the only point (m), (..., 1, 2)."""
         return state[..., None, :2]
 
+    def actuated(self, command: Tensor) -> Tensor:
+        """Return the forces (N) that the actuators give for commands, (..., 2)."""
+        if self.command_limit is None:
+            return command
+        return torch.stack(saturated(command.unbind(-1), self.command_limit, torch), dim=-1)
+
+    def velocity_rates(self, state: Any, drag: Any, kit: Any) -> tuple[Any, Any, Any, Any]:
+        """Return ``D / m`` (1/s), row by row; arguments as `TwoJointArm.velocity_rates`."""
+        del state, kit
+        (a11, a12), (a21, a22) = ([entry / self.mass for entry in row] for row in drag)
+        return a11, a12, a21, a22
+
     def derivative(
         self,
         state: Tensor,
@@ -136,7 +152,11 @@ class PointMass:
         load: Tensor | None = None,
         hand_force: Tensor | None = None,
     ) -> Tensor:
-        """Return the state one step of `dt_s` later, (..., 4); arguments as `derivative`."""
+        """Return the state one step of `dt_s` later, (..., 4); arguments as `derivative`.
+
+        `force` is what is commanded: the actuators give it up to their limit.
+        """
+        force = self.actuated(force)
         return self.integrator.step(
             lambda x: self.derivative(x, force, load, hand_force), state, self.dt_s
         )
@@ -150,9 +170,8 @@ class PointMass:
         self, state: Any, force: Any, kit: Any, load: Any = None, hand_force: Any = None
     ) -> tuple[Any, ...]:
         """Return the Euler step number by number; arguments as `TwoJointArm.component_step`."""
-        del kit
         x, y, speed_x, speed_y = state
-        force_x, force_y = force
+        force_x, force_y = saturated(force, self.command_limit, kit)
         for extra in (load, hand_force):
             if extra is not None:
                 force_x, force_y = force_x + extra[0], force_y + extra[1]

@@ -27,14 +27,15 @@ def seed_rows(seeds: Sequence[Sequence[MethodRecord]]) -> list[dict[str, Any]]:
         seeds: What each method came to, seed by seed.
 
     Returns:
-        Rows with `ratio` (median), `ratio_min`, `ratio_max`, and `calls_to` and `seconds_to`, by
-        level of `LEVELS`: the median over the seeds, None where half of them or more never got
-        there; `seeds_reaching` counts those that did. `evaluated` is the mean loss of each seed's
-        evaluation, None where there is none.
+        Rows with `ratio` (median), `ratio_min`, `ratio_max`, all None where iLQR's loss is zero,
+        and `calls_to` and `seconds_to`, by level of `LEVELS`: the median over the seeds, None where
+        half of them or more never got there; `seeds_reaching` counts those that did. `evaluated`
+        is the mean loss of each seed's evaluation, None where there is none.
     """
     rows = []
     for runs in _by_method(seeds).values():
         ratios = [run.ratio for run in runs]
+        spread = None if any(math.isnan(ratio) for ratio in ratios) else ratios
         calls, seconds, reaching = {}, {}, {}
         for level in LEVELS:
             hits = [_first_below(run, level * run.floor) for run in runs]
@@ -46,9 +47,9 @@ def seed_rows(seeds: Sequence[Sequence[MethodRecord]]) -> list[dict[str, Any]]:
             {
                 "method": runs[0].method,
                 "seeds": len(runs),
-                "ratio": statistics.median(ratios),
-                "ratio_min": min(ratios),
-                "ratio_max": max(ratios),
+                "ratio": spread and statistics.median(spread),
+                "ratio_min": spread and min(spread),
+                "ratio_max": spread and max(spread),
                 "calls": statistics.median(run.calls for run in runs),
                 "seconds": statistics.median(run.seconds for run in runs),
                 "calls_to": calls,
@@ -76,7 +77,8 @@ def best_ratio_at(
         ratios = []
         for run in runs:
             at = np.array([getattr(point, axis) for point in run.history])
-            best = np.minimum.accumulate([point.value for point in run.history]) / run.floor
+            best = np.minimum.accumulate([point.value for point in run.history])
+            best = best / (run.floor or math.nan)
             ratios.append(best[np.maximum(np.searchsorted(at, positions, side="right") - 1, 0)])
         curves[method] = positions, np.stack(ratios)
     return curves

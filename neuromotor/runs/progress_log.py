@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.optim import HistoryPoint
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import atomic_path, parse_json
@@ -84,7 +85,7 @@ class Metrics:
             "calls": point.calls,
             "seconds": point.seconds,
             "value": _finite(point.value),
-            "ratio": _finite(point.value / floor),
+            "ratio": _finite(ratio_to(point.value, floor)),
             "gradient_norm": _finite(point.gradient_norm),
             "time": time.time(),
         }

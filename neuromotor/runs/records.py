@@ -38,7 +38,7 @@ class MethodRecord:
         seed: Of the run.
         floor: Loss of the reference.
         loss: Its own.
-        ratio: Of the two.
+        ratio: Of the two; NaN where the floor is zero.
         calls: Made.
         seconds: Spent.
         history: One point an iteration; of an unfinished run, those in its metrics.
@@ -98,7 +98,7 @@ class RunRecord:
             "best_method": best and best.method,
             "best_seed": best and best.seed,
             "loss": best and best.loss,
-            "ratio": best and best.ratio,
+            "ratio": None if best is None or math.isnan(best.ratio) else best.ratio,
             "calls": sum(found.calls for found in self.methods),
             "seconds": sum(found.seconds for found in self.methods),
             "modified": self.modified,
@@ -231,7 +231,7 @@ def _finished_methods(
                 seed=seed,
                 floor=floor,
                 loss=float(row["loss"]),
-                ratio=float(row["ratio"]),
+                ratio=math.nan if row["ratio"] is None else float(row["ratio"]),
                 calls=int(row["calls"]),
                 seconds=float(row["seconds"]),
                 history=tuple(points),
@@ -250,6 +250,8 @@ def _methods_so_far(seed: int, lines: Sequence[Mapping[str, Any]]) -> tuple[Meth
     for method, own in by_method.items():
         best = min(own, key=lambda line: _number(line["value"]))
         loss, ratio = _number(best["value"]), _number(best["ratio"])
+        if math.isfinite(loss) and math.isinf(ratio):
+            ratio = math.nan  # the reference's loss is zero
         found.append(
             MethodRecord(
                 method=method,

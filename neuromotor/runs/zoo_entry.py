@@ -23,7 +23,7 @@ from neuromotor.evaluation.performance import (
     measure,
     reference_name,
 )
-from neuromotor.evaluation.references import DEFAULT_REFERENCES, assess_references
+from neuromotor.evaluation.references import assess_references, default_references, no_reference
 from neuromotor.storage.files import write_json
 from neuromotor.tasks import Task
 from neuromotor.training.single import make_trials
@@ -87,7 +87,7 @@ def measure_entry(
         **performance.as_dict(),
         "reference": bound,
         "reference_loss": solution.value,
-        "ratio": performance.loss / solution.value,
+        "ratio": performance.loss / solution.value if solution.value else None,
     }
     if not (task.random or batch.disturbed):
         return {"training": training, "evaluation": None}
@@ -98,7 +98,8 @@ def measure_entry(
         known_runner(batch, solution.states, solution.commands, ilqr_runner(task, solver)),
     )
     bounds: dict[str, Tensor] = {bound: ideal.losses}
-    names = DEFAULT_REFERENCES if evaluated.disturbed else ()
+    names = default_references(evaluated)
+    names = tuple(name for name in names if name not in no_reference(names, evaluated))
     others = assess_references(task, evaluated, names, bounds, ilqr=solver)
     bounds |= {name: other.losses for name, other in others.items()}
     found = assess(task, evaluated, run, bounds)

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.plants import PLANTS, Plant, TwoJointArm
+from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
+from neuromotor.tasks.chance import (
+    SensoryNoise,
+    check_chance,
+    check_delay,
+    noisy_senses,
+    with_chance,
+)
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.trials import Trials
 
@@ -40,6 +47,11 @@ class CenterOut:
             step length. 1e-2 in the seed.
         error_weight: Weight of the squared error of the final configuration (rad or m).
         velocity_weight: Weight of the squared error of the final velocity.
+        noise: Standard deviation of the signal-dependent noise, as a fraction of the command; none
+            by default. With noise of either kind every batch is drawn anew.
+        sensory_noise: Standard deviation of the noise on what the controller observes, one number
+            for all of a state (rad and rad/s; m and m/s) or one for each; none by default.
+        repeats: Trials of each target, one after the other, each with draws of its own.
 
     Raises:
         ValueError: A number is out of range, or a target is out of reach.
@@ -59,12 +71,17 @@ class CenterOut:
     energy_weight: float = 1e-2
     error_weight: float = 1.0
     velocity_weight: float = 1.0
+    noise: float = 0.0
+    sensory_noise: SensoryNoise = 0.0
+    repeats: int = 1
 
     def __post_init__(self) -> None:
+        degrees_of_freedom(self.plant, "the tasks of this package")
         check_positive("radius_m", self.radius_m, "metres")
         check_integer("directions", self.directions, minimum=1)
         check_integer("steps", self.steps, minimum=1)
-        check_integer("delay_steps", self.delay_steps, minimum=0)
+        check_delay(self.delay_steps, self.steps, self.plant.dt_s)
+        check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
         check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
         check_number("error_weight", self.error_weight, minimum=0.0)
         check_number("velocity_weight", self.velocity_weight, minimum=0.0)
@@ -85,8 +102,8 @@ class CenterOut:
 
     @property
     def random(self) -> bool:
-        """False: every batch is the same."""
-        return False
+        """Whether there is noise; else every batch is the same."""
+        return self.noise > 0 or noisy_senses(self.sensory_noise)
 
     def trials(
         self,
@@ -95,18 +112,36 @@ class CenterOut:
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Trials:
-        """Return one trial a target, `condition` counting them; nothing is random.
+        """Return `repeats` trials a target, `condition` counting the targets.
+
+        Args:
+            generator: Of the noise, if there is any; None is a new one of seed 0.
+            dtype: Of all parts; draws are made in float64.
+            device: Of all parts.
 
         Raises:
             UnreachableError: A target is out of the plant's reach.
         """
         goal = self.target_at(self.angles)
         start = torch.cat([self._center(), torch.zeros(goal.shape[-1] // 2, dtype=goal.dtype)])
-        return Trials(
+        trials = Trials(
             initial_state=start.repeat(len(goal), 1),
             target=goal,
             condition=torch.arange(self.directions),
-        ).to(dtype=dtype, device=device)
+        )
+        return self.with_chance(trials, generator).to(dtype=dtype, device=device)
+
+    def with_chance(self, trials: Trials, generator: torch.Generator | None) -> Trials:
+        """Return trials with this reach's repeats and noise; in float64 on the CPU."""
+        return with_chance(
+            trials,
+            self.steps,
+            self.plant.command_size,
+            generator,
+            noise=self.noise,
+            sensory_noise=self.sensory_noise,
+            repeats=self.repeats,
+        )
 
     @property
     def angles(self) -> Tensor:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number
-from neuromotor.plants import PLANTS, Plant, TwoJointArm
+from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
+from neuromotor.tasks.chance import SensoryNoise, check_chance, check_delay, with_noisy_senses
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.trials import Trials
 
@@ -40,6 +41,8 @@ class DDN:
             plant's `load_scale`, 0 is none.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command; 0 is
             none. The seed gives no number; 0.1 is ours.
+        sensory_noise: Standard deviation of the noise on what the controller observes, one number
+            for all of a state (rad and rad/s) or one for each; none by default.
         steps: Number of steps; 60 of 10 ms in the seed.
         delay_steps: Feedback delay in steps; 7 in the seed.
         energy_weight: Weight of the time integral of the squared command (1/s); 1e-4 in the seed.
@@ -62,6 +65,7 @@ class DDN:
     elbow_deg: tuple[float, float] = (40.0, 130.0)
     disturbance_nm: float | None = None
     noise: float = 0.1
+    sensory_noise: SensoryNoise = 0.0
     steps: int = 60
     delay_steps: int = 7
     energy_weight: float = 1e-4
@@ -69,6 +73,7 @@ class DDN:
     velocity_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        degrees_of_freedom(self.plant, "the tasks of this package")
         check_integer("pairs", self.pairs, minimum=1)
         for name in ("shoulder_deg", "elbow_deg"):
             low, high = getattr(self, name)
@@ -78,9 +83,9 @@ class DDN:
                 raise ValueError(f"`{name}` must be a lower and an upper angle, got {low}, {high}.")
         if self.disturbance_nm is not None:
             check_number("disturbance_nm", self.disturbance_nm, "N m", minimum=0.0)
-        check_number("noise", self.noise, minimum=0.0)
+        check_chance(self.noise, self.sensory_noise, 1, self.plant.state_size)
         check_integer("steps", self.steps, minimum=2)
-        check_integer("delay_steps", self.delay_steps, minimum=0)
+        check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
         check_number("error_weight", self.error_weight, minimum=0.0)
         check_number("velocity_weight", self.velocity_weight, minimum=0.0)
@@ -158,12 +163,14 @@ class DDN:
         xi = torch.randn(self.pairs, self.steps, 2, generator=generator, dtype=torch.float64)
         on = torch.arange(self.steps) >= onset[:, None]  # (B, T)
         disturbance = self.disturbance_in_use
-        return Trials(
+        trials = Trials(
             initial_state=ends[0],
             target=ends[1],
             load=disturbance * on[..., None] * size[:, None] if disturbance else None,
             command_noise=self.noise * xi if self.noise else None,
-        ).to(dtype=dtype, device=device)
+        )
+        trials = with_noisy_senses(trials, self.steps, generator, self.sensory_noise)
+        return trials.to(dtype=dtype, device=device)
 
     def _workspace(self) -> tuple[Tensor, Tensor]:
         """Lowest and highest joint angles (rad), (2,) each."""

@@ -36,8 +36,9 @@ class ForceField(ReachExperiment):
     tells the controller which trial it is in.
 
     Source: Shadmehr & Mussa-Ivaldi (1994) for fields and catch trials; Scheidt et al. (2000) for
-    channels. Strengths are ours: they suit an arm of `load_scale` 1 at steps of 10 ms; human work
-    has 13 to 15 N s/m on a heavier limb and walls of several thousand N/m.
+    channels. Strengths are ours and suit an arm of `load_scale` 1; human work has 13 to 15 N s/m on
+    a heavier limb and walls of several thousand N/m. What a field does to the velocity is exact at
+    any step (`plants.carried_in_field`); walls must be soft enough for steps of 10 ms.
 
     Attributes:
         reach: What is done without a field.
@@ -81,24 +82,26 @@ class ForceField(ReachExperiment):
         device: torch.device | str = "cpu",
     ) -> Trials:
         """Return one trial a target and kind, kinds fastest."""
-        plain = self.reach.trials()
+        plain = self.calm_reach.trials()
         start = self.plant.hand_position(plain.initial_state[0])
         fields = [
             self._field(kind, angle, start)
             for angle in self.reach.angles.tolist()
             for kind in self.kinds
         ]
-        return Trials(
+        trials = Trials(
             initial_state=plain.initial_state.repeat_interleave(len(self.kinds), dim=0),
             target=plain.target.repeat_interleave(len(self.kinds), dim=0),
             field=torch.stack(fields),
             condition=torch.arange(len(fields)),
-        ).to(dtype=dtype, device=device)
+        )
+        return self.reach.with_chance(trials, generator).to(dtype=dtype, device=device)
 
     def trials_of(self, kind: Kind, values: Tensor) -> Tensor:
         """Return the entries of one kind of trial from a tensor over the batch, (B, ...)."""
         which = torch.tensor([own == kind for own in self.kinds], device=values.device)
-        return values[which.repeat(self.reach.directions)]
+        which = which.repeat(self.reach.directions).repeat_interleave(self.reach.repeats)
+        return values[which]
 
     def adaptation(self, trials: Trials, states: Tensor) -> Tensor:
         """Return what part of the field each channel trial's force on the walls would cancel, (C,).
@@ -113,7 +116,7 @@ class ForceField(ReachExperiment):
         Raises:
             ValueError: The trials are not this task's.
         """
-        expected = self.reach.directions * len(self.kinds)
+        expected = self.reach.directions * len(self.kinds) * self.reach.repeats
         if trials.field is None or len(trials) != expected:
             raise ValueError(
                 f"`trials` must be of this task, with a field and {expected} of them, got "

@@ -66,6 +66,11 @@ class InstructedDelay(ReachExperiment):
 
     def __post_init__(self) -> None:
         check_integer("repeats", self.repeats, minimum=1)
+        if self.reach.repeats != 1:
+            raise ValueError(
+                "`reach.repeats` must be left out: each target has the task's own `repeats`, each "
+                f"with a hold of its own; got {self.reach.repeats}."
+            )
         check_integer("target_step", self.target_step, minimum=0)
         shortest, longest = self.hold_steps
         check_integer("hold_steps", shortest, minimum=0)
@@ -106,7 +111,7 @@ class InstructedDelay(ReachExperiment):
         """
         if generator is None:
             generator = torch.Generator().manual_seed(_DEFAULT_SEED)
-        plain = self.reach.trials()
+        plain = self.calm_reach.trials()
         start = plain.initial_state.repeat_interleave(self.repeats, dim=0)
         target = plain.target.repeat_interleave(self.repeats, dim=0)
         go = self._go_steps(len(start), generator)
@@ -115,7 +120,7 @@ class InstructedDelay(ReachExperiment):
         states = (after > go[:, None])[..., None]  # the cue of a step acts on the state after it
         reached = (after >= go[:, None] + self.reach_steps)[..., None]
         shown = (before >= self.target_step)[:, None]
-        return Trials(
+        trials = Trials(
             initial_state=start,
             target=target,
             shown_target=torch.where(shown, target[:, None], start[:, None]),
@@ -123,7 +128,8 @@ class InstructedDelay(ReachExperiment):
             wanted=torch.where(states, target[:, None], start[:, None]),
             counted=(~states | reached).to(start).expand(-1, -1, start.shape[1]).contiguous(),
             condition=directions + self.reach.directions * (go > self.steps),
-        ).to(dtype=dtype, device=device)
+        )
+        return self.reach.with_chance(trials, generator).to(dtype=dtype, device=device)
 
     def _go_steps(self, count: int, generator: torch.Generator) -> Tensor:
         """First step of each trial's cue, (count,); after the end in catch trials."""

@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, lookup
-from neuromotor.plants import PLANTS, Plant, TwoJointArm
+from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
+from neuromotor.tasks.chance import (
+    SensoryNoise,
+    check_chance,
+    check_delay,
+    noisy_senses,
+    with_chance,
+)
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.trials import Trials
 
@@ -53,6 +60,11 @@ class Postural:
         energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the seed.
         error_weight: Weight of the squared error of the configuration (rad or m) at every step.
         velocity_weight: Weight of the squared velocity at every step of the second half.
+        noise: Standard deviation of the signal-dependent noise, as a fraction of the command; none
+            by default. With noise of either kind every batch is drawn anew.
+        sensory_noise: Standard deviation of the noise on what the controller observes, one number
+            for all of a state (rad and rad/s; m and m/s) or one for each; none by default.
+        repeats: Trials of each posture and load, one after the other, each with draws of its own.
 
     Raises:
         ValueError: A number is out of range, or a posture is out of reach.
@@ -75,8 +87,12 @@ class Postural:
     energy_weight: float = 1e-6
     error_weight: float = 1.0
     velocity_weight: float = 1.0
+    noise: float = 0.0
+    sensory_noise: SensoryNoise = 0.0
+    repeats: int = 1
 
     def __post_init__(self) -> None:
+        degrees_of_freedom(self.plant, "the tasks of this package")
         lookup("loads", self.loads, _KINDS)
         if self.load_size is not None:
             check_number("load_size", self.load_size, "N or N m", minimum=0.0)
@@ -91,7 +107,8 @@ class Postural:
         check_positive("grid_spacing_m", self.grid_spacing_m, "metres")
         if self.draws is not None:
             check_integer("draws", self.draws, minimum=1)
-        check_integer("delay_steps", self.delay_steps, minimum=0)
+        check_delay(self.delay_steps, self.steps, self.plant.dt_s)
+        check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
         check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
         check_number("error_weight", self.error_weight, minimum=0.0)
         check_number("velocity_weight", self.velocity_weight, minimum=0.0)
@@ -113,16 +130,16 @@ class Postural:
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the configuration, of the velocity in the second half, and energy."""
-        size = self.plant.state_size
-        weights = torch.zeros(self.steps + 1, size, dtype=torch.float64)
-        weights[1:, : size // 2] = self.error_weight
-        weights[self.steps // 2 + 1 :, size // 2 :] = self.velocity_weight
+        joints = degrees_of_freedom(self.plant, "the tasks of this package")
+        weights = torch.zeros(self.steps + 1, 2 * joints, dtype=torch.float64)
+        weights[1:, :joints] = self.error_weight
+        weights[self.steps // 2 + 1 :, joints:] = self.velocity_weight
         return QuadraticCost(weights, self.energy_weight * self.plant.dt_s)
 
     @property
     def random(self) -> bool:
-        """Whether postures and directions are drawn; else every batch is the same."""
-        return self.draws is not None
+        """Whether postures, directions or noise are drawn; else every batch is the same."""
+        return self.draws is not None or self.noise > 0 or noisy_senses(self.sensory_noise)
 
     def trials(
         self,
@@ -133,10 +150,10 @@ class Postural:
     ) -> Trials:
         """Return one trial a posture and load, loads fastest; or random ones, if there are `draws`.
 
-        `condition` counts them.
+        `condition` counts them, `repeats` of one as one.
 
         Args:
-            generator: Of random trials; None is a new one of seed 0.
+            generator: Of random trials and of noise; None is a new one of seed 0.
             dtype: Of all parts.
             device: Of all parts.
 
@@ -144,24 +161,33 @@ class Postural:
             UnreachableError: A posture is out of the plant's reach.
         """
         postures = self._postures()
+        generator = generator or torch.Generator().manual_seed(0)
         angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
         if self.draws is None:
             posture = postures.repeat_interleave(self.directions, dim=0)
             angle = angle.repeat(len(postures))
         else:
-            generator = generator or torch.Generator().manual_seed(0)
             posture = self._random_postures(postures, self.draws, generator)
             angle = torch.rand(self.draws, generator=generator, dtype=torch.float64) * (2 * math.pi)
         pushes = self.load_in_use * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
         load = torch.zeros(len(posture), self.steps, 2, dtype=torch.float64)
         load[:, self.onset_step :] = pushes[:, None]
         rest = torch.cat([posture, torch.zeros_like(posture)], dim=-1)
-        return Trials(
+        trials = Trials(
             initial_state=rest,
             target=rest,
             load=load if self.loads == "joint" else None,
             hand_force=load if self.loads == "hand" else None,
             condition=torch.arange(len(posture)),
+        )
+        return with_chance(
+            trials,
+            self.steps,
+            self.plant.command_size,
+            generator,
+            noise=self.noise,
+            sensory_noise=self.sensory_noise,
+            repeats=self.repeats,
         ).to(dtype=dtype, device=device)
 
     def _postures(self) -> Tensor:

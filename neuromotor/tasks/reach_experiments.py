@@ -33,7 +33,10 @@ def default_reach() -> CenterOut:
 
 @dataclass(frozen=True)
 class ReachExperiment(ABC):
-    """A center-out reach with something done to it; plant, time, delay and cost are the reach's."""
+    """A center-out reach with something done to it.
+
+    Plant, time, delay, noise, repeats and cost are the reach's, as `reach.noise`.
+    """
 
     reach: CenterOut = field(default_factory=default_reach, metadata={"registry": REACHES})
 
@@ -59,8 +62,8 @@ class ReachExperiment(ABC):
 
     @property
     def random(self) -> bool:
-        """False: every batch is the same."""
-        return False
+        """Whether the reach has noise; else every batch is the same."""
+        return self.reach.random
 
     @abstractmethod
     def trials(
@@ -70,7 +73,18 @@ class ReachExperiment(ABC):
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Trials:
-        """Return the batch; nothing is random, `condition` counts the trials."""
+        """Return the batch, the reach's repeats of a trial in a row; `condition` counts without.
+
+        Args:
+            generator: Of the reach's noise, if it has any; None is a new one of seed 0.
+            dtype: Of all parts; draws are made in float64.
+            device: Of all parts.
+        """
+
+    @property
+    def calm_reach(self) -> CenterOut:
+        """The reach without repeats and noise: what the trials are made from."""
+        return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1)
 
     def _check_step(self, name: str, step: object) -> None:
         """Raise unless a step lies within the reach."""
@@ -117,19 +131,20 @@ class TargetJump(ReachExperiment):
         device: torch.device | str = "cpu",
     ) -> Trials:
         """Return one trial a target and jump, jumps fastest."""
-        reach, jumps = self.reach, torch.tensor(self.jumps_deg, dtype=torch.float64)
+        reach, jumps = self.calm_reach, torch.tensor(self.jumps_deg, dtype=torch.float64)
         before = reach.angles.repeat_interleave(len(jumps))
         after = before + torch.deg2rad(jumps).repeat(reach.directions)
         start = reach.trials().initial_state[:1].repeat(len(before), 1)
         shown = reach.target_at(before)[:, None].repeat(1, self.steps, 1)
         target = reach.target_at(after)
         shown[:, self.jump_step :] = target[:, None]
-        return Trials(
+        trials = Trials(
             initial_state=start,
             target=target,
             shown_target=shown,
             condition=torch.arange(len(target)),
-        ).to(dtype=dtype, device=device)
+        )
+        return self.reach.with_chance(trials, generator).to(dtype=dtype, device=device)
 
 
 @dataclass(frozen=True)
@@ -178,7 +193,7 @@ class PulsedReach(ReachExperiment):
         device: torch.device | str = "cpu",
     ) -> Trials:
         """Return one trial a target and push, pushes fastest."""
-        plain = self.reach.trials()
+        plain = self.calm_reach.trials()
         count = len(self.pushes)
         left = (self.reach.angles + math.pi / 2).repeat_interleave(count)
         size = self.force_in_use * torch.tensor(self.pushes, dtype=torch.float64)
@@ -186,12 +201,13 @@ class PulsedReach(ReachExperiment):
         push = push * size.repeat(self.reach.directions)[:, None]
         force = torch.zeros(len(push), self.steps, 2, dtype=torch.float64)
         force[:, self.onset_step : self.onset_step + self.pulse_steps] = push[:, None]
-        return Trials(
+        trials = Trials(
             initial_state=plain.initial_state.repeat_interleave(count, dim=0),
             target=plain.target.repeat_interleave(count, dim=0),
             hand_force=force,
             condition=torch.arange(len(push)),
-        ).to(dtype=dtype, device=device)
+        )
+        return self.reach.with_chance(trials, generator).to(dtype=dtype, device=device)
 
 
 def with_plant(task: Any, plant: Plant) -> Any:

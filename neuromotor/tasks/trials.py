@@ -50,8 +50,9 @@ class Trials:
         load: Joint torques or forces from outside (N m or N), (B, T, m).
         hand_force: Forces on the hand (N), (B, T, 2).
         field: Affine force fields on the hand, (B, 2, 5): the force (N) is ``field [1, p, v]`` of
-            its position p (m) and velocity v (m/s), taken at the start of a step and held over it.
-            Curl and viscous fields, springs and channels are of this form.
+            its position p (m) and velocity v (m/s). The part with p is taken at the start of a step
+            and held over it, the part with v acts within it (`plants.carried_in_field`). Curl and
+            viscous fields, springs and channels are of this form.
         command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
             ``u (1 + xi) + load`` (Sutskever 2013, section 6.5).
         plant_noise: Draws zeta added to the next state, (B, T, n).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from torch import Tensor
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, Controller
+from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import (
     HELD_OUT_TRIALS,
     Evaluation,
@@ -24,7 +26,7 @@ from neuromotor.evaluation.performance import (
     measure,
     reference_name,
 )
-from neuromotor.evaluation.references import assess_references, default_references
+from neuromotor.evaluation.references import assess_references, default_references, no_reference
 from neuromotor.optim import (
     Budget,
     Counts,
@@ -55,7 +57,7 @@ class MethodRun:
         states: Under them, (B, T + 1, n).
         commands: Under them, (B, T, m).
         performance: How the trials went.
-        ratio: Loss divided by iLQR's.
+        ratio: Loss divided by iLQR's; NaN where iLQR's is zero.
         counts: Calls of each kind.
         seconds: Wall-clock time.
         converged: Whether the method's own test of an optimum was met.
@@ -84,7 +86,7 @@ class MethodRun:
         return {
             "method": self.method,
             "loss": numbers.pop("loss"),
-            "ratio": self.ratio,
+            "ratio": None if math.isnan(self.ratio) else self.ratio,
             **numbers,
             **self.counts.as_dict(),
             "seconds": self.seconds,
@@ -159,6 +161,7 @@ class Comparison:
         evaluated: Trials of each run's `evaluation`: new draws of a random task, the same batch of
             any other task with loads or noise, and none where there is nothing to add.
         references: How other references do on those trials, by name.
+        no_references: Of references that do not exist for these trials, why, by name.
     """
 
     task: Task
@@ -167,6 +170,7 @@ class Comparison:
     runs: tuple[MethodRun, ...]
     evaluated: Trials | None = None
     references: Mapping[str, Evaluation] = field(default_factory=dict)
+    no_references: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -175,10 +179,14 @@ class Comparison:
 
     @property
     def reference_rows(self) -> list[dict[str, Any]]:
-        """The other references: method and evaluation."""
-        return [
-            {"method": name, "evaluation": found.as_dict()}
-            for name, found in self.references.items()
+        """The other references: method and evaluation, or the reason why there is none."""
+        found = [
+            {"method": name, "evaluation": evaluation.as_dict()}
+            for name, evaluation in self.references.items()
+        ]
+        return found + [
+            {"method": name, "evaluation": None, "reason": reason}
+            for name, reason in self.no_references.items()
         ]
 
 
@@ -222,7 +230,8 @@ def compare(
         refresh: Iterations between new draws of the training trials, for all methods or by name
             and for `others`; 0 for one batch throughout.
         products: Precision of Gauss-Newton products; see `train`.
-        references: Which of `REFERENCES` are evaluated too; `default_references` if None.
+        references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
+            that do not exist for the trials are left out, and the comparison says why.
         memory: What an earlier run left and this one leaves; what it knows is not done again, and
             the numbers are those of one uninterrupted run.
 
@@ -242,11 +251,15 @@ def compare(
         finished(reference)
     bounds: dict[str, Tensor] = {}
     others: dict[str, Evaluation] = {}
+    missing: dict[str, str] = {}
     if evaluated is not None and reference.evaluation is not None:
         bounds = {reference.method: reference.evaluation.losses.to(device)}
         if references is None:
             references = default_references(evaluated)
+        missing = no_reference(references, evaluated)
         for name in references:
+            if name in missing:
+                continue
             known = memory.evaluation(name)
             if known is None:
                 (known,) = assess_references(task, evaluated, [name], bounds, ilqr=ilqr).values()
@@ -267,7 +280,7 @@ def compare(
         runs.append(run)
         if finished is not None:
             finished(run)
-    return Comparison(task, trials, reference, tuple(runs), evaluated, others)
+    return Comparison(task, trials, reference, tuple(runs), evaluated, others, missing)
 
 
 def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
@@ -299,7 +312,7 @@ def _solve(
         states=solution.states,
         commands=solution.commands,
         performance=measure(task, trials, solution.states, solution.commands),
-        ratio=1.0,
+        ratio=ratio_to(solution.value, solution.value),
         counts=solution.counts,
         seconds=solution.seconds,
         converged=solution.converged,
@@ -351,7 +364,7 @@ def _train(
         states=trajectory.states,
         commands=trajectory.commands,
         performance=performance,
-        ratio=performance.loss / floor,
+        ratio=ratio_to(performance.loss, floor),
         counts=result.counts,
         seconds=result.seconds,
         converged=result.converged,

@@ -1,5 +1,7 @@
 """iLQR against casadi with IPOPT, against Riccati, and against a Gauss-Newton method on a table."""
 
+from dataclasses import replace
+
 import casadi
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable
 from neuromotor.optim import Budget, HessianFree
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, PointMass, TwoJointArm
-from neuromotor.tasks import CenterOut
+from neuromotor.tasks import CenterOut, ForceField
 
 
 def ipopt_cost(task, start, goal, load):
@@ -179,3 +181,27 @@ def test_a_bad_start_is_refused():
         ILQR().solve(task, task.trials(), torch.zeros(2, 39, 2, dtype=torch.float64))
     with pytest.raises(ValueError, match="finite trajectory"):
         ILQR().solve(task, task.trials(), torch.full((2, 40, 2), 1e200, dtype=torch.float64))
+
+
+def test_trials_that_blow_up_are_not_called_converged_and_the_advice_names_the_step():
+    """Walls far stiffer than the step bears: whatever the solver reaches is no movement."""
+    task = ForceField(CenterOut(directions=2), kinds=("channel", "catch"), stiffness_n_m=2e4)
+    trials = task.trials()
+    push = torch.zeros(4, 40, 2, dtype=torch.float64)
+    push[:, 5:10] = 0.02
+    solution = ILQR(iterations=15).solve(task, replace(trials, hand_force=push))
+    assert not solution.converged
+    assert "of 4 trials blew up" in solution.reason
+    assert "shorter than the plant's `dt_s` of 0.01 s" in solution.reason
+    assert not task.trials_of("channel", solution.trial_converged).any()
+    finer = replace(task, reach=replace(task.reach, plant=TwoJointArm(dt_s=0.001), steps=400))
+    push = torch.zeros(4, 400, 2, dtype=torch.float64)
+    push[:, 50:100] = 0.02
+    assert ILQR().solve(finer, replace(finer.trials(), hand_force=push)).converged
+
+
+def test_the_step_is_named_where_no_trajectory_is_finite():
+    task = ForceField(CenterOut(directions=1, steps=400), kinds=("channel",), stiffness_n_m=1e7)
+    push = torch.full((1, 400, 2), 0.02, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"shorter than the plant's `dt_s` of 0\.01 s"):
+        ILQR().solve(task, replace(task.trials(), hand_force=push))

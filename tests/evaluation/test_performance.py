@@ -1,20 +1,32 @@
 """Held-out trials, and what is said of a controller on them."""
 
+import io
+import json
 import math
+from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from cases import generator
+from rich.console import Console
 
 from neuromotor import ILQR, LBFGS, Budget, ContinuousTimeRNN, compare
+from neuromotor.cli.display import comparison_table, evaluation_tables, seeds_table
 from neuromotor.evaluation.performance import (
     assess,
     controller_runner,
     held_out,
     ilqr_runner,
+    measure,
     reference_name,
 )
-from neuromotor.tasks import DDN, CenterOut, Postural, Trials
+from neuromotor.plants import TwoJointArm
+from neuromotor.plotting import plot_convergence, plot_hand_paths
+from neuromotor.runs.figures import plot_seeds
+from neuromotor.runs.over_seeds import seed_rows
+from neuromotor.runs.records import records_of
+from neuromotor.tasks import DDN, CenterOut, ForceField, Postural, Trials
 
 NET = ContinuousTimeRNN(layers=(8,))
 THETA = NET.initial_parameters(generator(0))
@@ -52,6 +64,61 @@ def test_an_assessment_is_the_mean_over_the_trials_and_the_bound_is_below_it():
     assert found.loss.low < found.loss.value < found.loss.high
     # The same command either way, so a hand with twice the displacement is a hand that gave in.
     assert bound.response.displacement_cm["500"] < found.response.displacement_cm["500"]
+
+
+def test_a_comparison_has_no_ratio_to_a_reference_that_is_none_and_says_why():
+    task = ForceField(CenterOut(directions=2, steps=20, delay_steps=3))
+    budget = Budget(calls=3)
+    comparison = compare(task, NET, {"lbfgs": LBFGS()}, budget=budget)
+    assert list(comparison.references) == ["online-predictive"]
+    assert comparison.no_references == {"ilqg": "its design knows no force field"}
+    assert comparison.reference_rows[-1] == {
+        "method": "ilqg",
+        "evaluation": None,
+        "reason": "its design knows no force field",
+    }
+    assert set(comparison.runs[0].evaluation.ratios) == {"clairvoyant", "online-predictive"}
+
+
+def test_there_is_no_ratio_to_a_reference_whose_loss_is_zero():
+    """Nobody pushes: doing nothing is perfect."""
+    task = Postural(load_size=0.0, postures_deg=((30.0, 90.0),), directions=2)
+    seen = []
+    comparison = compare(
+        task,
+        NET,
+        {"lbfgs": LBFGS()},
+        budget=Budget(calls=3),
+        callback=lambda method, progress, floor: seen.append(floor),
+    )
+    assert comparison.reference.performance.loss == 0.0
+    assert seen
+    assert set(seen) == {0.0}
+    assert [row["ratio"] for row in comparison.rows] == [None, None]
+    json.dumps(comparison.rows, allow_nan=False)
+    assert comparison.runs[0].evaluation.ratios["clairvoyant"].value is None
+    (row,) = seed_rows([records_of(comparison), records_of(comparison)])
+    assert (row["ratio"], row["ratio_min"], row["ratio_max"]) == (None, None, None)
+    for table in (
+        comparison_table("t", comparison.rows),
+        *evaluation_tables(comparison.rows),
+        seeds_table("t", [row]),
+    ):
+        Console(file=io.StringIO()).print(table)
+    for draw in (plot_hand_paths, plot_convergence, lambda c: plot_seeds([records_of(c)])):
+        plt.close(draw(comparison))
+
+
+def test_the_largest_command_is_what_the_actuators_give():
+    task = CenterOut(directions=2, steps=20)
+    states, commands = controller_runner(task, NET, THETA)(task.trials())
+    found = measure(task, task.trials(), states, commands)
+    assert found.largest_command == float(commands.abs().max())
+    limit = 0.5 * found.largest_command
+    weak = replace(task, plant=TwoJointArm(command_limit=limit))
+    given = limit * float(torch.tanh(commands.abs().max() / limit))
+    found = measure(weak, task.trials(), states, commands)
+    assert found.largest_command == pytest.approx(given, rel=1e-12)
 
 
 def test_a_controller_that_flies_off_is_said_to():

@@ -11,8 +11,14 @@ from neuromotor.control import (
     OnlineTrajectoryOptimization,
     Uncertainty,
 )
-from neuromotor.evaluation.references import REFERENCES, default_references, reference_trajectories
-from neuromotor.tasks import CenterOut, InstructedDelay
+from neuromotor.evaluation.references import (
+    REFERENCES,
+    assess_references,
+    default_references,
+    no_reference,
+    reference_trajectories,
+)
+from neuromotor.tasks import DDN, CenterOut, ForceField, InstructedDelay, Postural, PulsedReach
 
 TASK = CenterOut(directions=4, delay_steps=5)
 
@@ -77,3 +83,26 @@ def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
     planner = OnlineTrajectoryOptimization(task)
     with pytest.raises(ValueError, match=r"`trials.cue` must be None for an online planner"):
         ClosedLoop(task, planner).simulate(torch.zeros(0, dtype=torch.float64), trials)
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        (ForceField(TASK), "knows no force field"),
+        (PulsedReach(TASK), "stay once they are on, not a push that ends"),
+        (ForceField(TASK, kinds=("catch",)), None),
+        (PulsedReach(TASK, pulse_steps=40), None),  # to the end
+        (DDN(pairs=20), None),
+        (Postural(), None),
+        (Postural(loads="joint", onset_step=30), None),
+    ],
+)
+def test_ilqg_is_no_reference_for_what_its_design_leaves_out(task, reason):
+    trials = task.trials()
+    missing = no_reference(REFERENCES, trials)
+    assert list(missing) == (["ilqg"] if reason else [])
+    assert "ilqg" in default_references(trials)
+    if reason:
+        assert reason in missing["ilqg"]
+        with pytest.raises(ValueError, match=f"`names` must be without 'ilqg' .*{reason}"):
+            assess_references(task, trials, ["ilqg"], {})

@@ -82,7 +82,7 @@ def test_random_trials_lie_within_the_grid_and_repeat_with_their_generator():
 
 
 def test_cost_is_the_stated_sum():
-    task = Postural(steps=6, directions=1, postures_deg=((30.0, 90.0),))
+    task = Postural(steps=6, delay_steps=2, directions=1, postures_deg=((30.0, 90.0),))
     states, commands, target = normal(1, 7, 4), normal(1, 6, 2, seed=1), normal(1, 4, seed=2)
     expected = 0.0
     for t in range(1, 7):

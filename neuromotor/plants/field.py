@@ -1,0 +1,130 @@
+"""What a force field on the hand that depends on its velocity does within one step.
+
+Held over a step, such a force does not turn with the velocity that it depends on: a curl field,
+which does no work, would feed energy into a limb at every step. So the equation of the field alone,
+``M v' = J^T D J v`` with M and J of the configuration at hand, is solved exactly: after a step
+without it the velocity is multiplied by ``exp(dt M^-1 J^T D J)``. A step in a curl field ends with
+the kinetic energy of the same step without it, whatever the step's length, and no damping is so
+strong that it rings. Doing one after the other is of order 1 in the step (Lie splitting: Hairer,
+Lubich & Wanner 2006, Geometric Numerical Integration, section II.5), like Euler's method.
+
+Notation: v velocity of the configuration, J hand Jacobian, M inertia, D the field's columns for the
+hand's velocity, A = dt M^-1 J^T D J = mean I + B with tr B = 0, so that B^2 = square I and
+
+    exp(A) = e^mean (cosh(r) I + sinh(r) / r B),  r = sqrt(square);  cos and sin for square < 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuromotor.plants.plant import Plant
+
+__all__ = ["carried_in_field", "in_field", "resting_force"]
+
+_SMALL = 1e-6  # |square| below which its power series is exact to rounding, derivatives included
+
+
+def carried_in_field(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
+    """Return states (..., n) after a step, once the field's part with the velocity has acted.
+
+    Args:
+        plant: What moves.
+        state: Where a step without that part of the field ends, (..., n).
+        field: ``field [1, p, v]`` is the force (N) at position p and velocity v of the hand,
+            (..., 2, 5), of a leading shape that broadcasts with that of `state`.
+
+    Raises:
+        ValueError: The field depends on velocity and the plant has no `velocity_rates`.
+    """
+    rows = [field[..., row, :].unbind(-1) for row in range(2)]
+    return torch.stack(list(in_field(plant, state.unbind(-1), rows, torch)), dim=-1)
+
+
+def resting_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
+    """Return the part of the field's force (N) that does not depend on velocity, (..., 2)."""
+    position = plant.hand_position(state)
+    inputs = torch.cat([torch.ones_like(position[..., :1]), position], dim=-1)
+    return (field[..., :3] @ inputs.unsqueeze(-1)).squeeze(-1)
+
+
+def in_field(plant: Any, state: Any, field: Any, kit: Any) -> Any:
+    """Return what `carried_in_field` does, component by component.
+
+    Args:
+        plant: What moves.
+        state: Its components: floats, arrays or tensors.
+        field: Its two rows of five components.
+        kit: What has their functions: `math`, `numpy` or `torch`.
+
+    Raises:
+        ValueError: As `carried_in_field`.
+    """
+    drag = [row[3:5] for row in field]
+    rates = getattr(plant, "velocity_rates", None)
+    if rates is None:
+        if any(
+            bool((entry != 0).any() if kit is not math else entry) for row in drag for entry in row
+        ):
+            raise ValueError(
+                "`trials.field` must not depend on velocity for a plant without `velocity_rates` "
+                f"(see `TwoJointArm.velocity_rates`), got {type(plant).__name__}."
+            )
+        return state
+    dt = plant.dt_s
+    a, b, c, d = (dt * rate for rate in rates(state, drag, kit))
+    mean, half = 0.5 * (a + d), 0.5 * (a - d)
+    even, odd = _exponential(mean, half * half + b * c, kit)
+    q1, q2, v1, v2 = state
+    return (
+        q1,
+        q2,
+        even * v1 + odd * (half * v1 + b * v2),
+        even * v2 + odd * (c * v1 - half * v2),
+    )
+
+
+def _exponential(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:
+    """``e^mean cosh(r)`` and ``e^mean sinh(r) / r`` of r^2 = square; of either sign, smooth."""
+    if kit is math:
+        if abs(square) < _SMALL:
+            return _slow(mean, square, kit)
+        return (_growing if square > 0 else _turning)(mean, math.sqrt(abs(square)), kit)
+    size = abs(square)
+    small, grows = size < _SMALL, square > 0
+    root = kit.sqrt(kit.where(small, 1.0, size))
+    # Each formula gets numbers that it can take, also where another one's result is used.
+    ways = (
+        _slow(mean, kit.where(small, square, 0.0), kit),
+        _growing(mean, kit.where(grows, root, 1.0), kit),
+        _turning(mean, kit.where(grows, 1.0, root), kit),
+    )
+    slow, growing, turning = ways
+    even, odd = (
+        kit.where(small, s, kit.where(grows, g, t))
+        for s, g, t in zip(slow, growing, turning, strict=True)
+    )
+    return even, odd
+
+
+def _slow(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:
+    """The power series."""
+    factor = kit.exp(mean)
+    fourth = square * square
+    return factor * (1 + square / 2 + fourth / 24), factor * (1 + square / 6 + fourth / 120)
+
+
+def _growing(mean: Any, root: Any, kit: Any) -> tuple[Any, Any]:
+    """For two real exponents, mean + root and mean - root; without cancellation."""
+    top = kit.exp(mean + root)
+    return top * (1 + kit.exp(-2 * root)) / 2, -top * kit.expm1(-2 * root) / (2 * root)
+
+
+def _turning(mean: Any, root: Any, kit: Any) -> tuple[Any, Any]:
+    """For a turn by the angle `root`."""
+    factor = kit.exp(mean)
+    return factor * kit.cos(root), factor * kit.sin(root) / root
