@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["SOFT", "by_sample", "differences", "null_p", "r_squared", "reduced", "soft_normalised"]
+__all__ = [
+    "SOFT",
+    "by_sample",
+    "differences",
+    "null_p",
+    "r_squared",
+    "reduced",
+    "soft_normalised",
+    "unique",
+]
 
 SOFT = 5e-4  # added to a unit's range before division by it: for rates of tanh units
 
@@ -53,3 +64,15 @@ def null_p(observed: float, null: ArrayLike) -> float:
     """Share of the null, the observation itself among it, that reaches the observation."""
     values = np.asarray(null)
     return float((np.sum(values >= observed) + 1) / (len(values) + 1))
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Names as they are, a number behind each that was there before."""
+    found: list[str] = []
+    for name in names:
+        own, number = name, 1
+        while own in found:
+            number += 1
+            own = f"{name} ({number})"
+        found.append(own)
+    return found

@@ -18,7 +18,7 @@ from neuromotor.analysis.network_figures import (
     plot_lesions,
     plot_sensitivity,
 )
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.recording import RecordingError, check_recording
 from neuromotor.analysis.section import Section
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.zoo.saved_controller import SavedController
@@ -87,6 +87,7 @@ def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) ->
     """What the most active units are needed for."""
     if saved.task is None or not isinstance(saved.controller, ContinuousTimeRNN):
         raise RecordingError("lesions need a recurrent network and its task.")
+    check_recording(recording, ["rate"])
     numbers: dict[str, Any] = {}
     effects: dict[str, LesionEffect] = {}
     deviation = recording["rate"].values.std((0, 1))

@@ -19,7 +19,7 @@ from neuromotor.analysis.behaviour import (
     sham_latency,
     speed_accuracy,
 )
-from neuromotor.analysis.decoding import decode
+from neuromotor.analysis.decoding import decode_each
 from neuromotor.analysis.demixing import demixed_components
 from neuromotor.analysis.figures import (
     plot_alignment,
@@ -163,8 +163,7 @@ def components_section(recording: xr.Dataset, seed: int) -> Section:
         for layer, result in found.items()
     }
     figures = {
-        f"components-{layer}".replace(" ", "-"): plot_principal_components(result)
-        for layer, result in found.items()
+        f"components-{layer}": plot_principal_components(result) for layer, result in found.items()
     }
     text = "Null of the participation ratio: each unit's samples permuted by themselves."
     return Section("components", "Principal components", text, numbers, figures)
@@ -313,7 +312,7 @@ def decoding_section(recording: xr.Dataset, seed: int) -> Section:
     present = [n for n in names if n in recording and np.ptp(recording[n].values) > 0]
     if not present:
         raise RecordingError("there is nothing to decode: no kinematics, torques or loads.")
-    found = {name: decode(recording, name, shuffles=2, seed=seed) for name in present}
+    found = decode_each(recording, present, shuffles=2, seed=seed)
     numbers = {
         label: {"r2": result.r2[i], "null": np.median(result.null[:, i])}
         for result in found.values()

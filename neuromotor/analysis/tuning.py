@@ -104,14 +104,14 @@ def preferred_directions(
     """
     part = window(recording, window_s)
     if space == "hand":
-        check_recording(recording, ["hand_position"])
+        check_recording(recording, ["rate", "hand_position"])
         hand = recording["hand_position"].values
         goal = (
             recording["target_position"].values if "target_position" in recording else hand[:, -1]
         )
         vector = goal - hand[:, 0]
     elif space == "torque":
-        check_recording(recording, ["command"])
+        check_recording(recording, ["rate", "command"])
         if recording.sizes["actuator"] != 2:
             raise RecordingError("torque space needs two actuators.")
         vector = part["command"].values.mean(1)
