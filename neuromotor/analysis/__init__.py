@@ -12,7 +12,7 @@ from neuromotor.analysis.behaviour import (
     end_points,
     speed_accuracy,
 )
-from neuromotor.analysis.decoding import Regression, decode, encode_units
+from neuromotor.analysis.decoding import Regression, decode, decode_each, encode_units
 from neuromotor.analysis.demixing import DemixedComponents, DemixedPart, demixed_components
 from neuromotor.analysis.fixed_points import FixedPoints, find_fixed_points, network_fixed_points
 from neuromotor.analysis.jacobians import JacobianSpectrum, jacobian_spectrum
@@ -98,6 +98,7 @@ __all__ = [
     "canonical_correlations",
     "compare_populations",
     "decode",
+    "decode_each",
     "demixed_components",
     "encode_units",
     "fit_maximum_entropy",

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import (
+    Iterable,
+)
+from typing import (
+    TYPE_CHECKING,
+    Literal,
+)
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,3 +109,15 @@ def null_p(observed: float, null: ArrayLike) -> float:
     """Share of the null, the observation itself among it, that reaches the observation."""
     values = np.asarray(null)
     return float((np.sum(values >= observed) + 1) / (len(values) + 1))
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """Names as they are, a number behind each that was there before."""
+    found: list[str] = []
+    for name in names:
+        own, number = name, 1
+        while own in found:
+            number += 1
+            own = f"{name} ({number})"
+        found.append(own)
+    return found

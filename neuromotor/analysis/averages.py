@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import r_squared
-from neuromotor.analysis.recording import EVENTS, RecordingError, check_recording
+from neuromotor.analysis.recording import EVENTS, RecordingError, check_recording, sample_at
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,7 +76,12 @@ def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) ->
         raise ValueError(f"the window must not be empty, got {before_s=}, {after_s=}.")
     pieces = []
     for trial in kept:
-        center = int(np.abs(time - onset[trial]).argmin())
+        center = sample_at(time, onset[trial])
+        if center is None:
+            raise RecordingError(
+                f"trial {trial} has its `{event}` at {onset[trial]:g} s, outside the recording "
+                f"({time[0]:g} to {time[-1]:g} s); correct it, or leave the trial out."
+            )
         if center + first < 0 or center + last >= len(time):
             raise RecordingError(
                 f"trial {trial} does not cover {before_s:g} s before to {after_s:g} s after its "
@@ -99,7 +104,8 @@ def window(recording: xr.Dataset, window_s: tuple[float, float] | None) -> xr.Da
     if window_s is None:
         return recording
     time = recording["time"].values
-    slack = 1e-9 * max(1.0, float(np.abs(time).max()))
+    step = float(time[1] - time[0]) if len(time) > 1 else 0.0
+    slack = max(1e-3 * step, 2e-16 * float(np.abs(time).max()))
     inside = np.flatnonzero((time >= window_s[0] - slack) & (time <= window_s[1] + slack))
     if not inside.size:
         raise RecordingError(

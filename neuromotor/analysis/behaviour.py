@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import null_p, r_squared
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.recording import RecordingError, check_recording, sample_at
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,6 +53,12 @@ class Behaviour:
         path_ratio: Length of the path over the distance of its ends; 1 is straight.
         curvature: Largest distance of the path from the straight line, over that line's length.
         end_error_m: Distance of the last hand position from the target; NaN without target.
+        perpendicular_deviation_m: Largest distance from the straight line between the first hand
+            position and the target, from onset to end (or to the recording's end where the movement
+            does not end); positive to the left of the reach. NaN without target or movement.
+        lateral_error_m: Part of the last hand position's error across that line, positive to the
+            left of the reach; NaN where the target lies at the start.
+        along_error_m: Part of it along the line, positive beyond the target.
     """
 
     reaction_time_s: NDArray[np.float64]
@@ -63,6 +69,9 @@ class Behaviour:
     path_ratio: NDArray[np.float64]
     curvature: NDArray[np.float64]
     end_error_m: NDArray[np.float64]
+    perpendicular_deviation_m: NDArray[np.float64]
+    lateral_error_m: NDArray[np.float64]
+    along_error_m: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,9 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
     rows = np.full((len(onset), 6), np.nan)
     for trial in np.flatnonzero(np.isfinite(onset)):
         trace = speed[trial]
-        start = int(np.abs(time - onset[trial]).argmin())
+        start = sample_at(time, onset[trial])
+        if start is None:
+            continue
         peak = start + int(trace[start:].argmax())
         slow = np.flatnonzero(trace[peak:] <= _SLOW * trace[peak])
         rows[trial, 1] = trace[peak]
@@ -175,7 +186,15 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
         errors = np.linalg.norm(_end_errors(recording), axis=-1)
     duration_s, peak_speed, ratio, symmetry, path_ratio, curvature = rows.T
     return Behaviour(
-        onset - go, duration_s, peak_speed, ratio, symmetry, path_ratio, curvature, errors
+        onset - go,
+        duration_s,
+        peak_speed,
+        ratio,
+        symmetry,
+        path_ratio,
+        curvature,
+        errors,
+        *_across_and_along(recording, onset, onset + duration_s),
     )
 
 
@@ -329,6 +348,35 @@ def _peak_to_mean(
         return float("nan")
     path = float(np.trapezoid(speed[start : end + 1], dx=dt))
     return float(peak * (end - start) * dt / path)
+
+
+def _across_and_along(
+    recording: xr.Dataset, onset: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Largest deviation across the line to the target, and end errors across and along, (3, B).
+
+    The deviation is taken from `onset` to `end` (s), or to the last sample where `end` is NaN.
+    """
+    found = np.full((3, len(onset)), np.nan)
+    if "target_position" not in recording:
+        return found
+    time, hand = recording["time"].values, recording["hand_position"].values
+    line = recording["target_position"].values - hand[:, 0]
+    length = np.linalg.norm(line, axis=-1)
+    away = length > 0
+    along = line[away] / length[away, None]
+    left = np.stack([-along[:, 1], along[:, 0]], axis=-1)
+    errors = _end_errors(recording)[away]
+    found[1, away], found[2, away] = (errors * left).sum(-1), (errors * along).sum(-1)
+    offset = np.zeros(hand.shape[:2])
+    offset[away] = ((hand[away] - hand[away, :1]) * left[:, None]).sum(-1)
+    slack = 1e-9 * max(1.0, float(np.abs(time).max()))
+    for trial in np.flatnonzero(away & np.isfinite(onset)):
+        stop = end[trial] if np.isfinite(end[trial]) else time[-1]
+        during = offset[trial, (time >= onset[trial] - slack) & (time <= stop + slack)]
+        if during.size:
+            found[0, trial] = during[np.abs(during).argmax()]
+    return found
 
 
 def _end_errors(recording: xr.Dataset) -> NDArray[np.float64]:

@@ -8,22 +8,21 @@ random, which keeps both sides' time courses and breaks what ties them trial by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor._extras import require
-from neuromotor.analysis._arrays import by_sample, r_squared
+from neuromotor.analysis._arrays import by_sample, r_squared, unique
 from neuromotor.analysis.averages import window
 from neuromotor.analysis.recording import RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Regression", "decode", "encode_units"]
+__all__ = ["Regression", "decode", "decode_each", "encode_units"]
 
 _STRENGTHS = np.logspace(-6, 4, 11)
 
@@ -56,6 +55,7 @@ def decode(
     folds: int = 5,
     shuffles: int = 5,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Regression:
     """Predict a variable from the rates of all units at one time.
 
@@ -67,13 +67,33 @@ def decode(
         folds: Parts that are held out in turn.
         shuffles: Exchanges of trials for the null.
         seed: Of folds and exchanges.
+        progress: Called after each part that was held out, with its number and how many there are:
+            nearly all of the time goes into them, the same into each.
 
     Raises:
         RecordingError: The variable is missing, or there are fewer conditions than two.
-        RuntimeError: scikit-learn is not installed.
     """
-    check_recording(recording, [variable])
-    return _regress(recording, ["rate"], [variable], window_s, lag_s, folds, shuffles, seed)
+    options = (window_s, lag_s, folds, shuffles, seed, progress)
+    check_recording(recording, ["rate", variable])
+    return _regress(recording, ["rate"], [[variable]], *options)[0]
+
+
+def decode_each(
+    recording: xr.Dataset,
+    variables: Sequence[str],
+    *,
+    window_s: tuple[float, float] | None = None,
+    lag_s: float = 0.0,
+    folds: int = 5,
+    shuffles: int = 5,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Regression]:
+    """Return what `decode` returns of each of several variables, in the time of one."""
+    options = (window_s, lag_s, folds, shuffles, seed, progress)
+    check_recording(recording, ["rate", *variables])
+    found = _regress(recording, ["rate"], [[name] for name in variables], *options)
+    return dict(zip(variables, found, strict=True))
 
 
 def encode_units(
@@ -85,47 +105,60 @@ def encode_units(
     folds: int = 5,
     shuffles: int = 5,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Regression:
     """Predict each unit's rate from movement variables; `lag_s`: by how much those lead rates."""
-    check_recording(recording, variables)
-    return _regress(recording, variables, ["rate"], window_s, lag_s, folds, shuffles, seed)
+    options = (window_s, lag_s, folds, shuffles, seed, progress)
+    check_recording(recording, ["rate", *variables])
+    return _regress(recording, variables, [["rate"]], *options)[0]
 
 
 def _regress(
     recording: xr.Dataset,
     inputs: Sequence[str],
-    outputs: Sequence[str],
+    outputs: Sequence[Sequence[str]],
     window_s: tuple[float, float] | None,
     lag_s: float,
     folds: int,
     shuffles: int,
     seed: int,
-) -> Regression:
-    """Held-out predictions of `outputs` from `inputs` that lead them by `lag_s`."""
+    progress: Callable[[int, int], None] | None,
+) -> list[Regression]:
+    """Held-out predictions of each of `outputs` from `inputs` that lead them by `lag_s`."""
     part = window(recording, window_s)
     time = part["time"].values
     lag = round(lag_s / (time[1] - time[0])) if len(time) > 1 else 0
     if abs(lag) >= len(time):
         raise RecordingError(f"`lag_s` must be shorter than the recording, got {lag_s:g} s.")
-    x, y = _stacked(part, inputs), _stacked(part, outputs)
-    x, y = (x[:, : len(time) - lag], y[:, lag:]) if lag >= 0 else (x[:, -lag:], y[:, :lag])
+    x = _stacked(part, inputs)
+    x = x[:, : len(time) - lag] if lag >= 0 else x[:, -lag:]
     groups = np.unique(part["condition"].values, return_inverse=True)[1]
     if groups.max() + 1 < 2:
         raise RecordingError("regression needs two conditions or more, to hold one out.")
     generator = np.random.default_rng(seed)
+    x = x / (float(x.std()) or 1.0)
     held_out = _folds(groups, folds, generator)
-    prediction = _predicted(x, y, held_out)
-    null = []
-    for _ in range(shuffles):
-        exchanged = y[generator.permutation(len(y))]
-        null.append(r_squared(exchanged, _predicted(x, exchanged, held_out), (0, 1)))
-    labels = tuple(
-        f"{name} {label}"
-        for name in outputs
-        for label in np.atleast_1d(part[part[name].dims[2]].values)
-    )
-    null_array = np.array(null).reshape(len(null), y.shape[2])
-    return Regression(r_squared(y, prediction, (0, 1)), null_array, prediction, y, labels)
+    orders = [generator.permutation(len(x)) for _ in range(shuffles)]
+    parts = []
+    for fold in _decomposed(x, held_out):
+        parts.append(fold)
+        if progress is not None:
+            progress(len(parts), len(held_out))
+    found = []
+    for names in outputs:
+        y = _stacked(part, names)
+        y = y[:, lag:] if lag >= 0 else y[:, :lag]
+        prediction = _predicted(y, parts)
+        null = [r_squared(y[order], _predicted(y[order], parts), (0, 1)) for order in orders]
+        labels = unique(
+            f"{name} {label}"
+            for name in names
+            for label in np.atleast_1d(part[part[name].dims[2]].values)
+        )
+        null_array = np.array(null).reshape(len(null), y.shape[2])
+        r2 = r_squared(y, prediction, (0, 1))
+        found.append(Regression(r2, null_array, prediction, y, tuple(labels)))
+    return found
 
 
 def _stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]:
@@ -146,17 +179,75 @@ def _folds(
     return [np.flatnonzero(np.isin(groups, part)) for part in parts]
 
 
-def _predicted(
-    x: NDArray[np.float64], y: NDArray[np.float64], held_out: list[NDArray[np.int64]]
-) -> NDArray[np.float64]:
-    """Predictions of each trial by a model that has not seen its condition."""
-    linear = require("sklearn.linear_model", "analysis")
-    scale = float(x.std()) or 1.0
-    prediction = np.empty_like(y)
+@dataclass(frozen=True)
+class _Fold:
+    """One part held out, the rest decomposed once for whatever is to be predicted.
+
+    Notation: X (n, p) samples of the rest, centred, Z (k, p) those held out, a the strength;
+    X'X = V diag(w) V' and C = V, or where p > n: X X' = U diag(w) U' and C = X'U diag(w)^-1/2.
+    Then U = X C diag(w)^-1/2 in both, and the prediction is mean + Z C diag(w^1/2 / (w + a)) U'y.
+    """
+
+    trials: NDArray[np.int64]
+    rest: NDArray[np.int64]
+    samples: NDArray[np.float64]
+    held: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+
+    def predict(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predictions of the trials held out, at the strength that is best within the rest.
+
+        Best by generalised cross-validation (Golub, Heath & Wahba 1979), the least squared residual
+        over the squared degrees of freedom that are left, all values together.
+        """
+        known = by_sample(y[self.rest])
+        mean = known.mean(0)
+        away = known - mean
+        root = np.sqrt(self.variances)
+        if len(self.vectors) == self.samples.shape[1]:
+            # Not centred here, which makes no difference: the columns of `away` are.
+            scores = (self.vectors.T @ (self.samples.T @ away)) / root[:, None]
+        else:
+            scores = self.vectors.T @ away
+        squares = (scores**2).sum(1)
+        beyond = max(float((away**2).sum() - squares.sum()), 0.0)  # no model reaches it
+        left = _STRENGTHS[:, None] / (self.variances + _STRENGTHS[:, None])
+        freedom = len(known) - 1 - len(root) + left.sum(1)
+        errors = (beyond + left**2 @ squares) / np.maximum(freedom, 1e-300) ** 2
+        strength = _STRENGTHS[int(errors.argmin())]
+        if len(self.vectors) == self.samples.shape[1]:
+            weights = self.vectors @ (scores * (root / (self.variances + strength))[:, None])
+        else:
+            weights = self.samples.T @ (
+                self.vectors @ (scores / (self.variances + strength)[:, None])
+            )
+        guess: NDArray[np.float64] = mean + self.held @ weights
+        return guess.reshape(len(self.trials), *y.shape[1:])
+
+
+def _decomposed(x: NDArray[np.float64], held_out: Sequence[NDArray[np.int64]]) -> Iterator[_Fold]:
+    """Each part of (B, T, D) held out in turn; products of all samples are shared."""
+    x = x - x.mean((0, 1))
+    size = x.shape[2]
+    products = by_sample(x).T @ by_sample(x) if size <= len(by_sample(x)) else None
     for trials in held_out:
-        rest = np.setdiff1d(np.arange(len(y)), trials)
-        samples = by_sample(x[rest]) / scale
-        model = linear.RidgeCV(alphas=_STRENGTHS).fit(samples, by_sample(y[rest]))
-        guess = model.predict(by_sample(x[trials]) / scale)
-        prediction[trials] = guess.reshape(len(trials), *y.shape[1:])
+        rest = np.setdiff1d(np.arange(len(x)), trials)
+        samples, held = by_sample(x[rest]), by_sample(x[trials])
+        mean = samples.mean(0)
+        if products is not None and size <= len(samples):
+            own = products - held.T @ held - np.outer(len(samples) * mean, mean)
+        else:
+            samples = samples - mean
+            own = samples @ samples.T
+        variances, vectors = np.linalg.eigh(own)
+        there = variances > 1e-13 * max(float(variances[-1]), 1e-300)
+        yield _Fold(trials, rest, samples, held - mean, variances[there], vectors[:, there])
+
+
+def _predicted(y: NDArray[np.float64], folds: Sequence[_Fold]) -> NDArray[np.float64]:
+    """Predictions of each trial by a model that has not seen its condition."""
+    prediction = np.empty_like(y)
+    for fold in folds:
+        prediction[fold.trials] = fold.predict(y)
     return prediction

@@ -110,7 +110,7 @@ def plot_tuning(tunings: dict[str, Tuning]) -> Figure:
             axis = tuning.population
             draw_directions(ax, tuning)
             ax.set_title(
-                f"{name}\n{axis.count} of {len(tuning.tuned)} units tuned\n"
+                f"{plain(name)}\n{axis.count} of {len(tuning.tuned)} units tuned\n"
                 f"axis {axis.axis_deg:.0f}°, r {axis.axis_resultant:.2f}"
             )
     return figure
@@ -160,7 +160,7 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
         for (plane, bars), (name, rotation) in zip(axes.T, found.items(), strict=True):
             draw_conditions(plane, rotation.projection)
             plane.set_title(
-                f"{name}: {rotation.frequencies_hz[0]:.2f} Hz\n"
+                f"{plain(name)}: {rotation.frequencies_hz[0]:.2f} Hz\n"
                 f"{100 * rotation.plane_variance[0]:.0f} % of variance"
             )
             plane.set(xlabel="jPC 1", ylabel="jPC 2")
@@ -207,7 +207,7 @@ def plot_similarity(found: dict[tuple[str, str], Similarity]) -> Figure:
         for place, ((own, other), result) in enumerate(found.items()):
             color = COLORS[place % len(COLORS)]
             order = np.arange(1, len(result.correlations) + 1)
-            label = f"{own} - {other}"
+            label = plain(f"{own} - {other}")
             left.plot(order, result.correlations, "o-", color=color, markersize=3, label=label)
             left.plot(order, np.median(result.null_correlations, axis=0), ":", color=color)
             null = result.null_distance_rad
@@ -215,7 +215,7 @@ def plot_similarity(found: dict[tuple[str, str], Similarity]) -> Figure:
             right.plot(result.distance_rad, place, "o", color=color, markersize=4)
         left.set(xlabel="component", ylabel="canonical correlation", ylim=(0, 1.02))
         left.set_title("dotted: conditions exchanged (median)")
-        right.set_yticks(range(len(found)), [f"{own} - {other}" for own, other in found])
+        right.set_yticks(range(len(found)), [plain(f"{own} - {other}") for own, other in found])
         right.set(xlabel="Procrustes distance (rad)", xlim=(0, np.pi / 2), title="ticks: null")
         right.invert_yaxis()
         figure.legend(loc="outside lower center", ncols=min(len(found), 4), fontsize=6)
@@ -251,7 +251,9 @@ def plot_tangling(found: dict[str, Tangling]) -> Figure:
 
 def plot_decoding(found: dict[str, Regression]) -> Figure:
     """Draw held-out R^2 of each value, and those of exchanged trials."""
-    labels = [label.replace("_", " ") for result in found.values() for label in result.labels]
+    labels = [
+        plain(label.replace("_", " ")) for result in found.values() for label in result.labels
+    ]
     values = np.concatenate([result.r2 for result in found.values()])
     null = np.concatenate([result.null for result in found.values()], axis=1)
     with mpl.rc_context(STYLE):
@@ -311,6 +313,12 @@ def draw_conditions(ax: Axes, paths: NDArray[np.float64]) -> None:
         ax.plot(*path.T, color=color, linewidth=0.8)
         ax.plot(*path[0], "o", color=color, markersize=2)
     ax.set_aspect("equal", adjustable="datalim")
+
+
+def plain(text: str) -> str:
+    """Return a text from outside as matplotlib shows it, letter by letter: no formulas."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return shown.strip().replace("$", r"\$").removeprefix("_")
 
 
 def _wheel(count: int) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from neuromotor.analysis._arrays import by_sample
 from neuromotor.analysis.jacobians import network_step, spectrum, with_jacobian
-from neuromotor.analysis.recording import told
+from neuromotor.analysis.recording import RecordingError, sample_at, told
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
@@ -85,7 +85,11 @@ def network_fixed_points(
     """
     step = network_step(controller, parameters, recording)
     time = recording["time"].values
-    when = len(time) - 1 if at_s is None else int(np.abs(time - at_s).argmin())
+    when = len(time) - 1 if at_s is None else sample_at(time, at_s)
+    if when is None:
+        raise RecordingError(
+            f"`at_s` must lie in the recording ({time[0]:g} to {time[-1]:g} s), got {at_s:g} s."
+        )
     observation = torch.from_numpy(recording["observation"].values[trial, when])
     target = torch.from_numpy(told(recording, [trial])[0, when])
 

@@ -19,9 +19,18 @@ from neuromotor.analysis.network_figures import (
     plot_lesions,
     plot_sensitivity,
 )
-from neuromotor.analysis.recording import RecordingError, record, recorded_run
-from neuromotor.analysis.section import Section, span
-from neuromotor.closed_loop import ClosedLoop
+from neuromotor.analysis.recording import (
+    RecordingError,
+    record,
+    recorded_run,
+)
+from neuromotor.analysis.section import (
+    Section,
+    span,
+)
+from neuromotor.closed_loop import (
+    ClosedLoop,
+)
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.zoo.saved_controller import SavedController
 

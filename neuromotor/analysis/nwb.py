@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from neuromotor._checks import check_positive
 from neuromotor._extras import require
 from neuromotor._version import __version__
-from neuromotor.analysis.recording import EVENTS, LAYOUT, check_recording
-from neuromotor.storage.files import atomic_path
+from neuromotor.analysis.recording import EVENTS, LAYOUT, check_recording, check_suffix
+from neuromotor.storage.files import atomic_path, safe_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,16 +67,19 @@ def save_nwb(
 
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
+        ValueError: The path does not end in `.nwb`.
         RecordingError: The dataset is not a recording.
         RuntimeError: pynwb is not installed.
     """
     path = Path(path)
-    check_recording(recording)
+    check_suffix(path, ".nwb", "save_nwb")
+    check_recording(recording, [] if spike_rate_hz is None else ["rate"])
     if spike_rate_hz is not None:
         check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
     pynwb = require("pynwb", "nwb")
+    changed = recording.attrs.get("feedback")
     start = session_start or datetime.datetime.now(datetime.UTC)
     nwb = pynwb.NWBFile(
         session_description="Simulated reaching: units of a network that moves a model limb.",
@@ -87,6 +90,7 @@ def save_nwb(
         institution="simulated",
         lab="simulated",
         experiment_description=recording.attrs.get("task", "a reaching task"),
+        notes=f"feedback changed: {changed}" if changed else None,
         keywords=["simulation", "motor control", "recurrent neural network"],
         source_script=f"neuromotor {__version__}",
         source_script_file_name="neuromotor",
@@ -137,29 +141,32 @@ class _Clock:
 
 
 def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
-    columns: dict[str, tuple[str, list[Any]]] = {
-        "condition": (
-            "label of the trial's condition",
-            [str(label) for label in recording["condition"].values],
-        )
-    }
+    labels = [str(label) for label in recording["condition"].values]
+    columns: list[tuple[str, str, list[Any]]] = [
+        ("condition", "label of the trial's condition", labels)
+    ]
     for name in EVENTS:
         if name in recording:
             moments = recording[name].values + clock.zero
             if np.isfinite(moments).any():
-                columns[name] = (f"{LAYOUT[name].meaning} (s)", moments.tolist())
-    for name in ("target_position", "target"):
+                columns.append((name, f"{LAYOUT[name].meaning} (s)", moments.tolist()))
+    if "target_angle" in recording:
+        meaning = f"{LAYOUT['target_angle'].meaning} (deg)"
+        columns.append(("target_angle", meaning, recording["target_angle"].values.tolist()))
+    for name in ("target_position", "target", "push_force", "push_load"):
         if name in recording:
             dim = recording[name].dims[1]
             parts = recording[dim].values.tolist() if dim in recording.coords else None
             for i in range(recording.sizes[dim]):
                 label = str(parts[i] if parts else i).replace(" ", "_")
                 meaning = f"{LAYOUT[name].meaning}, {label}"
-                columns[f"{name}_{label}"] = (meaning, recording[name].values[:, i].tolist())
-    for name, (meaning, _) in columns.items():
+                values = recording[name].values[:, i].tolist()
+                columns.append((f"{name}_{label}", meaning, values))
+    safe = safe_names(name for name, _, _ in columns)  # NWB takes no slash, and no name twice
+    for name, (_, meaning, _) in zip(safe, columns, strict=True):
         nwb.add_trial_column(name=name, description=meaning)
     for trial, (first, stop) in enumerate(zip(clock.stamps[:, 0], clock.stops, strict=True)):
-        row = {name: values[trial] for name, (_, values) in columns.items()}
+        row = {name: values[trial] for name, (_, _, values) in zip(safe, columns, strict=True)}
         nwb.add_trial(start_time=float(first), stop_time=float(stop), **row)
 
 
@@ -181,6 +188,7 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
                 "name": name,
                 "data": data,
                 "timestamps": shared,
+                "conversion": 1.0,  # a recording is in these units: `check_recording` sees to it
                 "description": _description(recording, name),
             }
             unit = str(values.attrs.get("units", LAYOUT[name].unit))

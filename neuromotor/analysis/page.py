@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from neuromotor.analysis.report import Report
-from neuromotor.storage.files import atomic_path, write_json
+from neuromotor.storage.files import atomic_path, safe_names, write_json
 
 __all__ = ["write_report"]
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Write report.html (self-contained), analysis.json and figures/NAME.pdf into a folder."""
+    """Write report.html (self-contained), analysis.json and figures/NAME.pdf into a folder.
+
+    Names of layers and areas become safe and unique names of files.
+    """
     import matplotlib as mpl
 
     from neuromotor.plotting import STYLE
@@ -25,6 +28,8 @@ def write_report(report: Report, folder: Path) -> None:
     numbers = everything["sections"]
     write_json(folder / "analysis.json", everything)
     body = []
+    names = [name for section in report.sections for name in section.figures]
+    files = iter(safe_names(names))
     for section in report.sections:
         body.append(f"<h2>{html.escape(section.title)}</h2>")
         if section.skipped:
@@ -36,7 +41,7 @@ def write_report(report: Report, folder: Path) -> None:
             figure.savefig(picture, format="png", dpi=160)
             data = base64.b64encode(picture.getvalue()).decode()
             body.append(f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">')
-            path = folder / "figures" / f"{name}.pdf"
+            path = folder / "figures" / f"{next(files)}.pdf"
             with atomic_path(path) as temporary, mpl.rc_context(STYLE):
                 figure.savefig(temporary)
         body.append(_table(numbers[section.name]))

@@ -2,13 +2,13 @@
 
 Layout (`LAYOUT`): arrays over ``trial x time x unit`` (or axis, joint, actuator, state), `time` in
 seconds on an even grid, `condition` a label of each trial, `layer` a label of each unit. Only
-`rate`, `time` and `condition` are needed; each analysis names what else it uses. So anybody's data
-can be given: build them with `make_recording`, or write any netCDF file that `check_recording`
-passes. A sample at time t holds the state then, and the rates and the command computed from what
-was seen then; the command acts until the next sample. The state after the last step has no rates:
-it is in `final_hand_position`, `final_hand_velocity` and `final_time`. Variables named
-`trials_...` are the batch that was run, loads and noise draws included: `recorded_run` makes the
-recorded task and trials of them.
+`time`, `condition` and one variable are needed; each analysis names what it uses. So anybody's data
+can be given: build them with `make_recording`, or write a netCDF file of this layout. Both convert
+other units and refuse unknown ones. A sample at time t holds the state then, and the rates and the
+command computed from what was seen then; the command acts until the next sample. The state after
+the last step has no rates: it is in `final_hand_position`, `final_hand_velocity` and `final_time`.
+Variables named `trials_...` are the batch that was run, loads and noise draws included:
+`recorded_run` makes the recorded task and trials of them.
 
 Files are netCDF 3 through scipy: no pickles, no further dependency, readable by MATLAB, R, Julia.
 netCDF 4 files of the same layout are read where h5netcdf is installed.
@@ -17,9 +17,13 @@ netCDF 4 files of the same layout are read where h5netcdf is installed.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import (
+    fields,
+    replace,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,9 +33,34 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neuromotor._version import __version__
-from neuromotor.closed_loop import ClosedLoop, check_trials
-from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
+from neuromotor.analysis.actors import (
+    Actor,
+    acting,
+)
+from neuromotor.analysis.conform import (
+    conformed,
+    even_grid,
+    units_of,
+)
+from neuromotor.analysis.quantities import (
+    agree,
+    given,
+    labels_of,
+    missing_labels,
+    unlabelled,
+)
+from neuromotor.closed_loop import (
+    ClosedLoop,
+    check_trials,
+)
+from neuromotor.controllers import (
+    CONTROLLERS,
+    AlteredFeedback,
+    ContinuousTimeRNN,
+    FeedbackChange,
+)
 from neuromotor.plants import (
+    Plant,
     degrees_of_freedom,
 )
 from neuromotor.storage.components import (
@@ -97,36 +126,52 @@ LAYOUT: dict[str, VariableLayout] = {
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
     "final_hand_velocity": VariableLayout(("trial", "axis"), "m/s", "after the last step"),
     "final_time": VariableLayout(("trial",), "s", "when the last step ends"),
+    "target_angle": VariableLayout(
+        ("trial",), "deg", "direction from the first hand position to the target; NaN if none"
+    ),
+    "push_force": VariableLayout(("trial", "axis"), "N", "hand force when it is largest"),
+    "push_load": VariableLayout(("trial", "actuator"), "N m", "load when it is largest"),
     "target_time": VariableLayout(("trial",), "s", "target as shown at the end appears"),
     "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
 }
 EVENTS = ("target_time", "go_time", "perturbation_time", "movement_onset")
-_NEEDED = ("rate",)
 _TRIALS = "trials_"  # before the names of the parts of the trials that were run
 _PARTS = tuple(field.name for field in fields(Trials) if field.name != "condition")
+_MAY_LACK = (*EVENTS, "target_angle")  # NaN where a trial has none
 
 
 def record(
-    task: Task, controller: Controller, parameters: Tensor, trials: Trials | None = None
+    task: Task,
+    controller: Actor,
+    parameters: Tensor | None = None,
+    trials: Trials | None = None,
+    *,
+    feedback: FeedbackChange | None = None,
 ) -> xr.Dataset:
-    """Run a controller and return everything that happened as a recording.
+    """Run whatever decides and return everything that happened as a recording.
 
     Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
     the target appears. Where the target shown changes or there are cues, both are in the recording,
     since the controller was given them. Units are the controller's memory: for a
     `ContinuousTimeRNN` the activations v and rates tanh(v); the memory of any other controller is
-    given as both.
+    given as both. What has no memory, such as a function or a policy, has no units: its recording
+    lacks `rate` and what is computed from it.
 
     Args:
         task: Plant, steps and delay.
-        controller: What decides; it needs some memory.
-        parameters: Its parameters, (P,).
+        controller: What decides: any controller; `ilqg`, `lqg`, `online` or another reference by
+            its name, or an `ILQG` with settings, designed for the trials; a reinforcement-learning
+            policy (a `PolicyController` where its environment had options); or a function of
+            observation (B, n), target (B, n + cues) and step that returns commands (B, m).
+        parameters: Of a controller, (P,); None for what has none.
         trials: The batch; the task's own by default.
+        feedback: Feedback that is cut, frozen, delayed or replayed for some steps. `observation` is
+            then what the controller saw in place of it.
 
     Raises:
-        RecordingError: The controller has no units.
+        TypeError: `controller` is nothing of these.
         ValueError: Task, controller, parameters and trials do not fit together.
 
     Example:
@@ -136,17 +181,22 @@ def record(
         >>> recording = record(CenterOut(directions=8), net, initial_parameters(net, seed=0))
         >>> dict(recording["rate"].sizes)
         {'trial': 8, 'time': 40, 'unit': 20}
+        >>> task = CenterOut(directions=8, delay_steps=5)
+        >>> record(task, "ilqg", feedback=FeedbackChange("freeze", 10, 19)).sizes["time"]
+        40
     """
     if trials is None:
-        trials = task.trials(dtype=parameters.dtype, device=parameters.device)
+        like = torch.zeros(0, dtype=torch.float64) if parameters is None else parameters
+        trials = task.trials(dtype=like.dtype, device=like.device)
+    name = controller if isinstance(controller, str) else None
+    controller, parameters = acting(task, controller, parameters, trials, feedback)
     with torch.no_grad():
         run = ClosedLoop(task, controller).simulate(parameters, trials)
-    if not run.memory:
-        raise RecordingError(
-            f"{type(controller).__name__} has no units to record; give a recurrent network."
-        )
+    if isinstance(controller, AlteredFeedback):
+        memory, seen = controller.controller_memory(run.memory)
+        run = replace(run, memory=memory, observations=seen)
+        controller = controller.controller
     plant = task.plant
-    activation = torch.cat(run.memory, dim=-1)
     is_network = isinstance(controller, ContinuousTimeRNN)
     half = degrees_of_freedom(plant, "recordings")
     before, final = run.states[:, :-1], run.states[:, -1]
@@ -155,8 +205,6 @@ def record(
     force = zero.new_zeros(*zero.shape[:2], 2) if trials.hand_force is None else trials.hand_force
     time_s = plant.dt_s * np.arange(task.steps)
     values = {
-        "rate": torch.tanh(activation) if is_network else activation,
-        "activation": activation,
         "hand_position": plant.hand_position(before),
         "hand_velocity": plant.hand_velocity(before),
         "joint_position": before[..., :half],
@@ -170,11 +218,17 @@ def record(
         "final_hand_position": plant.hand_position(final),
         "final_hand_velocity": plant.hand_velocity(final),
     }
-    for name in ("shown_target", "cue"):
-        part = getattr(trials, name)
+    if run.memory:
+        values["activation"] = torch.cat(run.memory, dim=-1)
+        values["rate"] = torch.tanh(values["activation"]) if is_network else values["activation"]
+    for part_name in ("shown_target", "cue"):
+        part = getattr(trials, part_name)
         if part is not None:
-            values[name] = part
+            values[part_name] = part
+    values["push_force"] = _largest(force)
+    values["push_load"] = _largest(load)
     variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}
+    variables["target_angle"] = _angle(plant, trials)
     variables["target_time"] = variables["go_time"] = np.zeros(len(trials))
     if trials.shown_target is not None:
         old = (trials.shown_target != trials.shown_target[:, -1:]).any(-1).sum(1)
@@ -187,25 +241,26 @@ def record(
     units = [label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels]
     command_names = [label.rsplit(" (", 1)[0] for label in plant.command_labels]
     command_unit = plant.command_labels[0].rsplit("(", 1)[-1].rstrip(")")
+    layers = [f"layer {i + 1}" for i, part in enumerate(run.memory) for _ in range(part.shape[-1])]
     number = torch.arange(len(trials)) if trials.condition is None else trials.condition
     recording = make_recording(
         time_s,
         number.cpu().numpy(),
         variables,
-        layer=[
-            f"layer {i + 1}" for i, part in enumerate(run.memory) for _ in range(part.shape[-1])
-        ],
+        layer=layers or None,
         labels={"joint": names[:half], "actuator": command_names, "state": names},
         units={
             "joint_position": units[0],
             "joint_velocity": units[half],
             "command": command_unit,
             "load": command_unit,
+            "push_load": command_unit,
         },
         attributes={
             "neuromotor_version": __version__,
             "task": _as_json(task, TASKS),
-            "controller": _as_json(controller, CONTROLLERS),
+            "controller": _as_json(controller if name is None else name, CONTROLLERS),
+            **({} if feedback is None else {"feedback": json.dumps(feedback.as_dict())}),
         },
     )
     for name in _PARTS:
@@ -257,62 +312,64 @@ def make_recording(
     """Return a recording made from arrays, for instance of recorded neurons.
 
     Where positions are there and velocities or movement onsets are not, they are computed from them
-    (central differences; `movement_onset`).
+    (central differences; `movement_onset`). Other units than those of `LAYOUT` are converted,
+    whether they are named in `units` or come with the arrays (quantities of pint, quantities and
+    astropy, the attribute `units` of xarray, durations). Axes with names are brought into order,
+    masked values count as missing, and times as dates count from the first sample.
 
     Args:
-        time_s: Even grid of times (s), (T,).
+        time_s: Even grid of times (s), (T,); rounding to whole microseconds does no harm.
         condition: Label of each trial, numbers or text, (B,).
-        variables: Arrays by name, with the axes of `LAYOUT`; `rate` (B, T, N) is needed.
+        variables: Arrays by name, with the axes of `LAYOUT`: of numpy, torch, pandas or xarray.
         layer: Label of each unit, such as a cortical area, (N,).
         labels: Names along `joint`, `actuator`, `state`.
-        units: Units of variables where they are not those of `LAYOUT`.
+        units: Units of `time` and of variables where they are not those of `LAYOUT`, as in
+            ``{"time": "ms", "hand_position": "cm", "rate": "spikes/s"}``.
         attributes: Anything else worth keeping, as text.
 
     Raises:
         RecordingError: Something is missing or does not fit; the message names it.
     """
-    import xarray as xr
-
     unknown = sorted(set(variables) - set(LAYOUT))
     if unknown:
         raise RecordingError(f"unknown variables {unknown}; a recording holds {list(LAYOUT)}.")
-    missing = [name for name in _NEEDED if name not in variables]
-    if missing:
-        raise RecordingError(f"`variables` lacks {missing}: {LAYOUT[missing[0]].meaning}.")
+    unknown = sorted(set(units or {}) - set(variables) - {"time"})
+    if unknown:
+        raise RecordingError(f"`units` names {unknown}, which are not among the variables.")
+    if not variables:
+        raise RecordingError("`variables` must hold at least one variable, such as `rate`.")
     data: dict[str, Any] = {}
-    for name, values in variables.items():
-        layout = LAYOUT[name]
-        try:
-            array = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise RecordingError(
-                f"`{name}` must be one array of numbers with the axes {layout.dims}; cut trials of "
-                "unequal length to the same times, for instance around an event."
-            ) from error
-        if array.ndim != len(layout.dims):
-            raise RecordingError(
-                f"`{name}` must have the axes {layout.dims}, got shape {array.shape}."
-            )
-        unit = (units or {}).get(name, layout.unit)
-        data[name] = (layout.dims, array, {"units": unit, "long_name": layout.meaning})
-    count, _, size = data["rate"][1].shape
-    coordinates: dict[str, Any] = {
-        "time": ("time", np.array(time_s, dtype=np.float64), {"units": "s"}),
-        "trial": np.arange(count),
-        "unit": np.arange(size),
-        "condition": ("trial", np.array(condition)),
-        "layer": ("unit", ["all"] * size if layer is None else list(layer)),
-    }
-    used = {dim for name in data for dim in LAYOUT[name].dims}
-    if "axis" in used:
-        coordinates["axis"] = ["x", "y"]
-    coordinates |= {dim: list(names) for dim, names in (labels or {}).items() if dim in used}
+    index: dict[str, NDArray[Any]] = {}
     try:
-        recording = xr.Dataset(data, coordinates)
+        for name, values in variables.items():
+            data[name] = _variable(name, values, LAYOUT[name].dims, units, index)
+            data[name][2]["long_name"] = LAYOUT[name].meaning
+        time = _variable("time", time_s, ("time",), units, index)
+        coordinates: dict[str, Any] = {
+            "time": time,
+            "condition": ("trial", labels_of("condition", condition)),
+        }
+        sizes: dict[str, int] = {}
+        for dims, array, _ in data.values():
+            sizes |= dict(zip(dims, array.shape, strict=True))
+        coordinates["trial"] = np.arange(sizes.get("trial", len(time[1])))
+        if "unit" in sizes:
+            coordinates["unit"] = np.arange(sizes["unit"])
+            own = ["all"] * sizes["unit"] if layer is None else layer
+            coordinates["layer"] = ("unit", labels_of("layer", own))
+        if "axis" in sizes:
+            coordinates["axis"] = ["x", "y"]
+        coordinates |= {dim: list(names) for dim, names in (labels or {}).items() if dim in sizes}
+        recording = conformed(_joined(data, coordinates), LAYOUT, EVENTS)
     except ValueError as error:
-        raise RecordingError(f"the arrays do not fit together: {error}.") from error
+        raise RecordingError(str(error)) from error
     recording.attrs = {"format": _FORMAT, "format_version": _VERSION, **(attributes or {})}
     check_recording(recording)
+    return _with_velocity(recording)
+
+
+def _with_velocity(recording: xr.Dataset) -> xr.Dataset:
+    """Add hand velocities and movement onsets where there are positions and these are not."""
     several = recording.sizes["time"] > 1
     if several and "hand_position" in recording and "hand_velocity" not in recording:
         velocity = recording["hand_position"].differentiate("time")
@@ -324,6 +381,44 @@ def make_recording(
         description = {"units": "s", "long_name": LAYOUT["movement_onset"].meaning}
         recording["movement_onset"] = ("trial", onset, description)
     return recording
+
+
+def _joined(data: Mapping[str, Any], coordinates: Mapping[str, Any]) -> xr.Dataset:
+    """Arrays as one dataset."""
+    import xarray as xr
+
+    try:
+        return xr.Dataset(data, coordinates)
+    except ValueError as error:
+        what = " ".join(str(error).split())
+        raise RecordingError(f"the arrays do not fit together: {what}.") from error
+
+
+def _variable(
+    name: str,
+    values: Any,
+    dims: tuple[str, ...],
+    units: Mapping[str, str] | None,
+    index: dict[str, NDArray[Any]],
+) -> tuple[tuple[str, ...], NDArray[Any], dict[str, str]]:
+    """Axes, plain numbers and attributes of a variable that somebody gave."""
+    part = given(name, values)
+    agree(name, {dim: own for dim, own in part.labels.items() if dim in dims}, index)
+    if part.values.ndim != len(dims):
+        raise RecordingError(f"`{name}` must have the axes {dims}, got shape {part.values.shape}.")
+    array = part.values
+    if part.dims is not None and not all(dim.startswith("dim_") for dim in part.dims):
+        if sorted(part.dims) != sorted(dims):
+            raise RecordingError(
+                f"`{name}` must have the axes {dims}, got {part.dims}; use `.rename(...)`, or give "
+                "a plain array."
+            )
+        array = array.transpose([part.dims.index(dim) for dim in dims])
+    said = (units or {}).get(name)
+    if said is not None and part.unit is not None and said != part.unit:
+        raise RecordingError(f"`{name}` comes in {part.unit!r}, and `units` says {said!r}.")
+    unit = said if said is not None else part.unit
+    return dims, array, {} if unit is None else {"units": unit}
 
 
 def movement_onset(
@@ -370,14 +465,21 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
             f"a recording must be an xarray.Dataset, got {type(recording).__name__}; make one with "
             "`make_recording`."
         )
-    for name in (*_NEEDED, *needs):
+    for name in needs:
         if name not in recording.variables:
             layout = LAYOUT.get(name)
             about = f" {layout.dims}: {layout.meaning}" if layout else ""
             raise RecordingError(f"the recording lacks `{name}`{about}; add it to the dataset.")
+    if not any(name in recording.data_vars for name in LAYOUT):
+        raise RecordingError(
+            f"the recording lacks `rate`, and any other variable of {', '.join(LAYOUT)}."
+        )
     for name, dim in (("time", "time"), ("condition", "trial")):
         if name not in recording.coords or recording[name].dims != (dim,):
             raise RecordingError(f"the recording lacks the coordinate `{name}` along `{dim}`.")
+    _check_labels(recording)
+    if str(recording["time"].attrs.get("units", "s")) != "s":
+        raise RecordingError(_other_unit("time", "s", recording["time"].attrs["units"]))
     for name, layout in LAYOUT.items():
         if name not in recording:
             continue
@@ -389,30 +491,52 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
             )
         if values.dtype.kind not in "fiu":
             raise RecordingError(f"`{name}` must hold numbers, got dtype {values.dtype}.")
+        unit, known = values.attrs.get("units"), units_of(name, layout.unit)
+        if unit is not None and layout.unit != "1" and unit not in known:
+            raise RecordingError(_other_unit(name, " or ".join(known), unit))
         bad = int((~np.isfinite(values.values)).sum())
-        if bad and name not in EVENTS and (ends := _padded(values.values, values.dims)):
+        if bad and name not in _MAY_LACK and (ends := _padded(values.values, values.dims)):
             first, count = ends
             raise RecordingError(
                 f"`{name}` holds {bad} NaN values: {count} of {values.shape[0]} trials end in "
                 f"them. Cut all trials to the shortest (`recording.isel(time=slice({first}))`) or "
                 f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`).'
             )
-        if bad and name not in EVENTS:
+        if bad and name not in _MAY_LACK:
             raise RecordingError(
                 f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
                 '(as with `recording.dropna("trial", subset=[...])`) or fill them in.'
             )
     for dim in ("trial", "time", "unit"):
-        if recording.sizes[dim] == 0:
+        if recording.sizes.get(dim, 1) == 0:
             raise RecordingError(f"the recording has no entries along `{dim}`.")
     if recording.sizes.get("axis", 2) != 2:
         raise RecordingError(f"`axis` must be x and y, got {recording.sizes['axis']} entries.")
-    steps = np.diff(recording["time"].values)
-    if steps.size and not (steps.min() > 0 and np.ptp(steps) <= 1e-6 * steps.mean()):
+    time = recording["time"].values
+    if time.dtype.kind not in "fiu":
+        raise RecordingError(f"`time` must hold seconds, got dtype {time.dtype}.")
+    if even_grid(time) is None:
         raise RecordingError(
-            "`time` must be an even, increasing grid in seconds; resample with "
-            "`recording.interp(time=...)`."
+            "`time` must be an even, increasing grid in seconds; resample the data at even times "
+            "first, as `numpy.interp` does, or xarray's `.interp(time=...)`."
         )
+
+
+def _check_labels(recording: xr.Dataset) -> None:
+    """Raise unless every trial has its condition and every unit its layer."""
+    for name in ("condition", "layer"):
+        if name not in recording.coords:
+            continue
+        missing = unlabelled(recording[name].values)
+        if missing.any():
+            raise RecordingError(missing_labels(name, missing))
+
+
+def _other_unit(name: str, wanted: str, unit: object) -> str:
+    return (
+        f"`{name}` must be in {wanted}, got {unit!r}; `make_recording` and `load_recording` "
+        "convert it."
+    )
 
 
 def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool = False) -> None:
@@ -420,9 +544,11 @@ def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool =
 
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
+        ValueError: The path does not end in `.nc`.
         RecordingError: The dataset is not a recording.
     """
     path = Path(path)
+    check_suffix(path, ".nc", "save_recording")
     check_recording(recording)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
@@ -434,10 +560,23 @@ def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool =
         temporary.write_bytes(data.replace(_BLANK.encode(), digits.encode(), 1))
 
 
+def check_suffix(path: Path, suffix: str, writer: str) -> None:
+    """Raise unless a file's name ends as its format does, so that no file is taken for another.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if path.suffix.lower() != suffix:
+        raise ValueError(f"`path` must end in {suffix} for `{writer}`, got {path.name!r}.")
+
+
 def load_recording(path: Path | str) -> xr.Dataset:
     """Read a recording from a netCDF file, ours or anybody's of the same layout.
 
-    Where the file has a checksum, it must be right; it does not stay with the dataset.
+    Where the file has a checksum, it must be right; it does not stay with the dataset. Units of the
+    file (`units` of each variable) are converted to those of `LAYOUT`, axes in another order are
+    brought into it, and times as dates count from the first sample. Velocities and onsets are
+    computed as in `make_recording`.
 
     Raises:
         RecordingError: The file is missing, damaged, too new or no recording.
@@ -449,18 +588,25 @@ def load_recording(path: Path | str) -> xr.Dataset:
         raise RecordingError(f"{path} is not a file; give the path of a netCDF recording.")
     with path.open("rb") as file:
         start = file.read(4)
+    if path.suffix.lower() == ".nwb":
+        raise RecordingError(
+            f"{path} is an NWB file, which neuromotor writes and does not read; give the netCDF "
+            "recording, or make one of its arrays with `make_recording`."
+        )
     engine = {b"CDF": "scipy", b"\x89HD": "h5netcdf"}.get(start[:3])
     if engine is None:
         raise RecordingError(
             f"{path} is not a netCDF file; give a file written by `neuromotor record`."
         )
     try:
-        with xr.open_dataset(path, engine=engine) as file_data:
+        if engine == "h5netcdf" and importlib.util.find_spec(engine) is None:
+            raise RecordingError(
+                f"{path} is netCDF 4: `pip install h5netcdf`, or save it as netCDF 3."
+            )
+        with xr.open_dataset(path, engine=engine, decode_times=False) as file_data:
             recording = file_data.load()
-    except ModuleNotFoundError as error:
-        raise RecordingError(
-            f"{path} is netCDF 4: `pip install h5netcdf`, or save it as netCDF 3."
-        ) from error
+    except RecordingError:
+        raise
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         raise RecordingError(f"{path} cannot be read ({error}); it may be damaged.") from error
     if _SUM in recording.attrs:
@@ -478,10 +624,25 @@ def load_recording(path: Path | str) -> xr.Dataset:
             f"neuromotor reads {_FORMAT!r} version {_VERSION!r}."
         )
     try:
+        recording = conformed(recording, LAYOUT, EVENTS)
         check_recording(recording)
-    except RecordingError as error:
+    except ValueError as error:
         raise RecordingError(f"{path} is no recording: {error}") from error
-    return recording
+    return _with_velocity(recording)
+
+
+def sample_at(time_s: NDArray[np.float64], moment_s: float) -> int | None:
+    """Return the sample nearest to a moment, None where it lies outside the recording.
+
+    Args:
+        time_s: Even grid, (T,).
+        moment_s: In half a step's reach of it, or it lies outside.
+    """
+    reach = 0.5 * float(time_s[1] - time_s[0]) if len(time_s) > 1 else 0.0
+    reach += 1e-9 * max(1.0, float(np.abs(time_s).max()))
+    if not time_s[0] - reach <= moment_s <= time_s[-1] + reach:
+        return None
+    return int(np.abs(time_s - moment_s).argmin())
 
 
 def _padded(values: NDArray[Any], dims: Sequence[Any]) -> tuple[int, int] | None:
@@ -515,8 +676,24 @@ def told(recording: xr.Dataset, trials: Sequence[int]) -> NDArray[np.float64]:
     return np.concatenate([shown, recording["cue"].values[rows]], axis=-1)
 
 
+def _largest(part: Tensor) -> Tensor:
+    """What acts on each trial at the step at which it is largest, (B, .) of (B, T, .)."""
+    at = part.norm(dim=-1).argmax(dim=1)
+    return part[torch.arange(len(part), device=part.device), at]
+
+
+def _angle(plant: Plant, trials: Trials) -> NDArray[np.float64]:
+    """Direction (deg), 0 to 360, from each hand's start to its target, (B,); NaN without one."""
+    start = plant.hand_position(trials.initial_state)
+    line = (plant.hand_position(trials.end) - start).double().cpu().numpy()
+    angle = np.round(np.degrees(np.arctan2(line[:, 1], line[:, 0])), 9) % 360
+    return np.where(np.linalg.norm(line, axis=-1) > 1e-9, angle, np.nan)
+
+
 def _as_json(component: object, registry: Mapping[str, object]) -> str:
-    """A component's settings, or its name where its class is not registered."""
+    """A component's settings, its name, or that of its class where this is not registered."""
+    if isinstance(component, str):
+        return json.dumps({"reference": component})
     try:
         return json.dumps(encode(component, registry))
     except SettingsError:

@@ -14,8 +14,14 @@ import numpy as np
 
 from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.averages import align, condition_averages
-from neuromotor.analysis.behaviour import behaviour, end_points, speed_accuracy
-from neuromotor.analysis.decoding import decode
+from neuromotor.analysis.behaviour import (
+    behaviour,
+    end_points,
+    speed_accuracy,
+)
+from neuromotor.analysis.decoding import (
+    decode_each,
+)
 from neuromotor.analysis.demixing import demixed_components
 from neuromotor.analysis.figures import (
     plot_alignment,
@@ -208,8 +214,7 @@ def components_section(recording: xr.Dataset, seed: int) -> Section:
         for layer, result in found.items()
     }
     figures = {
-        f"components-{layer}".replace(" ", "-"): plot_principal_components(result)
-        for layer, result in found.items()
+        f"components-{layer}": plot_principal_components(result) for layer, result in found.items()
     }
     text = (
         f"Of condition averages, {span(recording)}. Null of the participation ratio: each unit's "
@@ -390,7 +395,7 @@ def decoding_section(recording: xr.Dataset, seed: int) -> Section:
     present = [n for n in names if n in recording and np.ptp(recording[n].values) > 0]
     if not present:
         raise RecordingError("there is nothing to decode: no kinematics, torques or loads.")
-    found = {name: decode(recording, name, shuffles=2, seed=seed) for name in present}
+    found = decode_each(recording, present, shuffles=2, seed=seed)
     numbers = {
         label: {"r2": result.r2[i], "null": np.median(result.null[:, i])}
         for result in found.values()

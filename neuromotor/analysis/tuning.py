@@ -114,7 +114,7 @@ def preferred_directions(
     lookup("space", space, _SPACES)
     part = window(recording, window_s)
     if space == "hand":
-        check_recording(recording, ["hand_position"])
+        check_recording(recording, ["rate", "hand_position"])
         hand = recording["hand_position"].values
         goal = (
             recording["target_position"].values if "target_position" in recording else hand[:, -1]

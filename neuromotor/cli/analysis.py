@@ -11,15 +11,18 @@ import torch
 import typer
 
 from neuromotor.cli.display import messages, output
+from neuromotor.controllers import FeedbackChange
+from neuromotor.evaluation.references import REFERENCES
 from neuromotor.runs.create import create_run_folder
-from neuromotor.runs.settings import resolve_saved
+from neuromotor.runs.settings import gather, resolve, resolve_saved
 from neuromotor.storage.components import SettingsError
+from neuromotor.tasks import TASKS
 from neuromotor.training.single import make_trials
 from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
 
-_FORMATS = {"netcdf": ".nc", "nwb": ".nwb"}
+FORMATS = {"netcdf": ".nc", "nwb": ".nwb"}
 
 
 def register(app: typer.Typer) -> None:
@@ -30,20 +33,44 @@ def register(app: typer.Typer) -> None:
 
 def record(
     controller: Annotated[
-        Path, typer.Argument(help="Controller file (.safetensors), or a name of `neuromotor zoo`.")
+        Path,
+        typer.Argument(
+            help="Controller file (.safetensors), a name of `neuromotor zoo`, or, with `--task`, "
+            f"a reference: {', '.join(REFERENCES)}."
+        ),
     ],
     task: Annotated[
         str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File. Default: recordings/CONTROLLER-TIME.nc (or .nwb).")
+        Path | None,
+        typer.Option(
+            help="File; .nc is netCDF, .nwb Neurodata Without Borders. Default: "
+            "recordings/CONTROLLER-TIME.nc (or .nwb)."
+        ),
     ] = None,
     format_: Annotated[
-        str, typer.Option("--format", help="netcdf, or nwb (Neurodata Without Borders).")
-    ] = "netcdf",
+        str | None,
+        typer.Option("--format", help="netcdf or nwb. Default: what `--out` says, else netcdf."),
+    ] = None,
     spike_rate: Annotated[
         float | None,
         typer.Option(help="nwb: Poisson spikes, this many a second at the highest rate."),
+    ] = None,
+    feedback: Annotated[
+        tuple[str, int, int] | None,
+        typer.Option(
+            metavar="KIND FIRST LAST",
+            help="Change what is seen from step FIRST to step LAST: cut (zeros), freeze (what was "
+            "seen last), delay (see `--feedback-delay`), replay (see `--replay`).",
+        ),
+    ] = None,
+    feedback_delay: Annotated[
+        int, typer.Option(metavar="STEPS", help="Of `--feedback delay`, beyond the task's own.")
+    ] = 0,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Of `--feedback replay`: a recording whose observations are shown."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of random trials. Default: 0.")] = None,
     config: Annotated[
@@ -56,39 +83,95 @@ def record(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Run a trained controller and write what its units and the limb did.
+    """Run a trained controller, or a reference, and write what its units and the limb did.
 
-    Example: `neuromotor record RUN/controllers/lbfgs.safetensors --set task.directions=8`
+    Example: `neuromotor record RUN/controllers/lbfgs.safetensors --set task.directions=8`, or
+    `neuromotor record ilqg --task ddn`
     """
     from neuromotor.analysis import record as run
     from neuromotor.analysis import save_recording
 
-    if format_ not in _FORMATS:
-        raise SettingsError(f"`--format` must be {' or '.join(_FORMATS)}, got {format_!r}.")
-    if spike_rate is not None and format_ != "nwb":
-        raise SettingsError("`--spike-rate` needs `--format nwb`.")
-    saved = load_controller(controller)
+    kind = _format(out, format_)
+    if spike_rate is not None and kind != "nwb":
+        raise SettingsError("`--spike-rate` needs `--format nwb`, or `--out` with .nwb.")
+    change = _change(feedback, feedback_delay, replay)
     options: dict[str, Any] = {"task": task, "seed": seed}
-    settings = resolve_saved(saved, config, options, set_ or [])
+    actor: Any
+    if str(controller) in REFERENCES and not controller.is_file():
+        if task is None and config is None:
+            raise SettingsError(
+                f"`--task` must say what {controller} does, as in `record {controller} --task "
+                f"{next(iter(TASKS))}`; known: {', '.join(TASKS)}."
+            )
+        settings = resolve(gather(config, options, set_ or [], smoke=False))
+        generator = torch.Generator().manual_seed(settings.seed)
+        actor, parameters = str(controller), None
+        trials = settings.task.trials(generator, dtype=settings.dtype)
+    else:
+        saved = load_controller(controller)
+        settings = resolve_saved(saved, config, options, set_ or [])
+        actor = saved.controller
+        trials = make_trials(settings.task, actor, settings.seed, dtype=settings.dtype)
+        parameters = saved.parameters.to(trials.initial_state)
     torch.set_num_threads(settings.threads)
-    trials = make_trials(settings.task, saved.controller, settings.seed, dtype=settings.dtype)
-    parameters = saved.parameters.to(trials.initial_state)
-    recording = run(settings.task, saved.controller, parameters, trials)
     if out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        out = Path("recordings") / f"{controller.stem}-{stamp}{_FORMATS[format_]}"
-    if format_ == "nwb":
+        out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
+    if out.exists() and not force:
+        raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
+    recording = run(settings.task, actor, parameters, trials, feedback=change)
+    if kind == "nwb":
         from neuromotor.analysis.nwb import save_nwb
 
         save_nwb(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
     else:
         save_recording(out, recording, overwrite=force)
-    sizes = {name: int(recording.sizes[name]) for name in ("trial", "time", "unit")}
+    sizes = {
+        name: int(recording.sizes[name])
+        for name in ("trial", "time", "unit")
+        if name in recording.sizes
+    }
     if json_:
         print(json.dumps({"out": str(out), **sizes}))
         return
     words = ", ".join(f"{count} {name}s" for name, count in sizes.items())
-    output.print(f"{words}: {out}", soft_wrap=True)
+    output.print(f"{words}: {out}", soft_wrap=True, markup=False)
+
+
+def _format(out: Path | None, given: str | None) -> str:
+    """What a file's name says, or the option, or netCDF."""
+    if given is not None and given not in FORMATS:
+        raise SettingsError(f"`--format` must be {' or '.join(FORMATS)}, got {given!r}.")
+    if out is None:
+        return given or "netcdf"
+    found = [name for name, suffix in FORMATS.items() if suffix == out.suffix.lower()]
+    if not found or (given is not None and given != found[0]):
+        endings = " or ".join(FORMATS.values()) if given is None else FORMATS[given]
+        raise SettingsError(
+            f"`--out` must end in {endings}, got {out.name!r}: a file's name says its format."
+        )
+    return found[0]
+
+
+def _change(
+    feedback: tuple[str, int, int] | None, delay: int, replay: Path | None
+) -> FeedbackChange | None:
+    """The change of feedback that the options ask for."""
+    from neuromotor.analysis import check_recording, load_recording
+
+    if feedback is None:
+        if delay or replay is not None:
+            raise SettingsError("`--feedback-delay` and `--replay` need `--feedback`.")
+        return None
+    shown = None
+    if replay is not None:
+        recording = load_recording(replay)
+        check_recording(recording, ["observation"])
+        shown = torch.from_numpy(recording["observation"].values)
+    try:
+        return FeedbackChange(*feedback, delay_steps=delay, replay=shown)
+    except ValueError as error:
+        raise SettingsError(f"in `--feedback`: {error}") from error
 
 
 def analyze(
@@ -181,5 +264,6 @@ def analyze(
         return
     for section in report.sections:
         if section.skipped:
-            messages.print(f"{section.title} was not computed: {section.skipped}", soft_wrap=True)
-    output.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+            what = f"{section.title} was not computed: {section.skipped}"
+            messages.print(what, soft_wrap=True, markup=False)
+    output.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)

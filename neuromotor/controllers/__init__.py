@@ -1,7 +1,13 @@
 """Controllers: pure steps from observation, target and memory to a command."""
 
+from neuromotor.controllers.altered_feedback import (
+    FEEDBACK_CHANGES,
+    AlteredFeedback,
+    FeedbackChange,
+)
 from neuromotor.controllers.command_table import CommandTable
 from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.function import FunctionController
 from neuromotor.controllers.initializers import (
     INITIALIZERS,
     EchoState,
@@ -14,9 +20,13 @@ from neuromotor.controllers.rnn import ContinuousTimeRNN, LayerWeights, NetworkW
 __all__ = [
     # controllers
     "CONTROLLERS",
+    "FEEDBACK_CHANGES",
+    "AlteredFeedback",
     "CommandTable",
     "ContinuousTimeRNN",
     "Controller",
+    "FeedbackChange",
+    "FunctionController",
     "LayerWeights",
     "NetworkWeights",
     # initializers

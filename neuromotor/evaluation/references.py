@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -36,6 +36,7 @@ __all__ = [
     "assess_references",
     "default_references",
     "no_reference",
+    "reference_controller",
     "reference_trajectories",
 ]
 
@@ -168,6 +169,29 @@ def reference_trajectories(
     return found
 
 
+def reference_controller(
+    task: Task,
+    trials: Trials,
+    name: str,
+    *,
+    uncertainty: Uncertainty | None = None,
+    ilqr: ILQR | None = None,
+    ilqg: ILQG | None = None,
+    command_limit: float | None = None,
+) -> tuple[Controller, Tensor]:
+    """Return a reference for a batch, designed and not run: its controller and parameters, (P,).
+
+    Args are those of `reference_trajectories`.
+
+    Raises:
+        ValueError: The name is unknown, or the trials do not fit the task.
+    """
+    solver = ilqr or ILQR()
+    settings = _Settings(solver, ilqg or ILQG(ilqr=solver), uncertainty, command_limit)
+    made = lookup("reference", name, REFERENCES)(task, trials, settings)
+    return made.controller, made.parameters
+
+
 def assess_references(
     task: Task,
     trials: Trials,
@@ -239,7 +263,17 @@ def _table(task: Task, solution: ILQRResult) -> _Made:
 
 def _ilqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
     """Optimal feedback control with what the task lets a controller know."""
-    design: ILQGResult = settings.ilqg.design(task, trials, settings.uncertainty)
+    return _designed(task, trials, settings, settings.ilqg)
+
+
+def _lqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """The same with an estimate that moves by the linearised plant."""
+    return _designed(task, trials, settings, replace(settings.ilqg, extended=False))
+
+
+def _designed(task: Task, trials: Trials, settings: _Settings, ilqg: ILQG) -> _Made:
+    """A design as a controller."""
+    design: ILQGResult = ilqg.design(task, trials, settings.uncertainty)
     return _Made(
         design.controller,
         design.parameters,
@@ -284,6 +318,7 @@ def _plannable(trials: Trials) -> bool:
 REFERENCES: dict[str, Callable[[Task, Trials, _Settings], _Made]] = {
     "ilqr": _clairvoyant,
     "ilqg": _ilqg,
+    "lqg": _lqg,
     "online": _online,
     "online-predictive": _online_predictive,
     "open-loop": _open_loop,

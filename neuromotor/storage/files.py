@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ __all__ = [
     "atomic_path",
     "parse_json",
     "read_text",
+    "safe_names",
     "write_json",
 ]
 
@@ -51,6 +53,25 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def safe_names(names: Iterable[str]) -> list[str]:
+    """Return a file name, without suffix, for each name, whatever the names hold.
+
+    Plain letters, digits, dots, dashes and underscores stay; no two of the results are the same,
+    even where a file system does not tell small letters from large ones.
+    """
+    taken: set[str] = set()
+    safe = []
+    for name in names:
+        base = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80] or "unnamed"
+        own, number = base, 1
+        while own.lower() in taken:
+            number += 1
+            own = f"{base}-{number}"
+        taken.add(own.lower())
+        safe.append(own)
+    return safe
 
 
 def write_json(path: Path, data: Any) -> None:

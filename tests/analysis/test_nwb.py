@@ -10,7 +10,7 @@ pynwb = pytest.importorskip("pynwb")
 from cases import noisy  # noqa: E402
 
 from neuromotor import CenterOut, ContinuousTimeRNN  # noqa: E402
-from neuromotor.analysis import record  # noqa: E402
+from neuromotor.analysis import RecordingError, make_recording, record  # noqa: E402
 from neuromotor.analysis.nwb import save_nwb  # noqa: E402
 from neuromotor.training.single import initial_parameters  # noqa: E402
 
@@ -76,6 +76,32 @@ def test_an_existing_file_is_kept(written):
         save_nwb(path, recording)
     with pytest.raises(ValueError, match="spike_rate_hz"):
         save_nwb(path.with_name("other.nwb"), recording, spike_rate_hz=0.0)
+
+
+def test_units_and_names_from_elsewhere_are_safe_in_nwb(tmp_path):
+    hand = 0.01 * np.arange(24.0).reshape(2, 6, 2)
+    own = make_recording(
+        1e3 * np.arange(6) * 0.01,
+        ["a/b", "../c"],
+        {"rate": np.ones((2, 6, 2)), "hand_position": 100 * hand, "target": np.zeros((2, 3))},
+        layer=["x/y", "../../z"],
+        labels={"state": ["p/q", "p q", "p_q"]},
+        units={"time": "ms", "hand_position": "cm", "rate": "Hz"},
+    )
+    save_nwb(tmp_path / "x.nwb", own, spike_rate_hz=1.0)
+    with pynwb.NWBHDF5IO(tmp_path / "x.nwb", "r") as file:
+        nwb = file.read()
+        series = nwb.processing["behavior"]["Position"]["hand_position"]
+        assert (series.unit, series.conversion) == ("meters", 1.0)
+        np.testing.assert_allclose(series.data[:].reshape(2, 6, 2), hand)
+        assert nwb.processing["ecephys"]["rate"].unit == "spikes/s"
+        assert nwb.trials.to_dataframe()["condition"].tolist() == ["a/b", "../c"]
+        assert set(nwb.trials.colnames) > {"target_p-q", "target_p_q", "target_p_q-2"}
+    in_cm = own.assign(hand_position=own["hand_position"].assign_attrs(units="cm"))
+    with pytest.raises(RecordingError, match="`hand_position` must be in m, got 'cm'"):
+        save_nwb(tmp_path / "y.nwb", in_cm)
+    with pytest.raises(ValueError, match=r"must end in \.nwb for `save_nwb`, got 'y.nc'"):
+        save_nwb(tmp_path / "y.nc", own)
 
 
 def test_pynapple_opens_it(written):

@@ -10,7 +10,12 @@ import pytest
 import torch
 from cases import noisy
 
-from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, Postural
+from neuromotor import (
+    CenterOut,
+    ClosedLoop,
+    ContinuousTimeRNN,
+    Postural,
+)
 from neuromotor.analysis import (
     RecordingError,
     align,
@@ -26,6 +31,9 @@ from neuromotor.analysis import (
     sections,
     sensitivity,
     write_report,
+)
+from neuromotor.storage.files import (
+    safe_names,
 )
 from neuromotor.training.single import initial_parameters
 from neuromotor.zoo.saved_controller import SavedController
@@ -70,7 +78,7 @@ def test_the_page_needs_no_other_file(written):
         source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', page)
     )
     assert "http" not in page
-    for name in pictures:
+    for name in safe_names(pictures):
         assert (folder / "figures" / f"{name}.pdf").read_bytes()[:5] == b"%PDF-"
 
 
@@ -285,3 +293,35 @@ def test_too_little_data_skip_what_they_cannot_have(part, skipped):
     found = {section.name for section in report.sections if section.skipped}
     assert skipped <= found
     assert not found - skipped - {"decoding", "latency", "components", "movement", "speed-accuracy"}
+
+
+def test_names_of_areas_are_no_paths_no_formulas_and_none_is_lost(tmp_path):
+    rng = np.random.default_rng(0)
+    areas = ["../../../../evil", "VISp2/3", "area 1", "area-1", "$x^{$", "_a", "a\nb", "<b>"]
+    condition = np.repeat(np.arange(8), 2)
+    angle = np.pi / 4 * condition
+    course = np.sin(np.linspace(0, 3, 30))[None, :, None]
+    unit = np.stack([np.cos(angle), np.sin(angle)], axis=-1)[:, None]
+    mixing = rng.standard_normal((2, 3 * len(areas)))
+    rate = course * (unit @ mixing) + 0.1 * rng.standard_normal((16, 30, 3 * len(areas)))
+    hand = 0.1 * np.cumsum(course, axis=1) / 20 * unit
+    own = make_recording(
+        0.01 * np.arange(30),
+        condition,
+        {"rate": rate, "hand_position": hand},
+        layer=np.repeat(areas, 3),
+    )
+    folder = tmp_path / "deep" / "deeper" / "report"
+    folder.mkdir(parents=True)
+    report = analyze(own, surrogates=2)
+    write_report(report, folder)
+    everything = {path for path in tmp_path.rglob("*") if path.is_file()}
+    figures = {path for path in everything if path.suffix == ".pdf"}
+    assert {path.parent for path in figures} == {folder / "figures"}
+    assert everything - figures == {folder / "report.html", folder / "analysis.json"}
+    assert len(figures) == sum(len(section.figures) for section in report.sections)
+    parts = [path for path in figures if path.name.startswith("components")]
+    assert len(parts) == len(areas)
+    page = (folder / "report.html").read_text()
+    assert "<b>" not in page
+    assert "&lt;b&gt;" in page

@@ -1,11 +1,12 @@
 """Run folders are never overwritten by accident, and files are whole or absent."""
 
 import json
+import re
 
 import pytest
 
 from neuromotor.runs.create import RunFolderError, create_run_folder
-from neuromotor.storage.files import atomic_path, write_json
+from neuromotor.storage.files import atomic_path, safe_names, write_json
 
 
 def test_an_existing_run_is_kept_unless_forced(tmp_path):
@@ -46,3 +47,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         half_write(path)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["data.json"]
+
+
+def test_names_from_outside_become_safe_and_unique_file_names():
+    names = ["../../etc", "a/b", "a b", "a-b", "A b", "", "..", "/", "x" * 300, "[/foo]", "ü\0\n$"]
+    safe = safe_names(names)
+    assert safe[:4] == ["etc", "a-b", "a-b-2", "a-b-3"]
+    assert len({name.lower() for name in safe}) == len(names)
+    for name in safe:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name), name
+    assert safe_names(["components-layer 1", "movement"]) == ["components-layer-1", "movement"]
