@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuromotor._declared import declares
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.analysis.lesions import LesionEffect, lesion_effect, sensitivity
@@ -85,18 +86,24 @@ def sensitivity_section(saved: SavedController) -> Section:
 
 def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) -> Section:
     """What the most active units are needed for."""
-    if saved.task is None or not isinstance(saved.controller, ContinuousTimeRNN):
+    network = saved.controller
+    if saved.task is None or not isinstance(network, ContinuousTimeRNN):
         raise RecordingError("lesions need a recurrent network and its task.")
+    if not declares(network, "follows_equations"):
+        raise RecordingError(
+            f"lesions need a ContinuousTimeRNN itself, not a {type(network).__name__}, which may "
+            "read its rates in another way."
+        )
     numbers: dict[str, Any] = {}
     effects: dict[str, LesionEffect] = {}
     deviation = recording["rate"].values.std((0, 1))
     start = 0
-    for layer, size in enumerate(saved.controller.layers):
+    for layer, size in enumerate(network.layers):
         own = deviation[start : start + size]
         start += size
         units = np.argsort(-own)[: max(1, size // 20)].tolist()
         effect = lesion_effect(
-            saved.task, saved.controller, saved.parameters, units, layer, surrogates=10, seed=seed
+            saved.task, network, saved.parameters, units, layer, surrogates=10, seed=seed
         )
         effects[f"layer {layer + 1}"] = effect
         numbers[f"layer {layer + 1}"] = {

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from neuromotor._version import __version__
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
+from neuromotor.controllers import CONTROLLERS, Controller
+from neuromotor.controllers.controller import unit_rates
 from neuromotor.storage.components import SettingsError, encode
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import TASKS, Task, Trials
@@ -99,9 +100,9 @@ def record(
 
     Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
     the target appears. Where the target shown changes or there are cues, both are in the recording,
-    since the controller was given them. Units are the controller's memory: for a
-    `ContinuousTimeRNN` the activations v and rates tanh(v); the memory of any other controller is
-    given as both.
+    since the controller was given them. Units are the controller's memory, which
+    is stored as activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and
+    rates tanh(v).
 
     Args:
         task: Plant, steps and delay.
@@ -110,7 +111,7 @@ def record(
         trials: The batch; the task's own by default.
 
     Raises:
-        RecordingError: The controller has no units.
+        RecordingError: The controller has no units, or does not say what their rates are.
         ValueError: Task, controller, parameters and trials do not fit together.
 
     Example:
@@ -129,9 +130,12 @@ def record(
         raise RecordingError(
             f"{type(controller).__name__} has no units to record; give a recurrent network."
         )
+    try:
+        rates = unit_rates(controller, run.memory)
+    except ValueError as error:
+        raise RecordingError(str(error)) from error
     plant = task.plant
     activation = torch.cat(run.memory, dim=-1)
-    is_network = isinstance(controller, ContinuousTimeRNN)
     half = plant.state_size // 2
     before, final = run.states[:, :-1], run.states[:, -1]
     zero = torch.zeros_like(run.commands)
@@ -139,7 +143,7 @@ def record(
     force = zero.new_zeros(*zero.shape[:2], 2) if trials.hand_force is None else trials.hand_force
     time_s = plant.dt_s * np.arange(task.steps)
     values = {
-        "rate": torch.tanh(activation) if is_network else activation,
+        "rate": torch.cat(rates, dim=-1),
         "activation": activation,
         "hand_position": plant.hand_position(before),
         "hand_velocity": plant.hand_velocity(before),
