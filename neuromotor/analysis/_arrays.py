@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    Iterable,
-)
-from typing import (
-    TYPE_CHECKING,
-    Literal,
-)
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

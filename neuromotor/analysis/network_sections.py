@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neuromotor._declared import declares
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.analysis.lesions import LesionEffect, lesion_effect, sensitivity
@@ -19,18 +20,9 @@ from neuromotor.analysis.network_figures import (
     plot_lesions,
     plot_sensitivity,
 )
-from neuromotor.analysis.recording import (
-    RecordingError,
-    record,
-    recorded_run,
-)
-from neuromotor.analysis.section import (
-    Section,
-    span,
-)
-from neuromotor.closed_loop import (
-    ClosedLoop,
-)
+from neuromotor.analysis.recording import RecordingError, record, recorded_run
+from neuromotor.analysis.section import Section, span
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.zoo.saved_controller import SavedController
 
@@ -143,23 +135,29 @@ def sensitivity_section(recording: xr.Dataset, saved: SavedController) -> Sectio
 
 def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) -> Section:
     """What the most active units are needed for."""
-    if not isinstance(saved.controller, ContinuousTimeRNN):
+    network = saved.controller
+    if not isinstance(network, ContinuousTimeRNN):
         raise RecordingError("lesions need a recurrent network.")
+    if not declares(network, "follows_equations"):
+        raise RecordingError(
+            f"lesions need a ContinuousTimeRNN itself, not a {type(network).__name__}, which may "
+            "read its rates in another way."
+        )
     task, trials = recorded_run(recording)
     parameters = saved.parameters.to(trials.initial_state)
-    if recording.sizes["unit"] != sum(saved.controller.layers):
+    if recording.sizes["unit"] != sum(network.layers):
         raise RecordingError("lesions need all units of the network.")
     numbers: dict[str, Any] = {}
     effects: dict[str, LesionEffect] = {}
     deviation = recording["rate"].values.std((0, 1))
     start = 0
-    for layer, size in enumerate(saved.controller.layers):
+    for layer, size in enumerate(network.layers):
         own = deviation[start : start + size]
         start += size
         units = np.argsort(-own)[: max(1, size // 20)].tolist()
         effect = lesion_effect(
             task,
-            saved.controller,
+            network,
             parameters,
             units,
             layer,

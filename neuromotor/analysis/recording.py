@@ -20,10 +20,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import (
-    fields,
-    replace,
-)
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,41 +30,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neuromotor._version import __version__
-from neuromotor.analysis.actors import (
-    Actor,
-    acting,
-)
-from neuromotor.analysis.conform import (
-    conformed,
-    even_grid,
-    units_of,
-)
-from neuromotor.analysis.quantities import (
-    agree,
-    given,
-    labels_of,
-    missing_labels,
-    unlabelled,
-)
-from neuromotor.closed_loop import (
-    ClosedLoop,
-    check_trials,
-)
-from neuromotor.controllers import (
-    CONTROLLERS,
-    AlteredFeedback,
-    ContinuousTimeRNN,
-    FeedbackChange,
-)
-from neuromotor.plants import (
-    Plant,
-    degrees_of_freedom,
-)
-from neuromotor.storage.components import (
-    SettingsError,
-    decode,
-    encode,
-)
+from neuromotor.analysis.actors import Actor, acting
+from neuromotor.analysis.conform import conformed, even_grid, units_of
+from neuromotor.analysis.quantities import agree, given, labels_of, missing_labels, unlabelled
+from neuromotor.closed_loop import ClosedLoop, check_trials
+from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
+from neuromotor.controllers.controller import unit_rates
+from neuromotor.plants import Plant, degrees_of_freedom
+from neuromotor.storage.components import SettingsError, decode, encode
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import TASKS, Task, Trials
 
@@ -154,10 +124,10 @@ def record(
 
     Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
     the target appears. Where the target shown changes or there are cues, both are in the recording,
-    since the controller was given them. Units are the controller's memory: for a
-    `ContinuousTimeRNN` the activations v and rates tanh(v); the memory of any other controller is
-    given as both. What has no memory, such as a function or a policy, has no units: its recording
-    lacks `rate` and what is computed from it.
+    since the controller was given them. Units are the controller's memory, which is stored as
+    activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and rates tanh(v).
+    What has no memory, such as a function or a policy, has no units: its recording lacks `rate` and
+    what is computed from it.
 
     Args:
         task: Plant, steps and delay.
@@ -171,6 +141,7 @@ def record(
             then what the controller saw in place of it.
 
     Raises:
+        RecordingError: The controller has units and does not say what their rates are.
         TypeError: `controller` is nothing of these.
         ValueError: Task, controller, parameters and trials do not fit together.
 
@@ -197,7 +168,6 @@ def record(
         run = replace(run, memory=memory, observations=seen)
         controller = controller.controller
     plant = task.plant
-    is_network = isinstance(controller, ContinuousTimeRNN)
     half = degrees_of_freedom(plant, "recordings")
     before, final = run.states[:, :-1], run.states[:, -1]
     zero = torch.zeros_like(run.commands)
@@ -219,8 +189,12 @@ def record(
         "final_hand_velocity": plant.hand_velocity(final),
     }
     if run.memory:
+        try:
+            rates = unit_rates(controller, run.memory)
+        except ValueError as error:
+            raise RecordingError(str(error)) from error
         values["activation"] = torch.cat(run.memory, dim=-1)
-        values["rate"] = torch.tanh(values["activation"]) if is_network else values["activation"]
+        values["rate"] = torch.cat(rates, dim=-1)
     for part_name in ("shown_target", "cue"):
         part = getattr(trials, part_name)
         if part is not None:

@@ -14,14 +14,8 @@ import numpy as np
 
 from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.averages import align, condition_averages
-from neuromotor.analysis.behaviour import (
-    behaviour,
-    end_points,
-    speed_accuracy,
-)
-from neuromotor.analysis.decoding import (
-    decode_each,
-)
+from neuromotor.analysis.behaviour import behaviour, end_points, speed_accuracy
+from neuromotor.analysis.decoding import decode_each
 from neuromotor.analysis.demixing import demixed_components
 from neuromotor.analysis.figures import (
     plot_alignment,
@@ -40,14 +34,7 @@ from neuromotor.analysis.figures import (
 from neuromotor.analysis.latencies import response_latency
 from neuromotor.analysis.recording import RecordingError
 from neuromotor.analysis.rotations import FEWEST_CONDITIONS, rotational_dynamics
-from neuromotor.analysis.section import (
-    Section,
-    by_layer,
-    layers_of,
-    median,
-    span,
-    with_reasons,
-)
+from neuromotor.analysis.section import Section, by_layer, layers_of, median, span, with_reasons
 from neuromotor.analysis.similarity import Similarity, compare_populations
 from neuromotor.analysis.subspaces import principal_components, subspace_alignment
 from neuromotor.analysis.tangling import tangling

@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor._declared import declares
 from neuromotor.envs.options import EnvOptions
 from neuromotor.plants import degrees_of_freedom
 from neuromotor.plants.field import in_field
+from neuromotor.tasks.cost import quadratic
 
 __all__ = ["Core", "Draws", "StepDraws"]
 
@@ -66,7 +68,11 @@ class Core:
     """A task's plant and cost on components."""
 
     def __init__(self, options: EnvOptions, kit: str) -> None:
-        """Prepare a task for components that are floats (math), arrays (numpy) or tensors."""
+        """Prepare a task for components that are floats (math), arrays (numpy) or tensors.
+
+        Raises:
+            ValueError: The task's cost is no plain `QuadraticCost`.
+        """
         task = options.typed_task
         self.options = options
         self.kit: Any = {"math": math, "numpy": np, "torch": torch}[kit]
@@ -74,8 +80,8 @@ class Core:
         self.plant: Any = task.plant
         self.steps, self.delay = task.steps, task.delay_steps
         self.dt_s = task.plant.dt_s
-        self._direct = bool(getattr(task.plant, "has_component_step", False))
-        cost = task.cost
+        self._direct = declares(task.plant, "has_component_step")
+        cost = quadratic(task.cost, "environments")
         self.half_energy_weight = 0.5 * cost.energy_weight
         weights = cost.state_weights.double().cpu().numpy()
         self.weights = weights  # (T + 1, n)

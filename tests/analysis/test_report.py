@@ -10,12 +10,7 @@ import pytest
 import torch
 from cases import noisy
 
-from neuromotor import (
-    CenterOut,
-    ClosedLoop,
-    ContinuousTimeRNN,
-    Postural,
-)
+from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, Postural
 from neuromotor.analysis import (
     RecordingError,
     align,
@@ -32,9 +27,7 @@ from neuromotor.analysis import (
     sensitivity,
     write_report,
 )
-from neuromotor.storage.files import (
-    safe_names,
-)
+from neuromotor.storage.files import safe_names
 from neuromotor.training.single import initial_parameters
 from neuromotor.zoo.saved_controller import SavedController
 
