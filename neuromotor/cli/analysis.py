@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from neuromotor.cli.display import messages, output
+from neuromotor.cli.display import difference_lines, messages, output
 from neuromotor.runs.create import create_run_folder
 from neuromotor.runs.settings import resolve_saved
 from neuromotor.storage.components import SettingsError
@@ -67,9 +67,12 @@ def record(
         raise SettingsError(f"`--format` must be {' or '.join(_FORMATS)}, got {format_!r}.")
     if spike_rate is not None and format_ != "nwb":
         raise SettingsError("`--spike-rate` needs `--format nwb`.")
+    if out is not None and out.exists() and not force:
+        raise FileExistsError(f"{out} exists; choose another `--out`, or overwrite it: `--force`.")
     saved = load_controller(controller)
     options: dict[str, Any] = {"task": task, "seed": seed}
-    settings = resolve_saved(saved, config, options, set_ or [])
+    uses = ("seed", "dtype", "threads")
+    settings = resolve_saved(saved, config, options, set_ or [], uses=uses)
     torch.set_num_threads(settings.threads)
     trials = make_trials(settings.task, saved.controller, settings.seed, dtype=settings.dtype)
     parameters = saved.parameters.to(trials.initial_state)
@@ -87,6 +90,8 @@ def record(
     if json_:
         print(json.dumps({"out": str(out), **sizes}))
         return
+    for line in difference_lines(saved.differences(settings.task)):
+        output.print(line, markup=False, soft_wrap=True)
     words = ", ".join(f"{count} {name}s" for name, count in sizes.items())
     output.print(f"{words}: {out}", soft_wrap=True)
 

@@ -26,6 +26,7 @@ from neuromotor.cli.analysis import register as register_analysis
 from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
+    difference_lines,
     env_benchmark_markdown,
     env_benchmark_table,
     evaluation_tables,
@@ -62,7 +63,7 @@ from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.runs.execute import machine, versions
 from neuromotor.runs.settings import resolve_saved
-from neuromotor.storage.components import SettingsError, encode
+from neuromotor.storage.components import SettingsError, encode, setting_names
 from neuromotor.tasks import TASKS
 from neuromotor.training import distributed
 from neuromotor.training.single import make_trials
@@ -125,7 +126,9 @@ def evaluate(
         "device": device,
         "threads": threads,
     }
-    settings = resolve_saved(saved, config, options, set_ or [], smoke=smoke)
+    uses = ("seed", "held_out", "references", "ilqr", "dtype", "device", "threads")
+    settings = resolve_saved(saved, config, options, set_ or [], uses=uses, smoke=smoke)
+    differences = saved.differences(settings.task)
     torch.set_num_threads(settings.threads)
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
     if isinstance(saved.controller, CommandTable):
@@ -146,6 +149,8 @@ def evaluate(
     performance = evaluation.performance
     others = [{"method": n, "evaluation": found.as_dict()} for n, found in references.items()]
     result: dict[str, Any] = {
+        "task": settings.as_dict()["task"],
+        "differs_from_training": differences,
         **performance.as_dict(),
         "trials": len(trials),
         "references": {bound: reference.value},
@@ -156,7 +161,10 @@ def evaluate(
     if json_:
         print(json.dumps(result, indent=2))
         return
-    output.print(f"[bold]{controller}[/bold] on {len(trials)} trials")
+    headline = f"[bold]{controller}[/bold] on {len(trials)} trials of {settings.task_name}"
+    output.print(headline, soft_wrap=True)
+    for line in difference_lines(differences):
+        output.print(f"  {line}", markup=False, soft_wrap=True)
     output.print(f"  loss          {performance.loss:.6g}, {result['ratios'][bound]:.5g} x {bound}")
     output.print(f"  target error  {performance.target_error_cm:.4g} cm")
     output.print(f"  end speed     {performance.end_speed_cm_s:.4g} cm/s")
@@ -199,6 +207,10 @@ def info(
             if key != "type":
                 table.add_row(key, json.dumps(value))
         output.print(table)
+        own = (key for key in setting_names(component) if "." not in key)
+        times = [key for key in own if key not in settings]
+        if times:
+            output.print(f"Steps as times: {', '.join(times)}, as in `{times[-1]}=50ms`.")
         output.print(inspect.getdoc(type(component)) or "", markup=False)
 
 

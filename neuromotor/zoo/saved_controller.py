@@ -19,7 +19,7 @@ from torch import Tensor
 from neuromotor._checks import check_finite_tensor, did_you_mean
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.controller import Controller, check_parameters
-from neuromotor.storage.components import SettingsError, decode, encode
+from neuromotor.storage.components import SettingsError, UnknownNameError, decode, encode
 from neuromotor.storage.files import parse_json
 from neuromotor.storage.tensor_file import CheckpointError, read_container, write_container
 from neuromotor.tasks import TASKS, Task
@@ -37,6 +37,7 @@ __all__ = [
 _FORMAT = "neuromotor.controller"
 _VERSION = 2
 _TENSOR = "parameters"
+_SHOWN = 12  # controllers of a folder that an error lists
 MAX_BYTES = 1 << 30  # more than a hundred million parameters
 
 
@@ -55,6 +56,32 @@ class SavedController:
     parameters: Tensor
     task: Task | None
     info: dict[str, Any]
+
+    def differences(self, task: Task) -> dict[str, tuple[Any, Any]] | None:
+        """Return what is not as in the training, where a task has settings of the same names.
+
+        Args:
+            task: What the controller is to run.
+
+        Returns:
+            By name of the setting, with dots between levels: its value in the training, and in
+            `task`. None where no task was saved with the controller.
+
+        Raises:
+            SettingsError: The class of a task is not registered.
+
+        Example:
+            >>> from dataclasses import replace
+            >>> saved = load_controller("center-out/lbfgs")
+            >>> saved.differences(replace(saved.task, radius_m=0.08))
+            {'radius_m': (0.04463, 0.08)}
+        """
+        if self.task is None:
+            return None
+        there, here = encode(self.task, TASKS), encode(task, TASKS)
+        names = there.pop("type"), here.pop("type")
+        found = {"task": names} if type(self.task) is not type(task) else {}
+        return found | _differences(_with_reach(there), _with_reach(here))
 
 
 def save_controller(
@@ -79,7 +106,8 @@ def save_controller(
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
         TypeError: `parameters` is no floating-point tensor.
-        ValueError: `parameters` is not finite or of the wrong shape, or a class is not registered.
+        ValueError: `parameters` is not finite or of the wrong shape, or a class is not registered;
+            `train` warns of the latter before it begins.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -125,6 +153,12 @@ def load_controller(path: Path | str, *, max_bytes: int = MAX_BYTES) -> SavedCon
         info = parse_json(metadata["info"])
         check_finite_tensor(_TENSOR, parameters, (None,))
         check_parameters(parameters, controller.parameter_count)
+    except UnknownNameError as error:
+        raise CheckpointError(
+            f"{path} is whole, but needs a part that is not registered in this program: {error} "
+            "Import the module that registers it first; for the command line, run a program that "
+            "imports it and then calls `neuromotor.cli.main()`."
+        ) from error
     except (KeyError, OverflowError, TypeError, ValueError, SettingsError) as error:
         raise CheckpointError(f"{path} does not agree with itself: {error}") from error
     if parameters.dtype not in (torch.float32, torch.float64):
@@ -138,6 +172,28 @@ def load_controller(path: Path | str, *, max_bytes: int = MAX_BYTES) -> SavedCon
     return SavedController(controller, parameters, task, info)
 
 
+def _with_reach(table: dict[str, Any]) -> dict[str, Any]:
+    """A task's settings, those of the reach within it among them."""
+    reach = table.pop("reach", {})
+    return {**table, **{key: value for key, value in reach.items() if key != "type"}}
+
+
+def _differences(
+    one: dict[str, Any], two: dict[str, Any], prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """What two tables have in common by name but not by value; of other components, the names."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in one.keys() & two.keys():
+        old, new, name = one[key], two[key], f"{prefix}{key}"
+        if not (isinstance(old, dict) and isinstance(new, dict)):
+            found |= {name: (old, new)} if old != new else {}
+        elif old["type"] != new["type"]:
+            found[name] = old["type"], new["type"]
+        else:
+            found |= _differences(old, new, f"{name}.")
+    return dict(sorted(found.items()))
+
+
 def find_controller(path: Path) -> Path:
     """Return the file itself, or that of the zoo's entry of this name.
 
@@ -149,6 +205,14 @@ def find_controller(path: Path) -> Path:
         return path
     if name in zoo_names():
         return zoo_path(name)
+    if path.is_dir():
+        inside = sorted(map(str, path.rglob("controllers/*.safetensors")))
+        if not inside:
+            raise CheckpointError(f"{path} is not a file, but a folder without a controller.")
+        shown = ", ".join(inside[:_SHOWN]) + (", ..." if len(inside) > _SHOWN else "")
+        raise CheckpointError(
+            f"{path} is not a file, but a folder; give one of the controllers in it: {shown}."
+        )
     raise CheckpointError(
         f"{path} is not a file, and not in the zoo; give the path of a neuromotor controller "
         f"(.safetensors) or a name: {did_you_mean(name, zoo_names())}."
