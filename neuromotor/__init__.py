@@ -44,7 +44,7 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
-from neuromotor.storage.components import SettingsError
+from neuromotor.storage.components import SettingsError, with_times
 from neuromotor.storage.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
     DDN,
@@ -141,6 +141,7 @@ __all__ = [
     "load_snapshot",
     "save_controller",
     "save_snapshot",
+    "with_times",
     "zoo",
 ]
 

@@ -19,6 +19,7 @@ __all__ = [
     "check_integer",
     "check_number",
     "check_positive",
+    "check_seed",
     "did_you_mean",
     "lookup",
 ]
@@ -64,6 +65,13 @@ def check_integer(name: str, value: object, *, minimum: int) -> None:
         raise ValueError(f"`{name}` must be a whole number, {minimum} or more, got {value!r}.")
 
 
+def check_seed(name: str, value: object, *, count: int = 1) -> None:
+    """Raise unless `value` is the first of `count` whole numbers that generators take as seeds."""
+    check_integer(name, value, minimum=0)
+    if isinstance(value, int) and value + count > 2**63:
+        raise ValueError(f"`{name}` must be a whole number below 2**63, got {value!r}.")
+
+
 def check_finite_tensor(
     name: str, value: object, shape: tuple[int | None, ...], *, hint: str = ""
 ) -> None:
@@ -92,7 +100,7 @@ def check_finite_tensor(
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Words an ending for an error: the nearest known name, or all of them."""
-    names = sorted(known)
+    names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]!r}? (known: {', '.join(names)})"

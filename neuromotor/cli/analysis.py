@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from neuromotor.cli.display import messages, output
+from neuromotor.cli.display import difference_lines, messages, output
 from neuromotor.controllers import FeedbackChange
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.runs.create import create_run_folder
@@ -97,6 +97,7 @@ def record(
     change = _change(feedback, feedback_delay, replay)
     options: dict[str, Any] = {"task": task, "seed": seed}
     actor: Any
+    differences: dict[str, tuple[Any, Any]] | None = {}
     if str(controller) in REFERENCES and not controller.is_file():
         if task is None and config is None:
             raise SettingsError(
@@ -109,7 +110,9 @@ def record(
         trials = settings.task.trials(generator, dtype=settings.dtype)
     else:
         saved = load_controller(controller)
-        settings = resolve_saved(saved, config, options, set_ or [])
+        uses = ("seed", "dtype", "threads")
+        settings = resolve_saved(saved, config, options, set_ or [], uses=uses)
+        differences = saved.differences(settings.task)
         actor = saved.controller
         trials = make_trials(settings.task, actor, settings.seed, dtype=settings.dtype)
         parameters = saved.parameters.to(trials.initial_state)
@@ -134,6 +137,8 @@ def record(
     if json_:
         print(json.dumps({"out": str(out), **sizes}))
         return
+    for line in difference_lines(differences):
+        output.print(line, markup=False, soft_wrap=True)
     words = ", ".join(f"{count} {name}s" for name, count in sizes.items())
     output.print(f"{words}: {out}", soft_wrap=True, markup=False)
 

@@ -27,6 +27,7 @@ from neuromotor.cli.analysis import register as register_analysis
 from neuromotor.cli.display import (
     benchmark_markdown,
     benchmark_table,
+    difference_lines,
     env_benchmark_markdown,
     env_benchmark_table,
     evaluation_tables,
@@ -64,7 +65,7 @@ from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.runs.execute import machine, versions
 from neuromotor.runs.settings import resolve_saved
-from neuromotor.storage.components import SettingsError, encode
+from neuromotor.storage.components import SettingsError, encode, setting_names
 from neuromotor.tasks import TASKS
 from neuromotor.training import distributed
 from neuromotor.training.single import make_trials
@@ -127,7 +128,9 @@ def evaluate(
         "device": device,
         "threads": threads,
     }
-    settings = resolve_saved(saved, config, options, set_ or [], smoke=smoke)
+    uses = ("seed", "held_out", "references", "ilqr", "dtype", "device", "threads")
+    settings = resolve_saved(saved, config, options, set_ or [], uses=uses, smoke=smoke)
+    differences = saved.differences(settings.task)
     torch.set_num_threads(settings.threads)
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
     if isinstance(saved.controller, CommandTable):
@@ -153,6 +156,8 @@ def evaluate(
     others += [{"method": n, "evaluation": None, "reason": why} for n, why in missing.items()]
     ratio = ratio_to(performance.loss, reference.value)
     result: dict[str, Any] = {
+        "task": settings.as_dict()["task"],
+        "differs_from_training": differences,
         **performance.as_dict(),
         "trials": len(trials),
         "references": {bound: reference.value},
@@ -163,7 +168,10 @@ def evaluate(
     if json_:
         print(json.dumps(result, indent=2))
         return
-    output.print(f"[bold]{controller}[/bold] on {len(trials)} trials")
+    headline = f"[bold]{controller}[/bold] on {len(trials)} trials of {settings.task_name}"
+    output.print(headline, soft_wrap=True)
+    for line in difference_lines(differences):
+        output.print(f"  {line}", markup=False, soft_wrap=True)
     held = f"{bound}'s is zero" if math.isnan(ratio) else f"{ratio:.5g} x {bound}"
     output.print(f"  loss          {performance.loss:.6g}, {held}")
     output.print(f"  target error  {performance.target_error_cm:.4g} cm")
@@ -209,6 +217,10 @@ def info(
             if key != "type":
                 table.add_row(key, json.dumps(value))
         output.print(table)
+        own = (key for key in setting_names(component) if "." not in key)
+        times = [key for key in own if key not in settings]
+        if times:
+            output.print(f"Steps as times: {', '.join(times)}, as in `{times[-1]}=50ms`.")
         output.print(inspect.getdoc(type(component)) or "", markup=False)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "LiveComparison",
     "benchmark_table",
     "comparison_table",
+    "difference_lines",
     "evaluation_tables",
     "env_benchmark_markdown",
     "env_benchmark_table",
@@ -119,6 +121,16 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     table.caption = "error and speed: of the hand at the end, means over trials"
     table.caption_justify = "left"
     return table
+
+
+def difference_lines(differences: Mapping[str, tuple[Any, Any]] | None) -> list[str]:
+    """Return what to say of a task that is not the one that a controller was trained on."""
+    if differences is None:
+        return ["the controller's file does not say which task it was trained on"]
+    return [
+        f"not as in its training: {name} is {json.dumps(here)}, was {json.dumps(there)}"
+        for name, (there, here) in differences.items()
+    ]
 
 
 _SHOWN_RATIOS = ("ilqr", "clairvoyant", "ilqg")  # of the others only summary.json tells

@@ -36,7 +36,8 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any setting, e.g. `task.radius_m=0.06` or `lbfgs.history=50`; may be repeated.",
+        help="Any setting, e.g. `task.radius_m=0.06`, `task.delay=50ms` or "
+        "`'controller.layers=[100, 100]'`; may be repeated.",
     ),
 ]
 PlantOption = Annotated[

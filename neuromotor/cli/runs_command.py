@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,7 @@ from neuromotor.storage.components import SettingsError
 
 __all__ = ["register"]
 
+_WIDEST = 10_000  # letters in a line
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
@@ -75,14 +78,15 @@ def list_runs(
         messages.print(f"No run folders within {place}.", markup=False, soft_wrap=True)
         return
     table = Table(box=None, padding=(0, 1, 0, 0))
+    names = [shlex.quote(str(record.path)) for record in records]
     for name in ("run", "task", "methods", "seeds", "state"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)  # a run's name is to be pasted
     for name in ("best loss", "ratio", "calls", "secs", "age"):
         table.add_column(name, justify="right", no_wrap=True)
-    for record in records:
+    for run, record in zip(names, records, strict=True):
         row = record.as_dict()
         table.add_row(
-            Text(_within(record.path, place)),
+            Text(run),
             Text(row["task"]),
             Text(", ".join(map(str, row["methods"]))),
             _seeds(row["seeds"]),
@@ -93,7 +97,8 @@ def list_runs(
             f"{row['seconds']:.0f}",
             _age(time.time() - row["modified"]),
         )
-    output.print(table)
+    table.width = Measurement.get(output, output.options.update(width=_WIDEST), table).maximum
+    output.print(table, crop=False, no_wrap=True, overflow="ignore")
     for record in records:
         if record.problem:
             messages.print(record.problem, markup=False, soft_wrap=True)
@@ -192,11 +197,6 @@ def _json(table: dict[str, Any]) -> dict[str, Any]:
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in table.items()
     }
-
-
-def _within(path: Path, place: Path) -> str:
-    """A folder's name as seen from where it was looked for."""
-    return str(path if path == place else path.relative_to(place))
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,19 +35,22 @@ from neuromotor.cli.options import (
     SmokeOption,
     ThreadsOption,
 )
-from neuromotor.controllers import CONTROLLERS
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.runs.create import MARKER, RunFolderError
 from neuromotor.runs.execute import Keep, Stopped, default_folder, run_comparison, run_seeds
 from neuromotor.runs.progress_log import require_tensorboard
-from neuromotor.runs.settings import RunSettings, gather, resolve
-from neuromotor.storage.components import SettingsError, encode
+from neuromotor.runs.settings import RunSettings, check_used, gather, resolve, same_controller
+from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS
 from neuromotor.training.single import without_factors
 from neuromotor.zoo.saved_controller import find_controller, load_controller
 
 __all__ = ["register"]
 
+TaskArgument = Annotated[
+    str | None,
+    typer.Argument(help=f"What is wanted: {', '.join(TASKS)}. `--resume` knows it."),
+]
 CheckpointOption = Annotated[
     float, typer.Option(metavar="SECONDS", help="Between two checkpoints of the training.")
 ]
@@ -67,7 +70,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
+    task: TaskArgument = None,
     optimizers: Annotated[
         str | None,
         typer.Option(
@@ -132,13 +135,13 @@ def compare(
         _resume(resume, task, options, ("task",), as_json=json_, keep=keep)
         return
     raw = gather(config, options, set_ or [], smoke=smoke)
-    settings = _with_factors(resolve(raw), raw.get("optimizers"))
-    folder = out or default_folder("compare", task)
-    _run_and_report(settings, task, folder, force=force, as_json=json_, keep=keep)
+    settings = _with_factors(_checked(raw, task, set_ or []), raw.get("optimizers"))
+    folder = out or default_folder("compare", settings.task_name)
+    _run_and_report(settings, folder, force=force, as_json=json_, keep=keep)
 
 
 def train(
-    task: Annotated[str, typer.Argument(help=f"What is wanted: {', '.join(TASKS)}.")],
+    task: TaskArgument = None,
     optimizer: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.")
     ] = None,
@@ -206,11 +209,26 @@ def train(
     raw.setdefault("optimizers", "lbfgs")
     if start is not None:
         start = find_controller(start)
-        raw["controller"] = encode(load_controller(start).controller, CONTROLLERS)
-    settings = _with_factors(resolve(raw), raw["optimizers"])
+        given = gather(config, options, set_ or [], smoke=False)
+        raw["controller"] = same_controller(given, load_controller(start).controller)
+    settings = _with_factors(_checked(raw, task, set_ or []), raw["optimizers"])
     _check_single(settings)
-    folder = out or default_folder("train", task)
-    _run_and_report(settings, task, folder, force=force, as_json=json_, start=start, keep=keep)
+    folder = out or default_folder("train", settings.task_name)
+    _run_and_report(settings, folder, force=force, as_json=json_, start=start, keep=keep)
+
+
+def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str]) -> RunSettings:
+    """Settings of a new run, with a word on what in them is not used."""
+    if task is None:
+        raise SettingsError(
+            f"Missing argument 'TASK': name one ({', '.join(TASKS)}), or go on with a run by "
+            "`--resume RUN`."
+        )
+    settings = resolve(raw)
+    unused = check_used(raw, assignments, settings)
+    if unused:
+        messages.print(unused, markup=False, soft_wrap=True)
+    return settings
 
 
 def _keep(checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool) -> Keep:
@@ -253,7 +271,7 @@ def _check_single(settings: RunSettings) -> None:
 
 def _resume(
     folder: Path,
-    task: str,
+    task: str | None,
     options: Mapping[str, Any],
     allowed: tuple[str, ...],
     *,
@@ -278,19 +296,18 @@ def _resume(
         )
     limits: dict[str, Any] = {name: given[name] for name in ("budget", "seconds") if name in given}
     raw = gather(path, limits, [], smoke=False)
-    spec = raw.get("task")
-    saved = spec.get("type") if isinstance(spec, dict) else spec
-    if saved != task:
-        raise SettingsError(f"`--resume` must name a run of {task}, got one of {saved}.")
     settings = resolve(raw)
+    if task not in (None, settings.task_name):
+        raise SettingsError(
+            f"`--resume` must name a run of {task}, got one of {settings.task_name}."
+        )
     if one:
         _check_single(settings)
-    _run_and_report(settings, task, folder, as_json=as_json, keep=keep, resume=True)
+    _run_and_report(settings, folder, as_json=as_json, keep=keep, resume=True)
 
 
 def _run_and_report(
     settings: RunSettings,
-    task: str,
     folder: Path,
     *,
     as_json: bool,
@@ -300,6 +317,7 @@ def _run_and_report(
     resume: bool = False,
 ) -> None:
     """Run, then print the table or JSON and where everything lies."""
+    task = settings.task_name
     try:
         if settings.seeds > 1:
             summary = run_seeds(settings, task, folder, force=force, resume=resume, keep=keep)

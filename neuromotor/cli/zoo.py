@@ -115,6 +115,10 @@ def add(
     task_name, slash, own = name.partition("/")
     if not (slash and task_name and own) or "/" in own or name != name.strip("./"):
         raise SettingsError(f"`name` must be TASK/NAME, as in center-out/ahf, got {name!r}.")
+    if (zoo_folder / name).exists() and not force:
+        raise FileExistsError(
+            f"{zoo_folder / name} exists; choose another name, or replace it: `--force`."
+        )
     torch.set_num_threads(1)
     stages = find_stages(run, method, f"runs/{name.replace('/', '-')}")
     file = run / "controllers" / f"{method}.safetensors"

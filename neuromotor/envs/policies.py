@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuromotor._checks import check_seed
 from neuromotor.closed_loop import simulate
 from neuromotor.control import ILQR
 from neuromotor.controllers import Controller
@@ -103,6 +104,7 @@ class ControllerPolicy:
         columns = list(range(self._size))
         self._state, *told = (columns[layout.columns(name)] for name in needed)
         self._told = [column for part in told for column in part]
+        check_seed("seed", seed)
         self._generator = torch.Generator().manual_seed(seed)
 
     @classmethod

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer
+from neuromotor._checks import check_integer, check_seed
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
-from neuromotor.controllers.controller import Controller
+from neuromotor.controllers import Controller
 from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
 from neuromotor.evaluation.load_responses import LoadResponse, load_response
 from neuromotor.plants import actuated
@@ -141,6 +141,7 @@ def held_out(
         ValueError: `trials` is not positive.
     """
     check_integer("trials", trials, minimum=1)
+    check_seed("seed", seed)
     generator = torch.Generator().manual_seed(seed)
     batches = [task.trials(generator, dtype=dtype, device=device)]
     if task.random:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor._checks import check_integer, check_number, check_positive, check_seed
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.line_search import Backtracking, SearchPoint
@@ -79,7 +79,7 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
         check_number("structural", self.structural, minimum=0.0)
         check_number("decay", self.decay, minimum=0.0)
         check_integer("iterations", self.iterations, minimum=1)
-        check_integer("seed", self.seed, minimum=0)
+        check_seed("seed", self.seed)
         if self.curvature_trials is not None:
             check_integer("curvature_trials", self.curvature_trials, minimum=1)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)

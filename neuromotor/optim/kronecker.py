@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor._checks import check_integer, check_number, check_positive, check_seed
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.lbfgs import PairsState, two_loop_direction
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
@@ -161,7 +161,7 @@ class KroneckerLBFGS(FactorsIterative[KroneckerState]):
         check_positive("damping", self.damping)
         check_positive("radius", self.radius)
         check_number("growth", self.growth, minimum=1.0)
-        check_integer("seed", self.seed, minimum=0)
+        check_seed("seed", self.seed)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
     def _begin(self, theta: Tensor) -> KroneckerState:

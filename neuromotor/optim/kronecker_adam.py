@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_below_one, check_integer
+from neuromotor._checks import check_below_one, check_integer, check_seed
 from neuromotor.optim.descent import AdamLike, AdamState, Axes
 from neuromotor.optim.kronecker import Block, FactorsIterative, FactorsState
 from neuromotor.optim.run import Run
@@ -86,7 +86,7 @@ class KroneckerAdam(FactorsIterative[KroneckerAdamState], AdamLike[KroneckerAdam
         super().__post_init__()
         check_integer("refresh", self.refresh, minimum=1)
         check_below_one("decay", self.decay)
-        check_integer("seed", self.seed, minimum=0)
+        check_seed("seed", self.seed)
 
     def _begin(self, theta: Tensor) -> KroneckerAdamState:
         zeros = torch.zeros_like(theta)

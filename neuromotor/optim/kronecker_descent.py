@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_below_one, check_integer, check_number, check_positive
+from neuromotor._checks import (
+    check_below_one,
+    check_integer,
+    check_number,
+    check_positive,
+    check_seed,
+)
 from neuromotor.optim.calm import CalmState
 from neuromotor.optim.descent import DescentState, warm_cosine
 from neuromotor.optim.kronecker import FactorsIterative, FactorsState, KroneckerPreconditioner
@@ -79,7 +85,7 @@ class KroneckerDescent(FactorsIterative[KroneckerDescentState]):
         check_positive("trust", self.trust)
         check_positive("damping", self.damping)
         check_integer("refresh", self.refresh, minimum=1)
-        check_integer("seed", self.seed, minimum=0)
+        check_seed("seed", self.seed)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
         for name in ("momentum", "decay", "warmup"):
             check_below_one(name, getattr(self, name))

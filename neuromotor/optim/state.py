@@ -54,11 +54,13 @@ class Snapshot:
         optimizer: Name of the optimizer's class.
         state: The optimizer's state as plain data: tensors, numbers, None, and lists of these.
         run: Counts, seconds, history and the best point, likewise.
+        settings: Of the run that it belongs to, where these were saved with it.
     """
 
     optimizer: str
     state: dict[str, Any]
     run: dict[str, Any]
+    settings: dict[str, Any] | None = None
 
 
 def pack(state: State) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from neuromotor.optim import Progress
 from neuromotor.runs.create import MARKER, START, create_run_folder, lock_folder
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.over_seeds import seed_rows
-from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, read_run
+from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, check_unchanged, read_run
 from neuromotor.runs.settings import RunSettings
 from neuromotor.storage.files import parse_json, read_text, write_json
 from neuromotor.training.comparison import Comparison, MethodRun, compare
@@ -185,10 +185,16 @@ def _prepare(
 
 
 def _holds(folder: Path, settings: RunSettings) -> bool:
-    """Whether a folder was begun with these settings."""
+    """Whether a folder was begun with these settings, whatever its budget.
+
+    Raises:
+        SettingsError: It was begun with others.
+    """
+    begun, now = None, settings.as_dict()
     with suppress(ValueError, OSError):
-        return bool(parse_json(read_text(folder / MARKER)) == settings.as_dict())
-    return False
+        begun = parse_json(read_text(folder / MARKER))
+    check_unchanged(folder, begun, now)
+    return bool(begun == now)
 
 
 def _finished(folder: Path) -> bool:
@@ -245,7 +251,7 @@ def _run_one(
         live_comparison(settings.calls) as live,
         RunFolder(
             path,
-            settings.seed,
+            settings.as_dict(),
             list(settings.optimizers),
             settings.budget(interrupted),
             checkpoint_s=keep.checkpoint_s,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from neuromotor.evaluation.bootstrap import Interval
 from neuromotor.evaluation.load_responses import LoadResponse
@@ -21,6 +22,7 @@ from neuromotor.optim import Budget, Counts, Progress, Result, Snapshot
 from neuromotor.optim.result import pack_history, unpack_history
 from neuromotor.runs.create import MARKER, lock_folder, remove_leftovers
 from neuromotor.runs.progress_log import Metrics
+from neuromotor.runs.records import check_unchanged
 from neuromotor.storage.snapshots import load_snapshot, load_tree, save_snapshot, save_tree
 from neuromotor.storage.tensor_file import CheckpointError
 
@@ -40,7 +42,7 @@ class RunFolder:
 
     Args:
         folder: The folder.
-        seed: Of the run.
+        settings: Of the run, as `settings.json` has them.
         methods: Names of what is trained.
         budget: Of each method.
         checkpoint_s: Seconds between two checkpoints.
@@ -51,13 +53,14 @@ class RunFolder:
 
     Raises:
         CheckpointError: What an earlier run left is damaged.
+        SettingsError: It was made with other settings.
         RunFolderError: Another process is writing into the folder.
     """
 
     def __init__(
         self,
         folder: Path,
-        seed: int,
+        settings: Mapping[str, Any],
         methods: list[str],
         budget: Budget,
         *,
@@ -67,6 +70,7 @@ class RunFolder:
         trained: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = folder
+        self._settings = dict(settings)
         self._checkpoint_s = checkpoint_s
         self._keep_last = keep_last
         self._budget = budget
@@ -88,7 +92,7 @@ class RunFolder:
             elif snapshot is not None:
                 self._snapshots[method] = snapshot
                 kept[method] = len(snapshot.run["history"])
-        self._metrics = Metrics(folder, seed, kept, tensorboard=tensorboard)
+        self._metrics = Metrics(folder, settings["seed"], kept, tensorboard=tensorboard)
 
     def note(self, method: str, progress: Progress, floor: float) -> None:
         """Take notice of an iteration, and save if it is time; a callback for `compare`."""
@@ -122,6 +126,7 @@ class RunFolder:
                 self.writable(f"results/{method}.safetensors"),
                 _RESULT,
                 {
+                    "settings": self._settings,
                     "parameters": result.parameters.detach().cpu().contiguous(),
                     "value": result.value,
                     "converged": result.converged,
@@ -143,6 +148,7 @@ class RunFolder:
         if not path.is_file():
             return None
         data = load_tree(path, _EVALUATION, "an evaluation of neuromotor's")
+        check_unchanged(path, data.get("settings"), self._settings)
         with _agreeing(path):
             response = data["response"]
             return Evaluation(
@@ -156,6 +162,7 @@ class RunFolder:
     def evaluated(self, reference: str, evaluation: Evaluation) -> None:
         """Save a reference's evaluation."""
         data = {
+            "settings": self._settings,
             "losses": evaluation.losses,
             "loss": evaluation.loss.as_dict(),
             "ratios": {name: ratio.as_dict() for name, ratio in evaluation.ratios.items()},
@@ -179,7 +186,9 @@ class RunFolder:
     def _save(self, method: str, progress: Progress) -> None:
         name = f"checkpoints/{method}.safetensors"
         try:
-            save_snapshot(self.writable(name), progress.snapshot())
+            save_snapshot(
+                self.writable(name), replace(progress.snapshot(), settings=self._settings)
+            )
         except FileNotFoundError:
             self.writable(name)  # says so where the folder vanished meanwhile
             raise
@@ -193,11 +202,13 @@ class RunFolder:
         for path in (self._checkpoint(method), *old):
             if path.is_file():
                 try:
-                    return load_snapshot(path)
+                    snapshot = load_snapshot(path)
                 except CheckpointError as error:
                     raise CheckpointError(
                         f"{error} Delete it to train {method} from the start again."
                     ) from error
+                check_unchanged(path, snapshot.settings, self._settings)
+                return snapshot
         return None
 
     def _read_result(self, method: str) -> Result | None:
@@ -206,6 +217,7 @@ class RunFolder:
         if not path.is_file():
             return None
         data = load_tree(path, _RESULT, "a training's result")
+        check_unchanged(path, data.get("settings"), self._settings)
         with _agreeing(path):
             result = Result(
                 parameters=data["parameters"],

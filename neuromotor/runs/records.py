@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from neuromotor.optim import HistoryPoint
 from neuromotor.runs.create import MARKER, folder_in_use
 from neuromotor.runs.progress_log import METRICS, read_metrics
+from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.storage.snapshots import MAX_BYTES
 from neuromotor.storage.tensor_file import verify_container
@@ -20,12 +22,14 @@ __all__ = [
     "RUN_VERSION",
     "MethodRecord",
     "RunRecord",
+    "check_unchanged",
     "find_runs",
     "read_run",
     "records_of",
     "setting_differences",
 ]
 
+_MAY_CHANGE = ("budget", "seconds", "threads")  # where a run is gone on with
 RUN_VERSION = 1  # of settings.json, summary.json and what lies beside them
 
 
@@ -209,6 +213,32 @@ def setting_differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for table in flat for name in table)
     values = {name: [table.get(name) for table in flat] for name in names}
     return {name: row for name, row in values.items() if any(x != row[0] for x in row)}
+
+
+def check_unchanged(path: Path, begun: object, now: Mapping[str, Any]) -> None:
+    """Raise if a run would go on with other settings than it began with.
+
+    Budget, seconds and threads may change.
+
+    Args:
+        path: What the run left.
+        begun: The settings with which; anything but a table, as of older files, is not compared.
+        now: The settings to go on with.
+
+    Raises:
+        SettingsError: They differ; the message names each setting with both values.
+    """
+    old, new = _flat(begun if isinstance(begun, dict) else {}), _flat(now)
+    changed = [name for name in old if name not in _MAY_CHANGE and old[name] != new.get(name)]
+    if changed:
+        words = ", ".join(
+            f"`{name}` was {json.dumps(old[name])}, is {json.dumps(new.get(name))}"
+            for name in changed
+        )
+        raise SettingsError(
+            f"{path} was made with other settings than the run has now: {words}. Put them back in "
+            f"{MARKER} to go on, or start a new run with the new ones by `--config` and `--out`."
+        )
 
 
 def _finished_methods(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from neuromotor._checks import check_integer, check_number, did_you_mean, lookup
+from neuromotor._checks import check_integer, check_number, check_seed, did_you_mean, lookup
+from neuromotor.cli.layers import merged, nested
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
@@ -18,12 +19,26 @@ from neuromotor.evaluation.references import REFERENCES
 from neuromotor.optim import OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
 from neuromotor.runs.records import RUN_VERSION
-from neuromotor.storage.components import SettingsError, decode, encode
+from neuromotor.storage.components import (
+    SettingsError,
+    UnknownSettingError,
+    decode,
+    encode,
+    setting_names,
+)
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.tasks import TASKS, Task, with_plant
 from neuromotor.zoo.saved_controller import SavedController
 
-__all__ = ["DTYPES", "RunSettings", "gather", "resolve", "resolve_saved"]
+__all__ = [
+    "DTYPES",
+    "RunSettings",
+    "check_used",
+    "gather",
+    "resolve",
+    "resolve_saved",
+    "same_controller",
+]
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 _ILQR = {"ilqr": ILQR()}
@@ -65,6 +80,7 @@ _SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
 class RunSettings:
     """Everything that a run depends on, built and checked."""
 
+    task_name: str  # of the preset that was named
     task: Task
     controller: Controller
     optimizers: dict[str, Optimizer]
@@ -89,7 +105,7 @@ class RunSettings:
         """Return the settings as plain data, in the form that `--config` reads."""
         return {
             "format_version": RUN_VERSION,
-            "task": encode(self.task, TASKS),
+            "task": {**encode(self.task, TASKS), "type": self.task_name},
             "controller": encode(self.controller, CONTROLLERS),
             "optimizers": list(self.optimizers),
             **{name: encode(o, {name: o}) for name, o in self.optimizers.items()},
@@ -128,13 +144,20 @@ def gather(
     Raises:
         SettingsError: The file cannot be read, or a text is no assignment.
     """
-    given = [{} if config is None else _read_config(config)]
-    given.append({key: value for key, value in options.items() if value is not None})
-    given += [_assignment(text) for text in assignments]
-    layers = [dict(base or {}), *given]
-    if smoke:
-        layers.insert(1, _smoke_sizes(_merged(layers)))
-    return _merged(layers)
+    base = base or {}
+    file = {} if config is None else _read_config(config)
+    named = {key: value for key, value in options.items() if value is not None}
+    task = merged([base, file]).get("task")
+    if isinstance(task, dict) and task.get("type") == named.get("task"):
+        named.pop("task", None)  # the task of the file, as it is there
+    given = [file, named, *(_assignment(text) for text in assignments)]
+    if not smoke:
+        return merged([base, *given])
+    sizes, own = _smoke_sizes(merged([base, *given])), merged(given)
+    for key in ("task", "controller"):
+        if isinstance(own.get(key), str):
+            del own[key]  # the sizes have its name
+    return merged([base, sizes, own])
 
 
 def resolve_saved(
@@ -143,20 +166,92 @@ def resolve_saved(
     options: Mapping[str, Any],
     assignments: Sequence[str],
     *,
+    uses: Collection[str],
     smoke: bool = False,
 ) -> RunSettings:
     """Return the settings to run a saved controller with, on its own task unless one is named.
 
+    Args:
+        saved: The controller.
+        config: As for `gather`.
+        options: As for `gather`.
+        assignments: As for `gather`.
+        uses: Settings beside the task and its plant that change something.
+        smoke: As for `gather`.
+
     Raises:
-        SettingsError: As `gather` and `resolve`.
+        SettingsError: As `gather` and `resolve`; or an assignment changes nothing, or the
+            controller.
     """
+    for key in merged([_assignment(text) for text in assignments]):
+        if key in {*_DEFAULTS, *OPTIMIZERS, "ilqr"} - {"task", "plant", "controller", *uses}:
+            raise SettingsError(f"`{key}` changes nothing here; leave it out.")
     base = None
     if options.get("task") is None and saved.task is not None:
         base = {"task": encode(saved.task, TASKS)}
     smoke = smoke and not isinstance(saved.controller, CommandTable)  # a table fits its trials only
+    given = gather(config, options, assignments, smoke=False, base=base)
     raw = gather(config, options, assignments, smoke=smoke, base=base)
-    raw["controller"] = encode(saved.controller, CONTROLLERS)
+    raw["controller"] = same_controller(given, saved.controller)
     return resolve(raw)
+
+
+def same_controller(raw: Mapping[str, Any], controller: Controller) -> dict[str, Any]:
+    """Return a saved controller as plain data.
+
+    Raises:
+        SettingsError: The settings describe another one.
+    """
+    own = encode(controller, CONTROLLERS)
+    spec = raw.get("controller", {})
+    table = {"type": spec} if isinstance(spec, str) else spec
+    if isinstance(table, Mapping):
+        named = CONTROLLERS.get(table.get("type", own["type"]))
+        if type(named) is not type(controller):
+            raise SettingsError(
+                f"`controller` is {own['type']!r} in its file, got {table['type']!r}; leave it out."
+            )
+        table = {key: value for key, value in table.items() if key != "type"}
+    given = encode(decode(table, CONTROLLERS, "controller", controller), CONTROLLERS)
+    for key in own.keys() - {"type"}:
+        if given[key] != own[key]:
+            raise SettingsError(
+                f"`controller.{key}` is {own[key]!r} in the controller's file, got {given[key]!r}; "
+                "leave it out, or train a new one."
+            )
+    return own
+
+
+def check_used(raw: Mapping[str, Any], assignments: Sequence[str], settings: RunSettings) -> str:
+    """Return a sentence on settings of optimizers that are not among those chosen, if any.
+
+    Raises:
+        SettingsError: An assignment is one of these.
+    """
+    chosen = ", ".join(settings.optimizers)
+
+    def unused(table: Mapping[str, Any]) -> list[str]:
+        refresh = table.get("refresh")
+        own = refresh if isinstance(refresh, dict) else {}
+        names = [name for name in table if name in OPTIMIZERS.keys() - settings.optimizers.keys()]
+        others = own.keys() - settings.optimizers.keys() - {"others"}
+        return [*names, *(f"refresh.{name}" for name in own if name in others)]
+
+    own = merged([_assignment(text) for text in assignments])
+    task = settings.task
+    if own.get("references") and not (task.random or task.trials().disturbed):
+        raise SettingsError(
+            f"`references` changes nothing: nothing in {settings.task_name} is random or disturbs, "
+            "so that iLQR is the reference; leave it out."
+        )
+    for text in assignments:
+        for name in unused(_assignment(text)):
+            raise SettingsError(
+                f"`--set {text}` changes nothing, because only {chosen} trains; leave `{name}` "
+                "out, or choose its optimizer too."
+            )
+    names = ", ".join(f"`{name}`" for name in unused(raw))
+    return names and f"Settings that nothing here uses ({chosen} trains): {names}."
 
 
 def _smoke_sizes(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,10 +270,33 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
     Raises:
         SettingsError: A key or name is unknown, or a value has the wrong type or range.
     """
+    try:
+        return _resolved(merged([raw]))
+    except UnknownSettingError as error:
+        raise UnknownSettingError(error.path, error.known, _names(raw)) from error
+
+
+def _names(raw: Mapping[str, Any]) -> list[str]:
+    """All settings of the components that are named, with dots between levels."""
+    names = list(_DEFAULTS)
+    for key, registry in (("task", TASKS), ("controller", CONTROLLERS)):
+        spec = raw.get(key, _DEFAULTS[key])
+        name = spec.get("type") if isinstance(spec, dict) else spec
+        component = registry.get(name if isinstance(name, str) else "", registry[_DEFAULTS[key]])
+        names += [f"{key}.{part}" for part in setting_names(component)]
+    chosen = raw.get("optimizers", _DEFAULTS["optimizers"])
+    for name, method in {**OPTIMIZERS, **_ILQR}.items():
+        if name in chosen or name in _ILQR:
+            names += [f"{name}.{part}" for part in setting_names(method)]
+    return names
+
+
+def _resolved(raw: Mapping[str, Any]) -> RunSettings:
+    """Checked settings."""
     known = {*_DEFAULTS, *OPTIMIZERS, "ilqr", "format_version"}
     for key in raw:
         if key not in known:
-            raise SettingsError(f"unknown setting `{key}`; {did_you_mean(key, known)}.")
+            raise UnknownSettingError(key, known)
     version = raw.get("format_version", RUN_VERSION)
     if version != RUN_VERSION:
         raise SettingsError(
@@ -189,8 +307,8 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
     seconds = settings["seconds"]
     try:
         check_integer("budget", settings["budget"], minimum=1)
-        check_integer("seed", settings["seed"], minimum=0)
         check_integer("seeds", settings["seeds"], minimum=1)
+        check_seed("seed", settings["seed"], count=settings["seeds"])
         check_integer("held_out", settings["held_out"], minimum=1)
         products = settings["products"]
         products = None if products is None else lookup("products", products, DTYPES)
@@ -200,8 +318,9 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         dtype = lookup("dtype", settings["dtype"], DTYPES)
     except (TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    task = _task(settings["task"], settings["plant"])
+    task_name, task = _task(settings["task"], settings["plant"])
     return RunSettings(
+        task_name=task_name,
         task=task,
         controller=_controller(settings["controller"], task),
         optimizers=_optimizers(settings),
@@ -215,25 +334,26 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         refresh=_refresh(settings["refresh"]),
         products=products,
         dtype=dtype,
-        device=_device(settings["device"]),
+        device=_device(settings["device"], dtype),
         threads=settings["threads"],
     )
 
 
-def _task(spec: Any, plant_spec: Any) -> Task:
-    """The task, on its own plant or on the one named."""
-    if plant_spec is None:
-        task: Task = decode(spec, TASKS, "task")
-        return task
-    plant = decode(plant_spec, PLANTS, "plant")
+def _task(spec: Any, plant_spec: Any) -> tuple[str, Task]:
+    """The task with the name of its preset, on its own plant or on the one that is given."""
+    if not isinstance(spec, str | Mapping):
+        raise SettingsError(f"`task` must be a name or a table of settings, got {spec!r}.")
     settings = {"type": spec} if isinstance(spec, str) else dict(spec)
-    base: Any = decode(settings.pop("type", next(iter(TASKS))), TASKS, "task")
-    try:
-        base = with_plant(base, plant)
-    except ValueError as error:
-        raise SettingsError(f"in `task`: {error}") from error
+    name = settings.pop("type", _DEFAULTS["task"])
+    base: Any = decode({"type": name}, TASKS, "task")
+    if plant_spec is not None:
+        plant = decode(plant_spec, PLANTS, "plant", base.plant)
+        try:
+            base = with_plant(base, plant)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"in `task`: {error}") from error
     placed: Task = decode(settings, TASKS, "task", base)
-    return placed
+    return name, placed
 
 
 def _controller(spec: Any, task: Task) -> Controller:
@@ -314,14 +434,24 @@ def _refresh(spec: Any) -> int | dict[str, int]:
     return by_name if isinstance(spec, Mapping) else by_name["refresh"]
 
 
-def _device(name: Any) -> torch.device:
+def _device(name: Any, dtype: torch.dtype) -> torch.device:
+    """A device that can be computed with."""
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        float(torch.ones(1, device=device))
     except (RuntimeError, TypeError, AssertionError) as error:
+        usable = {"cpu": True, "cuda": torch.cuda.is_available()}
+        usable |= {"mps": torch.backends.mps.is_available()}
+        names = " or ".join(device for device, there in usable.items() if there)
         raise SettingsError(
-            f"`device` must be one that torch can use here, got {name!r} "
-            f"({str(error).splitlines()[0]})."
+            f"`device` must be one that this torch can use on this machine ({names}), got {name!r}."
+        ) from error
+    try:
+        torch.ones(1, dtype=dtype, device=device)
+    except (RuntimeError, TypeError) as error:
+        raise SettingsError(
+            f"`device` {name} cannot compute in {str(dtype).removeprefix('torch.')}; choose "
+            "another `dtype`, as in `--dtype float32`."
         ) from error
     return device
 
@@ -363,37 +493,4 @@ def _assignment(text: str) -> dict[str, Any]:
         parsed: Any = _parse_toml(f"x = {value.strip()}")["x"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-    for part in reversed(parts):
-        parsed = {part: parsed}
-    assigned: dict[str, Any] = parsed
-    return assigned
-
-
-def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """All layers in one, later ones winning."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        _merge(merged, layer)
-    return merged
-
-
-def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """Merge tables level by level; a name meets a table as its `type`, a number as `others`."""
-    for key, value in extra.items():
-        old = into.get(key)
-        if isinstance(old, dict) and isinstance(value, Mapping):
-            _merge(old, value)
-        elif isinstance(old, dict) and isinstance(value, str):
-            old["type"] = value
-        elif isinstance(old, str) and isinstance(value, Mapping):
-            merged: dict[str, Any] = {"type": old}
-            _merge(merged, value)
-            into[key] = merged
-        elif isinstance(old, int) and isinstance(value, Mapping):
-            into[key] = {"others": old, **value}
-        elif isinstance(value, Mapping):
-            fresh: dict[str, Any] = {}
-            _merge(fresh, value)
-            into[key] = fresh
-        else:
-            into[key] = value
+    return nested({".".join(parts): parsed})

@@ -4,28 +4,81 @@ The dataclasses themselves are the schema. A component is written as the name of
 table whose ``type`` names one and whose other keys replace its fields; a field that is itself a
 component carries its registry of presets in its metadata. A field that is written as None keeps no
 component at all.
+
+What a task counts in steps of its plant can be given as a time too. `delay_steps` is also
+`delay_s`, in seconds, or `delay`, a text with its unit; `onset_step` is `onset_s` or `onset`; and
+`steps`, the whole trial, is `duration_s` or `duration`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import json
+import re
 import typing
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import pydantic
 
-from neuromotor._checks import did_you_mean, lookup
+from neuromotor._checks import check_number, did_you_mean, lookup
 
-__all__ = ["SettingsError", "decode", "encode"]
+__all__ = [
+    "SettingsError",
+    "UnknownNameError",
+    "UnknownSettingError",
+    "decode",
+    "encode",
+    "setting_names",
+    "time_stem",
+    "with_times",
+]
+
+T = TypeVar("T")
+
+_TIME = re.compile(r"\s*(?P<number>[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)\s*(?P<unit>ms|s)\s*", re.I)
+_ROUNDING = 1e-6  # of a step, relative: 0.35 s are 35 steps of 10 ms, whatever floats say
 
 
 class SettingsError(ValueError):
     """A setting is unknown, misspelt, of the wrong type or out of range."""
 
 
+class UnknownNameError(SettingsError):
+    """A name is not among the registered presets."""
+
+
+class UnknownSettingError(SettingsError):
+    """A component has no setting of that name.
+
+    Args:
+        path: The setting, with dots between levels.
+        known: Settings beside it.
+        elsewhere: Settings further away, with dots between levels.
+    """
+
+    def __init__(self, path: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> None:
+        self.path, self.known = path, sorted(set(known))
+        super().__init__(f"unknown setting `{path}`; {self._hint(list(elsewhere))}")
+
+    def _hint(self, elsewhere: list[str]) -> str:
+        """The nearest name: the same one elsewhere, or else the most alike."""
+        word = self.path.rpartition(".")[2]
+        exact = [name for name in elsewhere if name.rpartition(".")[2] == word]
+        if exact:
+            return f"did you mean {' or '.join(map(repr, dict.fromkeys(exact)))}?"
+        alike = {name: _likeness(word, name) for name in (*self.known, *elsewhere)}
+        best = max(alike, key=lambda name: (alike[name], name in self.known), default="")
+        if best in self.known or alike.get(best, 0.0) < 0.6:
+            return f"{did_you_mean(word, self.known)}."
+        return f"did you mean {best!r}? (known here: {', '.join(self.known)})."
+
+
 def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
     """Return a component as plain data with every field written out.
+
+    Its `type` is the preset of its class that it differs least from.
 
     Args:
         component: A frozen dataclass whose class is among the presets.
@@ -39,15 +92,18 @@ def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
         >>> encode(RK4(), INTEGRATORS)
         {'type': 'rk4'}
     """
-    same_class = [name for name, preset in registry.items() if type(preset) is type(component)]
-    if not same_class:
-        raise SettingsError(
-            f"{type(component).__name__} cannot be written to a file: it is not registered "
-            f"({did_you_mean(type(component).__name__, registry)})."
-        )
-    equal = [name for name in same_class if registry[name] == component]
-    data: dict[str, Any] = {"type": (equal or same_class)[0]}
-    for field in dataclasses.fields(_dataclass(component)):
+    own = type(component)
+    presets = {name: preset for name, preset in registry.items() if type(preset) is own}
+    if not presets:
+        raise SettingsError(_not_registered(own, registry))
+    fields = dataclasses.fields(_dataclass(component))
+
+    def differences(name: str) -> int:
+        preset = presets[name]
+        return sum(getattr(preset, f.name) != getattr(component, f.name) for f in fields)
+
+    data: dict[str, Any] = {"type": min(presets, key=differences)}
+    for field in fields:
         value = getattr(component, field.name)
         inner = field.metadata.get("registry")
         data[field.name] = encode(value, inner) if inner and value is not None else _plain(value)
@@ -88,20 +144,146 @@ def decode(
     component = _dataclass(base)
     fields = {f.name: f for f in dataclasses.fields(component)}
     hints = typing.get_type_hints(type(component))
+    times = _times_of(component)
     changes: dict[str, Any] = {}
-    for key, value in settings.items():
+    given: dict[str, str] = {}  # key that sets each field
+    for key in settings:
         path = f"{where}.{key}"
-        if key not in fields:
-            raise SettingsError(f"unknown setting `{path}`; {did_you_mean(key, fields)}.")
-        inner = fields[key].metadata.get("registry")
+        if key not in fields and key not in times:
+            raise UnknownSettingError(path, fields, _below(component, where))
+        name = key if key in fields else times[key]
+        if name in given:
+            raise SettingsError(f"`{path}` and `{where}.{given[name]}` are the same; give one.")
+        given[name] = key
+    for name, key in sorted(given.items(), key=lambda item: item[1] not in fields):
+        path, value = f"{where}.{key}", settings[key]
+        inner = fields[name].metadata.get("registry")
+        if key != name:  # the plant, whose steps are counted, is known by now
+            value = _in_steps(value, _dt_s(component, changes), path, with_unit=key[-2:] != "_s")
         if inner is not None and value is not None:
-            changes[key] = decode(value, inner, path, getattr(component, key))
+            changes[name] = decode(value, inner, path, getattr(component, name))
         else:
-            changes[key] = _checked(value, hints[key], path)
+            changes[name] = _checked(value, hints[name], path, getattr(component, name))
     try:
         return dataclasses.replace(component, **changes)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"in `{where}`: {error}") from error
+
+
+def with_times(task: T, **times: object) -> T:
+    """Return a task, or a reach, with what it counts in steps given as times.
+
+    Args:
+        task: A task with a plant.
+        **times: `delay_s=0.05` or `delay="50 ms"` for `delay_steps`, likewise for every other
+            field whose name ends in `_steps` or `_step`; `duration_s` or `duration` for `steps`.
+            A field that holds several takes a list of times.
+
+    Raises:
+        SettingsError: The task has no such time, or it is no whole number of the plant's steps.
+
+    Example:
+        >>> from neuromotor import CenterOut
+        >>> task = with_times(CenterOut(directions=8), delay="50 ms", duration_s=0.6)
+        >>> task.delay_steps, task.steps
+        (5, 60)
+    """
+    known = _times_of(task)
+    for name in times:
+        if name not in known:
+            raise SettingsError(
+                f"`{name}` is no time of {type(task).__name__}; {did_you_mean(name, known)}."
+            )
+    changed: T = decode(times, {}, "task", task)
+    return changed
+
+
+def time_stem(key: str, value: object) -> str:
+    """Return the name that all spellings of a time share, the key itself for anything else.
+
+    Example:
+        >>> [time_stem("delay_steps", 5), time_stem("delay_s", 0.05), time_stem("delay", "50 ms")]
+        ['delay (time)', 'delay (time)', 'delay (time)']
+    """
+    items = value if isinstance(value, list | tuple) and value else [value]
+    if all(isinstance(item, str) and _TIME.fullmatch(item) for item in items):
+        return f"{key.removesuffix('_s')} (time)"
+    stem = "duration" if key == "steps" else re.sub("_(steps?|s)$", "", key)
+    return key if stem == key else f"{stem} (time)"
+
+
+def setting_names(component: object) -> Iterator[str]:
+    """Yield the names of all settings of a component, with dots between levels."""
+    for field in dataclasses.fields(_dataclass(component)):
+        yield field.name
+        inner = getattr(component, field.name)
+        if field.metadata.get("registry") and inner is not None:
+            yield from (f"{field.name}.{name}" for name in setting_names(inner))
+    yield from _times_of(component)
+
+
+def _below(component: object, where: str) -> list[str]:
+    return [f"{where}.{name}" for name in setting_names(component)]
+
+
+def _likeness(word: str, name: str) -> float:
+    return difflib.SequenceMatcher(None, word, name.rpartition(".")[2]).ratio()
+
+
+def _times_of(component: object) -> dict[str, str]:
+    """Every name of a time, and the field that counts it in steps."""
+    if not hasattr(component, "plant"):
+        return {}
+    fields = [field.name for field in dataclasses.fields(_dataclass(component))]
+    times: dict[str, str] = {}
+    for name in fields:
+        times |= {time: name for time in _spellings(name) if time not in fields}
+    return times
+
+
+def _spellings(name: str) -> list[str]:
+    """How a number of steps is called as a time: in seconds, and with its unit."""
+    stem = "duration" if name == "steps" else re.sub("_steps?$", "", name)
+    return [] if stem == name else [f"{stem}_s", stem]
+
+
+def _dt_s(component: Any, changes: Mapping[str, Any]) -> float:
+    """Length (s) of the steps of a changed task."""
+    for name in ("plant", *(field.name for field in dataclasses.fields(component))):
+        found = changes.get(name)
+        dt_s = getattr(found, "dt_s", None) or getattr(getattr(found, "plant", None), "dt_s", None)
+        if dt_s is not None:
+            return float(dt_s)
+    return float(component.plant.dt_s)
+
+
+def _in_steps(value: object, dt_s: float, where: str, *, with_unit: bool) -> Any:
+    """A time, or a list of times, as numbers of steps."""
+    if isinstance(value, list | tuple):
+        return [_in_steps(item, dt_s, where, with_unit=with_unit) for item in value]
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    try:
+        if match is not None:
+            seconds = float(match["number"]) * (0.001 if match["unit"].lower() == "ms" else 1.0)
+        elif with_unit:
+            raise TypeError(
+                f'`{where}` must be a time with its unit, as in "50 ms" or "0.05 s", '
+                f"got {value!r}; a number of seconds is `{where}_s`."
+            )
+        else:
+            seconds = typing.cast(float, value)
+        check_number(where, seconds, "seconds")
+        check_number(where, seconds / dt_s)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+    steps = round(seconds / dt_s)
+    if abs(seconds / dt_s - steps) > _ROUNDING * max(1, abs(steps)):
+        near = " or ".join(f"{int(seconds / dt_s + more) * dt_s:.6g}" for more in (0, 1))
+        raise SettingsError(
+            f"`{where}` must be a whole number of steps of {dt_s:g} s, got {seconds:g} s; the "
+            f"nearest are {near} s."
+        )
+    return steps
 
 
 def _preset(name: object, registry: Mapping[str, Any], where: str) -> Any:
@@ -109,21 +291,60 @@ def _preset(name: object, registry: Mapping[str, Any], where: str) -> Any:
     if not isinstance(name, str):
         raise SettingsError(f"`{where}` must be a name, got {name!r}.")
     try:
-        return lookup(where.removesuffix(".type"), name, registry)
+        found = lookup(where.removesuffix(".type"), name, registry)
     except ValueError as error:
-        raise SettingsError(str(error)) from error
+        raise UnknownNameError(str(error)) from error
+    if isinstance(found, type):
+        raise SettingsError(_registered_class(name, found))
+    return found
 
 
-def _checked(value: object, hint: Any, where: str) -> Any:
-    """A plain value of the field's type."""
+def _not_registered(own: type, registry: Mapping[str, object]) -> str:
+    """What to do about a class that no preset has."""
+    for name, preset in registry.items():
+        if preset is own:
+            return _registered_class(name, own)
+    return (
+        f"{own.__name__} cannot be written to a file: no instance of it is registered. Register "
+        f'one by a name of your choice, as in `neuromotor.tasks.TASKS["my-task"] = '
+        f"{own.__name__}()`; plants, controllers and other parts have their own registry "
+        f"(registered here: {', '.join(sorted(registry))})."
+    )
+
+
+def _registered_class(name: str, own: type) -> str:
+    return (
+        f"{name!r} is registered as the class {own.__name__}; register an instance, whose fields "
+        f"are the defaults: `{own.__name__}()`."
+    )
+
+
+def _checked(value: object, hint: Any, where: str, default: object) -> Any:
+    """A plain value of the field's type; truth values, numbers and texts stay what they are."""
     try:
-        return pydantic.TypeAdapter(hint).validate_python(value)
+        checked = pydantic.TypeAdapter(hint).validate_python(value)
+        if _same_kind(value, checked):
+            return checked
+        wrong = f"it cannot be {value!r}"
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        raise SettingsError(
-            f"`{where}` has the wrong type: {first['msg'][0].lower()}{first['msg'][1:]}, "
-            f"got {value!r}."
-        ) from error
+        message = error.errors()[0]["msg"].replace("tuple", "list")
+        wrong = f"{message[0].lower()}{message[1:]}, got {value!r}"
+    name = where.rpartition(".")[2]
+    way_out = (
+        "" if default is None else f"; its default is {json.dumps(_plain(default), default=str)}"
+    )
+    for time in _spellings(name)[:1] if isinstance(value, str | float) else ():
+        way_out = f"; a time goes into `{where.removesuffix(name)}{time}`, in seconds"
+    raise SettingsError(f"`{where}` has the wrong type: {wrong}{way_out}.")
+
+
+def _same_kind(value: object, checked: object) -> bool:
+    """Whether no truth value or text became a number, or the other way round, at any depth."""
+    if isinstance(value, list | tuple) and isinstance(checked, list | tuple):
+        return all(map(_same_kind, value, checked))
+    if isinstance(value, str):
+        return not isinstance(checked, int | float)
+    return isinstance(value, bool) == isinstance(checked, bool)
 
 
 def _plain(value: object) -> Any:

@@ -96,7 +96,12 @@ def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:
         raise ValueError(
             f"{path} has more than {max_bytes:,} bytes, too many for what it should be"
         )
-    return data.decode("utf-8")
+    try:
+        return data.decode("utf-8-sig")  # a byte-order mark is no text
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from error
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:

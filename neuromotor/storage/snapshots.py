@@ -57,6 +57,7 @@ def save_snapshot(path: Path | str, snapshot: Snapshot, *, overwrite: bool = Tru
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
     parts = {"state": snapshot.state, "run": snapshot.run}
+    parts |= {} if snapshot.settings is None else {"settings": snapshot.settings}
     save_tree(path, _FORMAT, {"optimizer": snapshot.optimizer, **parts})
 
 
@@ -74,7 +75,7 @@ def load_snapshot(path: Path | str, *, max_bytes: int = MAX_BYTES) -> Snapshot:
     data = load_tree(Path(path), _FORMAT, "a neuromotor snapshot", max_bytes)
     match data:
         case {"optimizer": str(optimizer), "state": dict(state), "run": dict(run)}:
-            return Snapshot(optimizer, state, run)
+            return Snapshot(optimizer, state, run, data.get("settings"))
     raise CheckpointError(f"{path} does not agree with itself: it is no snapshot.")
 
 

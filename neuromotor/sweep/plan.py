@@ -13,15 +13,17 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
 from neuromotor._checks import did_you_mean
-from neuromotor.runs.settings import gather, resolve
+from neuromotor.cli.layers import merged, nested
+from neuromotor.optim import OPTIMIZERS
+from neuromotor.runs.settings import resolve
 from neuromotor.storage.components import SettingsError
+from neuromotor.storage.files import read_text
 
 __all__ = ["Run", "Sweep", "flattened", "load_sweep"]
 
@@ -106,6 +108,8 @@ def load_sweep(path: Path | str, out: Path | str | None = None) -> Sweep:
         if not isinstance(values, list) or not values:
             raise SettingsError(f"`grid.{key}` must be a list of values, got {values!r}.")
     points = file.points or [{}]
+    for key in (key for point in points for key in flattened(point) if key in grid):
+        raise SettingsError(f"`{key}` is both in `grid` and in `points`; leave it out of one.")
     seeds = _seeds(file)
     runs: dict[str, Run] = {}
     for point in points:
@@ -135,9 +139,11 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _read(path: Path) -> _File:
     """The file, checked as far as its own shape goes."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise SettingsError(f"the sweep cannot be read: {error}.") from error
+    try:
+        data = tomllib.loads(text)
     except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from error
     known = _File.model_fields
@@ -178,35 +184,32 @@ def _run(
 ) -> Run:
     """One run, its settings resolved once to see whether they are right."""
     swept = {**flattened(point), **combination, "seed": seed}
-    layers = [
-        _nested(key, value)
-        for table in ({"optimizer": "lbfgs"}, common, swept)
-        for key, value in flattened(table).items()
-    ]
-    settings: dict[str, Any] = reduce(
-        lambda base, layer: gather(None, layer, [], smoke=False, base=base), layers, {}
-    )
-    title = Run("", settings, swept).title
+    layers: list[dict[str, Any]] = [{"optimizers": "lbfgs"}]
+    for table in (common, swept):
+        flat = flattened(table)
+        if "optimizer" in flat:
+            flat["optimizers"] = flat.pop("optimizer")
+        layers.append(nested(flat))
+    title = Run("", {}, swept).title
     try:
+        settings = merged(layers)
         names = list(resolve(settings).optimizers)
         if len(names) != 1:
             raise SettingsError(
                 f"`optimizer` must be one name, got {', '.join(names)}; list several in [grid]."
             )
+        for key in swept:
+            if key.partition(".")[0] in OPTIMIZERS.keys() - names:
+                raise SettingsError(
+                    f"`{key}` changes nothing, because the run trains with {names[0]}; sweep it "
+                    "in `points` beside its optimizer."
+                )
         text = json.dumps(settings, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"in the run with {title}: {error}") from error
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     slug = re.sub(r"[^\w.=+-]+", "_", title.replace(", ", "+"))[:_LONGEST_NAME]
     return Run(f"{slug}-{digest}", settings, swept)
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    """`a.b` and a value as {"a": {"b": value}}; `optimizer` by its name in settings files."""
-    for part in reversed(("optimizers" if key == "optimizer" else key).split(".")):
-        value = {part: value}
-    nested: dict[str, Any] = value
-    return nested
 
 
 def _short(value: Any) -> str:

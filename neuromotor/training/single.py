@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer
+from neuromotor._checks import check_integer, check_seed
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.controllers.controller import Controller
+from neuromotor.controllers import CONTROLLERS, Controller
 from neuromotor.optim import (
     Budget,
     Callback,
@@ -21,7 +23,8 @@ from neuromotor.optim import (
     Result,
     Snapshot,
 )
-from neuromotor.tasks import Task, Trials
+from neuromotor.storage.components import SettingsError, encode
+from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.training import distributed
 
 __all__ = [
@@ -41,6 +44,7 @@ def make_trials(
     device: torch.device | str = "cpu",
 ) -> Trials:
     """Return a batch of the task's trials, with draws for the controller's private noise if any."""
+    check_seed("seed", seed)
     generator = torch.Generator().manual_seed(seed)
     trials = task.trials(generator, dtype=dtype, device=device)
     if controller.noise_size:
@@ -56,6 +60,7 @@ def initial_parameters(
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """Return a controller's initial parameters, (P,): the same for one seed on every device."""
+    check_seed("seed", seed)
     generator = torch.Generator().manual_seed(seed)
     return controller.initial_parameters(generator, dtype=dtype, device=device)
 
@@ -109,6 +114,9 @@ def train(
         ValueError: Task, controller, optimizer, parameters, trials and snapshot do not fit
             together.
 
+    Warns:
+        UserWarning: The task or the controller cannot be saved, as its class is not registered.
+
     Example:
         >>> from neuromotor import CenterOut, ContinuousTimeRNN, LBFGS
         >>> task, controller = CenterOut(directions=8), ContinuousTimeRNN(layers=(20,))
@@ -116,6 +124,15 @@ def train(
         >>> result.value < result.history[0].value
         True
     """
+    registries: tuple[tuple[object, Mapping[str, Any]], ...] = (
+        (task, TASKS),
+        (controller, CONTROLLERS),
+    )
+    for part, registry in registries:
+        try:
+            encode(part, registry)
+        except SettingsError as error:
+            warnings.warn(f"`save_controller` will refuse this: {error}", stacklevel=2)
     if trials is None:
         trials = make_trials(task, controller, seed)
     if parameters is None:

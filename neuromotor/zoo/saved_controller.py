@@ -23,7 +23,7 @@ from torch import Tensor
 from neuromotor._checks import check_finite_tensor, did_you_mean
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.controller import Controller, check_parameters
-from neuromotor.storage.components import SettingsError, decode, encode
+from neuromotor.storage.components import SettingsError, UnknownNameError, decode, encode
 from neuromotor.storage.files import parse_json
 from neuromotor.storage.tensor_file import (
     CheckpointError,
@@ -46,6 +46,7 @@ __all__ = [
 _FORMAT = "neuromotor.controller"
 _VERSION = 2
 _TENSOR = "parameters"
+_SHOWN = 12  # controllers of a folder that an error lists
 MAX_BYTES = 1 << 30  # more than a hundred million parameters
 
 
@@ -64,6 +65,32 @@ class SavedController:
     parameters: Tensor
     task: Task | None
     info: dict[str, Any]
+
+    def differences(self, task: Task) -> dict[str, tuple[Any, Any]] | None:
+        """Return what is not as in the training, where a task has settings of the same names.
+
+        Args:
+            task: What the controller is to run.
+
+        Returns:
+            By name of the setting, with dots between levels: its value in the training, and in
+            `task`. None where no task was saved with the controller.
+
+        Raises:
+            SettingsError: The class of a task is not registered.
+
+        Example:
+            >>> from dataclasses import replace
+            >>> saved = load_controller("center-out/lbfgs")
+            >>> saved.differences(replace(saved.task, radius_m=0.08))
+            {'radius_m': (0.04463, 0.08)}
+        """
+        if self.task is None:
+            return None
+        there, here = encode(self.task, TASKS), encode(task, TASKS)
+        names = there.pop("type"), here.pop("type")
+        found = {"task": names} if type(self.task) is not type(task) else {}
+        return found | _differences(_with_reach(there), _with_reach(here))
 
 
 def save_controller(
@@ -88,8 +115,8 @@ def save_controller(
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
         TypeError: `parameters` is no tensor of float32 or float64.
-        ValueError: `parameters` is not finite or of the wrong shape, a class is not registered, or
-            `path` can be no file's name.
+        ValueError: `parameters` is not finite or of the wrong shape, a class is not registered
+            (`train` warns of that before it begins), or `path` can be no file's name.
     """
     path = check_file_name(Path(path))
     if path.exists() and not overwrite:
@@ -142,6 +169,12 @@ def load_controller(
         info = parse_json(metadata["info"])
         check_finite_tensor(_TENSOR, parameters, (None,))
         check_parameters(parameters, controller.parameter_count)
+    except UnknownNameError as error:
+        raise CheckpointError(
+            f"{path} is whole, but needs a part that is not registered in this program: {error} "
+            "Import the module that registers it first; for the command line, run a program that "
+            "imports it and then calls `neuromotor.cli.main()`."
+        ) from error
     except (KeyError, OverflowError, TypeError, ValueError, SettingsError) as error:
         raise CheckpointError(f"{path} does not agree with itself: {error}") from error
     if not isinstance(info, dict):
@@ -149,6 +182,28 @@ def load_controller(
     if found.version == 1 and _digest(parameters) != metadata.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its checksum is wrong; use another copy.")
     return SavedController(controller, parameters.to(dtype), task, info)
+
+
+def _with_reach(table: dict[str, Any]) -> dict[str, Any]:
+    """A task's settings, those of the reach within it among them."""
+    reach = table.pop("reach", {})
+    return {**table, **{key: value for key, value in reach.items() if key != "type"}}
+
+
+def _differences(
+    one: dict[str, Any], two: dict[str, Any], prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """What two tables have in common by name but not by value; of other components, the names."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in one.keys() & two.keys():
+        old, new, name = one[key], two[key], f"{prefix}{key}"
+        if not (isinstance(old, dict) and isinstance(new, dict)):
+            found |= {name: (old, new)} if old != new else {}
+        elif old["type"] != new["type"]:
+            found[name] = old["type"], new["type"]
+        else:
+            found |= _differences(old, new, f"{name}.")
+    return dict(sorted(found.items()))
 
 
 def find_controller(path: Path) -> Path:
@@ -162,6 +217,14 @@ def find_controller(path: Path) -> Path:
         return path
     if name in zoo_names():
         return zoo_path(name)
+    if path.is_dir():
+        inside = sorted(map(str, path.rglob("controllers/*.safetensors")))
+        if not inside:
+            raise CheckpointError(f"{path} is not a file, but a folder without a controller.")
+        shown = ", ".join(inside[:_SHOWN]) + (", ..." if len(inside) > _SHOWN else "")
+        raise CheckpointError(
+            f"{path} is not a file, but a folder; give one of the controllers in it: {shown}."
+        )
     raise CheckpointError(
         f"{path} is not a file, and not in the zoo; give the path of a neuromotor controller "
         f"(.safetensors) or a name: {did_you_mean(name, zoo_names())}."

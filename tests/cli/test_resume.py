@@ -47,6 +47,15 @@ def uninterrupted(tmp_path_factory):
     return get
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a training that has its checkpoint and its result."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    code, text = finish(*LBFGS, "--budget", 40, "--out", folder, log=folder.with_name("log"))
+    assert code == 0, text
+    return folder
+
+
 def kill_and_resume(arguments, folder, moment, every, whole):
     log = folder.with_name("log")
     process = start(*arguments, "--checkpoint-every", every, "--out", folder, log=log)
@@ -214,3 +223,53 @@ def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path):
     code, text = finish(*TRAIN[:2], "--resume", folder, "--budget", "500", log=log)
     assert code == 2
     assert "Delete it to train hf from the start again" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda s: s.update(seed=5), "`seed` was 0, is 5"),
+        (lambda s: s["task"].update(radius_m=0.06), "`task.radius_m` was 0.04463, is 0.06"),
+        (lambda s: s["task"].update(steps=14), "`task.steps` was 15, is 14"),
+        (lambda s: s["lbfgs"].update(history=2), "`lbfgs.history` was 100, is 2"),
+        (lambda s: s["task"]["plant"].update(dt_s=0.02), "`task.plant.dt_s` was 0.01, is 0.02"),
+    ],
+)
+@pytest.mark.parametrize("left", ["checkpoints/lbfgs.safetensors", "results/lbfgs.safetensors"])
+def test_settings_edited_after_the_start_are_refused(stopped, left, change, named, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    (folder / left).parent.mkdir(parents=True)
+    (folder / left).write_bytes((stopped / left).read_bytes())
+    edited = json.loads((stopped / "settings.json").read_text())
+    change(edited)
+    (folder / "settings.json").write_text(json.dumps(edited))
+    code, text = finish("train", "--resume", folder, log=log)
+    assert code == 2, text
+    assert f"{folder / left} was made with other settings" in text
+    assert named in text
+
+
+def test_budget_seconds_and_threads_may_be_edited(stopped, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    (folder / "checkpoints").mkdir(parents=True)
+    name = "checkpoints/lbfgs.safetensors"
+    (folder / name).write_bytes((stopped / name).read_bytes())
+    edited = json.loads((stopped / "settings.json").read_text())
+    edited.update(budget=60, seconds=500.0, threads=2)
+    (folder / "settings.json").write_text(json.dumps(edited))
+    code, text = finish("train", "--resume", folder, "--no-figures", log=log)
+    assert code == 0, text
+    assert json.loads((folder / "summary.json").read_text())["rows"][1]["calls"] >= 60
+
+
+def test_settings_edited_after_finished_seeds_are_refused(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*SEEDS, "--out", folder, log=log)[0] == 0
+    before = (folder / "seed-0/summary.json").read_bytes()
+    edited = json.loads((folder / "settings.json").read_text())
+    edited["task"]["radius_m"] = 0.03
+    (folder / "settings.json").write_text(json.dumps(edited))
+    code, text = finish("compare", "--resume", folder, "--no-figures", log=log)
+    assert code == 2
+    assert "`task.radius_m` was 0.04463, is 0.03" in text
+    assert (folder / "seed-0/summary.json").read_bytes() == before

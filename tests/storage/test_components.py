@@ -1,7 +1,7 @@
 """Components to plain data and back, and what is said about data that do not fit."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 
@@ -17,7 +17,7 @@ from neuromotor.plants import (
     JointLimits,
     TwoJointArm,
 )
-from neuromotor.storage.components import SettingsError, decode, encode
+from neuromotor.storage.components import SettingsError, decode, encode, with_times
 from neuromotor.tasks import TASKS, CenterOut
 
 COMPONENTS = [
@@ -81,5 +81,92 @@ def test_what_does_not_fit_is_named_with_the_way_out(spec, message):
 
 
 def test_an_unregistered_class_cannot_be_written():
-    with pytest.raises(SettingsError, match="RK4 cannot be written to a file"):
+    with pytest.raises(SettingsError, match=r"RK4 cannot be written to a file: no instance .* RK4"):
         encode(RK4(), PLANTS)
+
+
+def test_a_class_in_place_of_an_instance_is_said():
+    registry = {**TASKS, "mine": OwnTask}
+    for wrong in (lambda: encode(OwnTask(), registry), lambda: decode("mine", registry, "task")):
+        with pytest.raises(SettingsError, match=r"'mine' is registered as the class OwnTask; .*()"):
+            wrong()
+    registry["mine"] = OwnTask()
+    data = encode(OwnTask(pause_steps=7), registry)
+    assert data["type"] == "mine"
+    assert decode(data, registry, "task") == OwnTask(pause_steps=7)
+
+
+def test_a_component_has_the_name_of_the_preset_that_it_differs_least_from():
+    changed = TwoJointArm(replace(HUMAN, mass_1=1.5))
+    data = encode(changed, PLANTS)
+    assert (data["type"], data["parameters"]["type"]) == ("monkey-published", "human")
+    assert encode(replace(TASKS["ddn-delay"], pairs=8), TASKS)["type"] == "ddn-delay"
+
+
+@dataclass(frozen=True)
+class OwnTask(CenterOut):
+    """A task from outside, with times of its own."""
+
+    pause_steps: int = 3
+    bin_steps: tuple[int, ...] = (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("times", "steps"),
+    [
+        ({"delay_s": 0.05}, {"delay_steps": 5}),
+        ({"delay": "50 ms"}, {"delay_steps": 5}),
+        ({"delay": "0.05s", "duration": "0.35 s"}, {"delay_steps": 5, "steps": 35}),
+        ({"duration_s": 0.29, "pause": "1.2e2ms"}, {"steps": 29, "pause_steps": 12}),
+        ({"bin_s": [0.1, 0.07]}, {"bin_steps": (10, 7)}),
+        ({"bin": ["100 ms", ".07 s"]}, {"bin_steps": (10, 7)}),
+        ({"delay_s": 0}, {"delay_steps": 0}),
+    ],
+)
+def test_times_are_steps_of_the_plant(times, steps):
+    task = OwnTask(directions=2)
+    assert with_times(task, **times) == replace(task, **steps)
+    halved = {
+        key: tuple(2 * n for n in v) if isinstance(v, tuple) else 2 * v for key, v in steps.items()
+    }
+    data = {"plant": {"dt_s": 0.005}, **times}
+    assert decode(data, {}, "task", task) == replace(
+        task, plant=replace(task.plant, dt_s=0.005), **halved
+    )
+
+
+def test_every_number_of_steps_of_every_task_has_its_time():
+    for task in TASKS.values():
+        for one in {task, getattr(task, "reach", task)}:
+            for field in fields(one):
+                if "step" not in field.name:
+                    continue
+                name = field.name.replace("_steps", "").replace("_step", "")
+                name = "duration" if name == "steps" else name
+                now = getattr(one, field.name)
+                times = [0.01 * n for n in now] if isinstance(now, tuple) else 0.01 * now
+                assert with_times(one, **{f"{name}_s": times}) == one
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ({"delay_s": 0.053}, r"whole number of steps of 0.01 s, got 0.053 s; .* 0.05 or 0.06 s"),
+        ({"delay": 0.05}, r"must be a time with its unit, .* got 0.05; .* is `task.delay_s`"),
+        ({"delay": "50"}, r"must be a time with its unit"),
+        ({"delay_s": True}, r"`task.delay_s` must be a finite number of seconds, got True"),
+        ({"delay_s": float("inf")}, r"`task.delay_s` must be a finite number of seconds"),
+        ({"delay_s": -0.05}, r"`delay_steps` must be a whole number, 0 or more, got -5"),
+        ({"delay_s": 0.05, "delay": "50 ms"}, r"`task.delay` and `task.delay_s` are the same"),
+        ({"dealy_s": 0.05}, r"`dealy_s` is no time of OwnTask; did you mean 'delay_s'"),
+        ({"radius_m": 0.05}, r"`radius_m` is no time of OwnTask"),
+    ],
+)
+def test_a_time_that_is_none_is_said(times, message):
+    with pytest.raises(SettingsError, match=message):
+        with_times(OwnTask(directions=2), **times)
+
+
+def test_a_time_among_steps_is_said():
+    with pytest.raises(SettingsError, match=r"got '50ms'; a time goes into `task.delay_s`"):
+        decode({"delay_steps": "50ms"}, TASKS, "task")

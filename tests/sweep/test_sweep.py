@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from neuromotor import SettingsError
+from neuromotor.plants import PLANTS
 from neuromotor.runs.create import RunFolderError
+from neuromotor.runs.settings import resolve
 from neuromotor.sweep import (
     Local,
     Outcome,
@@ -73,33 +75,51 @@ def test_points_grid_and_seeds_are_multiplied(tmp_path):
         task = "center-out"
         budget = 7
         [grid]
-        lbfgs.history = [3, 5]
+        "task.delay" = ["20 ms", "50 ms"]
         "controller.layers" = [[8], [4, 4]]
         [[points]]
-        "task.directions" = 4
+        "lbfgs.history" = 4
         [[points]]
         optimizer = "adam"
         """,
     )
     assert len(sweep.runs) == 2 * 2 * 2 * 2
     assert sweep.keys == (
-        "task.directions",
         "lbfgs.history",
+        "task.delay",
         "controller.layers",
         "optimizer",
         "seed",
     )
     first, last = sweep.runs[0], sweep.runs[-1]
     assert first.settings == {
-        "task": {"type": "center-out", "directions": 4},
+        "task": {"type": "center-out", "delay": "20 ms"},
         "optimizers": "lbfgs",
         "budget": 7,
-        "lbfgs": {"history": 3},
+        "lbfgs": {"history": 4},
         "controller": {"layers": [8]},
         "seed": 4,
     }
-    assert (last.settings["task"], last.settings["optimizers"]) == ("center-out", "adam")
-    assert last.title == "optimizer=adam, lbfgs.history=5, controller.layers=[4,4], seed=9"
+    assert last.settings["optimizers"] == "adam"
+    assert last.title == "optimizer=adam, task.delay=50 ms, controller.layers=[4,4], seed=9"
+    assert resolve(last.settings).task.delay_steps == 5
+
+
+def test_a_swept_plant_is_the_one_that_is_trained(tmp_path):
+    sweep = a_sweep(
+        tmp_path,
+        """
+        [train]
+        task = {type = "center-out", plant = "monkey-published"}
+        [grid]
+        plant = ["monkey", "human"]
+        """,
+    )
+    assert [resolve(run.settings).task.plant for run in sweep.runs] == [
+        PLANTS["monkey"],
+        PLANTS["human"],
+    ]
+    assert [run.title for run in sweep.runs] == ["plant=monkey, seed=0", "plant=human, seed=0"]
 
 
 def test_a_run_keeps_its_name_when_others_are_added(tmp_path):
@@ -133,6 +153,12 @@ def test_a_run_keeps_its_name_when_others_are_added(tmp_path):
         ("[train]\nseed = 'a'", r"`train.seed` must be a whole number"),
         ("[grid]\nbudget = [5, 5]", r"two runs of .* are the same: budget=5, seed=0"),
         ("x =", r"is not valid TOML"),
+        (
+            "[grid]\noptimizer = ['lbfgs', 'adam']\nlbfgs.history = [3, 5]",
+            r"in the run with optimizer=adam, .* `lbfgs.history` changes nothing",
+        ),
+        ("[[points]]\nbudget = 5\n[grid]\nbudget = [6]", r"`budget` is both in `grid` and"),
+        ("[grid]\nplant = ['human']\n'task.plant' = ['monkey']", r"the plant is given twice"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(tmp_path, text, message):

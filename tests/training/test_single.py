@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import warnings
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import pytest
@@ -19,6 +21,7 @@ from neuromotor import (
     train,
 )
 from neuromotor.plants import PointMass
+from neuromotor.tasks import TASKS
 from neuromotor.training.single import initial_parameters, make_trials
 
 TASK = CenterOut(directions=4)
@@ -31,6 +34,32 @@ def test_the_same_seed_gives_the_same_numbers_twice():
     assert [p.value for p in one.history] == [p.value for p in two.history]
     other = train(TASK, NET, LBFGS(), budget=Budget(calls=40), seed=4)
     assert other.value != one.value
+
+
+def test_what_cannot_be_saved_is_said_before_the_training(monkeypatch):
+    @dataclass(frozen=True)
+    class Mine(CenterOut):
+        pass
+
+    def run():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            budget = Budget(calls=2)
+            train(Mine(directions=2), NET, LBFGS(), budget=budget, callback=iterations.append)
+
+    iterations = []
+    with pytest.raises(UserWarning, match=r"Mine cannot be written .*no instance of it is"):
+        run()
+    assert not iterations
+    monkeypatch.setitem(TASKS, "mine", Mine(directions=2))
+    run()
+    assert iterations
+
+
+@pytest.mark.parametrize("seed", [2**63, 10**30, -1])
+def test_a_seed_that_no_generator_takes_is_said(seed):
+    with pytest.raises(ValueError, match="`seed` must be a whole number"):
+        train(TASK, NET, LBFGS(), budget=Budget(calls=2), seed=seed)
 
 
 def test_a_trained_network_reaches():

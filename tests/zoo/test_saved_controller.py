@@ -5,6 +5,7 @@ import json
 import pickle
 import random
 import struct
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -12,10 +13,12 @@ from cases import generator
 from safetensors import safe_open
 from safetensors.torch import load_file, save, save_file
 
+from neuromotor import SettingsError
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
+from neuromotor.plants import MONKEY_PUBLISHED, PLANTS
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.storage.tensor_file import seal
-from neuromotor.tasks import CenterOut
+from neuromotor.tasks import TASKS, CenterOut, ForceField
 from neuromotor.zoo.saved_controller import CheckpointError, load_controller, save_controller
 
 NET = ContinuousTimeRNN(layers=(5, 4), learn_initial_state=True)
@@ -223,3 +226,58 @@ def test_files_that_contradict_themselves_are_refused(path, changes, message):
     rewrite(path, **changes)
     with pytest.raises(CheckpointError, match=message):
         load_controller(path)
+
+
+def test_what_is_not_as_in_the_training_is_told(path):
+    saved = load_controller(path)
+    assert saved.differences(saved.task) == {}
+    own = replace(saved.task, radius_m=0.06, plant=PLANTS["human"])
+    assert saved.differences(own) == {
+        "radius_m": (0.04463, 0.06),
+        "plant": ("monkey-published", "human"),
+    }
+    heavy = replace(MONKEY_PUBLISHED, mass_1=1.0)
+    own = replace(saved.task, plant=replace(saved.task.plant, parameters=heavy))
+    mass = MONKEY_PUBLISHED.mass_1
+    assert saved.differences(own) == {"plant.parameters.mass_1": (mass, 1.0)}
+    reach = replace(saved.task, steps=60)
+    assert saved.differences(ForceField(reach=reach)) == {
+        "task": ("center-out", "force-field"),
+        "steps": (40, 60),
+    }
+
+
+def test_without_a_task_nobody_knows_what_differs(tmp_path):
+    save_controller(tmp_path / "net.safetensors", NET, THETA)
+    assert load_controller(tmp_path / "net.safetensors").differences(CenterOut()) is None
+
+
+@dataclass(frozen=True)
+class Mine(CenterOut):
+    """A task of one's own."""
+
+
+def test_a_task_of_ones_own_is_saved_and_read_where_it_is_registered(tmp_path, monkeypatch):
+    path = tmp_path / "net.safetensors"
+    with pytest.raises(SettingsError, match="Mine cannot be written to a file: no instance"):
+        save_controller(path, NET, THETA, task=Mine())
+    assert not path.exists()
+    monkeypatch.setitem(TASKS, "mine", Mine())
+    save_controller(path, NET, THETA, task=Mine(directions=3))
+    assert load_controller(path).task == Mine(directions=3)
+    monkeypatch.delitem(TASKS, "mine")
+    with pytest.raises(CheckpointError, match=r"is whole, but needs .*unknown task 'mine'") as end:
+        load_controller(path)
+    assert "Import the module that registers it first" in str(end.value)
+
+
+def test_a_run_folder_offers_its_controllers(path):
+    folder = path.parent / "run"
+    for name in ("seed-0/controllers/adam", "controllers/lbfgs"):
+        file = folder / f"{name}.safetensors"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(path.read_bytes())
+    with pytest.raises(CheckpointError, match="give one of the controllers in it") as end:
+        load_controller(folder)
+    for file in folder.rglob("*.safetensors"):
+        assert str(file) in str(end.value)
