@@ -98,7 +98,22 @@ def lesion_effect(
     surrogates: int = 10,
     seed: int = 0,
 ) -> LesionEffect:
-    """Return how a task is done without some units, and without random ones of the layer."""
+    """Return how a task is done without some units, and without random ones of the layer.
+
+    Args:
+        task: What is done. For a recording, take task and trials of `recorded_run`: a lesion says
+            something about it only on what was recorded.
+        controller: The network.
+        parameters: Its parameters, (P,).
+        units: What is silenced, numbers within the layer.
+        layer: From 0.
+        trials: The batch; the task's own by default.
+        surrogates: Lesions of as many random units.
+        seed: Of these.
+
+    Raises:
+        ValueError: A unit or layer does not exist, or the parts do not fit together.
+    """
     if trials is None:
         trials = task.trials(dtype=parameters.dtype, device=parameters.device)
     batch = trials

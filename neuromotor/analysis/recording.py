@@ -5,7 +5,10 @@ seconds on an even grid, `condition` a label of each trial, `layer` a label of e
 `rate`, `time` and `condition` are needed; each analysis names what else it uses. So anybody's data
 can be given: build them with `make_recording`, or write any netCDF file that `check_recording`
 passes. A sample at time t holds the state then, and the rates and the command computed from what
-was seen then; the command acts until the next sample.
+was seen then; the command acts until the next sample. The state after the last step has no rates:
+it is in `final_hand_position`, `final_hand_velocity` and `final_time`. Variables named
+`trials_...` are the batch that was run, loads and noise draws included: `recorded_run` makes the
+recorded task and trials of them.
 
 Files are netCDF 3 through scipy: no pickles, no further dependency, readable by MATLAB, R, Julia.
 netCDF 4 files of the same layout are read where h5netcdf is installed.
@@ -16,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,9 +29,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neuromotor._version import __version__
-from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop import ClosedLoop, check_trials
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
-from neuromotor.storage.components import SettingsError, encode
+from neuromotor.storage.components import SettingsError, decode, encode
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import TASKS, Task, Trials
 
@@ -44,6 +48,7 @@ __all__ = [
     "make_recording",
     "movement_onset",
     "record",
+    "recorded_run",
     "save_recording",
     "told",
 ]
@@ -83,6 +88,8 @@ LAYOUT: dict[str, VariableLayout] = {
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached"),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
+    "final_hand_velocity": VariableLayout(("trial", "axis"), "m/s", "after the last step"),
+    "final_time": VariableLayout(("trial",), "s", "when the last step ends"),
     "target_time": VariableLayout(("trial",), "s", "target as shown at the end appears"),
     "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
@@ -90,6 +97,8 @@ LAYOUT: dict[str, VariableLayout] = {
 }
 EVENTS = ("target_time", "go_time", "perturbation_time", "movement_onset")
 _NEEDED = ("rate",)
+_TRIALS = "trials_"  # before the names of the parts of the trials that were run
+_PARTS = tuple(field.name for field in fields(Trials) if field.name != "condition")
 
 
 def record(
@@ -152,6 +161,7 @@ def record(
         "target": trials.target,
         "target_position": plant.hand_position(trials.end),
         "final_hand_position": plant.hand_position(final),
+        "final_hand_velocity": plant.hand_velocity(final),
     }
     for name in ("shown_target", "cue"):
         part = getattr(trials, name)
@@ -164,13 +174,14 @@ def record(
         variables["target_time"] = plant.dt_s * old.cpu().numpy()
     if trials.cue is not None:
         variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
+    variables["final_time"] = np.full(len(trials), plant.dt_s * task.steps)
     variables["perturbation_time"] = _first_time(time_s, (load != 0).any(-1) | (force != 0).any(-1))
     names = [label.rsplit(" (", 1)[0] for label in plant.state_labels]
     units = [label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels]
     command_names = [label.rsplit(" (", 1)[0] for label in plant.command_labels]
     command_unit = plant.command_labels[0].rsplit("(", 1)[-1].rstrip(")")
     number = torch.arange(len(trials)) if trials.condition is None else trials.condition
-    return make_recording(
+    recording = make_recording(
         time_s,
         number.cpu().numpy(),
         variables,
@@ -190,6 +201,40 @@ def record(
             "controller": _as_json(controller, CONTROLLERS),
         },
     )
+    for name in _PARTS:
+        part = getattr(trials, name)
+        if part is not None:
+            dims = ("trial", *(f"{name}_{axis}" for axis in range(1, part.ndim)))
+            recording[_TRIALS + name] = (dims, part.double().cpu().numpy())
+    return recording
+
+
+def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
+    """Return the task and the trials that `record` ran: what an intervention is tested on.
+
+    Args:
+        recording: Made by `record`; it may be cut to some trials, or around an event.
+
+    Raises:
+        RecordingError: The recording does not say which task or trials were run.
+    """
+    again = "record the controller again with this version, on a task that is registered"
+    parts = {
+        name: torch.from_numpy(recording[_TRIALS + name].values.astype(np.float64))
+        for name in _PARTS
+        if _TRIALS + name in recording
+    }
+    if "initial_state" not in parts or "target" not in parts:
+        raise RecordingError(f"the recording does not hold the trials that were run; {again}.")
+    try:
+        task: Task = decode(json.loads(recording.attrs["task"]), TASKS, "task")
+        trials = Trials(**parts)
+        check_trials(task, trials)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(
+            f"the recording does not say which task was run ({error}); {again}."
+        ) from error
+    return task, trials
 
 
 def make_recording(
@@ -230,7 +275,13 @@ def make_recording(
     data: dict[str, Any] = {}
     for name, values in variables.items():
         layout = LAYOUT[name]
-        array = np.array(values, dtype=np.float64)
+        try:
+            array = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise RecordingError(
+                f"`{name}` must be one array of numbers with the axes {layout.dims}; cut trials of "
+                "unequal length to the same times, for instance around an event."
+            ) from error
         if array.ndim != len(layout.dims):
             raise RecordingError(
                 f"`{name}` must have the axes {layout.dims}, got shape {array.shape}."
@@ -255,7 +306,8 @@ def make_recording(
         raise RecordingError(f"the arrays do not fit together: {error}.") from error
     recording.attrs = {"format": _FORMAT, "format_version": _VERSION, **(attributes or {})}
     check_recording(recording)
-    if "hand_position" in recording and "hand_velocity" not in recording:
+    several = recording.sizes["time"] > 1
+    if several and "hand_position" in recording and "hand_velocity" not in recording:
         velocity = recording["hand_position"].differentiate("time")
         velocity.attrs = {"units": "m/s", "long_name": LAYOUT["hand_velocity"].meaning}
         recording["hand_velocity"] = velocity
@@ -331,6 +383,13 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         if values.dtype.kind not in "fiu":
             raise RecordingError(f"`{name}` must hold numbers, got dtype {values.dtype}.")
         bad = int((~np.isfinite(values.values)).sum())
+        if bad and name not in EVENTS and (ends := _padded(values.values, values.dims)):
+            first, count = ends
+            raise RecordingError(
+                f"`{name}` holds {bad} NaN values: {count} of {values.shape[0]} trials end in "
+                f"them. Cut all trials to the shortest (`recording.isel(time=slice({first}))`) or "
+                f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`).'
+            )
         if bad and name not in EVENTS:
             raise RecordingError(
                 f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
@@ -416,6 +475,19 @@ def load_recording(path: Path | str) -> xr.Dataset:
     except RecordingError as error:
         raise RecordingError(f"{path} is no recording: {error}") from error
     return recording
+
+
+def _padded(values: NDArray[Any], dims: Sequence[Any]) -> tuple[int, int] | None:
+    """Where the first trial ends and how many are shorter, if NaN only fill up trials' ends."""
+    if tuple(dims[:2]) != _SERIES or values.shape[1] == 0:
+        return None
+    known = np.isfinite(values).reshape(*values.shape[:2], -1)
+    whole = known.all(-1)
+    lengths = np.where(whole.all(1), values.shape[1], whole.argmin(1))
+    after = np.arange(values.shape[1]) >= lengths[:, None]
+    if lengths.min() == 0 or known[after].any():
+        return None
+    return int(lengths.min()), int((lengths < values.shape[1]).sum())
 
 
 def _first_time(time_s: NDArray[Any], happens: Tensor) -> NDArray[Any]:
