@@ -23,6 +23,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import ContinuousTimeRNN, Controller
 from neuromotor.evaluation.performance import measure
 from neuromotor.tasks import Task, Trials
@@ -87,6 +88,7 @@ def lesion_subspace(
     return _projected(controller, parameters, keep, layer)
 
 
+@torch_threads()
 def lesion_effect(
     task: Task,
     controller: ContinuousTimeRNN,
@@ -133,6 +135,7 @@ def lesion_effect(
     )
 
 
+@torch_threads()
 def sensitivity(
     task: Task, controller: Controller, parameters: Tensor, trials: Trials | None = None
 ) -> NDArray[np.float64]:

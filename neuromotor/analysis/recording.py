@@ -30,6 +30,7 @@ from torch import Tensor
 
 from neuromotor._version import __version__
 from neuromotor.closed_loop import ClosedLoop, check_trials
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
 from neuromotor.storage.components import SettingsError, decode, encode
 from neuromotor.storage.files import atomic_path
@@ -101,6 +102,7 @@ _TRIALS = "trials_"  # before the names of the parts of the trials that were run
 _PARTS = tuple(field.name for field in fields(Trials) if field.name != "condition")
 
 
+@torch_threads()
 def record(
     task: Task, controller: Controller, parameters: Tensor, trials: Trials | None = None
 ) -> xr.Dataset:

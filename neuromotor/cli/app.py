@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from neuromotor._checks import did_you_mean
 from neuromotor.benchmark import (
@@ -48,6 +48,7 @@ from neuromotor.cli.runs_command import register as register_runs
 from neuromotor.cli.sweep import register as register_sweep
 from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
+from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
 from neuromotor.evaluation.performance import (
@@ -126,7 +127,7 @@ def evaluate(
         "threads": threads,
     }
     settings = resolve_saved(saved, config, options, set_ or [], smoke=smoke)
-    torch.set_num_threads(settings.threads)
+    choose_threads(settings.threads)
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
     if isinstance(saved.controller, CommandTable):
         trials = make_trials(settings.task, saved.controller, settings.seed, **place)
@@ -156,7 +157,8 @@ def evaluate(
     if json_:
         print(json.dumps(result, indent=2))
         return
-    output.print(f"[bold]{controller}[/bold] on {len(trials)} trials")
+    name = Text.assemble((str(controller), "bold"), f" on {len(trials)} trials")
+    output.print(name, soft_wrap=True)
     output.print(f"  loss          {performance.loss:.6g}, {result['ratios'][bound]:.5g} x {bound}")
     output.print(f"  target error  {performance.target_error_cm:.4g} cm")
     output.print(f"  end speed     {performance.end_speed_cm_s:.4g} cm/s")
@@ -193,13 +195,13 @@ def info(
         if json_:
             print(json.dumps({"name": name, "kind": kind, "settings": settings}, indent=2))
             continue
-        output.print(f"[bold]{name}[/bold] ({kind}): {_first_line(component)}")
+        output.print(Text.assemble((name, "bold"), f" ({kind}): {_first_line(component)}"))
         table = Table("setting", "default")
         for key, value in settings.items():
             if key != "type":
                 table.add_row(key, json.dumps(value))
         output.print(table)
-        output.print(inspect.getdoc(type(component)) or "", markup=False)
+        output.print(inspect.getdoc(type(component)) or "")
 
 
 @app.command()
@@ -258,7 +260,7 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
         settings = EnvBenchmarkSettings(repeats=2 if smoke else repeats, peers=peers, **sizes)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"in the options of `bench`: {error}") from error
-    torch.set_num_threads(1)
+    choose_threads(1)
     rows = run_env_benchmark(settings, progress=messages.print)
     text = env_benchmark_markdown(rows) if markdown else env_benchmark_table(rows)
     _print_measurements(rows, text, as_json=as_json)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
 from neuromotor import zoo
 from neuromotor.cli.display import interval_words, output
+from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.recipes import find_stages
 from neuromotor.runs.zoo_entry import write_entry
 from neuromotor.storage.components import SettingsError
@@ -113,7 +113,7 @@ def add(
     task_name, slash, own = name.partition("/")
     if not (slash and task_name and own) or "/" in own or name != name.strip("./"):
         raise SettingsError(f"`name` must be TASK/NAME, as in center-out/ahf, got {name!r}.")
-    torch.set_num_threads(1)
+    choose_threads(1)
     stages = find_stages(run, method, f"runs/{name.replace('/', '-')}")
     file = run / "controllers" / f"{method}.safetensors"
     saved = load_controller(file)

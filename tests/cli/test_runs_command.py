@@ -48,8 +48,8 @@ def test_runs_are_listed(folders, command):
     rows = [line.split() for line in out.splitlines()]
     assert rows[0][:5] == ["run", "task", "methods", "seeds", "state"]
     assert [row[:5] for row in rows[1:]] == [
-        ["two", "center-out", "lbfgs", "0", "finished"],
-        ["one", "center-out", "lbfgs", "0", "finished"],
+        [str(folders / "two"), "center-out", "lbfgs", "0", "finished"],
+        [str(folders / "one"), "center-out", "lbfgs", "0", "finished"],
     ]
     code, out, _ = command("runs", "list", folders, "--verify", "--json")
     data = json.loads(out)
