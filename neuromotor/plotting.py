@@ -15,8 +15,11 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neuromotor.plants.plant import Plant, degrees_of_freedom
@@ -33,13 +36,18 @@ __all__ = [
     "STYLE",
     "comparison_figures",
     "draw_limb",
+    "draw_pushes",
+    "few_log_ticks",
     "finish_plane",
     "hand_cm",
     "letter",
     "match_planes",
+    "nested_widths",
     "plot_convergence",
     "plot_hand_paths",
     "plot_reach",
+    "push_key",
+    "pushes_of",
     "save_figure",
     "save_figures",
 ]
@@ -58,6 +66,7 @@ STYLE: Any = {  # matplotlib types its keys one by one
     "legend.frameon": False,
     "lines.linewidth": 1.2,
     "savefig.dpi": 200,
+    "text.usetex": False,  # LaTeX may not be installed, and reads % and ² as something else
     "pdf.fonttype": 42,  # text stays text
     "svg.hashsalt": "neuromotor",
 }
@@ -104,17 +113,89 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
         for path in reference:
             limb_axes.plot(*path.T, color=REFERENCE_COLOR, linewidth=0.6)
         name = NAMES[comparison.reference.method]
-        limb_axes.set_title(f"{name}, to the scale of the limb")
+        limb_axes.set_title(f"{name},\nto the scale of the limb")
         finish_plane(limb_axes)
+        trials = comparison.trials
+        loads = (trials.load, trials.hand_force)
+        pushes = pushes_of(*(None if part is None else part.cpu().numpy() for part in loads))
         for color, run, ax in zip(_cycle(len(runs)), runs, method_axes, strict=True):
             for path in reference:
                 ax.plot(*path.T, color="0.7", linewidth=0.8)
-            for path in hand_cm(plant, run.states)[some]:
+            paths = hand_cm(plant, run.states)[some]
+            for path in paths:
                 ax.plot(*path.T, color=color, linewidth=0.6)
+            if pushes is not None:
+                draw_pushes(ax, paths, pushes[0][some], pushes[1][some])
             ax.plot(*targets.T, "o", color="black", markersize=1.2)
-            ax.set_title(_named(run, "{}, {:.4g} x iLQR"))
+            ax.set_title(_named(run, "{}\n{:.4g} x iLQR"))
             finish_plane(ax)
+        if runs:
+            handles = [Line2D([], [], color="0.7", label=f"{name}'s paths")]
+            handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label="target")]
+            handles += [] if pushes is None else push_key(*pushes)
+            figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
     return figure
+
+
+_PUSHED: Any = {"color": COLORS[4], "alpha": 0.6, "linewidth": 3, "solid_capstyle": "butt"}
+_ARROW = 0.1  # length of an arrow, as a fraction of the largest distance between targets and paths
+
+
+def pushes_of(
+    load: NDArray[Any] | None, hand_force: NDArray[Any] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]] | None:
+    """Return when something acts on the limb, (B, T), and forces on the hand (N), (B, T, 2).
+
+    None where nothing ever does.
+
+    Args:
+        load: Torques, (B, T, m).
+        hand_force: Forces (N), (B, T, 2).
+    """
+    parts = [part for part in (load, hand_force) if part is not None]
+    on = np.any([part.any(-1) for part in parts], axis=0) if parts else np.zeros((0, 0), bool)
+    if not on.any():
+        return None
+    force = np.zeros((*on.shape, 2)) if hand_force is None else np.asarray(hand_force, np.float64)
+    return on, force
+
+
+def draw_pushes(
+    ax: Axes, paths: NDArray[np.float64], on: NDArray[np.bool_], force: NDArray[np.float64]
+) -> None:
+    """Underlay hand paths where they are pushed, with an arrow where a push begins.
+
+    Args:
+        ax: A plane.
+        paths: (B, T, 2) or (B, T + 1, 2).
+        on: When something acts, (B, T).
+        force: On the hand (N), (B, T, 2).
+    """
+    extent = np.ptp(paths.reshape(-1, 2), axis=0).max()
+    largest = max(np.linalg.norm(force, axis=-1).max(), 1e-12)
+    look = {"arrowstyle": "->,head_width=0.15,head_length=0.2", "lw": 0.5}
+    look |= {"shrinkA": 0, "shrinkB": 0}
+    for path, pushed, forces in zip(paths, on, force, strict=True):
+        if not on.all():
+            during = np.append(False, pushed) | np.append(pushed, False)
+            shown = np.where(during[: len(path), None], path, np.nan)
+            ax.plot(*shown.T, **_PUSHED, zorder=1)
+        acts = forces.any(-1)
+        for step in np.flatnonzero(acts & ~np.append(False, acts[:-1])):
+            tip = path[step] + _ARROW * extent * forces[step] / largest
+            ax.annotate("", tip, path[step], arrowprops=look)
+
+
+def push_key(on: NDArray[np.bool_], force: NDArray[np.float64]) -> list[Line2D]:
+    """Return a legend's handles for what `draw_pushes` draws."""
+    always = bool(on.all())
+    style: Any = {"linestyle": ""} if always else _PUSHED
+    words = "loaded all the time" if always else "while loaded"
+    handles = [Line2D([], [], **style, label=words)]
+    if force.any():
+        arrow: Any = {"color": "black", "marker": "$\u2192$", "linestyle": ""}
+        handles.append(Line2D([], [], **arrow, label="push, where it begins"))
+    return handles
 
 
 def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
@@ -133,20 +214,18 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
         )
         lines = [(comparison.reference, REFERENCE_COLOR, "--")]
         lines += [(run, color, "-") for run, color in zip(comparison.runs, _cycle(), strict=False)]
-        for run, color, dash in lines:
+        widths = nested_widths([run.states[trial].cpu().numpy().ravel() for run, _, _ in lines])
+        for (run, color, dash), width in zip(lines, widths, strict=True):
             label = NAMES.get(run.method, run.method)
+            style: Any = {"color": color, "zorder": 3 if dash == "--" else 2}
+            style["linewidth"] = 1.2 if dash == "--" else width
             commands = run.commands[trial].cpu().numpy()
             velocities = run.states[trial, :, half:].cpu().numpy()
-            order = 3 if dash == "--" else 2
             for joint in range(half):
                 command_ms = 1e3 * plant.dt_s * np.arange(len(commands))
-                axes[0, joint].step(
-                    command_ms, commands[:, joint], dash, where="post", color=color, zorder=order
-                )
+                axes[0, joint].step(command_ms, commands[:, joint], dash, where="post", **style)
                 state_ms = 1e3 * plant.dt_s * np.arange(len(velocities))
-                axes[1, joint].plot(
-                    state_ms, velocities[:, joint], dash, color=color, label=label, zorder=order
-                )
+                axes[1, joint].plot(state_ms, velocities[:, joint], dash, label=label, **style)
         for joint in range(half):
             axes[0, joint].set_ylabel(plant.command_labels[joint])
             axes[1, joint].set_ylabel(plant.state_labels[half + joint])
@@ -154,8 +233,8 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
         handles, labels = axes[1, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(lines), fontsize=7)
         offset = hand_cm(plant, trials.target[trial]) - hand_cm(plant, trials.initial_state[trial])
-        angle, distance = np.degrees(np.arctan2(offset[1], offset[0])) % 360, np.hypot(*offset)
-        title = f"reach of {distance:.2f} cm towards {angle:.0f} degrees"
+        angle, distance = np.degrees(np.arctan2(offset[1], offset[0])), np.hypot(*offset)
+        title = f"reach of {distance:.2f} cm towards {round(angle) % 360} degrees"
         figure.suptitle(title if distance else f"trial {trial}, hand to stay in place", fontsize=8)
     return figure
 
@@ -170,11 +249,14 @@ def plot_convergence(comparison: Comparison) -> Figure:
     """Draw loss against calls on logarithmic axes, with iLQR's level."""
     with mpl.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
-        for run, color in zip(comparison.runs, _cycle(), strict=False):
+        runs = comparison.runs
+        widths = nested_widths([[point.value for point in run.history] for run in runs])
+        for run, color, width in zip(runs, _cycle(len(runs)), widths, strict=True):
             ax.loglog(
                 [point.calls for point in run.history],
                 [point.value for point in run.history],
                 color=color,
+                linewidth=width,
                 label=_named(run, "{} ({:.4g} x iLQR)"),
             )
         level = comparison.reference.performance.loss
@@ -183,6 +265,25 @@ def plot_convergence(comparison: Comparison) -> Figure:
         ax.set_ylabel("mean loss")
         figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     return figure
+
+
+def nested_widths(curves: Sequence[ArrayLike]) -> list[float]:
+    """Return a line width (points) for each curve, in the order of drawing.
+
+    A curve that later ones would hide, because they are the same as far as both go, is drawn wider:
+    it shows on both sides of them.
+    """
+    arrays = [np.asarray(curve, np.float64) for curve in curves]
+    widths = []
+    for place, own in enumerate(arrays):
+        hidden = 0
+        for later in arrays[place + 1 :]:
+            both = min(len(own), len(later))
+            size = np.abs(own[:both][np.isfinite(own[:both])]).max(initial=0.0)
+            close = np.isclose(own[:both], later[:both], 1e-2, 1e-3 * size, equal_nan=True)
+            hidden += bool(both and close.all())
+        widths.append(1.2 + 2.0 * min(hidden, 4))
+    return widths
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -225,6 +326,18 @@ def finish_plane(ax: Axes) -> None:
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel("x (cm)")
     ax.set_ylabel("y (cm)")
+
+
+def few_log_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis where there is room: at powers of ten, or 1, 2 and 5 times them."""
+    low, high = axis.get_view_interval()
+    ratio = high / low
+    if ratio < 4:
+        axis.set_major_locator(MaxNLocator(4))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1.0,) if ratio > 300 else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def match_planes(axes: Sequence[Axes]) -> None:

@@ -14,6 +14,7 @@ from neuromotor.analysis.behaviour import (
 )
 from neuromotor.analysis.decoding import Regression, decode, decode_each, encode_units
 from neuromotor.analysis.demixing import DemixedComponents, DemixedPart, demixed_components
+from neuromotor.analysis.deviations import HandDeviations, hand_deviations
 from neuromotor.analysis.fixed_points import FixedPoints, find_fixed_points, network_fixed_points
 from neuromotor.analysis.jacobians import JacobianSpectrum, jacobian_spectrum
 from neuromotor.analysis.latencies import Latencies, response_latency
@@ -124,10 +125,12 @@ __all__ = [
     # behaviour
     "Behaviour",
     "EndPoints",
+    "HandDeviations",
     "Latencies",
     "SpeedAccuracy",
     "behaviour",
     "end_points",
+    "hand_deviations",
     "response_latency",
     "speed_accuracy",
     # reports

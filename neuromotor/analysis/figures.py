@@ -8,21 +8,35 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from neuromotor.analysis.averages import ConditionAverages
 from neuromotor.analysis.behaviour import SpeedAccuracy, hand_course
 from neuromotor.analysis.decoding import Regression
 from neuromotor.analysis.demixing import DemixedComponents
+from neuromotor.analysis.deviations import HandDeviations
 from neuromotor.analysis.latencies import Latencies
 from neuromotor.analysis.rotations import Rotations
 from neuromotor.analysis.similarity import Similarity
 from neuromotor.analysis.subspaces import Alignment, PrincipalComponents
 from neuromotor.analysis.tangling import Tangling
 from neuromotor.analysis.tuning import Tuning
-from neuromotor.plotting import COLORS, STYLE
+from neuromotor.plotting import (
+    COLORS,
+    PATHS,
+    STYLE,
+    draw_pushes,
+    few_log_ticks,
+    nested_widths,
+    push_key,
+    pushes_of,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +48,7 @@ __all__ = [
     "plot_averages",
     "plot_decoding",
     "plot_demixed_components",
+    "plot_deviations",
     "plot_latency",
     "plot_movements",
     "plot_principal_components",
@@ -45,6 +60,8 @@ __all__ = [
 ]
 
 _NULL = "0.6"
+_BEFORE_MS = 100.0  # of a deviation before its push
+_KEYED = 9  # most conditions that a key names
 
 
 def plot_movements(recording: xr.Dataset) -> Figure:
@@ -59,12 +76,25 @@ def plot_movements(recording: xr.Dataset) -> Figure:
         for path, trace, condition in zip(hand, speed, member, strict=True):
             plane.plot(*path.T, color=colors[condition], linewidth=0.7)
             course.plot(time_ms, trace, color=colors[condition], linewidth=0.7)
+        handles = []
         if "target_position" in recording:
             goal = 100 * recording["target_position"].values
-            plane.plot(*goal.T, "o", color="black", markersize=1.5)
+            plane.scatter(*goal.T, s=9, c=colors[member], edgecolors="black", linewidths=0.4)
+            style: Any = {"markeredgecolor": "black", "color": "white", "linestyle": ""}
+            handles.append(Line2D([], [], marker="o", markersize=3, label="target", **style))
+        names = [name for name in ("load", "hand_force") if name in recording]
+        load, force = (recording[n].values if n in names else None for n in ("load", "hand_force"))
+        pushes = pushes_of(load, force)
+        if pushes is not None:
+            some = np.unique(np.linspace(0, len(hand) - 1, PATHS).astype(int))
+            draw_pushes(plane, hand[some], pushes[0][some], pushes[1][some])
+            handles += push_key(*pushes)
         plane.set_aspect("equal", adjustable="datalim")
         plane.set(xlabel="x (cm)", ylabel="y (cm)")
         course.set(xlabel="time (ms)", ylabel="hand speed (cm/s)")
+        if handles:
+            figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=6)
+        _add_key(figure, np.unique(recording["condition"].values))
     return figure
 
 
@@ -90,8 +120,11 @@ def plot_averages(averages: ConditionAverages, units: int = 6) -> Figure:
                 trace = averages.mean[condition, :, unit]
                 ax.plot(1e3 * averages.time_s, trace, color=color, linewidth=0.7)
             ax.set_title(f"unit {unit}")
-            ax.set(xlabel="time (ms)", ylabel="rate")
-            ax.label_outer()
+        for ax in axes[:, 0]:
+            ax.set_ylabel("rate")
+        for ax in axes[-1]:
+            ax.set_xlabel("time (ms)")
+        _add_key(figure, averages.conditions)
     return figure
 
 
@@ -109,10 +142,10 @@ def plot_tuning(tunings: dict[str, Tuning]) -> Figure:
         for ax, (name, tuning) in zip(axes.flat, tunings.items(), strict=True):
             axis = tuning.population
             draw_directions(ax, tuning)
-            ax.set_title(
-                f"{plain(name)}\n{axis.count} of {len(tuning.tuned)} units tuned\n"
-                f"axis {axis.axis_deg:.0f}°, r {axis.axis_resultant:.2f}"
-            )
+            words = f"{plain(name)}\n{axis.count} of {len(tuning.tuned)} units tuned\n"
+            if np.isfinite(axis.axis_deg):
+                words += f"axis {round(axis.axis_deg) % 180}°, r {axis.axis_resultant:.2f}"
+            ax.set_title(words)
     return figure
 
 
@@ -128,7 +161,15 @@ def draw_directions(ax: Any, tuning: Tuning) -> None:
             ends = [np.radians(tuning.population.axis_deg + turn)] * 2
             ax.plot(ends, [0, top], color=COLORS[1])
     ax.set_xticks(np.radians([0, 90, 180, 270]))
-    ax.set_rlabel_position(45)
+    ax.set_ylim(0, None if counts.any() else 1)
+    ax.yaxis.set_major_locator(MaxNLocator(2, integer=True, prune="lower"))
+    ax.yaxis.set_major_formatter("{x:g} units")
+    near = counts + np.roll(counts, 1) + 0.5 * (np.roll(counts, -1) + np.roll(counts, 2))
+    near = np.where(np.arange(len(counts)) % 4 == 0, np.inf, near)
+    ax.set_rlabel_position(np.degrees(edges[np.argmin(near)]))  # off bars and axes
+    ax.tick_params(labelleft=bool(counts.any()))
+    for label in ax.get_yticklabels():
+        label.set_bbox({"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5})
 
 
 def plot_principal_components(found: PrincipalComponents) -> Figure:
@@ -138,11 +179,13 @@ def plot_principal_components(found: PrincipalComponents) -> Figure:
         shown = min(15, len(found.explained))
         left.plot(np.arange(1, shown + 1), np.cumsum(found.explained)[:shown], "o-", markersize=3)
         left.axhline(0.9, color=_NULL, linestyle="--")
+        left.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         left.set(xlabel="components", ylabel="share of variance", ylim=(0, 1.02))
         left.set_title(f"participation ratio {found.participation_ratio:.2f}")
         second = 1 if found.scores.shape[2] > 1 else 0
         draw_conditions(right, found.scores[..., [0, second]])
         right.set(xlabel="component 1", ylabel="component 2")
+        _add_key(figure, found.conditions, right)
     return figure
 
 
@@ -181,6 +224,7 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
             bars.set_ylim(-0.5, max(len(rows), 1) - 0.5)
             bars.set(xlabel="R²", xlim=(min(0.0, bars.get_xlim()[0]), 1.02))
             bars.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        _add_key(figure, next(iter(found.values())).conditions)
     return figure
 
 
@@ -188,13 +232,45 @@ def plot_latency(found: dict[str, Latencies]) -> Figure:
     """Draw which share of the trials that were measured has responded, over time since the load."""
     with mpl.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(3.8, 2.5), layout="constrained")
-        for (name, result), color in zip(found.items(), COLORS, strict=False):
-            known = np.sort(1e3 * result.seconds[np.isfinite(result.seconds)])
-            share = np.arange(len(known) + 1) / max(int(result.measured.sum()), 1)
-            ax.step([0, *known], share, where="post", color=color, label=name)
+        known = [np.sort(1e3 * r.seconds[np.isfinite(r.seconds)]) for r in found.values()]
+        lines = zip(found.items(), known, nested_widths(known), COLORS, strict=False)
+        for (name, result), times, width, color in lines:
+            share = np.arange(len(times) + 1) / max(int(result.measured.sum()), 1)
+            ax.step([0, *times], share, where="post", color=color, linewidth=width, label=name)
+        ax.margins(x=0.05)
         ax.set(xlabel="time since load (ms)", ylabel="share responding")
         ax.set_ylim(0, None)
         ax.legend()
+    return figure
+
+
+def plot_deviations(found: HandDeviations) -> Figure:
+    """Draw deviations from the unperturbed reach over time since a push, and in the plane (cm)."""
+    time_ms = 1e3 * found.time_s
+    labels, member = np.unique(found.conditions, return_inverse=True)
+    colors = _wheel(len(labels))[member]
+    shown = time_ms >= -_BEFORE_MS
+    with mpl.rc_context(STYLE):
+        figure, (course, plane) = plt.subplots(1, 2, figsize=(6.4, 3.0), layout="constrained")
+        lasts = 1e3 * np.median(found.push_s)
+        if np.isfinite(lasts):
+            course.axvspan(0, min(lasts, time_ms[-1]), color=COLORS[4], alpha=0.25, linewidth=0)
+        distance = 100 * found.distance_m[:, shown]
+        for line, path, color in zip(distance, 100 * found.deviation_m, colors, strict=True):
+            course.plot(time_ms[shown], line, color=color, linewidth=0.6)
+            plane.plot(*path[time_ms >= 0].T, color=color, linewidth=0.6)
+        middle = [np.median(column[np.isfinite(column)]) for column in distance.T]
+        course.plot(time_ms[shown], middle, color="black", linewidth=1.6)
+        words = "time since the push began (ms)"
+        course.set(xlabel=words, ylabel="hand off its unperturbed reach (cm)", ylim=(0, None))
+        plane.plot(0, 0, "+", color="black")
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.set(xlabel="x off the unperturbed reach (cm)", ylabel="y off it (cm)")
+        handles: list[Any] = [Line2D([], [], color="black", linewidth=1.6, label="median")]
+        if np.isfinite(lasts):
+            handles.append(Patch(color=COLORS[4], alpha=0.25, label="while the push lasts"))
+        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=6)
+        _add_key(figure, labels)
     return figure
 
 
@@ -243,7 +319,7 @@ def plot_tangling(found: dict[str, Tangling]) -> Figure:
             if len(result.null_percentile_90):
                 ax.plot(np.median(result.null_percentile_90), 0.9, "x", color=color)
         ax.set_xscale("log")
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        few_log_ticks(ax.xaxis)
         ax.set(xlabel="tangling (1/s²); x: null's 90th percentile", ylabel="share of samples")
         ax.legend()
     return figure
@@ -287,6 +363,7 @@ def plot_demixed_components(found: DemixedComponents) -> Figure:
                 f"{name} {place + 1}: {100 * part.explained[place]:.0f} % of variance,\n"
                 f"{100 * part.purity[place]:.0f} % its own"
             )
+        _add_key(figure, found.conditions)
     return figure
 
 
@@ -322,8 +399,50 @@ def plain(text: str) -> str:
 
 
 def _wheel(count: int) -> NDArray[np.float64]:
-    """Colours around a circle, one a condition."""
-    colors: NDArray[np.float64] = plt.get_cmap("twilight_shifted")(
-        0.08 + 0.84 * np.arange(count) / max(count, 1)
+    """Colours around a circle, one a condition, all of them dark enough for white paper.
+
+    Hues of Oklab (Ottosson 2020), lighter on one side of the circle than on the other, so that
+    colour-blind readers tell opposite ones apart.
+    """
+    angle = 2 * np.pi * np.arange(count) / max(count, 1)
+    light = 0.6 + 0.12 * np.cos(angle - 1.9)
+    lab = np.stack([light, 0.13 * np.cos(angle), 0.13 * np.sin(angle)])
+    linear = _LMS_TO_RGB @ (_LAB_TO_LMS @ lab) ** 3
+    linear = linear.T.clip(0, 1)
+    colors: NDArray[np.float64] = np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055
     )
     return colors
+
+
+_LAB_TO_LMS = np.array(
+    [
+        [1, 0.3963377774, 0.2158037573],
+        [1, -0.1055613458, -0.0638541728],
+        [1, -0.0894841775, -1.2914855480],
+    ]
+)
+_LMS_TO_RGB = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+)
+
+
+def _add_key(figure: Figure, conditions: NDArray[np.generic], *axes: Axes) -> None:
+    """Say below a figure, or some of its axes, which colour is which condition."""
+    count = len(conditions)
+    colors = ListedColormap(_wheel(count))
+    shades = ScalarMappable(BoundaryNorm(np.arange(count + 1) - 0.5, max(count, 1)), colors)
+    where = list(axes) or list(figure.axes)
+    bar = figure.colorbar(
+        shades, ax=where, location="bottom", aspect=40, shrink=0.6, fraction=0.05, drawedges=False
+    )
+    places = np.unique(np.linspace(0, count - 1, min(count, _KEYED)).round().astype(int))
+    bar.set_ticks(places.tolist(), labels=[str(conditions[place])[:12] for place in places])
+    bar.ax.tick_params(length=0, labelsize=6)
+    bar.ax.minorticks_off()
+    bar.set_label("condition", size=7)
+    bar.outline.set_visible(False)

@@ -23,6 +23,7 @@ from torch import Tensor
 from neuromotor.analysis._arrays import by_sample
 from neuromotor.analysis.jacobians import network_step, spectrum, with_jacobian
 from neuromotor.analysis.recording import RecordingError, sample_at, told
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class FixedPoints:
     found_from: NDArray[np.int64]
 
 
+@torch_threads()
 def network_fixed_points(
     controller: Controller,
     parameters: Tensor,

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer
 from neuromotor.analysis.recording import RecordingError, check_recording, told
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class JacobianSpectrum:
     norm: NDArray[np.float64]
 
 
+@torch_threads()
 def jacobian_spectrum(
     controller: Controller,
     parameters: Tensor,

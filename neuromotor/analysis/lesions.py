@@ -24,6 +24,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer
 from neuromotor._declared import declares
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import ContinuousTimeRNN, Controller
 from neuromotor.evaluation.performance import measure
 from neuromotor.tasks import Task, Trials
@@ -90,6 +91,7 @@ def lesion_subspace(
     return _projected(controller, parameters, keep, layer)
 
 
+@torch_threads()
 def lesion_effect(
     task: Task,
     controller: ContinuousTimeRNN,
@@ -136,6 +138,7 @@ def lesion_effect(
     )
 
 
+@torch_threads()
 def sensitivity(
     task: Task, controller: Controller, parameters: Tensor, trials: Trials | None = None
 ) -> NDArray[np.float64]:

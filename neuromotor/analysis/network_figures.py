@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neuromotor.analysis.fixed_points import FixedPoints
 from neuromotor.analysis.jacobians import JacobianSpectrum
 from neuromotor.analysis.lesions import LesionEffect
-from neuromotor.plotting import COLORS, STYLE
+from neuromotor.plotting import COLORS, STYLE, few_log_ticks
 
 __all__ = [
     "draw_eigenvalues",
@@ -94,7 +94,7 @@ def plot_lesions(effects: dict[str, LesionEffect]) -> Figure:
         for place, effect in enumerate(effects.values()):
             null = [row["target_error_cm"] for row in effect.null]
             drawn = (
-                ([effect.intact["target_error_cm"]], "_", "black", "intact"),
+                ([effect.intact["target_error_cm"]], "s", "black", "intact"),
                 (null, "o", _NULL, "random units"),
                 ([effect.lesioned["target_error_cm"]], "D", COLORS[1], "most active units"),
             )
@@ -105,7 +105,6 @@ def plot_lesions(effects: dict[str, LesionEffect]) -> Figure:
         ax.set_xticks(range(len(effects)), list(effects))
         ax.set_xlim(-0.5, len(effects) - 0.5)
         ax.set(ylabel="target error (cm)", yscale="log")
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("{x:g}")
+        few_log_ticks(ax.yaxis)
         figure.legend(loc="outside lower center", ncols=3, fontsize=6)
     return figure

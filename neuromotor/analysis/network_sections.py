@@ -5,6 +5,7 @@ This module imports matplotlib; nothing imports it early.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def fixed_points_section(recording: xr.Dataset, saved: SavedController) -> Secti
         "frequency_of_first_mode_hz": found.frequencies_hz[0, 0],
     }
     text = "Input held as at the end of the first trial; numbers and figure of the slowest point."
-    figures = {"fixed-points": plot_fixed_points(found, saved.controller.dt_s)}
+    figures = {"fixed-points": partial(plot_fixed_points, found, saved.controller.dt_s)}
     return Section("fixed-points", "Fixed points", text, numbers, figures)
 
 
@@ -111,7 +112,7 @@ def jacobian_section(recording: xr.Dataset, saved: SavedController) -> Section:
         "largest_norm": found.norm.max(),
     }
     text = "Activations after a step by those before, input as recorded; 1 neither fades nor grows."
-    figures = {"jacobian": plot_jacobian_spectrum(found)}
+    figures = {"jacobian": partial(plot_jacobian_spectrum, found)}
     return Section("jacobian", "Jacobian over time", text, numbers, figures)
 
 
@@ -129,7 +130,7 @@ def sensitivity_section(recording: xr.Dataset, saved: SavedController) -> Sectio
     }
     text = "How far the loss feels the activations that each step starts from, in recorded trials."
     times = np.asarray(task.plant.dt_s * np.arange(len(profile)), np.float64)
-    figures = {"sensitivity": plot_sensitivity(times, values)}
+    figures = {"sensitivity": partial(plot_sensitivity, times, values)}
     return Section("sensitivity", "Gradient over time", text, numbers, figures)
 
 
@@ -179,5 +180,5 @@ def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) ->
         f"The most active twentieth of each layer ({span(recording)}) silenced, in the task and "
         f"the {len(trials)} trials that were recorded; null: as many random units of it."
     )
-    figures = {"lesions": plot_lesions(effects)}
+    figures = {"lesions": partial(plot_lesions, effects)}
     return Section("lesions", "Lesions", text, numbers, figures)

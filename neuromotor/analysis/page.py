@@ -1,4 +1,4 @@
-"""A report as files: one HTML page that needs no other, its numbers as JSON, its figures as PDF."""
+"""A report as files: a page that needs no other, its numbers as JSON, figures as PNG and PDF."""
 
 from __future__ import annotations
 
@@ -6,50 +6,95 @@ import base64
 import html
 import io
 import json
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from neuromotor._units import with_unit
+from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
 from neuromotor.analysis.report import Report
 from neuromotor.storage.files import atomic_path, safe_names, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["write_report"]
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write report.html (self-contained), analysis.json and figures/NAME.pdf into a folder.
+def write_report(
+    report: Report,
+    folder: Path,
+    *,
+    warn: Callable[[str], object] = warnings.warn,
+    progress: Tell | None = None,
+) -> None:
+    """Write report.html (self-contained), analysis.json and figures (PNG, PDF) into a folder.
 
     Names of layers and areas become safe and unique names of files.
+
+    Args:
+        report: From `analyze`.
+        folder: Where to; made where it is missing.
+        warn: Told of each figure that cannot be drawn, by one line.
+        progress: Called before each figure, as `analyze` does before each analysis.
     """
-    import matplotlib as mpl
-
-    from neuromotor.plotting import STYLE
-
     everything = report.as_dict()
     numbers = everything["sections"]
     write_json(folder / "analysis.json", everything)
     body = []
     names = [name for section in report.sections for name in section.figures]
     files = iter(safe_names(names))
+    clock = Clock([FIGURE_S] * len(names))
+    drawn = 0
     for section in report.sections:
         body.append(f"<h2>{html.escape(section.title)}</h2>")
         if section.skipped:
             body.append(f"<p class=skipped>Not computed: {html.escape(section.skipped)}</p>")
             continue
         body.append(f"<p>{html.escape(section.text)}</p>")
-        for name, figure in section.figures.items():
-            picture = io.BytesIO()
-            figure.savefig(picture, format="png", dpi=160)
-            data = base64.b64encode(picture.getvalue()).decode()
+        for name, draw in section.figures.items():
+            if progress is not None:
+                progress(f"figure {drawn + 1} of {len(names)}", *clock.at(drawn))
+            drawn += 1
+            file = next(files)
+            try:
+                pictures = _pictures(draw)
+            except Exception as error:  # whatever matplotlib raises: the numbers are there
+                first = str(error).partition("\n")[0]
+                why = f"{name} could not be drawn ({type(error).__name__}: {first})."
+                body.append(f"<p class=skipped>{html.escape(why)}</p>")
+                warn(f"warning: {why}")
+                continue
+            for suffix, picture in zip(("png", "pdf"), pictures, strict=True):
+                with atomic_path(folder / "figures" / f"{file}.{suffix}") as temporary:
+                    temporary.write_bytes(picture)
+            data = base64.b64encode(pictures[0]).decode()
             body.append(f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">')
-            path = folder / "figures" / f"{next(files)}.pdf"
-            with atomic_path(path) as temporary, mpl.rc_context(STYLE):
-                figure.savefig(temporary)
         body.append(_table(numbers[section.name]))
     title = html.escape(f"Analysis of {report.source}" if report.source else "Analysis")
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>{_CSS}"
     page += f"<h1>{title}</h1>" + "\n".join(body) + "</html>\n"
     with atomic_path(folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _pictures(draw: Callable[[], Figure]) -> list[bytes]:
+    """A figure as the content of its PNG and its PDF."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    from neuromotor.plotting import STYLE
+
+    pictures = []
+    with mpl.rc_context(STYLE):
+        figure = draw()
+        for suffix in ("png", "pdf"):
+            picture = io.BytesIO()
+            figure.savefig(picture, format=suffix, dpi=160)
+            pictures.append(picture.getvalue())
+        plt.close(figure)
+    return pictures
 
 
 def _table(numbers: dict[str, Any]) -> str:
@@ -82,7 +127,7 @@ def _table(numbers: dict[str, Any]) -> str:
 
 
 def _words(name: str) -> str:
-    return html.escape(name.replace("_", " "))
+    return html.escape(with_unit(name).replace("_", " "))
 
 
 def _number(value: Any) -> str:

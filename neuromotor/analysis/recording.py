@@ -34,6 +34,7 @@ from neuromotor.analysis.actors import Actor, acting
 from neuromotor.analysis.conform import conformed, even_grid, units_of
 from neuromotor.analysis.quantities import agree, given, labels_of, missing_labels, unlabelled
 from neuromotor.closed_loop import ClosedLoop, check_trials
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
 from neuromotor.controllers.controller import unit_rates
 from neuromotor.plants import Plant, degrees_of_freedom
@@ -112,6 +113,7 @@ _PARTS = tuple(field.name for field in fields(Trials) if field.name != "conditio
 _MAY_LACK = (*EVENTS, "target_angle")  # NaN where a trial has none
 
 
+@torch_threads()
 def record(
     task: Task,
     controller: Actor,

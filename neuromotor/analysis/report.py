@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
 from neuromotor.analysis.averages import window
 from neuromotor.analysis.recording import RecordingError, check_recording
 from neuromotor.analysis.section import Section
+from neuromotor.closed_loop.blas import blas_threads, torch_threads
 from neuromotor.zoo.saved_controller import SavedController
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Report", "Section", "analyze"]
+__all__ = ["Report", "Section", "analyze", "expected_seconds"]
 
 _OF_UNITS = (  # sections that need units whose rates change
     *("averages", "tuning", "components", "demixing", "rotations", "alignment", "tangling"),
@@ -40,6 +43,8 @@ class Report:
         return {"source": self.source, "sections": _plain(parts)}
 
 
+@torch_threads()
+@blas_threads()
 def analyze(
     recording: xr.Dataset,
     *,
@@ -50,6 +55,7 @@ def analyze(
     soft: float | None = None,
     surrogates: int = 50,
     seed: int = 0,
+    progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; those it does not are listed with the reason.
 
@@ -67,13 +73,13 @@ def analyze(
             default (`rotational_dynamics`).
         surrogates: Size of the nulls.
         seed: Of the nulls.
+        progress: Called before each analysis with its name and place, the share of the work that is
+            done, and about how many seconds are left until all figures are drawn.
 
     Raises:
         RecordingError: The dataset is no recording, the window misses it, or `saved` is not the
             controller that was recorded.
     """
-    import matplotlib.pyplot as plt
-
     from neuromotor.analysis import network_sections, sections
 
     check_recording(recording)
@@ -81,6 +87,7 @@ def analyze(
     given = window_s is not None
     if saved is not None:
         network_sections.check_controller(recording, saved)
+    calm = functools.cache(lambda: network_sections.unperturbed(recording, saved))
     parts: dict[str, Callable[[], Section]] = {
         "movement": lambda: sections.movement_section(recording),
         "speed-accuracy": lambda: sections.speed_accuracy_section(recording, seed),
@@ -94,9 +101,8 @@ def analyze(
         "alignment": lambda: sections.alignment_section(cut, surrogates, seed, soft=soft),
         "tangling": lambda: sections.tangling_section(cut, seed, soft=soft),
         "decoding": lambda: sections.decoding_section(cut, seed),
-        "latency": lambda: sections.latency_section(
-            recording, network_sections.unperturbed(recording, saved)
-        ),
+        "deviations": lambda: sections.deviation_section(recording, calm()),
+        "latency": lambda: sections.latency_section(recording, calm()),
     }
     if against is not None:
         check_recording(against)
@@ -112,20 +118,49 @@ def analyze(
         }
     rate = cut["rate"].values
     silent = not np.ptp(rate, axis=(0, 1)).any()
-    done = []
+    done: list[Section] = []
+    expected = expected_seconds(recording, list(parts), surrogates)
+    clock = Clock([*expected, FIGURE_S * len(parts)])  # the figures are drawn at the end
     for name, compute in parts.items():
+        if progress is not None:
+            progress(f"{name} ({len(done) + 1} of {len(parts)})", *clock.at(len(done)))
         if silent and name in _OF_UNITS:
             reason = f"no unit ever changes its rate, {rate.min():g} to {rate.max():g} throughout."
             done.append(Section(name, name.capitalize(), "", skipped=reason))
             continue
         try:
-            section = compute()
-            for figure in section.figures.values():
-                plt.close(figure)  # pyplot forgets it; it can still be saved
-            done.append(section)
+            done.append(compute())
         except RecordingError as error:
             done.append(Section(name, name.capitalize(), "", skipped=str(error)))
     return Report(source, tuple(done))
+
+
+def expected_seconds(recording: xr.Dataset, names: Sequence[str], surrogates: int) -> list[float]:
+    """Return about how long each analysis takes on one core: by its sizes, as measured on one.
+
+    Args:
+        recording: Of the layout.
+        names: Of sections.
+        surrogates: Size of the nulls.
+    """
+    trials, times, units = (recording.sizes.get(name, 0) for name in ("trial", "time", "unit"))
+    conditions = len(np.unique(recording["condition"].values))
+    values = trials * times * units / 1e6  # millions, as all below
+    surrogate = surrogates * conditions * times * units / 1e6
+    costs = {
+        "averages": 0.2 + values,
+        "tuning": 0.2 + 0.5 * values,
+        "components": 0.3 + values,
+        "demixing": 0.2 + values,
+        "rotations": 0.3 + 0.1 * surrogate,
+        "tangling": 0.3 + 0.05 * surrogate,
+        "similarity": 0.3 + 0.1 * surrogate,
+        "decoding": 0.1 + 0.5 * values,
+        "fixed-points": 0.7,
+        "jacobian": 0.2 + 0.012 * times * units**3 / 1e6,
+        "lesions": 0.5,
+    }
+    return [costs.get(name, 0.1) for name in names]
 
 
 def _plain(value: Any) -> Any:

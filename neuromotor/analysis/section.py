@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +28,7 @@ class Section:
         title: What it is.
         text: How to read it.
         numbers: By name; a table of tables where there are several populations.
-        figures: By name.
+        figures: By name; each call draws one.
         skipped: Why it was not computed, or empty.
     """
 
@@ -36,7 +36,7 @@ class Section:
     title: str
     text: str
     numbers: dict[str, Any] = field(default_factory=dict)
-    figures: dict[str, Figure] = field(default_factory=dict)
+    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
     skipped: str = ""
 
 

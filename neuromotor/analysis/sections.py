@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from neuromotor.analysis.averages import align, condition_averages
 from neuromotor.analysis.behaviour import behaviour, end_points, speed_accuracy
 from neuromotor.analysis.decoding import decode_each
 from neuromotor.analysis.demixing import demixed_components
+from neuromotor.analysis.deviations import hand_deviations
 from neuromotor.analysis.figures import (
     plot_alignment,
     plot_averages,
     plot_decoding,
     plot_demixed_components,
+    plot_deviations,
     plot_latency,
     plot_movements,
     plot_principal_components,
@@ -39,6 +42,7 @@ from neuromotor.analysis.similarity import Similarity, compare_populations
 from neuromotor.analysis.subspaces import principal_components, subspace_alignment
 from neuromotor.analysis.tangling import tangling
 from neuromotor.analysis.tuning import Tuning, preferred_directions
+from neuromotor.evaluation.load_responses import TIMES_MS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,7 +70,7 @@ def movement_section(recording: xr.Dataset) -> Section:
         f"rest. {ended} of {count} trials have a movement that begins and ends; `trials` is how "
         "many a row is of."
     )
-    figures = {"movement": plot_movements(recording)}
+    figures = {"movement": partial(plot_movements, recording)}
     try:
         ellipses = end_points(recording)
     except RecordingError as error:
@@ -112,7 +116,7 @@ def speed_accuracy_section(recording: xr.Dataset, seed: int) -> Section:
         "width_p": found.p_width_slope,
     }
     text = "Over conditions, with effective target widths; p: movement times permuted."
-    figures = {"speed-accuracy": plot_speed_accuracy(found)}
+    figures = {"speed-accuracy": partial(plot_speed_accuracy, found)}
     return Section("speed-accuracy", "Speed and accuracy", text, numbers, figures)
 
 
@@ -133,7 +137,7 @@ def averages_section(recording: xr.Dataset, seed: int) -> Section:
         "Null: condition labels permuted (none where each condition has one trial)."
     )
     return Section(
-        "averages", "Condition averages", text, numbers, {"averages": plot_averages(found)}
+        "averages", "Condition averages", text, numbers, {"averages": partial(plot_averages, found)}
     )
 
 
@@ -184,7 +188,7 @@ def tuning_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section
     )
     text = with_reasons(text, reasons)
     return Section(
-        "tuning", "Preferred directions", text, numbers, {"tuning": plot_tuning(tunings)}
+        "tuning", "Preferred directions", text, numbers, {"tuning": partial(plot_tuning, tunings)}
     )
 
 
@@ -201,7 +205,8 @@ def components_section(recording: xr.Dataset, seed: int) -> Section:
         for layer, result in found.items()
     }
     figures = {
-        f"components-{layer}": plot_principal_components(result) for layer, result in found.items()
+        f"components-{layer}": partial(plot_principal_components, result)
+        for layer, result in found.items()
     }
     text = (
         f"Of condition averages, {span(recording)}. Null of the participation ratio: each unit's "
@@ -225,7 +230,7 @@ def demixing_section(recording: xr.Dataset, seed: int) -> Section:
         "component's variance that is of its own part, and what PCA's components reach. Null: "
         "labels permuted (none where each condition has one trial)."
     )
-    figures = {"demixing": plot_demixed_components(found)}
+    figures = {"demixing": partial(plot_demixed_components, found)}
     return Section("demixing", "Demixed principal components", text, numbers, figures)
 
 
@@ -279,7 +284,11 @@ def rotations_section(
         )
     text = with_reasons(text, reasons)
     return Section(
-        "rotations", "Rotational dynamics", text, numbers, {"rotations": plot_rotations(found)}
+        "rotations",
+        "Rotational dynamics",
+        text,
+        numbers,
+        {"rotations": partial(plot_rotations, found)},
     )
 
 
@@ -317,7 +326,7 @@ def similarity_section(
         "p of the mean correlation and of the distance."
     )
     text = with_reasons(text, reasons)
-    figures = {"similarity": plot_similarity(found)}
+    figures = {"similarity": partial(plot_similarity, found)}
     return Section("similarity", "Held against the other recording", text, numbers, figures)
 
 
@@ -348,7 +357,7 @@ def alignment_section(
         f"How far {time[0]:g} to {time[middle - 1]:g} s shares the subspace of {time[middle]:g} to "
         f"{time[-1]:g} s: the halves of {span(recording)}."
     )
-    figures = {"alignment": plot_alignment(found)}
+    figures = {"alignment": partial(plot_alignment, found)}
     return Section("alignment", "Subspace alignment", text, numbers, figures)
 
 
@@ -365,7 +374,7 @@ def tangling_section(recording: xr.Dataset, seed: int, *, soft: float | None) ->
         f"Large where like states move differently, {span(recording)}; null: tensors of maximum "
         "entropy."
     )
-    figures = {"tangling": plot_tangling(found)}
+    figures = {"tangling": partial(plot_tangling, found)}
     return Section("tangling", "Trajectory tangling", text, numbers, figures)
 
 
@@ -392,8 +401,34 @@ def decoding_section(recording: xr.Dataset, seed: int) -> Section:
         f"Ridge regression from all rates at one time, {span(recording)}; whole conditions held "
         "out."
     )
-    figures = {"decoding": plot_decoding(found)}
+    figures = {"decoding": partial(plot_decoding, found)}
     return Section("decoding", "Decoding", text, numbers, figures)
+
+
+def deviation_section(recording: xr.Dataset, unperturbed: xr.Dataset | None) -> Section:
+    """How far pushes take the hand off its reach."""
+    found = hand_deviations(recording, unperturbed)
+    size = found.distance_m
+    numbers: dict[str, Any] = {
+        f"median_after_{after}_ms_m": median(size[:, np.abs(found.time_s - after / 1e3).argmin()])
+        for after in TIMES_MS
+        if found.time_s[-1] >= after / 1e3 - 1e-9
+    }
+    numbers |= {
+        "median_largest_m": median(np.nanmax(size, axis=1)),
+        "pushed_trials": len(found.trials) + found.left_out,
+        "against_same_trial": (found.against == "same trial").sum(),
+        "against_unperturbed_trials": (found.against == "unperturbed trials").sum(),
+        "against_posture": (found.against == "posture").sum(),
+        "against_nothing": found.left_out,
+    }
+    text = (
+        "The hand's position minus that of the same reach without its push, from when the push "
+        "begins. The reach is that of the same trial, the mean of unperturbed trials with the same "
+        "start and target, or the posture that was held; trials with none of them are left out."
+    )
+    figures = {"deviations": partial(plot_deviations, found)}
+    return Section("deviations", "Deviation after a push", text, numbers, figures)
 
 
 def latency_section(recording: xr.Dataset, unperturbed: xr.Dataset | None) -> Section:
@@ -420,5 +455,5 @@ def latency_section(recording: xr.Dataset, unperturbed: xr.Dataset | None) -> Se
         "false alarms a trial. Responses: share of the trials that were held against something; "
         "the others have no latency."
     )
-    figures = {"latency": plot_latency(found)}
+    figures = {"latency": partial(plot_latency, found)}
     return Section("latency", "Response to loads", text, numbers, figures)

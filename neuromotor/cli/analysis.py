@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
-from neuromotor.cli.display import difference_lines, messages, output
+from neuromotor._headless import draw_without_screen
+from neuromotor.cli.display import difference_lines, messages, output, working
+from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.controllers import FeedbackChange
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.runs.create import create_run_folder
@@ -116,7 +119,7 @@ def record(
         actor = saved.controller
         trials = make_trials(settings.task, actor, settings.seed, dtype=settings.dtype)
         parameters = saved.parameters.to(trials.initial_state)
-    torch.set_num_threads(settings.threads)
+    choose_threads(settings.threads)
     if out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
@@ -222,15 +225,13 @@ def analyze(
 
     Example: `neuromotor analyze recording.nc --out report`
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
     from neuromotor.analysis import align as cut
     from neuromotor.analysis import analyze as run
     from neuromotor.analysis import load_recording, write_report
     from neuromotor.analysis.recording import EVENTS
 
-    torch.set_num_threads(1)
+    choose_threads(1)
+    draw_without_screen()
     data = load_recording(recording)
     other = None if against is None else load_recording(against)
     if align is not None:
@@ -253,17 +254,20 @@ def analyze(
         "seed": seed,
     }
     create_run_folder(folder, settings, force=force)
-    report = run(
-        data,
-        source=recording.name,
-        saved=saved,
-        against=other,
-        window_s=window,
-        soft=soft,
-        surrogates=surrogates,
-        seed=seed,
-    )
-    write_report(report, folder)
+    with working() as progress:
+        report = run(
+            data,
+            source=recording.name,
+            saved=saved,
+            against=other,
+            window_s=window,
+            soft=soft,
+            surrogates=surrogates,
+            seed=seed,
+            progress=progress,
+        )
+        warn = partial(messages.print, soft_wrap=True)
+        write_report(report, folder, warn=warn, progress=progress)
     if json_:
         print(json.dumps(report.as_dict(), indent=2))
         return

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from neuromotor._checks import did_you_mean
 from neuromotor.benchmark import (
@@ -50,6 +50,7 @@ from neuromotor.cli.runs_command import register as register_runs
 from neuromotor.cli.sweep import register as register_sweep
 from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
+from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
 from neuromotor.evaluation.bootstrap import ratio_to
@@ -131,7 +132,7 @@ def evaluate(
     uses = ("seed", "held_out", "references", "ilqr", "dtype", "device", "threads")
     settings = resolve_saved(saved, config, options, set_ or [], uses=uses, smoke=smoke)
     differences = saved.differences(settings.task)
-    torch.set_num_threads(settings.threads)
+    choose_threads(settings.threads)
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
     if isinstance(saved.controller, CommandTable):
         trials = make_trials(settings.task, saved.controller, settings.seed, **place)
@@ -168,10 +169,12 @@ def evaluate(
     if json_:
         print(json.dumps(result, indent=2))
         return
-    headline = f"[bold]{controller}[/bold] on {len(trials)} trials of {settings.task_name}"
+    headline = Text.assemble(
+        (str(controller), "bold"), f" on {len(trials)} trials of {settings.task_name}"
+    )
     output.print(headline, soft_wrap=True)
     for line in difference_lines(differences):
-        output.print(f"  {line}", markup=False, soft_wrap=True)
+        output.print(f"  {line}", soft_wrap=True)
     held = f"{bound}'s is zero" if math.isnan(ratio) else f"{ratio:.5g} x {bound}"
     output.print(f"  loss          {performance.loss:.6g}, {held}")
     output.print(f"  target error  {performance.target_error_cm:.4g} cm")
@@ -211,7 +214,7 @@ def info(
         if json_:
             print(json.dumps({"name": name, "kind": kind, "settings": settings}, indent=2))
             continue
-        output.print(f"[bold]{name}[/bold] ({kind}): {_first_line(component)}")
+        output.print(Text.assemble((name, "bold"), f" ({kind}): {_first_line(component)}"))
         table = Table("setting", "default")
         for key, value in settings.items():
             if key != "type":
@@ -221,7 +224,7 @@ def info(
         times = [key for key in own if key not in settings]
         if times:
             output.print(f"Steps as times: {', '.join(times)}, as in `{times[-1]}=50ms`.")
-        output.print(inspect.getdoc(type(component)) or "", markup=False)
+        output.print(inspect.getdoc(type(component)) or "")
 
 
 @app.command()
@@ -280,7 +283,7 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
         settings = EnvBenchmarkSettings(repeats=2 if smoke else repeats, peers=peers, **sizes)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"in the options of `bench`: {error}") from error
-    torch.set_num_threads(1)
+    choose_threads(1)
     rows = run_env_benchmark(settings, progress=messages.print)
     text = env_benchmark_markdown(rows) if markdown else env_benchmark_table(rows)
     _print_measurements(rows, text, as_json=as_json)

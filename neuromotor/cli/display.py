@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from neuromotor._live import LiveTrainings, live_trainings
 from neuromotor.benchmark import EnvRow, Row
-from neuromotor.evaluation.bootstrap import ratio_to
-from neuromotor.optim import Progress as OptimizerProgress
+from neuromotor.cli.console import WordConsole
+from neuromotor.optim import Budget
 from neuromotor.runs.over_seeds import LEVELS
 from neuromotor.training.comparison import MethodRun
 
 __all__ = [
-    "LiveComparison",
     "benchmark_table",
     "comparison_table",
     "difference_lines",
+    "duration_words",
     "evaluation_tables",
     "env_benchmark_markdown",
     "env_benchmark_table",
@@ -32,63 +33,70 @@ __all__ = [
     "messages",
     "output",
     "ratio_words",
+    "say_finished",
     "seeds_table",
+    "working",
 ]
 
-messages = Console(stderr=True, highlight=False)
-output = Console(highlight=False, soft_wrap=False)
-
-
-class LiveComparison:
-    """One line a method: bar over the budget, loss, ratio to iLQR, calls, time."""
-
-    def __init__(self, progress: Progress, calls: int, console: Console) -> None:
-        self._progress = progress
-        self._calls = calls
-        self._console = console
-        self._lines: dict[str, TaskID] = {}
-
-    def update(self, method: str, progress: OptimizerProgress, floor: float) -> None:
-        """Show where a method stands; made to be a `compare` callback."""
-        if method not in self._lines:
-            self._lines[method] = self._progress.add_task(
-                method, total=self._calls, loss="", ratio="", calls=0
-            )
-        point = progress.point
-        self._progress.update(
-            self._lines[method],
-            completed=min(point.calls, self._calls),
-            loss=f"{point.value:.4g}",
-            ratio=ratio_words(ratio_to(point.value, floor), ".4g"),
-            calls=point.calls,
-        )
-
-    def finished(self, run: MethodRun) -> None:
-        """Say what a method came to; without a terminal this is all the progress there is."""
-        if not self._console.is_terminal or not run.history:
-            self._console.print(
-                f"{run.method}: loss {run.performance.loss:.6g}, "
-                f"{ratio_words(run.ratio, '.5g')} x iLQR, "
-                f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})",
-                soft_wrap=True,
-            )
+messages = WordConsole(stderr=True)
+output = WordConsole()
 
 
 @contextmanager
-def live_comparison(calls: int) -> Iterator[LiveComparison]:
-    """Show a comparison's progress while the block runs."""
+def live_comparison(calls: int) -> Iterator[LiveTrainings]:
+    """Show a comparison's progress while the block runs; without a terminal, only what is over."""
+    with live_trainings(Budget(calls=calls), messages, line_s=None) as live:
+        yield live
+
+
+def say_finished(run: MethodRun) -> None:
+    """Say what a method came to; without a terminal this is all the progress there is."""
+    if not messages.is_terminal or not run.history:
+        messages.print(
+            f"{run.method}: loss {run.performance.loss:.6g}, "
+            f"{ratio_words(run.ratio, '.5g')} x iLQR, "
+            f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})",
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def working() -> Iterator[Callable[[str, float, float], None]]:
+    """Show how far one long piece of work is, told by what the block calls.
+
+    The block calls what it gets with words, the share that is done and the seconds left. Without a
+    terminal these become a line at the beginning, and one every five seconds or more.
+    """
+    said: list[float] = []
     columns = (
-        TextColumn("[bold]{task.description:<9}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        TextColumn("loss {task.fields[loss]:>9}"),
-        TextColumn("ratio {task.fields[ratio]:>8}"),
-        TextColumn("calls {task.fields[calls]:>6}"),
+        TextColumn("{task.fields[left]}"),
         TimeElapsedColumn(),
     )
     with Progress(
-        *columns, console=messages, disable=not messages.is_terminal, refresh_per_second=4
+        *columns, console=messages, disable=not messages.is_terminal, transient=True
     ) as progress:
-        yield LiveComparison(progress, calls, messages)
+        bar = progress.add_task("", total=1.0, left="")
+
+        def tell(words: str, share: float, left_s: float) -> None:
+            left = f"about {duration_words(left_s)} left"
+            progress.update(bar, description=words, completed=share, left=left)
+            if not messages.is_terminal and (not said or time.monotonic() - said[-1] >= _LINE_S):
+                said.append(time.monotonic())
+                messages.print(f"{words}, {left}", soft_wrap=True)
+
+        yield tell
+
+
+_LINE_S = 5.0
+
+
+def duration_words(seconds: float) -> str:
+    """`3 s`, `2 min`, `1.5 h`: no more digits than an estimate has."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:

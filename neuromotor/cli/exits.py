@@ -12,8 +12,9 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from rich.markup import escape
+from rich.text import Text
 
+from neuromotor.cli.console import survive_encodings
 from neuromotor.cli.display import messages
 from neuromotor.runs.execute import Stopped
 
@@ -24,11 +25,12 @@ _NUMBERS, _INPUT, _DEFECT, _DISK, _CTRL_C = 1, 2, 70, 74, 130
 
 def run_and_exit(command: Callable[[], object]) -> None:
     """Run a command; whatever it raises ends the process with one line and its code."""
+    survive_encodings()
     try:
         command()
     except Stopped as stop:
         way = f" Go on with `--resume {stop.folder}`." if stop.folder else ""
-        messages.print(f"Interrupted.{way}", markup=False, soft_wrap=True)
+        messages.print(f"Interrupted.{way}", soft_wrap=True)
         sys.exit(128 + stop.signal)
     except KeyboardInterrupt:
         messages.print("Interrupted.")
@@ -53,6 +55,6 @@ def run_and_exit(command: Callable[[], object]) -> None:
 
 
 def _fail(message: object, code: int) -> NoReturn:
-    text = escape(str(message)).encode("utf-8", "backslashreplace").decode()
-    messages.print(f"[bold red]error:[/bold red] {text}", markup=True, soft_wrap=True)
+    text = str(message).encode("utf-8", "backslashreplace").decode()
+    messages.print(Text.assemble(("error:", "bold red"), " ", text), soft_wrap=True)
     sys.exit(code)

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.table import Table as Grid
 
+from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import messages, output
+from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.reproduction.tables import Table, cell
 from neuromotor.runs.execute import machine, versions
 from neuromotor.storage.components import SettingsError
@@ -61,16 +62,14 @@ def chapter6(
 
     Example: `neuromotor reproduce chapter6 --quick`
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
+    draw_without_screen()
     from neuromotor.reproduction.chapter6 import reproduce
     from neuromotor.reproduction.networks import Networks
     from neuromotor.reproduction.tables import update_document
 
     if from_scratch and networks is not None:
         raise SettingsError("`--from-scratch` makes its own networks; leave `--networks` out.")
-    torch.set_num_threads(1)
+    choose_threads(1)
     source = Networks(networks)
     if from_scratch:
         _train_all(out, ask=not yes)
@@ -85,7 +84,7 @@ def chapter6(
         print(json.dumps([table.as_dict() for table in tables], indent=2))
         return
     for table in tables:
-        output.print(f"\n[bold]{table.title}[/bold]")
+        output.print(f"\n{table.title}", style="bold")
         output.print(_printed(table))
     output.print(f"\nFolder: {out}", soft_wrap=True)
 
@@ -139,7 +138,7 @@ def sensitivity(
     """
     from neuromotor.reproduction.sensitivity import run_sensitivity
 
-    torch.set_num_threads(1)
+    choose_threads(1)
     data = run_sensitivity(out, seeds, calls=budget, progress=_say)
     if json_:
         print(json.dumps(data, indent=2))

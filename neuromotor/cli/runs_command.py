@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import JsonOption
 from neuromotor.runs.create import MARKER
@@ -23,7 +22,6 @@ from neuromotor.storage.components import SettingsError
 
 __all__ = ["register"]
 
-_WIDEST = 10_000  # letters in a line
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
@@ -75,20 +73,20 @@ def list_runs(
         print(json.dumps([_json(record.as_dict()) for record in records], indent=2))
         return
     if not records:
-        messages.print(f"No run folders within {place}.", markup=False, soft_wrap=True)
+        messages.print(f"No run folders within {place}.", soft_wrap=True)
         return
     table = Table(box=None, padding=(0, 1, 0, 0))
-    names = [shlex.quote(str(record.path)) for record in records]
-    for name in ("run", "task", "methods", "seeds", "state"):
-        table.add_column(name, no_wrap=True)  # a run's name is to be pasted
+    table.add_column("run", no_wrap=True)  # so that it can be pasted
+    for name in ("task", "methods", "seeds", "state"):
+        table.add_column(name)
     for name in ("best loss", "ratio", "calls", "secs", "age"):
         table.add_column(name, justify="right", no_wrap=True)
-    for run, record in zip(names, records, strict=True):
+    for record in records:
         row = record.as_dict()
         table.add_row(
-            Text(run),
-            Text(row["task"]),
-            Text(", ".join(map(str, row["methods"]))),
+            shlex.quote(str(record.path)),
+            row["task"],
+            ", ".join(map(str, row["methods"])),
             _seeds(row["seeds"]),
             row["state"],
             _digits(row["loss"], ".3g"),
@@ -97,11 +95,10 @@ def list_runs(
             f"{row['seconds']:.0f}",
             _age(time.time() - row["modified"]),
         )
-    table.width = Measurement.get(output, output.options.update(width=_WIDEST), table).maximum
-    output.print(table, crop=False, no_wrap=True, overflow="ignore")
+    output.print(table)
     for record in records:
         if record.problem:
-            messages.print(record.problem, markup=False, soft_wrap=True)
+            messages.print(record.problem, soft_wrap=True)
 
 
 @runs.command("compare")
@@ -126,9 +123,9 @@ def compare_runs(
         if record.problem:
             raise SettingsError(f"{folder} is damaged: {record.problem}")
         records.append(record)
+    if figure is not None and figure.suffix not in (".png", ".pdf", ".svg"):
+        raise SettingsError(f"`--figure` must end in .png, .pdf or .svg, got {figure}.")
     differences = setting_differences(records)
-    if figure is not None:
-        _draw(records, figure)
     if json_:
         methods = [[_method(found) for found in record.methods] for record in records]
         data = [
@@ -136,34 +133,42 @@ def compare_runs(
             for record, found in zip(records, methods, strict=True)
         ]
         print(json.dumps({"settings": differences, "runs": data}, indent=2))
-        return
+    else:
+        _print_comparison(records, differences)
+    if figure is not None:
+        _draw(records, figure)
+        if not json_:
+            output.print(f"Figure: {figure}", soft_wrap=True)
+
+
+def _print_comparison(records: Sequence[RunRecord], differences: dict[str, list[Any]]) -> None:
+    """The settings that differ, and every method of every run."""
     if differences:
         settings = Table("setting", box=None, padding=(0, 1, 0, 0))
         for record in records:
-            settings.add_column(Text(str(record.path)), overflow="fold")
+            settings.add_column(shlex.quote(str(record.path)))
         for name, values in differences.items():
-            settings.add_row(Text(name), *(Text(json.dumps(value)) for value in values))
+            settings.add_row(name, *(json.dumps(value) for value in values))
         output.print(settings)
     else:
         output.print("The settings are the same.")
     output.print(_results(records))
-    if figure is not None:
-        output.print(f"Figure: {figure}", markup=False, soft_wrap=True)
 
 
 def _results(records: Sequence[RunRecord]) -> Table:
     """Every method of every run, a line each."""
     table = Table(box=None, padding=(0, 1, 0, 0))
-    for name in ("run", "state", "method", "seed"):
-        table.add_column(name, overflow="fold")
+    table.add_column("run", no_wrap=True)
+    for name in ("state", "method", "seed"):
+        table.add_column(name)
     for name in ("loss", "ratio", "calls", "secs"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         for found in record.methods:
             table.add_row(
-                Text(str(record.path)),
+                shlex.quote(str(record.path)),
                 record.state,
-                Text(found.method),
+                found.method,
                 str(found.seed),
                 _digits(found.loss, ".4g"),
                 _digits(found.ratio, ".6g"),
@@ -174,14 +179,10 @@ def _results(records: Sequence[RunRecord]) -> Table:
 
 
 def _draw(records: Sequence[RunRecord], path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
+    draw_without_screen()
     from neuromotor.plotting import save_figure
     from neuromotor.runs.figures import plot_runs
 
-    if path.suffix not in (".png", ".pdf", ".svg"):
-        raise SettingsError(f"`--figure` must end in .png, .pdf or .svg, got {path}.")
     save_figure(plot_runs(records), path)
 
 

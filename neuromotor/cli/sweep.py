@@ -102,7 +102,7 @@ def sweep(
             engine.launch(plan.out, todo, display)
         except KeyboardInterrupt:
             stopped = stop.signal
-    files = write_results(plan)
+    files = write_results(plan, lambda words: messages.print(words, soft_wrap=True))
     rows = _report(plan, files, as_json=json_)
     if stopped is not None:
         again = "jobs in the queue go on" if launcher == "slurm" else "what there is was saved"
@@ -151,9 +151,9 @@ class _Display:
         self._lines: dict[str, TaskID] = {}
         self._lock = threading.Lock()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("{task.fields[words]}", markup=False),
             TimeElapsedColumn(),
             console=messages,
             disable=not messages.is_terminal,
@@ -186,7 +186,7 @@ class _Display:
             if outcome.state != "finished" or not messages.is_terminal:
                 error = f": {outcome.error}" if outcome.error else ""
                 text = f"[{self._done}/{self._total}] {run.title}: {outcome.state}{error}"
-                messages.print(text, markup=False, soft_wrap=True)
+                messages.print(text, soft_wrap=True)
 
 
 class _Stop:

@@ -341,7 +341,6 @@ def _run_and_report(
     if summary["interrupted"]:
         messages.print(
             f"Interrupted; what there is was saved in {folder}. Go on with `--resume {folder}`.",
-            markup=False,
             soft_wrap=True,
         )
         sys.exit(128 + summary["signal"])  # 130 for Ctrl-C, 143 for SIGTERM

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
 from neuromotor import zoo
 from neuromotor.cli.display import interval_words, output, ratio_words
+from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.recipes import find_stages
 from neuromotor.runs.zoo_entry import write_entry
 from neuromotor.storage.components import SettingsError
@@ -119,7 +119,7 @@ def add(
         raise FileExistsError(
             f"{zoo_folder / name} exists; choose another name, or replace it: `--force`."
         )
-    torch.set_num_threads(1)
+    choose_threads(1)
     stages = find_stages(run, method, f"runs/{name.replace('/', '-')}")
     file = run / "controllers" / f"{method}.safetensors"
     saved = load_controller(file)

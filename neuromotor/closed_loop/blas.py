@@ -1,7 +1,13 @@
-"""How many threads numpy's matrix products get, and which kernels they run."""
+"""How many threads torch and numpy's matrix products get, and which kernels these run.
+
+Networks of this size gain little from a second thread, and beside other work two threads that wait
+for each other at every small product take ten times as long as one or more. So the package's own
+loops run on one, and give torch its threads back when they are done.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,7 +16,53 @@ import numpy as np  # noqa: F401 -- its BLAS must be loaded to be found
 import torch
 from threadpoolctl import LibController, ThreadpoolController
 
-__all__ = ["blas_description", "blas_threads"]
+from neuromotor._checks import check_integer
+
+__all__ = ["blas_description", "blas_threads", "choose_threads", "torch_threads"]
+
+_lock = threading.Lock()
+_inside = 0  # loops that run now; the outermost one chose the threads
+_before = 1  # torch's threads outside of them
+
+
+def choose_threads(count: int) -> None:
+    """Give torch so many threads from now on, in the package's loops too: for whole programs."""
+    global _inside
+    with _lock:
+        _inside += 1
+    torch.set_num_threads(count)
+
+
+@contextmanager
+def torch_threads(count: int | None = 1) -> Iterator[None]:
+    """Give torch so many threads within the block, or as a decorator within the function.
+
+    Within another such block, and after `choose_threads`, nothing changes.
+
+    Args:
+        count: How many; None leaves them as they are.
+
+    Raises:
+        TypeError: `count` is no integer.
+        ValueError: `count` is below 1.
+    """
+    global _inside, _before
+    if count is None:
+        yield
+        return
+    check_integer("threads", count, minimum=1)
+    with _lock:
+        if not _inside:
+            _before = torch.get_num_threads()
+            torch.set_num_threads(count)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                torch.set_num_threads(_before)
 
 
 @cache

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
 from neuromotor.control.ilqr import ILQR
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
@@ -97,6 +98,7 @@ class ILQG:
         check_positive("sensor_floor", self.sensor_floor)
 
     @torch.no_grad()
+    @torch_threads()
     def design(
         self,
         task: Task,

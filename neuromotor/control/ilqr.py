@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
 from neuromotor.optim.result import Counts, Stopwatch
 from neuromotor.plants.plant import Plant
@@ -118,6 +119,7 @@ class ILQR:
         check_integer("step_sizes", self.step_sizes, minimum=1)
 
     @torch.no_grad()
+    @torch_threads()
     def solve(
         self,
         task: Task,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_seed
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.control import ILQR
 from neuromotor.controllers import Controller
 from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
@@ -154,6 +155,7 @@ def held_out(
     return batch
 
 
+@torch_threads()
 def assess(
     task: Task, trials: Trials, run: Runner, references: Mapping[str, Tensor] | None = None
 ) -> Evaluation:

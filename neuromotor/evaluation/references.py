@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neuromotor._checks import lookup
 from neuromotor.closed_loop import ClosedLoop, Trajectory
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.control import (
     ILQG,
     ILQR,
@@ -187,6 +188,7 @@ def reference_controller(
     return made.controller, made.parameters
 
 
+@torch_threads()
 def assess_references(
     task: Task,
     trials: Trials,

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 
 from neuromotor import __version__
-from neuromotor.cli.display import live_comparison, messages
-from neuromotor.closed_loop.blas import blas_description
+from neuromotor._headless import drawing
+from neuromotor.cli.display import live_comparison, messages, say_finished
+from neuromotor.closed_loop.blas import blas_description, choose_threads
 from neuromotor.optim import Progress
 from neuromotor.runs.create import MARKER, START, create_run_folder, lock_folder
 from neuromotor.runs.folder import RunFolder
@@ -97,7 +98,7 @@ def run_comparison(
     Raises:
         Stopped: A signal came where there was nothing to be finished.
     """
-    torch.set_num_threads(settings.threads)
+    choose_threads(settings.threads)
     with _interruptible() as interrupted:
         _prepare(settings, folder, force=force, start=start, resume=resume)
         return _run_one(settings, task_name, folder, interrupted, keep or Keep())
@@ -118,7 +119,7 @@ def run_seeds(
     their figure lie. The seconds are those of runs one after another. With `resume`, finished seeds
     stay as they are, and an unfinished one is gone on with.
     """
-    torch.set_num_threads(settings.threads)
+    choose_threads(settings.threads)
     keep = keep or Keep()
     whole: list[RunRecord] = []
     with _interruptible() as interrupted, ExitStack() as stack:
@@ -241,7 +242,7 @@ def _run_one(
             info={**summary, **row},
             overwrite=True,
         )
-        live.finished(run)
+        say_finished(run)
 
     def note(method: str, progress: Progress, floor: float) -> None:
         live.update(method, progress, floor)
@@ -310,22 +311,22 @@ def _finite(value: float) -> float | None:
 
 
 def _draw(comparison: Comparison, folder: Path) -> None:
-    import matplotlib as mpl
+    with drawing(_warn):
+        from neuromotor.plotting import comparison_figures, save_figures
 
-    mpl.use("Agg")
-    from neuromotor.plotting import comparison_figures, save_figures
-
-    save_figures(comparison_figures(comparison), folder)
+        save_figures(comparison_figures(comparison), folder)
 
 
 def _draw_seeds(runs: Sequence[Sequence[MethodRecord]], folder: Path) -> None:
-    import matplotlib as mpl
+    with drawing(_warn):
+        from neuromotor.plotting import save_figures
+        from neuromotor.runs.figures import plot_seeds
 
-    mpl.use("Agg")
-    from neuromotor.plotting import save_figures
-    from neuromotor.runs.figures import plot_seeds
+        save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
 
-    save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
+
+def _warn(words: str) -> None:
+    messages.print(words, soft_wrap=True)
 
 
 class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from neuromotor.plotting import COLORS, LINES, NAMES, SHADES, STYLE, _cycle
+from neuromotor.plotting import COLORS, LINES, NAMES, SHADES, STYLE, _cycle, nested_widths
 from neuromotor.runs.over_seeds import best_ratio_at
 from neuromotor.runs.records import MethodRecord, RunRecord
 
@@ -26,12 +27,14 @@ def plot_seeds(seeds: Sequence[Sequence[MethodRecord]]) -> Figure:
         for ax, axis in zip(axes, ("calls", "seconds"), strict=True):
             curves = best_ratio_at(seeds, axis)
             ranges = len(curves) <= SHADES
+            widths = nested_widths([np.median(ratios, axis=0) for _, ratios in curves.values()])
             for number, (method, (positions, ratios)) in enumerate(curves.items()):
                 turn, place = divmod(number, len(COLORS))
                 color, line = COLORS[place], LINES[turn % len(LINES)]
                 excess = np.maximum(ratios - 1, 1e-9)
                 label = NAMES.get(method, method)
-                ax.loglog(positions, np.median(excess, axis=0), line, color=color, label=label)
+                style: Any = {"color": color, "linewidth": widths[number], "label": label}
+                ax.loglog(positions, np.median(excess, axis=0), line, **style)
                 if ranges:
                     ax.fill_between(
                         positions, excess.min(0), excess.max(0), color=color, alpha=0.2, linewidth=0
@@ -51,18 +54,22 @@ def plot_runs(records: Sequence[RunRecord]) -> Figure:
     """Draw the loss of every method of several runs against calls, a colour a run."""
     with mpl.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
+        histories = [[p.value for p in found.history] for r in records for found in r.methods]
+        widths = iter(nested_widths(histories))
         for color, record in zip(_cycle(len(records)), records, strict=True):
             methods = list(dict.fromkeys(found.method for found in record.methods))
             named = set()
             for found in record.methods:
                 name = NAMES.get(found.method, found.method)
+                run = record.path.name.replace("$", r"\$")  # no formulas
                 ax.loglog(
                     [point.calls for point in found.history],
                     [point.value for point in found.history],
                     LINES[methods.index(found.method) % len(LINES)],
                     color=color,
+                    linewidth=next(widths),
                     # one label for all seeds of a method; an underscore keeps it out of the legend
-                    label=f"{'_' if name in named else ''}{record.path.name}: {name}",
+                    label=f"{'_' if name in named else ''}{run}: {name}",
                 )
                 named.add(name)
         ax.set_xlabel("calls (values + gradients + products)")

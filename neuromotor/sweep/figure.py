@@ -9,30 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from neuromotor._units import with_unit
 from neuromotor.plotting import COLORS, STYLE, save_figures
 from neuromotor.sweep.plan import Sweep
 
 __all__ = ["draw", "plot_sweep"]
 
-_UNITS = {  # by the end of a setting's name
-    "_cm_s": "cm/s",
-    "_ms": "ms",
-    "_cm": "cm",
-    "_deg": "deg",
-    "_nm": "N m",
-    "_s": "s",
-    "_m": "m",
-    "_n": "N",
-    "budget": "calls",
-    "seconds": "s",
-}
+_UNITS = {"budget": "calls", "seconds": "s"}  # where the name does not say it
 _MOST_LINES = len(COLORS)
 _MOST_TICKS = 6  # one at each value
 
@@ -98,20 +85,13 @@ def _panel(axes: Axes, found: Sequence[Mapping[str, Any]], key: str, others: Seq
         axes.minorticks_off()
     if not numeric:
         axes.margins(x=0.2)
-    axes.set_xlabel(_with_unit(key))
+    unit = _UNITS.get(_last(key))
+    axes.set_xlabel(f"{key} ({unit})" if unit else with_unit(key))
     if not crowded and any(lines):
         axes.legend(fontsize=6)
     seeds = max(len(at) for line in lines.values() for at in line.values())
     if seeds > 1:
         axes.set_title(f"median and range over {seeds} seeds")
-
-
-def _with_unit(key: str) -> str:
-    """A setting's name with its unit, where its name says so."""
-    for end, unit in _UNITS.items():
-        if key.endswith(end):
-            return f"{key.removesuffix(end) if end[0] == '_' else key} ({unit})"
-    return key
 
 
 def _last(key: str) -> str:

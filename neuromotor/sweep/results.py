@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from neuromotor._headless import drawing
 from neuromotor.storage.files import atomic_path
 from neuromotor.sweep.plan import Run, Sweep, flattened
 from neuromotor.sweep.runs import state_of, summary_of
@@ -45,8 +48,12 @@ def rows(sweep: Sweep) -> list[dict[str, Any]]:
     return [_row(sweep, run) for run in sweep.runs]
 
 
-def write_results(sweep: Sweep) -> list[Path]:
+def write_results(sweep: Sweep, warn: Callable[[str], object] = warnings.warn) -> list[Path]:
     """Write results.csv, results.parquet where pyarrow is installed, and figures.
+
+    Args:
+        sweep: What was swept.
+        warn: Told by one line where the figures cannot be drawn.
 
     Returns:
         The files.
@@ -62,9 +69,10 @@ def write_results(sweep: Sweep) -> list[Path]:
         paths.append(sweep.out / "results.parquet")
         _write_parquet(table, names, paths[-1])
     if any(row["loss"] is not None for row in table):
-        from neuromotor.sweep.figure import draw
+        with drawing(warn):
+            from neuromotor.sweep.figure import draw
 
-        paths += draw(sweep, table)
+            paths += draw(sweep, table)
     return paths
 
 

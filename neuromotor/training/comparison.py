@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import torch
 from torch import Tensor
 
+from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, Controller
@@ -28,6 +32,7 @@ from neuromotor.evaluation.performance import (
 )
 from neuromotor.evaluation.references import assess_references, default_references, no_reference
 from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
+from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 
@@ -139,6 +144,9 @@ class _Options:
     refresh: int
     products: torch.dtype | None
     memory: Memory
+    threads: int | None = 1
+    progress: bool = False
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +208,10 @@ def compare(
     products: torch.dtype | None = None,
     references: Sequence[str] | None = None,
     memory: Memory | None = None,
+    threads: int | None = 1,
+    progress: bool = False,
+    checkpoints: Path | str | None = None,
+    resume: bool = False,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
@@ -226,8 +238,15 @@ def compare(
             that do not exist for the trials are left out, and the comparison says why.
         memory: What an earlier run left and this one leaves; what it knows is not done again, and
             the numbers are those of one uninterrupted run.
+        threads: Torch's threads in each training; see `train`.
+        progress: Whether to show on stderr how far each method is; see `train`.
+        checkpoints: A folder that keeps each method's state, as METHOD.safetensors, every minute
+            and when it ends.
+        resume: Whether methods go on from what an earlier call with the same arguments left in
+            `checkpoints`.
 
     Raises:
+        FileExistsError: A checkpoint exists, and `resume` is false.
         ValueError: Task, controller and optimizers do not fit together.
     """
     lacking = without_factors(task, controller, optimizers)
@@ -242,6 +261,7 @@ def compare(
         parameters = initial_parameters(controller, seed, dtype=dtype, device=device)
     start = parameters.to(dtype=dtype, device=device)
     memory = memory or _Forgetful()
+    files = _checkpoint_files(checkpoints, optimizers, resume=resume)
     evaluated = trials if trials.disturbed else None
     if task.random:
         evaluated = held_out(task, controller, held_out_trials, dtype=dtype, device=device)
@@ -269,7 +289,8 @@ def compare(
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        options = _Options(seed, refresh_of(refresh, name), products, memory)
+        own = _Options(seed, refresh_of(refresh, name), products, memory)
+        options = replace(own, threads=threads, progress=progress, checkpoint=files.get(name))
         run = _train(
             task, controller, trials, start, name, optimizer, budget, reference, callback, options
         )
@@ -280,6 +301,23 @@ def compare(
         if finished is not None:
             finished(run)
     return Comparison(task, trials, reference, tuple(runs), evaluated, others, missing)
+
+
+def _checkpoint_files(
+    folder: Path | str | None, methods: Iterable[str], *, resume: bool
+) -> dict[str, Path]:
+    """A file for each method, that may exist only where the comparison goes on."""
+    if folder is None:
+        if resume:
+            raise ValueError("`resume` needs the folder that `checkpoints` names, got None.")
+        return {}
+    files = {name: Path(folder) / f"{quote(name, safe=' ')}.safetensors" for name in methods}
+    there = [path for path in files.values() if path.exists()]
+    if there and not resume:
+        raise FileExistsError(
+            f"{there[0]} exists; go on from it by `resume=True`, or name another `checkpoints`."
+        )
+    return files
 
 
 def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
@@ -335,22 +373,34 @@ def _train(
 ) -> MethodRun:
     """One optimizer from the shared start."""
     floor = reference.performance.loss
-    on_progress = None if callback is None else (lambda progress: callback(name, progress, floor))
     result = options.memory.result(name)
     if result is None:
-        result = train(
-            task,
-            controller,
-            optimizer,
-            budget=budget,
-            parameters=start,
-            trials=trials,
-            callback=on_progress,
-            seed=options.seed,
-            refresh=options.refresh,
-            products=options.products,
-            resume=options.memory.snapshot(name),
-        )
+        resume = options.memory.snapshot(name)
+        if resume is None and options.checkpoint is not None and options.checkpoint.exists():
+            resume = load_snapshot(options.checkpoint)
+        with live_trainings(budget) if options.progress else nullcontext() as live:
+            shown = None if live is None else live.update
+
+            def tell(progress: Progress) -> None:
+                for told in (callback, shown):
+                    if told is not None:
+                        told(name, progress, floor)
+
+            result = train(
+                task,
+                controller,
+                optimizer,
+                budget=budget,
+                parameters=start,
+                trials=trials,
+                callback=tell,
+                seed=options.seed,
+                refresh=options.refresh,
+                products=options.products,
+                resume=resume,
+                threads=options.threads,
+                checkpoint=options.checkpoint,
+            )
         options.memory.trained(name, result)
     result = replace(result, parameters=result.parameters.to(start.device))
     with torch.no_grad():

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_seed
+from neuromotor._checks import check_integer, check_number, check_seed
+from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, Controller
+from neuromotor.controllers.controller import Controller
 from neuromotor.optim import (
     Budget,
     Callback,
     MixedPrecision,
     Objective,
     Optimizer,
+    Progress,
     Resampled,
     Result,
     Snapshot,
 )
 from neuromotor.storage.components import SettingsError, encode
+from neuromotor.storage.snapshots import save_snapshot
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.training import distributed
 
@@ -87,6 +95,10 @@ def train(
     refresh: int = 0,
     products: torch.dtype | None = None,
     resume: Snapshot | None = None,
+    threads: int | None = 1,
+    progress: bool = False,
+    checkpoint: Path | str | None = None,
+    checkpoint_s: float = 60.0,
 ) -> Result:
     """Train a controller on a batch of a task's trials: one for all, or a new one now and then.
 
@@ -105,12 +117,21 @@ def train(
             keeps that one.
         products: Precision of Gauss-Newton products, as `torch.float32` for half their time; the
             trials' own if None.
-        resume: Where to go on: a snapshot of the same training, from `Progress.snapshot`.
+        resume: Where to go on: a snapshot of the same training, from `Progress.snapshot`, or
+            `load_snapshot(checkpoint)`.
+        threads: Torch's threads meanwhile, on the CPU; one is the fastest for networks of this
+            size, and beside other work by far. None leaves them as they are.
+        progress: Whether to show on stderr how far it is: a live line on a terminal, elsewhere a
+            line every ten seconds.
+        checkpoint: A file that keeps the whole state while it trains and at the end. An existing
+            one is only replaced when the training goes on (`resume`).
+        checkpoint_s: Seconds between two checkpoints.
 
     Returns:
         The optimizer's result; its `parameters` are the best ones found, with `refresh` the last.
 
     Raises:
+        FileExistsError: `checkpoint` exists, and the training does not go on from anywhere.
         ValueError: Task, controller, optimizer, parameters, trials and snapshot do not fit
             together.
 
@@ -133,6 +154,7 @@ def train(
             encode(part, registry)
         except SettingsError as error:
             warnings.warn(f"`save_controller` will refuse this: {error}", stacklevel=2)
+    keeper = None if checkpoint is None else _Keeper(Path(checkpoint), checkpoint_s, resume)
     if trials is None:
         trials = make_trials(task, controller, seed)
     if parameters is None:
@@ -153,5 +175,52 @@ def train(
         batch = make_trials(task, controller, own, dtype=first.dtype, device=first.device)
         return objective_of(batch)
 
-    objective = Resampled(draw, refresh) if refresh else draw(0)
-    return optimizer.minimize(objective, parameters, budget, callback, resume=resume)
+    with torch_threads(threads), ExitStack() as stack:
+        told = [] if callback is None else [callback]
+        if keeper is not None:
+            told.append(keeper)
+        if progress:
+            live = stack.enter_context(live_trainings(budget or Budget()))
+            told.append(lambda at: live.update(type(optimizer).__name__, at))
+        objective = Resampled(draw, refresh) if refresh else draw(0)
+        result = optimizer.minimize(
+            objective, parameters, budget, _telling(told) if told else None, resume=resume
+        )
+        if keeper is not None:
+            keeper.save()
+    return result
+
+
+def _telling(told: Sequence[Callback]) -> Callback:
+    """One callback for several."""
+
+    def tell(progress: Progress) -> None:
+        for callback in told:
+            callback(progress)
+
+    return tell
+
+
+class _Keeper:
+    """Keeps the state of a training in a file."""
+
+    def __init__(self, path: Path, every_s: float, resume: Snapshot | None) -> None:
+        check_number("checkpoint_s", every_s, "seconds", minimum=0.0)
+        if path.exists() and resume is None:
+            raise FileExistsError(
+                f"{path} exists; go on from it by `resume=load_snapshot({str(path)!r})`, delete "
+                "it, or name another `checkpoint`."
+            )
+        self._path, self._every_s = path, every_s
+        self._saved_at = time.monotonic()
+        self._latest: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self._latest = progress
+        if time.monotonic() - self._saved_at >= self._every_s:
+            self.save()
+
+    def save(self) -> None:
+        if self._latest is not None:
+            save_snapshot(self._path, self._latest.snapshot())
+        self._saved_at = time.monotonic()

@@ -5,6 +5,7 @@ import re
 from dataclasses import fields, replace
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,8 @@ from cases import noisy
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, Postural
 from neuromotor.analysis import (
     RecordingError,
+    Report,
+    Section,
     align,
     analyze,
     behaviour,
@@ -58,7 +61,7 @@ def test_every_analysis_of_a_network_is_there(written):
     assert list(skipped) == ["speed-accuracy"]
     data = json.loads((folder / "analysis.json").read_text())
     assert list(data["sections"]) == [section.name for section in report.sections]
-    assert len(data["sections"]) == 15
+    assert len(data["sections"]) == 16
     assert 0 < data["sections"]["rotations"]["layer 1"]["r2_skew"] < 1
 
 
@@ -73,6 +76,48 @@ def test_the_page_needs_no_other_file(written):
     assert "http" not in page
     for name in safe_names(pictures):
         assert (folder / "figures" / f"{name}.pdf").read_bytes()[:5] == b"%PDF-"
+        assert (folder / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_figure_that_fails_costs_no_number(tmp_path):
+    def fail():
+        raise RuntimeError("no font\nat all")
+
+    good = Section("good", "Good", "Text.", {"peak_speed_m_s": 0.5}, {"fine": plt.figure})
+    bad = Section("bad", "Bad", "Text.", {"share": 0.25}, {"worse": fail})
+    said = []
+    told = []
+    write_report(
+        Report("test", (bad, good)),
+        tmp_path,
+        warn=said.append,
+        progress=lambda *at: told.append(at),
+    )
+    assert said == ["warning: worse could not be drawn (RuntimeError: no font)."]
+    numbers = json.loads((tmp_path / "analysis.json").read_text())["sections"]
+    assert numbers == {"bad": {"share": 0.25}, "good": {"peak_speed_m_s": 0.5}}
+    page = (tmp_path / "report.html").read_text()
+    assert "worse could not be drawn" in page
+    assert "peak speed (m/s)" in page
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "fine.pdf",
+        "fine.png",
+    ]
+    assert [words for words, _, _ in told] == ["figure 1 of 2", "figure 2 of 2"]
+
+
+def test_an_analysis_says_how_far_it_is_and_how_long_it_takes():
+    generator = np.random.default_rng(0)
+    rate = generator.standard_normal((12, 25, 10)).cumsum(1)
+    own = make_recording(0.02 * np.arange(25), np.repeat(["a", "b", "c"], 4), {"rate": rate})
+    told = []
+    report = analyze(own, surrogates=3, progress=lambda *at: told.append(at))
+    assert [words.partition(" ")[0] for words, _, _ in told] == [s.name for s in report.sections]
+    shares = [share for _, share, _ in told]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[-1] < 1  # the figures are still to come
+    assert min(left for _, _, left in told) > 0
 
 
 def test_the_tables_show_the_numbers_of_the_json(written):
@@ -285,7 +330,11 @@ def test_too_little_data_skip_what_they_cannot_have(part, skipped):
     report = analyze(recording, surrogates=2)
     found = {section.name for section in report.sections if section.skipped}
     assert skipped <= found
-    assert not found - skipped - {"decoding", "latency", "components", "movement", "speed-accuracy"}
+    assert (
+        not found
+        - skipped
+        - {"decoding", "latency", "deviations", "components", "movement", "speed-accuracy"}
+    )
 
 
 def test_names_of_areas_are_no_paths_no_formulas_and_none_is_lost(tmp_path):
@@ -309,11 +358,11 @@ def test_names_of_areas_are_no_paths_no_formulas_and_none_is_lost(tmp_path):
     report = analyze(own, surrogates=2)
     write_report(report, folder)
     everything = {path for path in tmp_path.rglob("*") if path.is_file()}
-    figures = {path for path in everything if path.suffix == ".pdf"}
+    figures = {path for path in everything if path.suffix in (".pdf", ".png")}
     assert {path.parent for path in figures} == {folder / "figures"}
     assert everything - figures == {folder / "report.html", folder / "analysis.json"}
-    assert len(figures) == sum(len(section.figures) for section in report.sections)
-    parts = [path for path in figures if path.name.startswith("components")]
+    assert len(figures) == 2 * sum(len(section.figures) for section in report.sections)
+    parts = [path for path in figures if path.match("components*.pdf")]
     assert len(parts) == len(areas)
     page = (folder / "report.html").read_text()
     assert "<b>" not in page

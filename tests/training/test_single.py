@@ -1,11 +1,15 @@
 """Training, comparison and their figures in Python."""
 
+import io
+import itertools
+import json
 import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +25,8 @@ from neuromotor import (
     train,
 )
 from neuromotor.plants import PointMass
-from neuromotor.tasks import TASKS
+from neuromotor.storage.snapshots import load_snapshot
+from neuromotor.tasks import TASKS, PulsedReach
 from neuromotor.training.single import initial_parameters, make_trials
 
 TASK = CenterOut(directions=4)
@@ -137,6 +142,121 @@ def test_figures_have_units_and_show_every_method(tmp_path):
     paths = save_figures(figures, tmp_path / "figures")
     assert {path.suffix for path in paths} == {".png", ".pdf"}
     assert all(path.stat().st_size > 5_000 for path in paths)
+
+
+def test_curves_that_hide_each_other_are_both_seen():
+    from neuromotor.plotting import nested_widths
+
+    one, longer, other = [3.0, 2.0, 1.0], [3.0, 2.0, 1.0, 0.5], [3.0, 2.5, 2.0]
+    first, second, third = nested_widths([one, longer, other])
+    assert first > second == third
+    assert nested_widths([one, one, one]) == sorted(nested_widths([one] * 3), reverse=True)
+    assert len(set(nested_widths([one] * 3))) == 3
+    gone = [np.inf, 1.0, np.nan]
+    assert nested_widths([gone, gone])[0] > nested_widths([gone, one])[0]
+
+
+def test_hand_paths_show_pushes_and_say_what_is_what():
+    mpl.use("Agg")
+    from neuromotor.plotting import plot_hand_paths, plot_reach
+
+    net = ContinuousTimeRNN(layers=(5,))
+    some = {"held_out_trials": 4, "references": (), "budget": Budget(calls=2)}
+    pushed = PulsedReach(reach=CenterOut(directions=2, steps=30))
+    figure = plot_hand_paths(compare(pushed, net, {"lbfgs": LBFGS()}, **some))
+    trials = len(pushed.trials())
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words[0] == "clairvoyant iLQR's paths"
+    assert words[1:] == ["target", "while loaded", "push, where it begins"]
+    force = pushed.trials().hand_force
+    assert len(figure.axes[1].texts) == int((force != 0).any(-1).any(-1).sum()) <= trials
+    calm = compare(CenterOut(directions=1000), net, {}, **some)
+    words = plot_reach(calm, trial=999).get_suptitle()
+    assert words == "reach of 4.46 cm towards 0 degrees"
+
+
+def test_progress_and_checkpoints_of_a_training(tmp_path, capsys):
+    path = tmp_path / "state.safetensors"
+    half = train(TASK, NET, LBFGS(), budget=Budget(calls=10), checkpoint=path)
+    with pytest.raises(FileExistsError, match="resume=load_snapshot"):
+        train(TASK, NET, LBFGS(), budget=Budget(calls=20), checkpoint=path)
+    whole = train(
+        TASK,
+        NET,
+        LBFGS(),
+        budget=Budget(calls=20),
+        checkpoint=path,
+        resume=load_snapshot(path),
+        progress=True,
+    )
+    straight = train(TASK, NET, LBFGS(), budget=Budget(calls=20))
+    assert half.value > whole.value
+    assert torch.equal(whole.parameters, straight.parameters)
+    assert len(load_snapshot(path).run["history"]) == len(straight.history)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_comparison_goes_on_from_its_checkpoints(tmp_path):
+    optimizers = {"lbfgs": LBFGS(), "a/b": Adam()}
+    compare(TASK, NET, optimizers, budget=Budget(calls=10), checkpoints=tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a%2Fb.safetensors", "lbfgs.safetensors"]
+    with pytest.raises(FileExistsError, match="resume=True"):
+        compare(TASK, NET, optimizers, budget=Budget(calls=20), checkpoints=tmp_path)
+    more = {"budget": Budget(calls=20)}
+    whole = compare(TASK, NET, {"lbfgs": LBFGS()}, checkpoints=tmp_path, resume=True, **more)
+    straight = compare(TASK, NET, {"lbfgs": LBFGS()}, **more)
+    assert torch.equal(whole.runs[0].parameters, straight.runs[0].parameters)
+    with pytest.raises(ValueError, match="`checkpoints`"):
+        compare(TASK, NET, optimizers, budget=Budget(calls=20), resume=True)
+
+
+def test_lines_tell_of_a_training_where_there_is_no_terminal():
+    from rich.console import Console
+
+    from neuromotor._live import live_trainings
+
+    file = io.StringIO()
+    with live_trainings(Budget(calls=20), Console(file=file), line_s=0.0) as live:
+        train(
+            TASK, NET, LBFGS(), budget=Budget(calls=5), callback=lambda at: live.update("[x]", at)
+        )
+    lines = file.getvalue().splitlines()
+    assert len(lines) >= 4
+    assert all("loss" in line and "calls" in line for line in lines)
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    with live_trainings(Budget(seconds=100), console) as live:
+        train(TASK, NET, LBFGS(), budget=Budget(calls=5), callback=lambda at: live.update("x", at))
+    assert "calls" in screen.getvalue()
+
+
+def test_the_packages_loops_take_one_thread_and_give_torch_its_own_back():
+    code = """
+import torch
+from neuromotor import ILQR, LBFGS, Budget, CenterOut, ContinuousTimeRNN, compare, train
+task, net = CenterOut(directions=2), ContinuousTimeRNN(layers=(3,))
+seen = []
+note = lambda *_: seen.append(torch.get_num_threads())
+for count in (3, 2):
+    torch.set_num_threads(count)
+    train(task, net, LBFGS(), budget=Budget(calls=2), callback=note)
+    train(task, net, LBFGS(), budget=Budget(calls=2), callback=note, threads=2)
+    train(task, net, LBFGS(), budget=Budget(calls=2), callback=note, threads=None)
+    compare(task, net, {"lbfgs": LBFGS()}, budget=Budget(calls=2), callback=note)
+    try:
+        train(task, net, LBFGS(), budget=Budget(calls=2), callback=lambda _: 1 / 0)
+    except ZeroDivisionError:
+        pass
+    seen.append(-torch.get_num_threads())
+from neuromotor._blas import choose_threads
+choose_threads(2)
+train(task, net, LBFGS(), budget=Budget(calls=2), callback=note)
+print(seen)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seen = json.loads(done.stdout)
+    runs = [key for key, _ in itertools.groupby(seen)]
+    assert runs == [1, 2, 3, 1, -3, 1, 2, 1, -2, 2]
 
 
 def test_importing_the_package_imports_no_extra():

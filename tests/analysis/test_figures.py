@@ -1,0 +1,99 @@
+"""What is drawn can be read: labels apart, colours for white paper with their key, units."""
+
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from neuromotor import CenterOut, ContinuousTimeRNN
+from neuromotor._units import with_unit
+from neuromotor.analysis import LesionEffect, condition_averages, preferred_directions, record
+from neuromotor.analysis.figures import plot_averages, plot_movements, plot_tuning
+from neuromotor.analysis.network_figures import plot_lesions
+from neuromotor.tasks import PulsedReach
+from neuromotor.training.single import initial_parameters
+
+mpl.use("Agg")
+NET = ContinuousTimeRNN(layers=(12,))
+PARAMETERS = initial_parameters(NET, 0)
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return record(CenterOut(directions=16, steps=20), NET, PARAMETERS)
+
+
+def boxes(figure, labels):
+    """Where texts are drawn, in pixels."""
+    figure.canvas.draw()
+    shown = [label for label in labels if label.get_text() and label.get_visible()]
+    return [label.get_window_extent() for label in shown]
+
+
+def overlapping(rectangles):
+    pairs = itertools.combinations(rectangles, 2)
+    return sum(one.overlaps(other) for one, other in pairs)
+
+
+@pytest.mark.parametrize("most", [0.08, 0.5, 12.0, 4000.0])
+def test_labels_of_lesions_do_not_overlap(most):
+    errors = np.geomspace(0.067, most, 6)
+    rows = [{"target_error_cm": error} for error in errors]
+    figure = plot_lesions({"layer 1": LesionEffect(rows[0], rows[-1], tuple(rows[1:]))})
+    axis = figure.axes[0].yaxis
+    labels = [*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)]
+    found = boxes(figure, labels)
+    inside = [box for box in found if figure.bbox.y0 <= box.y0 <= figure.bbox.y1]
+    assert len(inside) >= 2
+    assert overlapping(inside) == 0
+
+
+def test_radial_labels_of_tuning_do_not_overlap(recording):
+    tuned = preferred_directions(recording, "hand", bootstraps=2, shuffles=40)
+    none = preferred_directions(recording, "hand", bootstraps=2, shuffles=2)
+    figure = plot_tuning({"tuned": tuned, "none": none})
+    for ax in figure.axes:
+        found = boxes(figure, [*ax.get_yticklabels(), *ax.get_xticklabels()])
+        assert overlapping(found) == 0
+    assert "nan" not in figure.axes[1].get_title()
+
+
+def test_every_condition_has_a_colour_that_shows_on_white_and_a_key(recording):
+    figure = plot_averages(condition_averages(recording, shuffles=2), units=2)
+    *panels, key = figure.axes
+    colors = [mpl.colors.to_rgb(line.get_color()) for line in panels[0].lines]
+    assert len(set(colors)) == 16
+    linear = np.where(np.array(colors) <= 0.04045, np.array(colors) / 12.92, 0)
+    linear += np.where(linear == 0, ((np.array(colors) + 0.055) / 1.055) ** 2.4, 0)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]  # WCAG 2
+    assert (1.05 / (luminance + 0.05)).min() > 2  # white has 1
+    assert key.get_xlabel() == "condition"
+    assert [text.get_text() for text in key.get_xticklabels()][:2] == ["0", "2"]
+
+
+def test_pushes_are_seen_and_named_in_recordings():
+    task = PulsedReach(reach=CenterOut(directions=2, steps=30))
+    trials = task.trials()
+    figure = plot_movements(record(task, NET, PARAMETERS, trials))
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["target", "while loaded", "push, where it begins"]
+    pushed = int((trials.hand_force != 0).any(-1).any(-1).sum())
+    assert len(figure.axes[0].texts) == pushed
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("peak_speed_m_s", "peak_speed (m/s)"),
+        ("end_speed_cm_s", "end_speed (cm/s)"),
+        ("area_m2", "area (m²)"),
+        ("fitts_slope_s_per_bit", "fitts_slope (s/bit)"),
+        ("frequency_1_hz", "frequency_1 (Hz)"),
+        ("units", "units"),
+        ("r2", "r2"),
+        ("participation_ratio", "participation_ratio"),
+    ],
+)
+def test_names_show_their_units(name, words):
+    assert with_unit(name) == words
