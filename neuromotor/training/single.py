@@ -18,7 +18,6 @@ from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, Controller
-from neuromotor.controllers.controller import Controller
 from neuromotor.optim import (
     Budget,
     Callback,
