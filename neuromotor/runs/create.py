@@ -11,7 +11,7 @@ try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
-from neuromotor.storage.files import TEMPORARY, atomic_path, write_json
+from neuromotor.storage.files import TEMPORARY, atomic_path, claimed, write_json
 
 __all__ = [
     "MARKER",
@@ -102,10 +102,8 @@ def create_run_folder(
     Raises:
         RunFolderError: Something is there already, and `force` is false or it is no run folder.
     """
-    if path.exists() and not path.is_dir():
-        raise RunFolderError(f"`out` must be a folder, got the file {path}; choose another name.")
     begun = b"" if start is None else start.read_bytes()  # before a run that may hold it is emptied
-    if path.is_dir():
+    with claimed(path):
         ours = (path / MARKER).is_file()
         remains = [part for part in path.iterdir() if not _is_remains(part)]
         if remains and not ours:
@@ -118,7 +116,6 @@ def create_run_folder(
                 f"{path} holds a run already; choose another `--out`, overwrite it with `--force`, "
                 "or go on with it by `--resume`."
             )
-        lock = lock_folder(path)
         for name in (*_CONTENTS, MARKER) if ours else (START,):
             old = path / name
             if old.is_dir():
@@ -126,13 +123,10 @@ def create_run_folder(
             else:
                 old.unlink(missing_ok=True)
         remove_leftovers(path)
-        if lock is not None:
-            os.close(lock)
-    path.mkdir(parents=True, exist_ok=True)
-    if begun:
-        with atomic_path(path / START) as temporary:
-            temporary.write_bytes(begun)
-    write_json(path / MARKER, settings)
+        if begun:
+            with atomic_path(path / START) as temporary:
+                temporary.write_bytes(begun)
+        write_json(path / MARKER, settings)
 
 
 def _is_remains(path: Path) -> bool:

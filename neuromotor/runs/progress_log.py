@@ -16,7 +16,7 @@ from typing import Any
 
 from neuromotor.optim import HistoryPoint
 from neuromotor.storage.components import SettingsError
-from neuromotor.storage.files import atomic_path, parse_json
+from neuromotor.storage.files import atomic_path, make_folder, parse_json
 
 __all__ = ["METRICS", "Metrics", "read_metrics", "require_tensorboard"]
 
@@ -167,7 +167,7 @@ def require_tensorboard() -> Callable[[Path, int], Any]:
         ) from error
 
     def make(folder: Path, purge_step: int) -> Any:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return SummaryWriter(log_dir=str(folder), purge_step=purge_step)
 
     return make

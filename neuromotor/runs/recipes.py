@@ -97,7 +97,8 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
         raise RunFolderError(f"{folder} has no {method!r}, only {', '.join(data['history'])}.")
     whole = resolve(gather(folder / "settings.json", {}, [], smoke=False))
     refresh = refresh_of(whole.refresh, method)
-    settings = replace(whole, optimizers={method: whole.optimizers[method]}, refresh=refresh)
+    methods = {method: whole.optimizers[method]}
+    settings = replace(whole, optimizers=methods, refresh=refresh, start=None)
     before: list[Stage] = []
     start = _start(data["summary"]["command"])
     if start is not None:

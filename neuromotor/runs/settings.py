@@ -44,6 +44,7 @@ _DEFAULTS: dict[str, Any] = {
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,
+    "start": None,  # SHA-256 of the controller file that the training starts from
 }
 # The smoke size: what is left when a run must end within seconds.
 _SMOKE_BUDGET = 40
@@ -80,6 +81,7 @@ class RunSettings:
     dtype: torch.dtype
     device: torch.device
     threads: int
+    start: str | None = None
 
     def budget(self, interrupted: Any) -> Budget:
         """Return the budget of each optimizer."""
@@ -105,6 +107,7 @@ class RunSettings:
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
             "threads": self.threads,
+            **({} if self.start is None else {"start": self.start}),
         }
 
 
@@ -217,6 +220,7 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
         dtype=dtype,
         device=_device(settings["device"]),
         threads=settings["threads"],
+        start=settings["start"],
     )
 
 

@@ -10,8 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from neuromotor.runs.create import RunFolderError, lock_folder
+
 __all__ = [
+    "FolderVanished",
     "atomic_path",
+    "claimed",
+    "make_folder",
     "parse_json",
     "read_text",
     "write_json",
@@ -22,24 +27,75 @@ MAX_TEXT_BYTES = 1 << 28  # a history of a million iterations has a third of tha
 _MAX_DEPTH = 64
 
 
+class FolderVanished(OSError):
+    """Somebody removed or replaced a folder while this process wrote into it."""
+
+
+_claimed: dict[Path, tuple[int, int]] = {}  # folders that this process writes into, and which
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, which takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{TEMPORARY}{path.stem}-"
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    """Yield a temporary path beside `path`, which takes its place when the block ends well.
+
+    Missing folders are made as `make_folder` does.
+
+    Raises:
+        FolderVanished: The file belongs into a claimed folder that is not there any more.
+    """
+    temporary: Path | None = None
     try:
+        make_folder(path.parent)
+        prefix = f"{TEMPORARY}{path.stem}-"
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
         _sync_folder(path.parent)
+    except FileNotFoundError:
+        _check_claimed(path)  # says so where the folder vanished meanwhile
+        raise
     finally:
-        with suppress(OSError):  # the reason for being here says more
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):  # the reason for being here says more
+                temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it lies in, but none anew that this process has claimed.
+
+    Raises:
+        FolderVanished: It lies in a claimed folder that is not there any more.
+    """
+    _check_claimed(folder)
+    folder = folder.absolute()
+    missing = [part for part in (folder, *folder.parents) if not part.is_dir()]
+    if _claimed.keys() & set(missing):
+        _check_claimed(folder)
+    for part in reversed(missing):  # one by one: what vanishes from now on is an error
+        part.mkdir(exist_ok=True)
+
+
+def _check_claimed(path: Path) -> None:
+    """Raise where a folder that this process has claimed, and that `path` lies in, is gone."""
+    path = path.absolute()
+    for folder, identity in _claimed.items():
+        if folder == path or folder in path.parents:
+            try:
+                found = _identity(folder.stat())
+            except (FileNotFoundError, NotADirectoryError):
+                found = None
+            if found != identity:
+                raise FolderVanished(f"{folder} was removed while the run wrote into it")
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    """What tells a folder from another one of the same name."""
+    return status.st_dev, status.st_ino
 
 
 def _sync_folder(folder: Path) -> None:
@@ -106,3 +162,44 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
 
 def _refuse(word: str) -> float:
     raise ValueError(f"{word} is not a number of JSON")
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Claim a folder for what this process does within the block, before it writes anything there.
+
+    The folder is made if it is missing, and removed again if nothing was written. Nothing within
+    the block makes it anew if somebody removes it. A claim within a claim is none of its own.
+
+    Raises:
+        RunFolderError: Another process has claimed it, or it is a file.
+    """
+    place = folder.absolute()
+    if place in _claimed:
+        yield
+        return
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"`out` must be a folder, got the file {folder}; choose another name.")
+    made = not folder.exists()
+    handle = _lock_made(folder)
+    _claimed[place] = _identity(folder.stat())
+    try:
+        yield
+    finally:
+        del _claimed[place]
+        if made:
+            with suppress(OSError):  # it has content, or is gone
+                folder.rmdir()
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock_made(folder: Path) -> int | None:
+    """Lock a folder that is made first where it is missing."""
+    while True:
+        make_folder(folder)
+        with suppress(FileNotFoundError):  # removed by a process that had made it for nothing
+            handle = lock_folder(folder)
+            if handle is None or _identity(os.fstat(handle)) == _identity(folder.stat()):
+                return handle
+            os.close(handle)

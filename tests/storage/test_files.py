@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from neuromotor.runs.create import RunFolderError, create_run_folder
-from neuromotor.storage.files import atomic_path, write_json
+from neuromotor.runs.create import RunFolderError, create_run_folder, folder_in_use
+from neuromotor.storage.files import FolderVanished, atomic_path, claimed, make_folder, write_json
 
 
 def test_an_existing_run_is_kept_unless_forced(tmp_path):
@@ -46,3 +46,42 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         half_write(path)
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["data.json"]
+
+
+def vanish_while_written(folder, away):
+    with atomic_path(folder / "results" / "data.json") as temporary:
+        folder.rename(away)
+        temporary.write_text("half")
+
+
+def test_a_claimed_folder_that_vanishes_is_never_made_anew(tmp_path):
+    folder, away = tmp_path / "runs" / "run", tmp_path / "away"
+    with claimed(folder):
+        write_json(folder / "checkpoints" / "data.json", {"a": 1})
+        folder.rename(away)
+        for name in ("summary.json", "checkpoints/data.json", "figures/new/data.json"):
+            with pytest.raises(FolderVanished, match="was removed while the run wrote into it"):
+                write_json(folder / name, {"a": 2})
+        with pytest.raises(FolderVanished):
+            make_folder(folder)
+        assert not folder.exists()
+        away.rename(folder)
+        write_json(folder / "checkpoints" / "data.json", {"a": 3})
+        with pytest.raises(FolderVanished):
+            vanish_while_written(folder, away)
+        assert not folder.exists()
+        folder.mkdir()  # another run's, in the same place
+        with pytest.raises(FolderVanished):
+            write_json(folder / "summary.json", {"a": 4})
+        assert not list(folder.iterdir())
+    assert json.loads((away / "checkpoints" / "data.json").read_text()) == {"a": 3}
+    write_json(folder / "summary.json", {"a": 5})  # nobody's claim any more
+
+
+def test_a_claim_leaves_nothing_where_nothing_was_written(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("new", "mine"):
+        with claimed(tmp_path / name), claimed(tmp_path / name):
+            assert folder_in_use(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert not folder_in_use(tmp_path / "mine")
