@@ -7,6 +7,7 @@ Ito (2008), which colour-blind readers can tell apart.
 from __future__ import annotations
 
 import math
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -288,8 +289,7 @@ def nested_widths(curves: Sequence[ArrayLike]) -> list[float]:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write one figure in the format of the file's name, whole or not at all."""
-    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
-        figure.savefig(temporary)
+    _write(figure, path)
     plt.close(figure)
 
 
@@ -299,11 +299,19 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     for name, figure in figures.items():
         for suffix in (".png", ".pdf"):
             path = folder / f"{name}{suffix}"
-            with atomic_path(path) as temporary, mpl.rc_context(STYLE):
-                figure.savefig(temporary)
+            _write(figure, path)
             paths.append(path)
         plt.close(figure)
     return paths
+
+
+def _write(figure: Figure, path: Path) -> None:
+    """Draw in memory, then write: a writer of PDF that fails half way hides the disk's reason."""
+    picture = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(picture, format=path.suffix[1:] or None)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(picture.getvalue())
 
 
 def comparison_figures(comparison: Comparison) -> dict[str, Figure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,9 +24,15 @@ COMPARE = ("compare", "center-out", *SMALL, "--optimizers", "lbfgs,adam", "--bud
 SEEDS = (*COMPARE, "--seeds", "2")
 
 
-def start(*arguments: object, log: Path) -> multiprocessing.process.BaseProcess:
-    """Start `neuromotor ARGUMENTS`; what it says goes to `log`."""
-    process = _CONTEXT.Process(target=_run, args=([str(a) for a in arguments], str(log)))
+def start(
+    *arguments: object, log: Path, kill_at: int | None = None
+) -> multiprocessing.process.BaseProcess:
+    """Start `neuromotor ARGUMENTS`; what it says goes to `log`.
+
+    With `kill_at` it kills itself just before its write of that number: whatever makes, opens,
+    renames or removes a file or folder beside the log. The file `writes` there lists them.
+    """
+    process = _CONTEXT.Process(target=_run, args=([str(a) for a in arguments], str(log), kill_at))
     process.start()
     return process
 
@@ -40,11 +47,35 @@ def finish(*arguments: object, log: Path, timeout: float = 900) -> tuple[int | N
     return process.exitcode, log.read_text(encoding="utf-8", errors="replace")
 
 
-def _run(arguments: list[str], log: str) -> None:
+_WRITES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+
+
+def _kill_at(number: int, place: Path) -> None:
+    """Let this process die before a write."""
+    begun = 0
+    noted = os.open(place / "writes", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+
+    def note(event: str, details: tuple[object, ...]) -> None:
+        nonlocal begun
+        if event not in _WRITES or not str(details[0]).startswith(str(place)):
+            return
+        if event == "open" and not int(str(details[2])) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            return
+        os.write(noted, f"{event} {details[0]}\n".encode())
+        begun += 1
+        if begun == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(note)
+
+
+def _run(arguments: list[str], log: str, kill_at: int | None) -> None:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     sys.argv = ["neuromotor", *arguments]
+    if kill_at is not None:
+        _kill_at(kill_at, Path(log).parent)
     from neuromotor.cli import main
 
     main()

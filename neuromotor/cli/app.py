@@ -331,7 +331,16 @@ def main() -> None:
 
 
 def _commands() -> None:
+    _refuse_empty(sys.argv[1:])
     app(prog_name="neuromotor", standalone_mode=True)
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Raise where an option has an empty value, as an unset variable of a shell gives it."""
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        name, equals, value = word.partition("=")
+        if name.startswith("--") and (not value if equals else after == ""):
+            raise SettingsError(f"`{name}` must not be empty; give it a value, or leave it out.")
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:

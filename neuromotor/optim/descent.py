@@ -52,8 +52,16 @@ class DescentState(State):
     """
 
     scale: float = 1.0
-    halvings: int = 0
-    ceiling: float = math.inf
+    halvings: int = field(default=0, metadata={"minimum": 0})
+    ceiling: float = field(default=math.inf, metadata={"minimum": 0, "infinite": True})
+
+    def disagreement(self) -> str | None:
+        """Return what in this state cannot be together."""
+        if self.halvings > self.iteration + 1:
+            return "`halvings` is more than `iteration`"
+        if self.scale != 0.5**self.halvings:
+            return "`scale` is not 1/2 to the power of `halvings`"
+        return super().disagreement()
 
     def left_the_finite_region(self) -> bool:
         """Whether the last step is to be rejected."""
@@ -76,7 +84,7 @@ class MomentumState(DescentState):
     """State of `GradientDescent`: v, and how far along it the gradient was taken."""
 
     velocity: Tensor = field(kw_only=True)
-    lead: float = 0.0
+    lead: float = field(default=0.0, metadata={"minimum": 0, "maximum": 1})
 
 
 class Axes:
@@ -96,8 +104,13 @@ class AdamState(DescentState, CalmState):
     """State of `Adam`: the moments, and steps since they were zero."""
 
     mean: Tensor = field(kw_only=True)
-    square: Tensor = field(kw_only=True)
-    step: int = 0
+    square: Tensor = field(kw_only=True, metadata={"minimum": 0})
+    step: int = field(default=0, metadata={"minimum": 0})
+
+    def disagreement(self) -> str | None:
+        """Return what in this state cannot be together."""
+        more = "`step` is more than `iteration`" if self.step > self.iteration + 1 else None
+        return more or super().disagreement()
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,14 @@ class HessianFreeState(LinearizedState):
         failures: Iterations in a row without a step.
     """
 
-    damping: float = 0.0
+    damping: float = field(default=0.0, metadata={"minimum": 0})
     warm: Tensor | None = None
-    failures: int = 0
+    failures: int = field(default=0, metadata={"minimum": 0})
+
+    def disagreement(self) -> str | None:
+        """Return what in this state cannot be together."""
+        more = "`failures` is more than `iteration`" if self.failures > self.iteration + 1 else None
+        return more or super().disagreement()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -12,7 +13,7 @@ from torch import Tensor
 from neuromotor.optim.objective import Objective
 from neuromotor.optim.result import Budget, Result
 from neuromotor.optim.run import Callback, Run
-from neuromotor.optim.state import Snapshot, State, pack, restore
+from neuromotor.optim.state import Snapshot, SnapshotError, State, pack, restore
 
 if TYPE_CHECKING:
     from neuromotor.optim.modules import ModuleTrainer
@@ -49,12 +50,13 @@ class Iterative(ABC, Generic[S]):
             stop = run.record(state.theta, state.value, float(state.gradient.norm()))
         else:
             if resume.optimizer != type(self).__name__:
-                raise ValueError(
+                raise SnapshotError(
                     f"`resume` must come from {type(self).__name__}, got a snapshot of "
                     f"{resume.optimizer}; use the optimizer that saved it."
                 )
             restore(state, resume.state)
             run.restore(resume.run)
+            _check_agreement(state, run)
             run.objective.redraw(state.iteration)
             self._resume(run, state)
             stop = run.budget_reason()
@@ -102,3 +104,25 @@ class Iterative(ABC, Generic[S]):
 
     def _resume(self, run: Run, state: S) -> None:
         """Make the transient fields again, uncounted."""
+
+
+def _check_agreement(state: State, run: Run) -> None:
+    """Raise unless a state from a snapshot is the one that its run noted last.
+
+    Raises:
+        SnapshotError: It is another one.
+    """
+    last, norm = run.last, float(state.gradient.norm())
+    agree = {
+        "iteration": state.iteration == last.iteration,
+        "value": state.value == last.value or (math.isnan(state.value) and math.isnan(last.value)),
+        "gradient": math.isclose(norm, last.gradient_norm, rel_tol=1e-3)
+        or (not math.isfinite(norm) and not math.isfinite(last.gradient_norm)),
+        "fresh": state.fresh,
+    }
+    for name, right in agree.items():
+        if not right:
+            raise SnapshotError(
+                f"`resume` does not agree with itself: `{name}` is not that of the last iteration "
+                "in its history; use another copy of the snapshot."
+            )

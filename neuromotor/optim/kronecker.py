@@ -63,6 +63,31 @@ class KroneckerPreconditioner:
         return result
 
 
+def _wrong_blocks(value: object, theta: Tensor) -> str | None:
+    """What factors from a file should be, where they are not; see `State`."""
+    text = "None or a list of factors: places of parameters and two finite square matrices"
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)):
+        return text
+    for block in value:
+        if not isinstance(block, (list, tuple)) or len(block) != 3:
+            return text
+        places, rows, columns = block
+        if not all(isinstance(part, Tensor) and part.ndim == 2 for part in block):
+            return text
+        high, wide = places.shape
+        fits = rows.shape == (high, high) and columns.shape == (wide, wide) and places.numel()
+        if not fits or places.dtype != torch.int64:
+            return text
+        if int(places.min()) < 0 or int(places.max()) >= theta.numel():
+            return text
+        for factor in (rows, columns):
+            if factor.dtype != theta.dtype or not bool(torch.isfinite(factor).all()):
+                return text
+    return None
+
+
 @dataclass
 class FactorsState(State):
     """State of a method that goes by Kronecker factors.
@@ -72,8 +97,13 @@ class FactorsState(State):
         age: Steps since they were made.
     """
 
-    blocks: list[Block] | None = None
-    age: int = 0
+    blocks: list[Block] | None = field(default=None, metadata={"check": _wrong_blocks})
+    age: int = field(default=0, metadata={"minimum": 0})
+
+    def disagreement(self) -> str | None:
+        """Return what in this state cannot be together."""
+        more = "`age` is more than `iteration`" if self.age > self.iteration + 1 else None
+        return more or super().disagreement()
 
     def renew(self, run: Run, seed: int, decay: float = 0.0) -> list[Block]:
         """Make new factors, of random residuals; what there was keeps a weight of `decay`."""
@@ -109,7 +139,7 @@ class KroneckerState(PairsState, FactorsState):
         precondition: The factors' inverse.
     """
 
-    radius: float = 0.0
+    radius: float = field(default=0.0, metadata={"minimum": 0})
     precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
 
 

@@ -5,6 +5,7 @@ Notation: s parameter changes, y gradient changes, rho = 1 / s.y, gamma scale of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,7 +30,14 @@ class PairsState(CalmState):
         pairs: The oldest first.
     """
 
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list, metadata={"maximum": math.inf})
+
+    def disagreement(self) -> str | None:
+        """Return what in this state cannot be together: rho is 1 / s.y."""
+        for change, bend, inverse in self.pairs:
+            if not math.isclose(inverse * float(change @ bend), 1.0, rel_tol=1e-3):
+                return "a pair of `pairs` does not have its own curvature"
+        return super().disagreement()
 
     def take(self, change: Tensor, value: float, gradient: Tensor, most: int) -> None:
         """Move by a step, and keep its pair if the objective curves upwards along it."""

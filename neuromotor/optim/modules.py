@@ -20,8 +20,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.result import Counts
-from neuromotor.optim.run import Run
-from neuromotor.optim.state import Snapshot, pack, restore
+from neuromotor.optim.run import Run, check_run
+from neuromotor.optim.state import Snapshot, SnapshotError, pack, restore
 
 __all__ = ["Forward", "ModuleObjective", "ModuleTrainer"]
 
@@ -274,11 +274,15 @@ class ModuleTrainer:
         Raises:
             ValueError: The state belongs to another optimizer or module.
         """
+        if not isinstance(data, dict) or set(data) != {"optimizer", "state", "run"}:
+            raise SnapshotError("`data` must be what `state_dict` returned; use another copy.")
         if data["optimizer"] != type(self.optimizer).__name__:
-            raise ValueError(
+            raise SnapshotError(
                 f"`data` must come from {type(self.optimizer).__name__}, got a state of "
                 f"{data['optimizer']}; load it into the optimizer that saved it."
             )
+        if data["run"] is not None:
+            check_run(data["run"], self._state.theta)
         restore(self._state, data["state"])
         self._run = None
         if data["run"] is not None:

@@ -32,8 +32,8 @@ class ConjugateState(PairsState):
 
     direction: Tensor | None = None
     downhill: Tensor | None = None
-    step: float = 0.0
-    last_slope: float = 0.0
+    step: float = field(default=0.0, metadata={"minimum": 0})
+    last_slope: float = field(default=0.0, metadata={"minimum": -1e100, "maximum": 0})
     restarted: bool = False
 
 

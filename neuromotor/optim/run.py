@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor
@@ -20,9 +21,9 @@ from neuromotor.optim.result import (
     pack_history,
     unpack_history,
 )
-from neuromotor.optim.state import Snapshot
+from neuromotor.optim.state import LARGEST, Snapshot, SnapshotError, wanted
 
-__all__ = ["Callback", "Optimizer", "Run"]
+__all__ = ["Callback", "Optimizer", "Run", "check_run"]
 
 Callback = Callable[[Progress], None]
 
@@ -78,6 +79,11 @@ class Run:
         self.snapshot: Callable[[], Snapshot] = _no_snapshot
 
     @property
+    def last(self) -> HistoryPoint:
+        """Where the last iteration ended."""
+        return self._history[-1]
+
+    @property
     def counts(self) -> Counts:
         """Calls made so far."""
         return self.objective.counts
@@ -127,7 +133,12 @@ class Run:
         }
 
     def restore(self, data: dict[str, Any]) -> None:
-        """Go on from what `pack` returned."""
+        """Go on from what `pack` returned.
+
+        Raises:
+            SnapshotError: It is not that.
+        """
+        check_run(data, self.best_parameters)
         self.objective.counts = Counts(*data["counts"])
         self._watch = Stopwatch(data["seconds"])
         self._history = unpack_history(data["history"])
@@ -157,6 +168,67 @@ class Run:
             seconds=self._watch.seconds,
             history=tuple(self._history),
         )
+
+
+def check_run(data: Any, like: Tensor | None = None) -> None:
+    """Raise unless data is what `Run.pack` returns.
+
+    Args:
+        data: From a file.
+        like: What the best parameters must be like, (P,), where it is known.
+
+    Raises:
+        SnapshotError: A part is missing, has another type or size, or disagrees with the others.
+    """
+    names = ("counts", "seconds", "history", "best_parameters", "best_value")
+    if not isinstance(data, dict) or set(data) != set(names):
+        raise SnapshotError(
+            f"`run` must hold {', '.join(names)}; use another copy of the snapshot."
+        )
+    best, history = data["best_parameters"], data["history"]
+    like = like if like is not None else best if isinstance(best, Tensor) else torch.zeros(0)
+    positive = {"minimum": 0, "finite": True}
+    kinds: dict[str, Any] = {"counts": tuple[int, int, int], "seconds": float, "best_value": float}
+    kinds["best_parameters"] = Tensor
+    for name, kind in kinds.items():
+        rules = positive if name in ("counts", "seconds") else {"maximum": math.inf, "finite": True}
+        wrong = wanted(data[name], kind, like, rules)
+        if wrong is not None:
+            raise SnapshotError(f"`run` must hold {wrong} as `{name}`; use another copy.")
+    wrong = _wrong_history(history)
+    if wrong is None:
+        if not float(history[-1, 3]) <= sum(data["counts"]) <= _MOST_CALLS:
+            wrong = "`counts` do not fit its calls"
+        elif not float(history[-1, 4]) <= data["seconds"]:
+            wrong = "`seconds` do not fit its seconds"
+        elif data["best_value"] not in history[:, 1].tolist():
+            wrong = "`best_value` is none of its values"
+    if wrong is not None:
+        raise SnapshotError(
+            f"`run` does not agree with itself, {wrong} in `history`; use another copy."
+        )
+
+
+_MOST_CALLS = 1 << 53  # of which a history still knows each
+
+
+def _wrong_history(rows: Any) -> str | None:
+    """What is wrong with a history from a file, in words."""
+    if not isinstance(rows, Tensor) or rows.dtype != torch.float64 or rows.ndim != 2:
+        return "no table"
+    if not len(rows) or rows.shape[1] != 5:
+        return f"a table of {tuple(rows.shape)}"
+    iterations, values, norms, calls, seconds = rows.unbind(1)
+    if not torch.equal(iterations, torch.arange(len(rows), dtype=rows.dtype)):
+        return "the iterations do not follow each other"
+    if not math.isfinite(float(values[0])) or bool((norms < 0).any()):
+        return "numbers of no minimisation"
+    for column in (calls, seconds):
+        if not (0 <= float(column[0]) and float(column[-1]) <= LARGEST):
+            return "numbers of no minimisation"
+        if not bool((column.diff() >= 0).all()):
+            return "calls or seconds that fall"
+    return None if torch.equal(calls, calls.round()) else "calls that are no numbers of calls"
 
 
 def _no_snapshot() -> Snapshot:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import types
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import torch
 from torch import Tensor
 
-__all__ = ["Snapshot", "State", "pack", "restore"]
+__all__ = ["LARGEST", "Snapshot", "SnapshotError", "State", "pack", "restore"]
+
+LARGEST = 1e29  # no damping, step or radius that makes sense is beyond it
+
+
+class SnapshotError(ValueError):
+    """A snapshot is not what the optimizer that is to go on has saved."""
 
 
 @dataclass
@@ -17,6 +27,11 @@ class State:
 
     Fields hold tensors, numbers, None and lists of these, so that a state can be saved. A field
     with `metadata={"transient": True}` is left out and made again from the others.
+
+    What comes back from a file must have the types of the annotations: a tensor is a vector like
+    `theta`, and all numbers are finite. Metadata says more: `minimum` and `maximum` of numbers,
+    `infinite` where one may be infinite, `check` in place of the annotation, a function of the
+    value and `theta` that tells what is wrong, or None. `disagreement` compares fields.
 
     Attributes:
         theta: Parameters, (P,); replaced, never changed in place.
@@ -28,9 +43,9 @@ class State:
     """
 
     theta: Tensor
-    value: float = math.inf
+    value: float = field(default=math.inf, metadata={"maximum": math.inf})
     gradient: Tensor = field(init=False)
-    iteration: int = 0
+    iteration: int = field(default=0, metadata={"minimum": 0})
     fresh: bool = False
     standstill: str | None = field(default=None, metadata={"transient": True})
 
@@ -44,6 +59,10 @@ class State:
     def arrive(self, theta: Tensor, value: float, gradient: Tensor) -> None:
         """Go to a point whose value and gradient are known."""
         self.theta, self.value, self.gradient, self.fresh = theta, value, gradient, True
+
+    def disagreement(self) -> str | None:
+        """Return what in this state cannot be together, in words, or None."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -72,27 +91,119 @@ def pack(state: State) -> dict[str, Any]:
     }
 
 
-def restore(state: State, data: dict[str, Any]) -> None:
-    """Put packed fields into a newly begun state.
+def restore(state: State, data: Mapping[str, Any]) -> None:
+    """Put packed fields into a newly begun state, which stays as it is if they are refused.
 
     Raises:
-        ValueError: The data lacks a field, has an unknown one, or is of other sizes.
+        SnapshotError: The data lacks a field, has an unknown one, is of other sizes or types, or
+            holds a number that no minimisation comes to.
     """
-    wanted = {part.name for part in fields(state) if not part.metadata.get("transient")}
-    if set(data) != wanted:
-        raise ValueError(
-            f"`resume` must hold the fields {', '.join(sorted(wanted))}, got "
-            f"{', '.join(sorted(data))}; resume with the optimizer and version that saved it."
+    lasting = {part.name: part for part in fields(state) if not part.metadata.get("transient")}
+    if not isinstance(data, Mapping) or set(data) != lasting.keys():
+        found = sorted(map(str, data)) if isinstance(data, Mapping) else [repr(data)]
+        raise SnapshotError(
+            f"`resume` must hold the fields {', '.join(sorted(lasting))}, got "
+            f"{', '.join(found)}; resume with the optimizer and version that saved it."
         )
-    theta = data["theta"]
-    if theta.shape != state.theta.shape or theta.dtype != state.theta.dtype:
-        raise ValueError(
-            f"`resume` must hold {state.theta.shape[0]} parameters of {state.theta.dtype}, got "
-            f"{tuple(theta.shape)} of {theta.dtype}; resume the run with the controller and dtype "
-            "that it began with."
+    like, theta = state.theta, data["theta"]
+    if not isinstance(theta, Tensor) or theta.shape != like.shape or theta.dtype != like.dtype:
+        raise SnapshotError(
+            f"`resume` must hold {like.shape[0]} parameters of {like.dtype}, got {_shown(theta)}; "
+            "resume the run with the controller and dtype that it began with."
         )
-    for name in wanted:
-        setattr(state, name, _on(data[name], state.theta))
+    finite = not _diverged(data)
+    types_ = get_type_hints(type(state))
+    for name, part in lasting.items():
+        check = part.metadata.get("check")
+        rules = {**part.metadata, "finite": finite}
+        if check is None:
+            wrong = wanted(data[name], types_[name], like, rules)
+        else:
+            wrong = check(data[name], like)
+        if wrong is not None:
+            raise SnapshotError(
+                f"`resume` must hold {wrong} as `{name}`, got {_shown(data[name])}; use another "
+                "copy of the snapshot."
+            )
+    made = copy.copy(state)
+    for name in lasting:
+        setattr(made, name, _on(data[name], like))
+    disagreement = made.disagreement()
+    if disagreement is not None:
+        raise SnapshotError(
+            f"`resume` does not agree with itself: {disagreement}; use another copy."
+        )
+    for name in lasting:
+        setattr(state, name, getattr(made, name))
+
+
+def wanted(value: Any, kind: Any, like: Tensor, rules: Mapping[str, Any]) -> str | None:
+    """Return what a value should be, in words, where it is not of a type; None where it is.
+
+    Args:
+        value: Of plain data.
+        kind: Type annotation; one that plain data does not have is taken as met.
+        like: What a tensor must be like, (P,).
+        rules: `minimum`, `maximum`, `finite` (true by default) and `infinite`.
+    """
+    parts, origin = get_args(kind), get_origin(kind)
+    if origin in (Union, types.UnionType):
+        reasons = [wanted(value, part, like, rules) for part in parts]
+        return None if None in reasons else " or ".join(str(reason) for reason in reasons)
+    if kind is type(None):
+        return None if value is None else "None"
+    if origin in (list, tuple):
+        size = len(parts) if origin is tuple and Ellipsis not in parts else None
+        if not isinstance(value, (list, tuple)) or len(value) != (size or len(value)):
+            return "a list" if size is None else f"{size} values"
+        kinds = parts if size is not None else parts[:1] * len(value)
+        reasons = [wanted(x, part, like, rules) for x, part in zip(value, kinds, strict=True)]
+        return next((reason for reason in reasons if reason is not None), None)
+    if kind is Tensor:
+        return _wanted_vector(value, like, rules)
+    if kind is bool:
+        return None if isinstance(value, bool) else "true or false"
+    if kind in (int, float):
+        return _wanted_number(value, kind, rules)
+    return None
+
+
+def _wanted_vector(value: Any, like: Tensor, rules: Mapping[str, Any]) -> str | None:
+    text = f"{like.shape[0]} numbers of {like.dtype}"
+    if not isinstance(value, Tensor) or value.shape != like.shape or value.dtype != like.dtype:
+        return text
+    if rules.get("finite") and not bool(torch.isfinite(value).all()):
+        return f"{text}, all finite"
+    if bool((value < rules.get("minimum", -math.inf)).any()):
+        return f"{text}, none below {rules['minimum']:g}"
+    return None
+
+
+def _wanted_number(value: Any, kind: type, rules: Mapping[str, Any]) -> str | None:
+    low, high = rules.get("minimum", -LARGEST), rules.get("maximum", LARGEST)
+    text = f"a{'n integer' if kind is int else ' number'} from {low:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else (int, float)):
+        return text
+    if kind is float and not math.isfinite(value):
+        fits = not rules.get("finite", True) or (rules.get("infinite") and value > low)
+        return None if fits else text
+    return None if low <= value <= high else text
+
+
+def _diverged(data: Mapping[str, Any]) -> bool:
+    """Whether the objective is not finite where a minimisation stands; then nothing need be."""
+    value, gradient = data["value"], data["gradient"]
+    if isinstance(value, float) and not math.isfinite(value):
+        return True
+    return isinstance(gradient, Tensor) and not bool(torch.isfinite(gradient).all())
+
+
+def _shown(value: Any) -> str:
+    """A value in an error message."""
+    if isinstance(value, Tensor):
+        return f"{tuple(value.shape)} of {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _plain(value: Any) -> Any:

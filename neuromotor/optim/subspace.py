@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -79,9 +79,14 @@ class SubspaceState(LinearizedState):
         failures: Iterations in a row without a step.
     """
 
-    damping: float = 0.0
+    damping: float = field(default=0.0, metadata={"minimum": 0})
     update: Tensor | None = None
-    failures: int = 0
+    failures: int = field(default=0, metadata={"minimum": 0})
+
+    def disagreement(self) -> str | None:
+        """Return what in this state cannot be together."""
+        more = "`failures` is more than `iteration`" if self.failures > self.iteration + 1 else None
+        return more or super().disagreement()
 
 
 class _Krylov(LinearizedIterative[SubspaceState]):

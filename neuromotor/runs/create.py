@@ -7,19 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]
+from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.files import TEMPORARY, atomic_path, write_json
 
 __all__ = [
     "MARKER",
-    "RunFolderError",
     "START",
     "create_run_folder",
-    "folder_in_use",
-    "lock_folder",
     "remove_leftovers",
 ]
 
@@ -40,42 +34,10 @@ _CONTENTS = (
 _LEFTOVERS = (f"{TEMPORARY}*", ".checkpoint-*", ".settings-*")  # the last two: of older versions
 
 
-class RunFolderError(ValueError):
-    """A run folder exists already, or is not one of ours."""
 
 
-def lock_folder(folder: Path) -> int | None:
-    """Claim a folder for this process until it ends, or closes the handle that is returned.
-
-    Where the system or the file system knows no such locks, nothing is claimed.
-
-    Raises:
-        RunFolderError: Another process has claimed it.
-    """
-    if fcntl is None:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise RunFolderError(
-            f"{folder} is being written by another process; wait for it, or stop it."
-        ) from error
-    except OSError:
-        pass
-    return handle
 
 
-def folder_in_use(folder: Path) -> bool:
-    """Whether a process has claimed a folder by `lock_folder`."""
-    try:
-        handle = lock_folder(folder)
-    except RunFolderError:
-        return True
-    if handle is not None:
-        os.close(handle)
-    return False
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -102,10 +64,8 @@ def create_run_folder(
     Raises:
         RunFolderError: Something is there already, and `force` is false or it is no run folder.
     """
-    if path.exists() and not path.is_dir():
-        raise RunFolderError(f"`out` must be a folder, got the file {path}; choose another name.")
     begun = b"" if start is None else start.read_bytes()  # before a run that may hold it is emptied
-    if path.is_dir():
+    with claimed(path):
         ours = (path / MARKER).is_file()
         remains = [part for part in path.iterdir() if not _is_remains(part)]
         if remains and not ours:
@@ -118,7 +78,6 @@ def create_run_folder(
                 f"{path} holds a run already; choose another `--out`, overwrite it with `--force`, "
                 "or go on with it by `--resume`."
             )
-        lock = lock_folder(path)
         for name in (*_CONTENTS, MARKER) if ours else (START,):
             old = path / name
             if old.is_dir():
@@ -126,13 +85,10 @@ def create_run_folder(
             else:
                 old.unlink(missing_ok=True)
         remove_leftovers(path)
-        if lock is not None:
-            os.close(lock)
-    path.mkdir(parents=True, exist_ok=True)
-    if begun:
-        with atomic_path(path / START) as temporary:
-            temporary.write_bytes(begun)
-    write_json(path / MARKER, settings)
+        if begun:
+            with atomic_path(path / START) as temporary:
+                temporary.write_bytes(begun)
+        write_json(path / MARKER, settings)
 
 
 def _is_remains(path: Path) -> bool:

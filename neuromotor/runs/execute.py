@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -10,24 +11,38 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from neuromotor import __version__
 from neuromotor._headless import drawing
 from neuromotor.cli.display import live_comparison, messages, say_finished
 from neuromotor.closed_loop.blas import blas_description, choose_threads
 from neuromotor.optim import Progress
-from neuromotor.runs.create import MARKER, START, create_run_folder, lock_folder
-from neuromotor.runs.folder import RunFolder
-from neuromotor.runs.over_seeds import seed_rows
-from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, check_unchanged, read_run
+from neuromotor.storage.claims import RunFolderError, lock_folder
+from neuromotor.runs.create import MARKER, START, create_run_folder, remove_leftovers
+from neuromotor.runs.folder import (
+    RunFolder,
+)
+from neuromotor.runs.over_seeds import (
+    seed_rows,
+)
+from neuromotor.runs.records import (
+    MethodRecord,
+    RUN_VERSION,
+    RunRecord,
+    check_unchanged,
+    read_run,
+)
 from neuromotor.runs.settings import RunSettings
+from neuromotor.storage.components import SettingsError
+from neuromotor.storage.claims import claimed
 from neuromotor.storage.files import parse_json, read_text, write_json
 from neuromotor.training.comparison import Comparison, MethodRun, compare
 from neuromotor.zoo.saved_controller import load_controller, save_controller
@@ -99,8 +114,11 @@ def run_comparison(
         Stopped: A signal came where there was nothing to be finished.
     """
     choose_threads(settings.threads)
-    with _interruptible() as interrupted:
-        _prepare(settings, folder, force=force, start=start, resume=resume)
+    if not resume:
+        settings = _started(settings, start)
+    with _interruptible() as interrupted, claimed(folder):
+        if not resume:
+            create_run_folder(folder, settings.as_dict(), force=force, start=start)
         return _run_one(settings, task_name, folder, interrupted, keep or Keep())
 
 
@@ -120,12 +138,15 @@ def run_seeds(
     stay as they are, and an unfinished one is gone on with.
     """
     choose_threads(settings.threads)
+    if not resume:
+        _started(settings, None)
     keep = keep or Keep()
     whole: list[RunRecord] = []
-    with _interruptible() as interrupted, ExitStack() as stack:
-        _prepare(settings, folder, force=force, start=None, resume=resume)
-        stack.enter_context(_claimed(folder))
-        (folder / "summary.json").unlink(missing_ok=True)  # not finished any more
+    with _interruptible() as interrupted, claimed(folder):
+        if not resume:
+            create_run_folder(folder, settings.as_dict(), force=force)
+        remove_leftovers(folder)
+        _go_on(folder, settings)
         for seed in range(settings.seed, settings.seed + settings.seeds):
             if interrupted():
                 break
@@ -134,8 +155,10 @@ def run_seeds(
             begun = resume and _holds(part, own)
             if not (begun and _finished(part)):
                 messages.print(f"seed {seed}")
-                _prepare(own, part, force=force or resume, start=None, resume=begun)
-                _run_one(own, task_name, part, interrupted, keep)
+                with claimed(part):
+                    if not begun:
+                        create_run_folder(part, own.as_dict(), force=force or resume)
+                    _run_one(own, task_name, part, interrupted, keep)
             if not interrupted():  # the last one may lack methods
                 whole.append(read_run(part))
         stopped = interrupted()
@@ -175,14 +198,31 @@ class Keep:
     figures: bool = True
 
 
-def _prepare(
-    settings: RunSettings, folder: Path, *, force: bool, start: Path | None, resume: bool
-) -> None:
-    """Make a run folder, or note in an old one with which settings it goes on."""
-    if resume:
+def _started(settings: RunSettings, start: Path | None) -> RunSettings:
+    """The settings of a new run, with what tells its start from any other controller.
+
+    Raises:
+        SettingsError: They are of a run that began from a controller, and none is given.
+    """
+    if start is not None:
+        return replace(settings, start=_digest(start))
+    if settings.start is not None:
+        raise SettingsError(
+            "the settings are of a training that began from a controller (`start`); give it by "
+            "`train --start RUN/start.safetensors`, or leave the setting out for new weights."
+        )
+    return settings
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _go_on(folder: Path, settings: RunSettings) -> None:
+    """Note with which settings a run begins or goes on; a summary of before is not its own."""
+    (folder / "summary.json").unlink(missing_ok=True)
+    if not _holds(folder, settings):
         write_json(folder / MARKER, settings.as_dict())
-    else:
-        create_run_folder(folder, settings.as_dict(), force=force, start=start)
 
 
 def _holds(folder: Path, settings: RunSettings) -> bool:
@@ -203,17 +243,6 @@ def _finished(folder: Path) -> bool:
     return read_run(folder).state == "finished"
 
 
-@contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """No other process writes into the folder."""
-    handle = lock_folder(folder)
-    try:
-        yield
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
 def _run_one(
     settings: RunSettings, task_name: str, path: Path, interrupted: Interruption, keep: Keep
 ) -> dict[str, Any]:
@@ -226,9 +255,6 @@ def _run_one(
         "versions": versions(),
         "machine": machine(),
     }
-    start = None
-    if (path / START).is_file():
-        start = load_controller(path / START).parameters
 
     def finished(run: MethodRun) -> None:
         row = run.row()
@@ -261,7 +287,8 @@ def _run_one(
             trained=interrupted.hurry,
         ) as folder,
     ):
-        folder.writable("summary.json").unlink(missing_ok=True)  # not finished any more
+        start = _start(folder, settings)
+        _go_on(folder.writable(""), settings)
         comparison = compare(
             settings.task,
             settings.controller,
@@ -290,6 +317,22 @@ def _run_one(
             _draw(comparison, folder.writable("figures"))
         write_json(folder.writable("summary.json"), summary)  # last: with it the run is finished
     return summary
+
+
+def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
+    """The parameters that a run's trainings begin from, None for new ones.
+
+    Raises:
+        RunFolderError: They are needed, and lost.
+    """
+    path = folder.path / START
+    found = path.is_file() and settings.start in (None, _digest(path))  # None: of an older version
+    if settings.start is not None and not found and folder.begun != settings.optimizers.keys():
+        raise RunFolderError(
+            f"{folder.path} lacks the {START} that its training began from, and holds no "
+            "checkpoint: put that file back, or begin again with `--force --start CONTROLLER`."
+        )
+    return load_controller(path).parameters if found else None
 
 
 def _histories(comparison: Comparison) -> dict[str, Any]:
@@ -358,20 +401,23 @@ class Interruption:
         self._asked = False
 
     def request(self, signum: int) -> None:
-        """Stop at the next question, or at once where none will come."""
+        """Stop at the next question, or at once where none will come or one is waited for."""
+        waiting = self.signal is not None
         self.signal = signum
-        if not self._asked:
+        if waiting or not self._asked:
             raise Stopped(signum)
 
 
 @contextmanager
 def _interruptible() -> Iterator[Interruption]:
-    """Turn the first Ctrl-C or SIGTERM into a question's answer; the second raises as usual."""
+    """Turn the first Ctrl-C or SIGTERM into a question's answer; the second raises `Stopped`.
+
+    The handlers stay until the end: the system's own, put back while another signal is on its way,
+    would be none that Python can call.
+    """
     asked = Interruption()
 
     def note(signum: int, frame: FrameType | None) -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         asked.request(signum)
 
     numbers = (signal.SIGINT, signal.SIGTERM)

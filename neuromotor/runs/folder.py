@@ -6,9 +6,13 @@ leaves a folder that another can go on with.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,27 +22,31 @@ from typing import Any
 from neuromotor.evaluation.bootstrap import Interval
 from neuromotor.evaluation.load_responses import LoadResponse
 from neuromotor.evaluation.performance import Evaluation, Performance
-from neuromotor.optim import Budget, Counts, Progress, Result, Snapshot
+from neuromotor.optim import Budget, Counts, HistoryPoint, Progress, Result, Snapshot
 from neuromotor.optim.result import pack_history, unpack_history
-from neuromotor.runs.create import MARKER, lock_folder, remove_leftovers
+from neuromotor.optim.run import check_run
+from neuromotor.optim.state import SnapshotError
+from neuromotor.runs.create import MARKER, remove_leftovers
 from neuromotor.runs.progress_log import Metrics
-from neuromotor.runs.records import check_unchanged
+from neuromotor.runs.records import (
+    check_unchanged,
+)
+from neuromotor.storage.components import (
+    SettingsError,
+)
+from neuromotor.storage.claims import FolderVanished
 from neuromotor.storage.snapshots import load_snapshot, load_tree, save_snapshot, save_tree
 from neuromotor.storage.tensor_file import CheckpointError
 
-__all__ = ["FolderVanished", "RunFolder"]
+__all__ = ["RunFolder"]
 
 _RESULT = "neuromotor.result"
 _EVALUATION = "neuromotor.evaluation"
 _OLD_CHECKPOINT = "checkpoint.safetensors"  # of a training, before there was one a method
 
 
-class FolderVanished(OSError):
-    """Somebody removed a run's folder while the run wrote into it."""
-
-
 class RunFolder:
-    """The folder of one run in progress, its settings already there; a `Memory` for `compare`.
+    """The folder of one run in progress, claimed and with settings; a `Memory` for `compare`.
 
     Args:
         folder: The folder.
@@ -53,7 +61,8 @@ class RunFolder:
 
     Raises:
         CheckpointError: What an earlier run left is damaged.
-        SettingsError: It was made with other settings.
+        SettingsError: What an earlier run left was made with other settings, or has gone on beyond
+            the budget.
         RunFolderError: Another process is writing into the folder.
     """
 
@@ -76,10 +85,10 @@ class RunFolder:
         self._budget = budget
         self._saved_at = time.monotonic()
         self._latest: Progress | None = None
+        self._going_on = ""
         self._trained = trained
         self.floor = 1.0  # the loss that all others are divided by, as soon as it is known
         self._methods = methods
-        self._lock = lock_folder(folder)
         remove_leftovers(folder)
         self._results: dict[str, Result] = {}
         self._snapshots: dict[str, Snapshot] = {}
@@ -92,6 +101,7 @@ class RunFolder:
             elif snapshot is not None:
                 self._snapshots[method] = snapshot
                 kept[method] = len(snapshot.run["history"])
+        self.begun = kept.keys()  # methods that need no start any more
         self._metrics = Metrics(folder, settings["seed"], kept, tensorboard=tensorboard)
 
     def note(self, method: str, progress: Progress, floor: float) -> None:
@@ -104,6 +114,7 @@ class RunFolder:
     def snapshot(self, method: str) -> Snapshot | None:
         """Return where a method's training goes on."""
         self._saved_at = time.monotonic()
+        self._going_on = method
         return self._snapshots.get(method)
 
     def result(self, method: str) -> Result | None:
@@ -184,14 +195,10 @@ class RunFolder:
         return self.path / name
 
     def _save(self, method: str, progress: Progress) -> None:
-        name = f"checkpoints/{method}.safetensors"
-        try:
-            save_snapshot(
-                self.writable(name), replace(progress.snapshot(), settings=self._settings)
-            )
-        except FileNotFoundError:
-            self.writable(name)  # says so where the folder vanished meanwhile
-            raise
+        save_snapshot(
+            self.writable(f"checkpoints/{method}.safetensors"),
+            replace(progress.snapshot(), settings=self._settings),
+        )
         self._saved_at = time.monotonic()
 
     def _checkpoint(self, method: str) -> Path:
@@ -208,6 +215,7 @@ class RunFolder:
                         f"{error} Delete it to train {method} from the start again."
                     ) from error
                 check_unchanged(path, snapshot.settings, self._settings)
+                self._check_budget(method, unpack_history(snapshot.run["history"]))
                 return snapshot
         return None
 
@@ -219,6 +227,11 @@ class RunFolder:
         data = load_tree(path, _RESULT, "a training's result")
         check_unchanged(path, data.get("settings"), self._settings)
         with _agreeing(path):
+            run = {name: data[name] for name in ("counts", "seconds", "history")}
+            check_run({**run, "best_parameters": data["parameters"], "best_value": data["value"]})
+            for name, kind in (("converged", bool), ("by_budget", bool), ("reason", str)):
+                if not isinstance(data[name], kind):
+                    raise TypeError(f"`{name}` is {data[name]!r}")
             result = Result(
                 parameters=data["parameters"],
                 value=data["value"],
@@ -231,7 +244,22 @@ class RunFolder:
             goes_on = data["by_budget"] and not self._budget.limit_reason(
                 result.counts, result.seconds
             )
+        self._check_budget(method, result.history)
         return None if goes_on else result
+
+    def _check_budget(self, method: str, history: Sequence[HistoryPoint]) -> None:
+        """Raise where a method has gone on for an iteration that the budget would have forbidden.
+
+        What it has done stays, so its settings cannot say that it did less.
+        """
+        if len(history) < 2:
+            return
+        before, last = history[-2:]
+        if self._budget.limit_reason(Counts(before.calls), before.seconds) is not None:
+            raise SettingsError(
+                f"`--budget` and `--seconds` must allow what {method} has done in {self.path}, "
+                f"{last.calls} calls in {last.seconds:.3g} s; give more, or start a new run."
+            )
 
     def __enter__(self) -> RunFolder:
         return self
@@ -244,8 +272,11 @@ class RunFolder:
     ) -> None:
         with suppress(OSError):  # every line was flushed when it was written
             self._metrics.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        if isinstance(error, SnapshotError):
+            raise CheckpointError(
+                f"{self._checkpoint(self._going_on)} cannot be gone on with: {error} Or delete it "
+                f"to train {self._going_on} from the start again."
+            ) from error
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.optim import HistoryPoint
 from neuromotor.storage.components import SettingsError
+from neuromotor.storage.claims import make_folder
 from neuromotor.storage.files import atomic_path, parse_json
 
 __all__ = ["METRICS", "Metrics", "read_metrics", "require_tensorboard"]
@@ -168,7 +169,7 @@ def require_tensorboard() -> Callable[[Path, int], Any]:
         ) from error
 
     def make(folder: Path, purge_step: int) -> Any:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return SummaryWriter(log_dir=str(folder), purge_step=purge_step)
 
     return make

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from neuromotor.runs.create import RunFolderError
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.runs.settings import RunSettings, gather, resolve
 from neuromotor.runs.zoo_entry import Stage
 from neuromotor.storage.components import SettingsError
@@ -97,7 +97,8 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
         raise RunFolderError(f"{folder} has no {method!r}, only {', '.join(data['history'])}.")
     whole = resolve(gather(folder / "settings.json", {}, [], smoke=False))
     refresh = refresh_of(whole.refresh, method)
-    settings = replace(whole, optimizers={method: whole.optimizers[method]}, refresh=refresh)
+    methods = {method: whole.optimizers[method]}
+    settings = replace(whole, optimizers=methods, refresh=refresh, start=None)
     before: list[Stage] = []
     start = _start(data["summary"]["command"])
     if start is not None:

@@ -59,6 +59,7 @@ _DEFAULTS: dict[str, Any] = {
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,
+    "start": None,  # SHA-256 of the controller file that the training starts from
 }
 # The smoke size: what is left when a run must end within seconds.
 _SMOKE_BUDGET = 40
@@ -96,6 +97,7 @@ class RunSettings:
     dtype: torch.dtype
     device: torch.device
     threads: int
+    start: str | None = None
 
     def budget(self, interrupted: Any) -> Budget:
         """Return the budget of each optimizer."""
@@ -121,6 +123,7 @@ class RunSettings:
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
             "threads": self.threads,
+            **({} if self.start is None else {"start": self.start}),
         }
 
 
@@ -336,6 +339,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         dtype=dtype,
         device=_device(settings["device"], dtype),
         threads=settings["threads"],
+        start=settings["start"],
     )
 
 

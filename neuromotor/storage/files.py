@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from neuromotor.storage.claims import check_claimed, make_folder
+
 __all__ = [
     "atomic_path",
     "parse_json",
@@ -24,24 +26,45 @@ MAX_TEXT_BYTES = 1 << 28  # a history of a million iterations has a third of tha
 _MAX_DEPTH = 64
 
 
+
+
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, which takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{TEMPORARY}{path.stem}-"
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    """Yield a temporary path beside `path`, which takes its place when the block ends well.
+
+    Missing folders are made as `make_folder` does.
+
+    Raises:
+        FolderVanished: The file belongs into a claimed folder that is not there any more.
+    """
+    temporary: Path | None = None
     try:
+        make_folder(path.parent)
+        prefix = f"{TEMPORARY}{path.stem}-"
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
         _sync_folder(path.parent)
+    except FileNotFoundError:
+        check_claimed(path)  # says so where the folder vanished meanwhile
+        raise
     finally:
-        with suppress(OSError):  # the reason for being here says more
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):  # the reason for being here says more
+                temporary.unlink(missing_ok=True)
+
+
+
+
+
+
 
 
 def _sync_folder(folder: Path) -> None:
@@ -132,3 +155,7 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
 
 def _refuse(word: str) -> float:
     raise ValueError(f"{word} is not a number of JSON")
+
+
+
+

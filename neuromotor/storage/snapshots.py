@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from neuromotor.optim import Snapshot
+from neuromotor.optim.run import check_run
 from neuromotor.storage.files import parse_json
 from neuromotor.storage.tensor_file import (
     CheckpointError,
@@ -75,6 +76,10 @@ def load_snapshot(path: Path | str, *, max_bytes: int = MAX_BYTES) -> Snapshot:
     data = load_tree(Path(path), _FORMAT, "a neuromotor snapshot", max_bytes)
     match data:
         case {"optimizer": str(optimizer), "state": dict(state), "run": dict(run)}:
+            try:
+                check_run(run)
+            except ValueError as error:
+                raise CheckpointError(f"{path} does not agree with itself: {error}") from error
             return Snapshot(optimizer, state, run, data.get("settings"))
     raise CheckpointError(f"{path} does not agree with itself: it is no snapshot.")
 

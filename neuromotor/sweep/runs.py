@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuromotor.runs.create import RunFolderError
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.files import write_json
 from neuromotor.sweep.plan import Run, Sweep
 

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from neuromotor.optim import OPTIMIZERS
+from neuromotor.optim import (
+    OPTIMIZERS,
+)
+from neuromotor.cli import (
+    main,
+)
 from neuromotor.zoo.saved_controller import load_controller
 
 COMMAND = str(Path(sys.executable).parent / "neuromotor")
@@ -448,3 +453,14 @@ def test_record_and_analyze(smoke, tmp_path):
     wrong = neuromotor("analyze", controller, "--out", tmp_path / "x")
     assert wrong.returncode == 2
     assert "not a netCDF file" in wrong.stderr
+
+
+@pytest.mark.parametrize("words", [("--out", ""), ("--out=",), ("--config", "")])
+def test_an_empty_value_is_refused_before_anything_is_done(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["neuromotor", "train", "center-out", "--smoke", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert f"`{words[0].rstrip('=')}` must not be empty" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -6,10 +6,13 @@ import shutil
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from forked import LBFGS, content, finish, start, wait_for
 
 from neuromotor.cli import main
+from neuromotor.plotting import save_figure
 from neuromotor.runs.execute import Interruption
 from neuromotor.runs.records import read_run
 from neuromotor.storage import tensor_file as container
@@ -28,7 +31,7 @@ def disk(tmp_path):
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,36 @@ def test_a_disk_full_to_the_last_byte(disk, whole, tmp_path):
     kept = load_snapshot(folder / "checkpoints/lbfgs.safetensors").run["counts"]
     if sum(kept) < 150:
         assert go_on(folder, log) == whole
+
+
+@pytest.mark.parametrize("free", [0, 1, 2, 3])
+def test_a_disk_that_fills_up_while_a_figure_is_written(free, disk):
+    (disk / "figure.pdf").write_text("the one before")
+    with (disk / "filler").open("wb") as file:
+        with pytest.raises(OSError, match="No space left"):
+            write_bytes_for_ever(file.fileno())
+        file.truncate((disk / "filler").stat().st_size - free * 4096)
+    figure, ax = plt.subplots()
+    ax.plot(np.random.default_rng(0).normal(size=5000))
+    with pytest.raises(OSError, match="No space left on device"):
+        save_figure(figure, disk / "figure.pdf")
+    plt.close(figure)
+    assert sorted(path.name for path in disk.iterdir()) == ["figure.pdf", "filler"]
+    assert (disk / "figure.pdf").read_text() == "the one before"
+
+
+def test_a_comparison_over_seeds_on_a_disk_that_fills_up(disk, tmp_path):
+    small = ("compare", "center-out", "--set", "controller.layers=[4]", "--set", "task.steps=6")
+    small += ("--set", "task.directions=2", "--optimizers", "lbfgs", "--budget", "3")
+    small += ("--set", "held_out=4", "--seeds", "2", "--threads", "1")
+    subprocess.run(["mount", "-o", "remount,size=200k", str(disk)], check=True)
+    code, text = finish(*small, "--out", disk / "run", log=tmp_path / "log")
+    assert code == 74, text
+    assert_one_line(text, "No space left on device", "what was saved before is whole")
+    subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+    code, text = finish(*small[:2], "--resume", disk / "run", log=tmp_path / "log")
+    assert code == 0, text
+    assert not list(disk.rglob(".*"))
 
 
 def test_a_disk_that_can_only_be_read(disk, tmp_path):

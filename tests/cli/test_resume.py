@@ -9,9 +9,14 @@ import time
 import pytest
 from forked import COMPARE, LBFGS, SEEDS, TRAIN, content, finish, start, wait_for
 
-from neuromotor import CenterOut, ContinuousTimeRNN, save_controller
-from neuromotor.runs.create import folder_in_use
+from neuromotor import CenterOut, ContinuousTimeRNN, load_controller, save_controller
+from neuromotor.optim import Budget
+from neuromotor.storage.claims import folder_in_use
+from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.records import read_run
+from neuromotor.storage.claims import claimed
+from neuromotor.storage.snapshots import load_snapshot, load_tree, save_snapshot, save_tree
+from neuromotor.storage.tensor_file import CheckpointError
 from neuromotor.training.single import initial_parameters
 
 
@@ -98,6 +103,57 @@ def test_killed_fifty_times_at_random_moments(uninterrupted, tmp_path):
         kill_and_resume(arguments, tmp_path / str(number) / "run", moment, every, whole)
 
 
+TINY = ("compare", "center-out", "--set", "controller.layers=[4]", "--set", "task.directions=2")
+TINY += ("--set", "task.steps=6", "--set", "held_out=4", "--optimizers", "lbfgs", "--budget", "9")
+TINY += ("--seeds", "2", "--threads", "1", "--checkpoint-every", "0")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The writes of a small comparison over seeds, with figures, and what it comes to."""
+    place = tmp_path_factory.mktemp("written")
+    process = start(*TINY, "--out", place / "run", log=place / "log", kill_at=0)
+    process.join(300)
+    assert process.exitcode == 0
+    writes = (place / "writes").read_text().replace(str(place), "").splitlines()
+    return writes, content(place / "run"), names(place / "run")
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def assert_it_survives(number, written, place):
+    folder, log = place / "run", place / "log"
+    process = start(*TINY, "--out", folder, log=log, kill_at=number)
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
+    begun = (folder / "settings.json").exists()
+    again = (*TINY[:2], "--resume", folder, "--checkpoint-every", "0") if begun else TINY
+    code, text = finish(*again, *(() if begun else ("--out", folder)), log=log)
+    assert code == 0, text
+    assert (content(folder), names(folder)) == written[1:]
+
+
+def test_a_comparison_over_seeds_survives_a_kill_at_its_own_writes(written, tmp_path):
+    """Where its own files are half written; those of each seed are a run's, as above."""
+    own = [number for number, write in enumerate(written[0], 1) if "/seed-" not in write]
+    renames = [number for number in own if written[0][number - 1].startswith("os.rename")]
+    assert len(renames) == 4  # settings, two figures, summary
+    for number in renames[1::2]:
+        place = tmp_path / str(number)
+        place.mkdir()
+        assert_it_survives(number, written, place)
+
+
+@pytest.mark.slow
+def test_a_comparison_over_seeds_survives_a_kill_at_every_write(written, tmp_path):
+    for number in range(1, len(written[0]) + 1):
+        place = tmp_path / str(number)
+        place.mkdir()
+        assert_it_survives(number, written, place)
+
+
 @pytest.fixture
 def begun(tmp_path):
     """A training that was killed after its settings were written, before any checkpoint."""
@@ -125,6 +181,30 @@ def test_a_run_without_a_checkpoint_resumes_from_its_start(begun, tmp_path):
     assert not list(killed.rglob(".*"))
 
 
+def test_a_start_that_was_lost_is_named(begun, tmp_path):
+    whole, killed = begun
+    (killed / "start.safetensors").unlink()
+    before = content(killed), sorted(os.listdir(whole))
+    code, text = finish(*TRAIN[:2], "--resume", killed, "--no-figures", log=tmp_path / "log")
+    assert code == 2
+    assert "lacks the start.safetensors that its training began from" in text
+    (killed / "start.safetensors").write_bytes((whole / "controllers/hf.safetensors").read_bytes())
+    code, text = finish(*TRAIN[:2], "--resume", killed, "--no-figures", log=tmp_path / "log")
+    assert code == 2  # there is one, but another
+    (whole / "start.safetensors").unlink()  # its training has gone beyond it
+    code, text = finish(*TRAIN[:2], "--resume", whole, "--no-figures", log=tmp_path / "log")
+    assert code == 0, text
+    again = ("--config", whole / "settings.json", "--out", tmp_path / "new")
+    code, text = finish(*TRAIN[:2], *again, log=tmp_path / "log")
+    assert code == 2
+    assert "began from a controller (`start`); give it by `train --start" in text
+    assert not (tmp_path / "new").exists()
+    assert (content(killed), sorted(os.listdir(whole))) == (
+        before[0],
+        [name for name in before[1] if name != "start.safetensors"],
+    )
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130)]
 )
@@ -141,10 +221,28 @@ def test_a_stopped_comparison_says_how_to_go_on_and_does(number, code, uninterru
     assert (folder / "checkpoints/lbfgs.safetensors").is_file()
     record = read_run(folder, verify=True)
     assert record.state == "unfinished"
+    made = sum(load_snapshot(folder / "checkpoints/lbfgs.safetensors").run["counts"])
     settings = json.loads((folder / "settings.json").read_text())
-    (folder / "settings.json").write_text(json.dumps({**settings, "budget": 150}))
+    (folder / "settings.json").write_text(json.dumps({**settings, "budget": made + 50}))
     assert finish(*COMPARE[:2], "--resume", folder, "--no-figures", log=log)[0] == 0
     assert_metrics_fit(folder)
+
+
+def test_two_signals_at_once_end_with_one_line(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    process = start(*LBFGS, "--budget", "1000000", "--out", folder, log=log)
+    wait_for(folder / "metrics.jsonl", process)
+    os.kill(process.pid, signal.SIGSTOP)  # so that both are there when it looks
+    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(120)
+    assert process.exitcode in (130, 143)
+    text = log.read_text()
+    assert text.count("Interrupted.") == 1
+    assert f"--resume {folder}" in text.replace("\n", "")
+    assert not any(word in text for word in ("Traceback", "Exception ignored", "race condition"))
+    assert read_run(folder, verify=True).state == "unfinished"
 
 
 def test_a_signal_before_any_training_ends_at_once_and_can_be_gone_on_with(tmp_path):
@@ -174,6 +272,44 @@ def test_one_folder_one_process(tmp_path):
     assert read_run(folder).state == "unfinished"
 
 
+def test_a_new_folder_is_claimed_before_anything_is_written(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    with claimed(folder):  # another process has just begun there
+        for more in ((), ("--force",), ("--seeds", "2")):
+            words = COMPARE if more[:1] == ("--seeds",) else TRAIN
+            code, text = finish(*words, *more, "--out", folder, log=log)
+            assert code == 2
+            assert "is being written by another process" in text
+            assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("more", [(), ("--force",)])
+def test_of_trainings_into_one_new_folder_at_once_one_wins(more, tmp_path):
+    folder, logs = tmp_path / "run", [tmp_path / f"log{seed}" for seed in range(4)]
+    runs = [
+        start(*TRAIN, "--budget", "1", "--seed", seed, *more, "--out", folder, log=log)
+        for seed, log in enumerate(logs)
+    ]
+    for run in runs:
+        run.join(120)
+    codes = [run.exitcode for run in runs]
+    assert set(codes) <= {0, 2}
+    assert codes.count(0) == 1 or more  # with `--force` each that comes later may win again
+    errors = ("is being written by another process", "holds a run already")
+    for code, log in zip(codes, logs, strict=True):
+        lines = [line for line in log.read_text().splitlines() if line.startswith("error:")]
+        assert len(lines) == bool(code)
+        assert all(any(error in line for error in errors) for line in lines)
+    settings = json.loads((folder / "settings.json").read_text())
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["settings"] == settings
+    assert summary["seed"] == settings["seed"]
+    saved = load_controller(folder / "controllers/hf.safetensors")
+    assert saved.info["seed"] == settings["seed"]
+    assert codes[settings["seed"]] == 0
+    assert not list(folder.rglob(".*"))
+
+
 def test_finished_seeds_are_kept_and_others_made_again(uninterrupted, tmp_path):
     whole, _ = uninterrupted(SEEDS)
     folder, log = tmp_path / "run", tmp_path / "log"
@@ -198,6 +334,26 @@ def test_a_larger_budget_goes_on_with_a_finished_training(uninterrupted, tmp_pat
     assert finish(*LBFGS[:2], *again, log=log)[0] == 0
     assert content(folder) == uninterrupted(LBFGS)[0]
     assert_metrics_fit(folder)
+
+
+@pytest.mark.parametrize("limit", [("--budget", "1"), ("--seconds", "0")])
+@pytest.mark.parametrize("finished", [True, False])
+def test_limits_below_what_was_done_change_nothing(limit, finished, uninterrupted, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
+    if not finished:
+        (folder / "summary.json").unlink()
+        (folder / "results/lbfgs.safetensors").unlink()
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, text = finish(*LBFGS[:2], "--resume", folder, *limit, "--no-figures", log=log)
+    assert code == 2
+    assert "must allow what lbfgs has done" in text
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+    again = ("--resume", folder, "--budget", "150", "--no-figures")
+    assert finish(*LBFGS[:2], *again, log=log)[0] == 0
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["settings"] == json.loads((folder / "settings.json").read_text())
+    assert content(folder) == uninterrupted(LBFGS)[0]
 
 
 def test_a_checkpoint_of_before_there_was_one_a_method_is_read(uninterrupted, tmp_path):
@@ -273,3 +429,33 @@ def test_settings_edited_after_finished_seeds_are_refused(tmp_path):
     assert code == 2
     assert "`task.radius_m` was 0.04463, is 0.03" in text
     assert (folder / "seed-0/summary.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("part", ["state", "run"])
+def test_a_checkpoint_with_a_number_that_cannot_be_is_named_too(part, tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
+    path = folder / "checkpoints/hf.safetensors"
+    snapshot = load_snapshot(path)
+    getattr(snapshot, part)["damping" if part == "state" else "seconds"] = -1.0
+    save_snapshot(path, snapshot)
+    code, text = finish(*TRAIN[:2], "--resume", folder, "--budget", "500", log=log)
+    assert code == 2, text
+    errors = [line for line in text.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert str(path) in errors[0]
+    assert "elete it to train hf from the start again" in errors[0]
+
+
+def test_a_result_with_an_entry_that_cannot_be_is_named(tmp_path):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
+    path, kind = folder / "results/hf.safetensors", "neuromotor.result"
+    whole = load_tree(path, kind, "a result")
+    budget = Budget(calls=300)
+    settings = json.loads((folder / "settings.json").read_text())
+    for name in whole:
+        for wrong in ("text" if name != "reason" else 1, float("nan"), -1, [1]):
+            save_tree(path, kind, {**whole, name: wrong})
+            with pytest.raises(CheckpointError, match="does not agree with itself"):
+                RunFolder(folder, settings, ["hf"], budget, checkpoint_s=1, keep_last=True)

@@ -145,7 +145,13 @@ def test_no_seed_is_new_trials():
 
 
 def test_async_vector_env():
-    envs = gymnasium.make_vec("neuromotor/CenterOut-v0", num_envs=2, vectorization_mode="async")
+    """Its workers start from a clean process: a fork would copy the threads of torch and jax."""
+    envs = gymnasium.make_vec(
+        "neuromotor/CenterOut-v0",
+        num_envs=2,
+        vectorization_mode="async",
+        vector_kwargs={"context": "forkserver"},
+    )
     try:
         shown, _ = envs.reset(seed=1)
         expected = gymnasium.make("neuromotor/CenterOut-v0").reset(seed=2)[0]

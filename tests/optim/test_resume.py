@@ -1,6 +1,7 @@
 """A minimisation that goes on from a snapshot comes to the same numbers, to the bit."""
 
 from dataclasses import replace
+from math import nan
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from cases import SmallProblem, generator, rosenbrock
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, train
 from neuromotor.optim import LBFGS, OPTIMIZERS, Adam, Budget, HessianFree, KroneckerLBFGS, Resampled
+from neuromotor.optim.state import SnapshotError
 from neuromotor.tasks import DDN
 
 NET = ContinuousTimeRNN(layers=(8, 6))
@@ -132,3 +134,69 @@ def test_an_interruption_within_an_iteration_changes_nothing(name):
     OPTIMIZERS[name].minimize(loop, theta, Budget(calls=200, interrupted=interrupted), keep)
     assert len(kept) == longest + 1
     assert_same(OPTIMIZERS[name].minimize(loop, theta, Budget(calls=200), resume=kept[-1]), whole)
+
+
+HOSTILE = {
+    "text": lambda value: "text",
+    "table": lambda value: {"a": 1},
+    "list": lambda value: [[]],
+    "NaN": lambda value: torch.full_like(value, nan) if floats(value) else nan,
+    "negative": lambda value: -1 - value.abs() if torch.is_tensor(value) else -1,
+    "huge": lambda value: 1e300 if isinstance(value, float) else 10**30,
+    "less": lambda value: value[:-1] if torch.is_tensor(value) else -1e300,
+}
+# Where a number of either sign is as good as another: coordinates of points and directions.
+ANY_SIGN = (
+    *("theta", "best_parameters", "mean", "velocity", "warm", "update", "direction", "downhill"),
+    *("pairs", "blocks", "last_slope"),
+)
+
+
+def floats(value):
+    return torch.is_tensor(value) and value.is_floating_point()
+
+
+def places(tree, above=()):
+    """Where each entry of plain data is; of a list of many, its first and last ones."""
+    for key in (
+        tree if isinstance(tree, dict) else sorted({0, len(tree) - 1} & set(range(len(tree))))
+    ):
+        yield (*above, key)
+        if isinstance(tree[key], dict | list):
+            yield from places(tree[key], (*above, key))
+
+
+def with_entry(tree, place, change):
+    """The data with one entry changed."""
+    key, *rest = place
+    new = with_entry(tree[key], rest, change) if rest else change(tree[key])
+    if isinstance(tree, dict):
+        return {**tree, key: new}
+    return [*tree[:key], new, *tree[key + 1 :]] if key >= 0 else tree
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_no_entry_of_a_snapshot_can_be_replaced_unnoticed(name):
+    """Whatever stands there instead, it is one clear error."""
+    task = CenterOut(directions=2, steps=5)
+    objective = ClosedLoop(task, ContinuousTimeRNN(layers=(4,))).objective(task.trials())
+    theta = ContinuousTimeRNN(layers=(4,)).initial_parameters(generator(1))
+    optimizer, kept = OPTIMIZERS[name], []
+
+    def keep(progress):
+        if progress.point.iteration <= 3:
+            kept[:] = [progress.snapshot()]
+
+    optimizer.minimize(objective, theta, Budget(calls=100), keep)
+    whole = {"state": kept[0].state, "run": kept[0].run}
+    cases = 0
+    for place in [place for place in places(whole) if len(place) > 1]:
+        for what, change in HOSTILE.items():
+            if what == "negative" and place[1] in ANY_SIGN:
+                continue
+            tree = with_entry(whole, place, change)
+            snapshot = replace(kept[0], state=tree["state"], run=tree["run"])
+            with pytest.raises(SnapshotError, match=r"^`(resume|run)` (must|does not agree)"):
+                optimizer.minimize(objective, theta, Budget(calls=100), resume=snapshot)
+            cases += 1
+    assert cases > 70

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from neuromotor.runs.create import lock_folder
+from neuromotor.storage.claims import lock_folder
 from neuromotor.runs.figures import plot_runs
 from neuromotor.runs.records import find_runs, read_run, setting_differences
 

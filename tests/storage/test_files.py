@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from neuromotor.runs.create import RunFolderError, create_run_folder
+from neuromotor.storage.claims import RunFolderError, folder_in_use
+from neuromotor.runs.create import create_run_folder
+from neuromotor.storage.claims import FolderVanished, claimed, make_folder
 from neuromotor.storage.files import atomic_path, safe_names, write_json
 
 
@@ -57,3 +59,42 @@ def test_names_from_outside_become_safe_and_unique_file_names():
     for name in safe:
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name), name
     assert safe_names(["components-layer 1", "movement"]) == ["components-layer-1", "movement"]
+
+
+def vanish_while_written(folder, away):
+    with atomic_path(folder / "results" / "data.json") as temporary:
+        folder.rename(away)
+        temporary.write_text("half")
+
+
+def test_a_claimed_folder_that_vanishes_is_never_made_anew(tmp_path):
+    folder, away = tmp_path / "runs" / "run", tmp_path / "away"
+    with claimed(folder):
+        write_json(folder / "checkpoints" / "data.json", {"a": 1})
+        folder.rename(away)
+        for name in ("summary.json", "checkpoints/data.json", "figures/new/data.json"):
+            with pytest.raises(FolderVanished, match="was removed while the run wrote into it"):
+                write_json(folder / name, {"a": 2})
+        with pytest.raises(FolderVanished):
+            make_folder(folder)
+        assert not folder.exists()
+        away.rename(folder)
+        write_json(folder / "checkpoints" / "data.json", {"a": 3})
+        with pytest.raises(FolderVanished):
+            vanish_while_written(folder, away)
+        assert not folder.exists()
+        folder.mkdir()  # another run's, in the same place
+        with pytest.raises(FolderVanished):
+            write_json(folder / "summary.json", {"a": 4})
+        assert not list(folder.iterdir())
+    assert json.loads((away / "checkpoints" / "data.json").read_text()) == {"a": 3}
+    write_json(folder / "summary.json", {"a": 5})  # nobody's claim any more
+
+
+def test_a_claim_leaves_nothing_where_nothing_was_written(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("new", "mine"):
+        with claimed(tmp_path / name), claimed(tmp_path / name):
+            assert folder_in_use(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert not folder_in_use(tmp_path / "mine")

@@ -66,18 +66,25 @@ def test_every_flipped_bit_is_refused(written, tmp_path):
 def test_version_1_is_still_read(tmp_path):
     path = tmp_path / "old.safetensors"
     theta = torch.arange(3.0, dtype=torch.float64)
+    history = torch.tensor([[0.0, 2.0, 1.0, 2.0, 0.25]], dtype=torch.float64)
     content = (
-        '{"optimizer": "LBFGS", "state": {"theta": {"$tensor": "0"}}, "run": {"best": Infinity}}'
+        '{"optimizer": "LBFGS", "state": {"theta": {"$tensor": "0"}, "value": Infinity}, "run": '
+        '{"counts": [1, 1, 0], "seconds": 0.5, "history": {"$tensor": "1"}, '
+        '"best_parameters": {"$tensor": "0"}, "best_value": 2.0}}'
     )
     digest = hashlib.sha256(content.encode())
     digest.update(b"0 torch.float64 (3,)" + theta.numpy().tobytes())
+    digest.update(b"1 torch.float64 (1, 5)" + history.numpy().tobytes())
     metadata = {"format": "neuromotor.snapshot", "format_version": "1", "content": content}
-    save_file({"0": theta}, path, metadata={**metadata, "sha256": digest.hexdigest()})
+    save_file({"0": theta, "1": history}, path, metadata={**metadata, "sha256": digest.hexdigest()})
     found = load_snapshot(path)
     assert found.optimizer == "LBFGS"
     assert torch.equal(found.state["theta"], theta)
-    assert found.run == {"best": math.inf}
-    save_file({"0": 2 * theta}, path, metadata={**metadata, "sha256": digest.hexdigest()})
+    assert found.state["value"] == math.inf
+    assert found.run["counts"] == [1, 1, 0]
+    save_file(
+        {"0": 2 * theta, "1": history}, path, metadata={**metadata, "sha256": digest.hexdigest()}
+    )
     with pytest.raises(CheckpointError, match="checksum is wrong"):
         load_snapshot(path)
 

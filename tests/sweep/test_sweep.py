@@ -13,7 +13,7 @@ import pytest
 
 from neuromotor import SettingsError
 from neuromotor.plants import PLANTS
-from neuromotor.runs.create import RunFolderError
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.runs.settings import resolve
 from neuromotor.sweep import (
     Local,
