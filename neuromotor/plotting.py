@@ -6,8 +6,8 @@ Ito (2008), which colour-blind readers can tell apart.
 
 from __future__ import annotations
 
-import math
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -36,11 +36,11 @@ from neuromotor.cli.options import (
     ThreadsOption,
 )
 from neuromotor.optim import OPTIMIZERS
-from neuromotor.storage.claims import RunFolderError
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.execute import Keep, Stopped, default_folder, run_comparison, run_seeds
 from neuromotor.runs.progress_log import require_tensorboard
 from neuromotor.runs.settings import RunSettings, check_used, gather, resolve, same_controller
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS
 from neuromotor.training.single import without_factors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,6 @@ _CONTENTS = (
     START,
 )
 _LEFTOVERS = (f"{TEMPORARY}*", ".checkpoint-*", ".settings-*")  # the last two: of older versions
-
-
-
-
-
-
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.optim import HistoryPoint
-from neuromotor.storage.components import SettingsError
 from neuromotor.storage.claims import make_folder
+from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import atomic_path, parse_json
 
 __all__ = ["METRICS", "Metrics", "read_metrics", "require_tensorboard"]

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from neuromotor.storage.claims import RunFolderError
 from neuromotor.runs.settings import RunSettings, gather, resolve
 from neuromotor.runs.zoo_entry import Stage
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.components import SettingsError
 from neuromotor.training.comparison import refresh_of
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from neuromotor.optim import HistoryPoint
-from neuromotor.storage.claims import folder_in_use
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.progress_log import METRICS, read_metrics
+from neuromotor.storage.claims import folder_in_use
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.storage.snapshots import MAX_BYTES

@@ -26,10 +26,6 @@ MAX_TEXT_BYTES = 1 << 28  # a history of a million iterations has a third of tha
 _MAX_DEPTH = 64
 
 
-
-
-
-
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which takes its place when the block ends well.
@@ -59,12 +55,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):  # the reason for being here says more
                 temporary.unlink(missing_ok=True)
-
-
-
-
-
-
 
 
 def _sync_folder(folder: Path) -> None:
@@ -155,7 +145,3 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
 
 def _refuse(word: str) -> float:
     raise ValueError(f"{word} is not a number of JSON")
-
-
-
-

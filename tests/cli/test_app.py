@@ -11,12 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from neuromotor.optim import (
-    OPTIMIZERS,
-)
-from neuromotor.cli import (
-    main,
-)
+from neuromotor.cli import main
+from neuromotor.optim import OPTIMIZERS
 from neuromotor.zoo.saved_controller import load_controller
 
 COMMAND = str(Path(sys.executable).parent / "neuromotor")

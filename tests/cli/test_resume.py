@@ -11,10 +11,9 @@ from forked import COMPARE, LBFGS, SEEDS, TRAIN, content, finish, start, wait_fo
 
 from neuromotor import CenterOut, ContinuousTimeRNN, load_controller, save_controller
 from neuromotor.optim import Budget
-from neuromotor.storage.claims import folder_in_use
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.records import read_run
-from neuromotor.storage.claims import claimed
+from neuromotor.storage.claims import claimed, folder_in_use
 from neuromotor.storage.snapshots import load_snapshot, load_tree, save_snapshot, save_tree
 from neuromotor.storage.tensor_file import CheckpointError
 from neuromotor.training.single import initial_parameters

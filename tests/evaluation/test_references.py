@@ -13,14 +13,7 @@ from neuromotor.evaluation.references import (
     no_reference,
     reference_trajectories,
 )
-from neuromotor.tasks import (
-    CenterOut,
-    DDN,
-    ForceField,
-    InstructedDelay,
-    Postural,
-    PulsedReach,
-)
+from neuromotor.tasks import DDN, CenterOut, ForceField, InstructedDelay, Postural, PulsedReach
 
 TASK = CenterOut(directions=4, delay_steps=5)
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from neuromotor.storage.claims import lock_folder
 from neuromotor.runs.figures import plot_runs
 from neuromotor.runs.records import find_runs, read_run, setting_differences
+from neuromotor.storage.claims import lock_folder
 
 HISTORY = {"calls": [1, 5], "seconds": [0.1, 0.4], "loss": [None, 0.5], "gradient_norm": [1, 0.1]}
 

@@ -5,9 +5,14 @@ import re
 
 import pytest
 
-from neuromotor.storage.claims import RunFolderError, folder_in_use
 from neuromotor.runs.create import create_run_folder
-from neuromotor.storage.claims import FolderVanished, claimed, make_folder
+from neuromotor.storage.claims import (
+    FolderVanished,
+    RunFolderError,
+    claimed,
+    folder_in_use,
+    make_folder,
+)
 from neuromotor.storage.files import atomic_path, safe_names, write_json
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from neuromotor import SettingsError
 from neuromotor.plants import PLANTS
-from neuromotor.storage.claims import RunFolderError
 from neuromotor.runs.settings import resolve
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.sweep import (
     Local,
     Outcome,
