@@ -166,6 +166,8 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("hand at the end", f"{training['target_error_cm']:.3g} cm from its target"),
     ]
+    if "largest_command" in training:
+        lines.append(("largest command", f"{training['largest_command']:.3g} N m"))
     if evaluation is not None:
         kind = "held-out trials" if evaluation["held_out"] else "trials, with intervals"
         lines.append(

@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cases import ARMS, PLANTS, arm_states, normal
+from cases import ARMS, PLANTS, arm_states, generator, noisy, normal
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from neuromotor.closed_loop import advance
+from neuromotor.closed_loop import ClosedLoop, advance
 from neuromotor.control import ILQR
+from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.envs import MotorEnv, MotorVectorEnv
 from neuromotor.plants import INTEGRATORS, RK4, PointMass, carried_in_field, field_force
 from neuromotor.plants.field import in_field
 from neuromotor.tasks import CenterOut, Trials
@@ -201,3 +203,35 @@ def test_a_plant_without_velocity_rates_is_refused_in_a_field_with_velocity_and_
         advance(_Bare(), state, state[:, 2:], Trials(state, state, field=field_of(CURL)), 0)
     with pytest.raises(ValueError, match="without `velocity_rates`"):
         in_field(_Bare(), state[0].tolist(), field_of(CURL)[0].tolist(), math)
+
+
+@pytest.mark.parametrize("drag", ["curl", "saddle", "wall"])
+@pytest.mark.parametrize("plant", [*ARMS, "viscous", "point-mass", "rk4"])
+def test_loops_passes_and_environments_share_the_step_in_a_field(plant, drag):
+    plant = replace(ARMS["human"], integrator=RK4()) if plant == "rk4" else PLANTS[plant]
+    task = CenterOut(plant=plant, directions=3, steps=5, delay_steps=2)
+    field = field_of(DRAGS[drag], 3)
+    field[:, :, 1:3] = -2.0 * torch.eye(2)
+    field *= plant.load_scale
+    trials = replace(noisy(task.trials(), 5), sensory_noise=None, field=field)
+    net = ContinuousTimeRNN(layers=(6,))
+    theta = 0.05 * net.initial_parameters(generator())
+    loop = ClosedLoop(task, net)
+    run = loop.simulate(theta, trials)
+    fast, slow = (loop.objective(trials, fast=fast) for fast in (True, False))
+    (value, gradient), (other, expected) = (o.value_and_gradient(theta) for o in (fast, slow))
+    assert value == pytest.approx(other, rel=1e-11)
+    assert (gradient - expected).norm() < 1e-9 * expected.norm()
+    direction = normal(len(theta), seed=3)
+    products = [o.linearize(theta).product(direction) for o in (fast, slow)]
+    assert (products[0] - products[1]).norm() < 1e-9 * products[1].norm()
+    one = MotorEnv(task, normalized=False, command_limit=100.0)
+    one.reset(options={"trials": trials.subset(slice(0, 1))})
+    many = MotorVectorEnv(3, task, normalized=False, command_limit=100.0)
+    many.reset(options={"trials": trials})
+    for t in range(5):
+        one.step(run.commands[0, t].numpy())
+        many.step(run.commands[:, t].numpy())
+        after = run.states[:, t + 1].numpy()
+        np.testing.assert_allclose(one.state, after[0], rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(many.states, after, rtol=1e-9, atol=1e-11)

@@ -14,6 +14,13 @@ def point(iteration, value=2.0):
     return HistoryPoint(iteration, value, 0.5, 3 * iteration + 1, 0.1 * iteration)
 
 
+def test_a_reference_of_loss_zero_has_no_ratio(tmp_path):
+    with Metrics(tmp_path, 0, {}) as metrics:
+        metrics.note("lbfgs", point(0), floor=0.0)
+    (line,) = read_metrics(tmp_path / METRICS)
+    assert (line["value"], line["ratio"]) == (2.0, None)
+
+
 def test_a_line_says_where_a_method_stands(tmp_path):
     with Metrics(tmp_path, 7, {}) as metrics:
         metrics.note("lbfgs", point(0), floor=0.5)

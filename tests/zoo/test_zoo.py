@@ -70,6 +70,9 @@ def test_an_entry_is_what_its_card_says(name):
     loss = loop.objective(trials).value(saved.parameters)
     assert card["training"]["loss"] == pytest.approx(loss, rel=1e-9)
     assert card["training"]["trials"] == len(trials)
+    commands = loop.simulate(saved.parameters.double(), trials).commands
+    largest = float(commands.abs().max())
+    assert card["training"]["largest_command"] == pytest.approx(largest, rel=1e-9)
     assert (card["evaluation"] is not None) == trials.disturbed or saved.task.random
     if saved.task.random:
         found = card["evaluation"]
