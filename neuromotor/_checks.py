@@ -67,16 +67,17 @@ def check_integer(name: str, value: object, *, minimum: int) -> None:
 def check_finite_tensor(
     name: str, value: object, shape: tuple[int | None, ...], *, hint: str = ""
 ) -> None:
-    """Raise unless `value` is a finite floating-point tensor of `shape` (None: any size)."""
+    """Raise unless `value` is a finite float32 or float64 tensor of `shape` (None: any size)."""
     wanted = "(" + ", ".join("*" if n is None else str(n) for n in shape) + ")"
     hint = f" {hint}" if hint else ""
     if not isinstance(value, Tensor):
         raise TypeError(
             f"`{name}` must be a torch tensor of shape {wanted}, got {type(value).__name__}.{hint}"
         )
-    if not value.is_floating_point():
+    if value.dtype not in (torch.float32, torch.float64):
         raise TypeError(
-            f"`{name}` must have a floating-point dtype, got {value.dtype}; use `.double()`.{hint}"
+            f"`{name}` must have a floating-point dtype, float32 or float64, got {value.dtype}; "
+            f"use `.double()`.{hint}"
         )
     matches = value.ndim == len(shape) and all(
         wanted_size is None or size == wanted_size

@@ -10,14 +10,13 @@ from neuromotor.analysis.behaviour import (
     SpeedAccuracy,
     behaviour,
     end_points,
-    response_latency,
-    sham_latency,
     speed_accuracy,
 )
 from neuromotor.analysis.decoding import Regression, decode, decode_each, encode_units
 from neuromotor.analysis.demixing import DemixedComponents, DemixedPart, demixed_components
 from neuromotor.analysis.fixed_points import FixedPoints, find_fixed_points, network_fixed_points
 from neuromotor.analysis.jacobians import JacobianSpectrum, jacobian_spectrum
+from neuromotor.analysis.latencies import Latencies, response_latency
 from neuromotor.analysis.lesions import (
     LesionEffect,
     lesion_effect,
@@ -36,6 +35,7 @@ from neuromotor.analysis.recording import (
     make_recording,
     movement_onset,
     record,
+    recorded_run,
     save_recording,
 )
 from neuromotor.analysis.report import Report, Section, analyze
@@ -71,6 +71,7 @@ __all__ = [
     "make_recording",
     "movement_onset",
     "record",
+    "recorded_run",
     "save_nwb",
     "save_recording",
     # averages and tuning
@@ -123,11 +124,11 @@ __all__ = [
     # behaviour
     "Behaviour",
     "EndPoints",
+    "Latencies",
     "SpeedAccuracy",
     "behaviour",
     "end_points",
     "response_latency",
-    "sham_latency",
     "speed_accuracy",
     # reports
     "Report",

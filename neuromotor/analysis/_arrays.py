@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuromotor._checks import check_number
+
+if TYPE_CHECKING:
+    import xarray as xr
+
 __all__ = [
-    "SOFT",
     "by_sample",
     "differences",
     "null_p",
     "r_squared",
+    "rank_above_rounding",
     "reduced",
+    "soft_constant",
     "soft_normalised",
     "unique",
 ]
 
-SOFT = 5e-4  # added to a unit's range before division by it: for rates of tanh units
+# Added to a unit's range before division by it (Kalidindi et al. 2021).
+_SOFT_NETWORK = 5e-4  # rates of tanh units
+_SOFT_SPIKES = 5.0  # spikes/s
+_SPIKES = {"spikes/s", "spike/s", "spikes/sec", "spikes s-1", "spikes s^-1", "sp/s", "imp/s"}
+_SPIKES |= {"hz", "1/s", "s-1", "s^-1"}
+_ROUNDING = 1e-9  # of the norm before anything was subtracted: what is smaller is no variation
 
 
 def by_sample(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -26,9 +38,34 @@ def by_sample(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values.reshape(-1, values.shape[-1])
 
 
-def soft_normalised(mean: NDArray[np.float64], soft: float = SOFT) -> NDArray[np.float64]:
+def soft_constant(recording: xr.Dataset, variable: str, soft: float | None) -> float:
+    """What is added to the ranges of a variable: `soft`, or what its unit asks for.
+
+    5 for spikes/s, 5e-4 for rates without a unit, 0 for kinematics, torques and all else.
+    """
+    if soft is not None:
+        check_number("soft", soft, minimum=0.0)
+        return float(soft)
+    unit = str(recording[variable].attrs.get("units", "1")).strip().lower()
+    if unit in _SPIKES:
+        return _SOFT_SPIKES
+    return _SOFT_NETWORK if unit in ("1", "") else 0.0
+
+
+def soft_normalised(mean: NDArray[np.float64], soft: float) -> NDArray[np.float64]:
     """Each unit (C, T, N) over its range plus a constant (Churchland et al. 2012)."""
-    return np.asarray(mean / (np.ptp(mean, axis=(0, 1)) + soft), np.float64)
+    size = np.ptp(mean, axis=(0, 1)) + soft
+    return np.asarray(mean / np.where(size > 0, size, 1.0), np.float64)
+
+
+def rank_above_rounding(values: NDArray[np.float64], norm: float) -> int:
+    """Dimensions that values (..., N) span beyond the rounding of what had the norm `norm`.
+
+    The norm is that of the values before their mean was subtracted: what is left of equal values is
+    rounding, and must not count as variation.
+    """
+    singular = np.linalg.svd(by_sample(values), compute_uv=False)
+    return int((singular > _ROUNDING * norm).sum())
 
 
 def reduced(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], float]:
@@ -39,11 +76,15 @@ def reduced(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64],
 
 
 def differences(
-    states: NDArray[np.float64], dt_s: float
+    states: NDArray[np.float64], dt_s: float, at: Literal["start", "middle"] = "middle"
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """States halfway between samples of (C, T, k), and derivatives there, (C (T - 1), k) each."""
-    middle = 0.5 * (states[:, 1:] + states[:, :-1])
-    return by_sample(middle), by_sample(np.diff(states, axis=1) / dt_s)
+    """Derivatives of (C, T, k) as differences over a step, and the states that they belong to.
+
+    Those are the states at the start of each step, or halfway; (C (T - 1), k) each, states first.
+    """
+    first, last = states[:, :-1], states[:, 1:]
+    where = first if at == "start" else 0.5 * (first + last)
+    return by_sample(where), by_sample((last - first) / dt_s)
 
 
 def r_squared(

@@ -48,7 +48,8 @@ class ConditionAverages:
 def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) -> xr.Dataset:
     """Return a recording cut around an event, with times relative to it.
 
-    Trials without the event are left out; so are events' own times, which no longer apply.
+    Trials without the event are left out; so are events' own times, which no longer apply. The
+    attribute `aligned_to` keeps the event's name.
 
     Args:
         recording: What is cut.
@@ -89,7 +90,8 @@ def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) ->
         piece = recording.isel(trial=[trial], time=slice(center + first, center + last + 1))
         pieces.append(piece.assign_coords(time=step * np.arange(first, last + 1)))
     cut = xr.concat(pieces, "trial", data_vars="minimal", coords="minimal")
-    return cut.drop_vars([name for name in EVENTS if name in cut]).assign_attrs(recording.attrs)
+    gone = [name for name in (*EVENTS, "final_time") if name in cut]
+    return cut.drop_vars(gone).assign_attrs({**recording.attrs, "aligned_to": event})
 
 
 def window(recording: xr.Dataset, window_s: tuple[float, float] | None) -> xr.Dataset:

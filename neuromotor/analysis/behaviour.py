@@ -1,8 +1,13 @@
-"""Reaches in the units of the literature: times, speeds, straightness, end points, latencies.
+"""Reaches in the units of the literature: times, speeds, straightness, end points.
 
 A movement lasts from its onset (`movement_onset`: 10 % of peak speed) to the first time after its
-peak at which it is as slow again. References: minimum jerk has peak / mean speed 1.875 and its peak
-at half time (Flash & Hogan 1985). NaN where a trial has no movement, or it does not end.
+peak at which it is as slow again. NaN where a trial has no movement, or it does not end. The state
+after the last step counts where a recording has it.
+
+Minimum jerk has peak / mean speed 1.875 and its peak at half time (Flash & Hogan 1985). That is the
+mean over the whole movement: between two crossings of 10 % of the peak the same movement has 1.59.
+So mean speed is taken from rest to rest: from the onset back, and from the end on, as long as the
+hand gets slower. Noise ends this early, so smooth measured positions first.
 """
 
 from __future__ import annotations
@@ -25,12 +30,13 @@ __all__ = [
     "SpeedAccuracy",
     "behaviour",
     "end_points",
-    "response_latency",
-    "sham_latency",
+    "hand_course",
     "speed_accuracy",
 ]
 
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
+_TRACE = 2e-3  # of peak speed
+_REST = 0.02  # of peak speed: what is faster at the recording's first or last time is not at rest
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ class Behaviour:
         reaction_time_s: From go signal to onset; NaN without go signal.
         movement_time_s: From onset to end.
         peak_speed_m_s: Of the hand.
-        peak_to_mean: Peak speed over mean speed from onset to end.
+        peak_to_mean: Peak speed over mean speed from rest to rest; NaN too where the recording
+            does not cover that.
         symmetry: Time from onset to peak over movement time; 0.5 is symmetric.
         path_ratio: Length of the path over the distance of its ends; 1 is straight.
         curvature: Largest distance of the path from the straight line, over that line's length.
@@ -69,21 +76,33 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class EndPoints:
-    """Where the hand ends relative to its target, over trials.
+    """Where the hand ends relative to its target; K groups of trials of one condition and target.
 
     Attributes:
-        bias_m: Mean error, (2,).
-        covariance_m2: Of the errors, (2, 2).
-        axes_m: Half axes of the ellipse that holds 95 % of a normal distribution, longest first.
-        orientation_deg: Of the long axis, 0 to 180 from x.
-        area_m2: Of the ellipse.
+        conditions: Labels, (K,).
+        targets_m: Targets, (K, 2).
+        counts: Trials of each group, (K,).
+        left_out: Trials whose group has fewer than three.
+        bias_m: Mean errors, (K, 2).
+        covariance_m2: Of the errors, (K, 2, 2).
+        axes_m: Half axes of the ellipses that hold 95 % of a normal distribution, longest first,
+            (K, 2).
+        orientation_deg: Of the long axes, 0 to 180 from x, (K,).
+        turned_deg: Between the long axis and the line from the first hand positions to the target,
+            0 to 90, (K,); NaN where the target lies at the start.
+        area_m2: Of the ellipses, (K,).
     """
 
+    conditions: NDArray[np.generic]
+    targets_m: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    left_out: int
     bias_m: NDArray[np.float64]
     covariance_m2: NDArray[np.float64]
     axes_m: NDArray[np.float64]
-    orientation_deg: float
-    area_m2: float
+    orientation_deg: NDArray[np.float64]
+    turned_deg: NDArray[np.float64]
+    area_m2: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -126,10 +145,14 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
     Raises:
         RecordingError: The recording lacks positions, velocities or onsets.
     """
-    check_recording(recording, ["hand_position", "hand_velocity", "movement_onset"])
-    time = recording["time"].values
-    hand = recording["hand_position"].values
-    speed = np.linalg.norm(recording["hand_velocity"].values, axis=-1)
+    check_recording(recording, ["hand_position"])
+    if recording.sizes["time"] < 3:
+        raise RecordingError(
+            f"a movement needs three times or more, the recording has {recording.sizes['time']}."
+        )
+    time, hand, velocity = hand_course(recording)
+    check_recording(recording, ["movement_onset"])
+    speed = np.linalg.norm(velocity, axis=-1)
     onset = recording["movement_onset"].values
     go = recording["go_time"].values if "go_time" in recording else np.full(len(onset), np.nan)
     rows = np.full((len(onset), 6), np.nan)
@@ -150,10 +173,9 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
         line = path[-1] - path[0]
         length = float(np.linalg.norm(line))
         duration = time[end] - time[start]
-        mean = np.trapezoid(trace[start : end + 1], time[start : end + 1]) / duration
         away = path - path[0]
         rows[trial, 0] = duration
-        rows[trial, 2] = trace[peak] / mean
+        rows[trial, 2] = _peak_to_mean(hand[trial], trace, time[1] - time[0], start, end)
         rows[trial, 3] = (time[peak] - time[start]) / duration
         if length > 0:
             rows[trial, 4] = np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / length
@@ -176,25 +198,75 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
     )
 
 
-def end_points(recording: xr.Dataset) -> EndPoints:
-    """Return bias and 95 % ellipse of the end points about their targets, over all trials.
+def hand_course(
+    recording: xr.Dataset,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return times (T,), hand positions and velocities (B, T, 2), the last state among them.
+
+    The state after the last step is there in recordings of networks that were not cut before their
+    end; T is then one more than the recording's times.
 
     Raises:
-        RecordingError: Targets are missing, or there are fewer than three trials.
+        RecordingError: The recording lacks positions or velocities.
+    """
+    check_recording(recording, ["hand_position", "hand_velocity"])
+    time = recording["time"].values
+    hand, velocity = (recording[f"hand_{name}"].values for name in ("position", "velocity"))
+    final = ("final_time", "final_hand_position", "final_hand_velocity")
+    if len(time) < 2 or any(name not in recording for name in final):
+        return time, hand, velocity
+    end, last_hand, last_velocity = (recording[name].values for name in final)
+    step = time[-1] - time[-2]
+    if not np.allclose(end, time[-1] + step, rtol=0, atol=1e-3 * step):
+        return time, hand, velocity  # the recording was cut: its last sample is not the last state
+    return (
+        np.append(time, time[-1] + step),
+        np.concatenate([hand, last_hand[:, None]], axis=1),
+        np.concatenate([velocity, last_velocity[:, None]], axis=1),
+    )
+
+
+def end_points(recording: xr.Dataset) -> EndPoints:
+    """Return bias and 95 % ellipse of the end points about each target, for each condition.
+
+    Trials to different targets are never pooled: ellipses that lie along their movements would add
+    up to a round one.
+
+    Raises:
+        RecordingError: Targets are missing, or no condition has three trials to one target.
     """
     check_recording(recording, ["hand_position", "target_position"])
-    errors = _end_errors(recording)
-    if len(errors) < 3:
-        raise RecordingError(f"an error ellipse needs three trials or more, got {len(errors)}.")
-    covariance = np.cov(errors.T)
+    errors, target = _end_errors(recording), recording["target_position"].values
+    line = target - recording["hand_position"].values[:, 0]
+    labels = recording["condition"].values
+    number = np.unique(labels, return_inverse=True)[1]
+    key = np.column_stack([number, np.round(target, 6)])
+    member = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
+    groups = [np.flatnonzero(member == group) for group in range(int(member.max()) + 1)]
+    kept = [group for group in groups if len(group) >= 3]
+    if not kept:
+        raise RecordingError(
+            "an error ellipse needs three trials or more of one condition to one target, got "
+            f"{max(map(len, groups))} at most; record more trials a condition."
+        )
+    covariance = np.array([np.cov(errors[group].T) for group in kept])
     values, vectors = np.linalg.eigh(covariance)
-    axes = np.sqrt(np.maximum(values, 0) * -2 * np.log(0.05))[::-1]  # chi^2 of 2 degrees, 95 %
+    axes = np.sqrt(np.maximum(values, 0) * -2 * np.log(0.05))[:, ::-1]  # chi^2 of 2 degrees, 95 %
+    long = vectors[:, :, 1]
+    course = np.array([line[group].mean(0) for group in kept])
+    far = np.linalg.norm(course, axis=-1)
+    cosine = np.abs((long * course).sum(-1)) / np.where(far > 0, far, np.nan)
     return EndPoints(
-        bias_m=errors.mean(0),
+        conditions=labels[[group[0] for group in kept]],
+        targets_m=target[[group[0] for group in kept]],
+        counts=np.array([len(group) for group in kept]),
+        left_out=sum(len(group) for group in groups if len(group) < 3),
+        bias_m=np.array([errors[group].mean(0) for group in kept]),
         covariance_m2=covariance,
         axes_m=axes,
-        orientation_deg=float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])) % 180),
-        area_m2=float(np.pi * axes.prod()),
+        orientation_deg=np.degrees(np.arctan2(long[:, 1], long[:, 0])) % 180,
+        turned_deg=np.degrees(np.arccos(np.minimum(cosine, 1.0))),
+        area_m2=np.pi * axes.prod(-1),
     )
 
 
@@ -257,60 +329,25 @@ def speed_accuracy(
     )
 
 
-def response_latency(
-    recording: xr.Dataset, variable: str = "command", *, deviations: float = 3.0
-) -> NDArray[np.float64]:
-    """Return how long after each perturbation the first of a variable's values responds (s), (B,).
-
-    A response is the first sample after the perturbation that leaves the variable's course before
-    it: its value at onset by more than `deviations` standard deviations of the samples before, or
-    2 % of its largest excursion afterwards, whichever is more. Meant for postures, where nothing
-    moves before the load. NaN for trials without perturbation or response.
-
-    Args:
-        recording: Trials with `perturbation_time`.
-        variable: `command`, `rate`, ...
-        deviations: Standard deviations.
-    """
-    return _latencies(recording, variable, deviations, sham=False)
-
-
-def sham_latency(
-    recording: xr.Dataset, variable: str = "command", *, deviations: float = 3.0
-) -> NDArray[np.float64]:
-    """Return the null of `response_latency`: responses to a load that has not come yet (s), (B,).
-
-    The same criterion and limits from halfway between the recording's start and each perturbation
-    until that perturbation; the share that is not NaN is that of false alarms. NaN too where no
-    sample lies between.
-    """
-    return _latencies(recording, variable, deviations, sham=True)
-
-
-def _latencies(
-    recording: xr.Dataset, variable: str, deviations: float, *, sham: bool
-) -> NDArray[np.float64]:
-    """Time from each perturbation, or from halfway before it, to the first response."""
-    check_recording(recording, ["perturbation_time", variable])
-    values = recording[variable].values.astype(np.float64)
-    time = recording["time"].values
-    latency = np.full(len(values), np.nan)
-    for trial, onset in enumerate(recording["perturbation_time"].values):
-        if not np.isfinite(onset):
-            continue
-        start = sample_at(time, onset)
-        if start is None:
-            continue
-        before, after = values[trial, : start + 1], values[trial, start:]
-        excursion = np.abs(after - values[trial, start])
-        limit = np.maximum(deviations * before.std(0), 0.02 * excursion.max(0))
-        if sham:
-            start //= 2
-            excursion = np.abs(before[start:] - before[start])
-        responds = ((excursion > limit) & (excursion > 0)).any(-1)
-        if responds.any():
-            latency[trial] = time[start + int(responds.argmax())] - time[start]
-    return latency
+def _peak_to_mean(
+    hand: NDArray[np.float64], speed: NDArray[np.float64], dt: float, start: int, end: int
+) -> float:
+    """Peak over mean speed from rest to rest; NaN where the recording does not cover that."""
+    peak = speed[start : end + 1].max()
+    # What moves in a step: by its ends, or by its speeds where these are not the mere trace that
+    # central differences leave beside a movement (Euler's first step does not move the hand yet).
+    pace = np.linalg.norm(np.diff(hand, axis=0), axis=-1) / dt
+    speeds = 0.5 * (speed[1:] + speed[:-1])
+    pace = np.maximum(pace, np.where(speeds > _TRACE * peak, speeds, 0.0))
+    still = 1e-9 * peak
+    while start > 0 and still < pace[start - 1] < pace[start]:
+        start -= 1
+    while end < len(pace) and still < pace[end] < pace[end - 1]:
+        end += 1
+    if (start == 0 and speed[0] > _REST * peak) or (end == len(pace) and speed[end] > _REST * peak):
+        return float("nan")
+    path = float(np.trapezoid(speed[start : end + 1], dx=dt))
+    return float(peak * (end - start) * dt / path)
 
 
 def _across_and_along(
@@ -323,7 +360,7 @@ def _across_and_along(
     found = np.full((3, len(onset)), np.nan)
     if "target_position" not in recording:
         return found
-    time, hand = recording["time"].values, recording["hand_position"].values
+    time, hand, _ = hand_course(recording)
     line = recording["target_position"].values - hand[:, 0]
     length = np.linalg.norm(line, axis=-1)
     away = length > 0

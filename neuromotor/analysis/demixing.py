@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.analysis._arrays import by_sample
+from neuromotor.analysis._arrays import by_sample, rank_above_rounding
 from neuromotor.analysis.averages import condition_averages, window
 from neuromotor.analysis.recording import RecordingError
 
@@ -98,15 +98,15 @@ def demixed_components(
     check_positive("ridge", ridge)
     part = window(recording, window_s)
     averages = condition_averages(part, variable, shuffles=0)
+    norm = float(np.linalg.norm(averages.mean))
     mean = averages.mean - averages.mean.mean((0, 1))
     parts = _parts(mean)
     for name, values in zip(("time", "condition"), parts, strict=True):
-        # Rounding of a part that is not there must not count as one.
-        rank = int((np.linalg.svd(by_sample(values))[1] > 1e-9 * np.linalg.norm(mean)).sum())
+        rank = rank_above_rounding(values, norm)
         if rank < components:
             raise RecordingError(
-                f"the part `{name}` varies in {rank} dimensions, {components} are needed; use "
-                "fewer `components`."
+                f"the part `{name}` varies in {rank} dimensions, {components} are needed"
+                + ("; use fewer `components`." if rank else ".")
             )
     values = part[variable].values.astype(np.float64)
     _, member = np.unique(part["condition"].values, return_inverse=True)

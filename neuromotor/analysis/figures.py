@@ -13,9 +13,10 @@ from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from neuromotor.analysis.averages import ConditionAverages
-from neuromotor.analysis.behaviour import SpeedAccuracy
+from neuromotor.analysis.behaviour import SpeedAccuracy, hand_course
 from neuromotor.analysis.decoding import Regression
 from neuromotor.analysis.demixing import DemixedComponents
+from neuromotor.analysis.latencies import Latencies
 from neuromotor.analysis.rotations import Rotations
 from neuromotor.analysis.similarity import Similarity
 from neuromotor.analysis.subspaces import Alignment, PrincipalComponents
@@ -48,9 +49,9 @@ _NULL = "0.6"
 
 def plot_movements(recording: xr.Dataset) -> Figure:
     """Draw hand paths (cm) and speeds (cm/s) over time, coloured by condition."""
-    time_ms = 1e3 * recording["time"].values
-    hand = 100 * recording["hand_position"].values
-    speed = 100 * np.linalg.norm(recording["hand_velocity"].values, axis=-1)
+    time_s, hand_m, velocity_m_s = hand_course(recording)
+    time_ms, hand = 1e3 * time_s, 100 * hand_m
+    speed = 100 * np.linalg.norm(velocity_m_s, axis=-1)
     member = np.unique(recording["condition"].values, return_inverse=True)[1]
     colors = _wheel(int(member.max()) + 1)
     with mpl.rc_context(STYLE):
@@ -183,19 +184,15 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
     return figure
 
 
-def plot_latency(
-    found: dict[str, NDArray[np.float64]], sham: dict[str, NDArray[np.float64]]
-) -> Figure:
-    """Draw which share of the trials that respond at all has done so, over time since the load."""
+def plot_latency(found: dict[str, Latencies]) -> Figure:
+    """Draw which share of the trials that were measured has responded, over time since the load."""
     with mpl.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(3.8, 2.5), layout="constrained")
-        for (name, values), color in zip(found.items(), COLORS, strict=False):
-            count = max(int(np.isfinite(values).sum()), 1)
-            for times, dash, label in ((values, "-", name), (sham[name], ":", None)):
-                known = np.sort(1e3 * times[np.isfinite(times)])
-                share = np.arange(len(known) + 1) / count
-                ax.step([0, *known], share, dash, where="post", color=color, label=label)
-        ax.set(xlabel="time since load (ms); dotted: before it (null)", ylabel="share responding")
+        for (name, result), color in zip(found.items(), COLORS, strict=False):
+            known = np.sort(1e3 * result.seconds[np.isfinite(result.seconds)])
+            share = np.arange(len(known) + 1) / max(int(result.measured.sum()), 1)
+            ax.step([0, *known], share, where="post", color=color, label=name)
+        ax.set(xlabel="time since load (ms)", ylabel="share responding")
         ax.set_ylim(0, None)
         ax.legend()
     return figure

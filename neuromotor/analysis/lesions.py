@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor._checks import check_integer
+from neuromotor._declared import declares
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN, Controller
 from neuromotor.evaluation.performance import measure
@@ -51,7 +52,8 @@ def lesion_units(
     """Return parameters with units of a layer (from 0) silenced: nothing reads their rates.
 
     Raises:
-        ValueError: A unit or layer does not exist.
+        ValueError: A unit or layer does not exist, or the network's class may override how rates
+            are read.
     """
     size = _layer_size(controller, layer)
     for unit in units:
@@ -75,7 +77,8 @@ def lesion_subspace(
         layer: From 0.
 
     Raises:
-        ValueError: `directions` does not fit the layer.
+        ValueError: `directions` does not fit the layer, or the network's class may override how
+            rates are read.
     """
     size = _layer_size(controller, layer)
     if directions.ndim != 2 or directions.shape[0] != size:
@@ -98,7 +101,22 @@ def lesion_effect(
     surrogates: int = 10,
     seed: int = 0,
 ) -> LesionEffect:
-    """Return how a task is done without some units, and without random ones of the layer."""
+    """Return how a task is done without some units, and without random ones of the layer.
+
+    Args:
+        task: What is done. For a recording, take task and trials of `recorded_run`: a lesion says
+            something about it only on what was recorded.
+        controller: The network.
+        parameters: Its parameters, (P,).
+        units: What is silenced, numbers within the layer.
+        layer: From 0.
+        trials: The batch; the task's own by default.
+        surrogates: Lesions of as many random units.
+        seed: Of these.
+
+    Raises:
+        ValueError: A unit or layer does not exist, or the parts do not fit together.
+    """
     if trials is None:
         trials = task.trials(dtype=parameters.dtype, device=parameters.device)
     batch = trials
@@ -162,6 +180,12 @@ class _Probed:
 
 
 def _layer_size(controller: ContinuousTimeRNN, layer: int) -> int:
+    if not declares(controller, "follows_equations"):
+        raise ValueError(
+            "`controller` must be a ContinuousTimeRNN itself, whose weights are all that reads a "
+            f"rate, got a {type(controller).__name__}; a subclass that overrides neither `unpack` "
+            "nor `step` may set `follows_equations = True`."
+        )
     check_integer("layer", layer, minimum=0)
     if layer >= len(controller.layers):
         raise ValueError(f"`layer` must be below {len(controller.layers)}, got {layer}.")

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from neuromotor._declared import declares
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.analysis.lesions import LesionEffect, lesion_effect, sensitivity
@@ -18,8 +20,9 @@ from neuromotor.analysis.network_figures import (
     plot_lesions,
     plot_sensitivity,
 )
-from neuromotor.analysis.recording import RecordingError, check_recording
-from neuromotor.analysis.section import Section
+from neuromotor.analysis.recording import RecordingError, check_recording, record, recorded_run
+from neuromotor.analysis.section import Section, span
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.zoo.saved_controller import SavedController
 
@@ -27,6 +30,53 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _TRIALS = 4  # whose Jacobians are taken, spread over the recording
+_SAME = 1e-3  # of the largest command: by how much a controller in float32 may differ
+
+
+def check_controller(recording: xr.Dataset, saved: SavedController) -> None:
+    """Raise unless a controller gives the first commands of a recording.
+
+    A recording that does not know its trials, or was cut from its start, cannot be held against it.
+
+    Raises:
+        RecordingError: It is another controller.
+    """
+    try:
+        task, trials = recorded_run(recording)
+    except RecordingError:
+        return
+    late = abs(float(recording["time"].values[0])) > 0.5 * task.plant.dt_s
+    if "command" not in recording or "aligned_to" in recording.attrs or late:
+        return
+    try:
+        with torch.no_grad():
+            run = ClosedLoop(task, saved.controller).simulate(
+                saved.parameters.to(trials.initial_state), trials
+            )
+    except ValueError as error:
+        raise RecordingError(f"the controller is not the one that was recorded: {error}") from error
+    first = run.commands[:, 0].numpy()
+    away = np.abs(first - recording["command"].values[:, 0]).max()
+    if away > _SAME * np.abs(first).max():
+        raise RecordingError(
+            f"the controller is not the one that was recorded: its first commands differ by up to "
+            f"{away:.3g} {recording['command'].attrs.get('units', '')}; give that controller's "
+            "file, or none."
+        )
+
+
+def unperturbed(recording: xr.Dataset, saved: SavedController | None) -> xr.Dataset | None:
+    """The recorded trials again, without loads; None where controller or trials are not known."""
+    if saved is None:
+        return None
+    try:
+        task, trials = recorded_run(recording)
+    except RecordingError:
+        return None
+    parameters = saved.parameters.to(trials.initial_state)
+    again = record(task, saved.controller, parameters, trials.without_loads())
+    again = again.sel(unit=recording["unit"])
+    return again.sel(time=recording["time"], method="nearest", tolerance=0.01 * task.plant.dt_s)
 
 
 def fixed_points_section(recording: xr.Dataset, saved: SavedController) -> Section:
@@ -65,11 +115,11 @@ def jacobian_section(recording: xr.Dataset, saved: SavedController) -> Section:
     return Section("jacobian", "Jacobian over time", text, numbers, figures)
 
 
-def sensitivity_section(saved: SavedController) -> Section:
+def sensitivity_section(recording: xr.Dataset, saved: SavedController) -> Section:
     """How far the loss feels each moment."""
-    if saved.task is None:
-        raise RecordingError("the controller's file names no task.")
-    values = sensitivity(saved.task, saved.controller, saved.parameters)
+    task, trials = recorded_run(recording)
+    parameters = saved.parameters.to(trials.initial_state)
+    values = sensitivity(task, saved.controller, parameters, trials)
     profile = np.median(values, axis=0)
     numbers = {
         "first_step": profile[0],
@@ -77,27 +127,44 @@ def sensitivity_section(saved: SavedController) -> Section:
         "first_over_last": profile[0] / profile[-1] if profile[-1] > 0 else np.nan,
         "largest_over_smallest": profile.max() / profile.min() if profile.min() > 0 else np.nan,
     }
-    text = "How far the loss feels the activations that each step starts from."
-    times = np.asarray(saved.task.plant.dt_s * np.arange(len(profile)), np.float64)
+    text = "How far the loss feels the activations that each step starts from, in recorded trials."
+    times = np.asarray(task.plant.dt_s * np.arange(len(profile)), np.float64)
     figures = {"sensitivity": plot_sensitivity(times, values)}
     return Section("sensitivity", "Gradient over time", text, numbers, figures)
 
 
 def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) -> Section:
     """What the most active units are needed for."""
-    if saved.task is None or not isinstance(saved.controller, ContinuousTimeRNN):
-        raise RecordingError("lesions need a recurrent network and its task.")
+    network = saved.controller
+    if not isinstance(network, ContinuousTimeRNN):
+        raise RecordingError("lesions need a recurrent network.")
+    if not declares(network, "follows_equations"):
+        raise RecordingError(
+            f"lesions need a ContinuousTimeRNN itself, not a {type(network).__name__}, which may "
+            "read its rates in another way."
+        )
+    task, trials = recorded_run(recording)
+    parameters = saved.parameters.to(trials.initial_state)
     check_recording(recording, ["rate"])
+    if recording.sizes["unit"] != sum(network.layers):
+        raise RecordingError("lesions need all units of the network.")
     numbers: dict[str, Any] = {}
     effects: dict[str, LesionEffect] = {}
     deviation = recording["rate"].values.std((0, 1))
     start = 0
-    for layer, size in enumerate(saved.controller.layers):
+    for layer, size in enumerate(network.layers):
         own = deviation[start : start + size]
         start += size
         units = np.argsort(-own)[: max(1, size // 20)].tolist()
         effect = lesion_effect(
-            saved.task, saved.controller, saved.parameters, units, layer, surrogates=10, seed=seed
+            task,
+            network,
+            parameters,
+            units,
+            layer,
+            trials=trials,
+            surrogates=10,
+            seed=seed,
         )
         effects[f"layer {layer + 1}"] = effect
         numbers[f"layer {layer + 1}"] = {
@@ -109,6 +176,9 @@ def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) ->
             "lesioned_loss": effect.lesioned["loss"],
             "null_median_loss": np.median([row["loss"] for row in effect.null]),
         }
-    text = "The most active twentieth of each layer silenced; null: as many random units of it."
+    text = (
+        f"The most active twentieth of each layer ({span(recording)}) silenced, in the task and "
+        f"the {len(trials)} trials that were recorded; null: as many random units of it."
+    )
     figures = {"lesions": plot_lesions(effects)}
     return Section("lesions", "Lesions", text, numbers, figures)

@@ -5,7 +5,10 @@ seconds on an even grid, `condition` a label of each trial, `layer` a label of e
 `time`, `condition` and one variable are needed; each analysis names what it uses. So anybody's data
 can be given: build them with `make_recording`, or write a netCDF file of this layout. Both convert
 other units and refuse unknown ones. A sample at time t holds the state then, and the rates and the
-command computed from what was seen then; the command acts until the next sample.
+command computed from what was seen then; the command acts until the next sample. The state after
+the last step has no rates: it is in `final_hand_position`, `final_hand_velocity` and `final_time`.
+Variables named `trials_...` are the batch that was run, loads and noise draws included:
+`recorded_run` makes the recorded task and trials of them.
 
 Files are netCDF 3 through scipy: no pickles, no further dependency, readable by MATLAB, R, Julia.
 netCDF 4 files of the same layout are read where h5netcdf is installed.
@@ -17,7 +20,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,15 +33,11 @@ from neuromotor._version import __version__
 from neuromotor.analysis.actors import Actor, acting
 from neuromotor.analysis.conform import conformed, even_grid, units_of
 from neuromotor.analysis.quantities import agree, given, labels_of, missing_labels, unlabelled
-from neuromotor.closed_loop import ClosedLoop
-from neuromotor.controllers import (
-    CONTROLLERS,
-    AlteredFeedback,
-    ContinuousTimeRNN,
-    FeedbackChange,
-)
+from neuromotor.closed_loop import ClosedLoop, check_trials
+from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
+from neuromotor.controllers.controller import unit_rates
 from neuromotor.plants import Plant
-from neuromotor.storage.components import SettingsError, encode
+from neuromotor.storage.components import SettingsError, decode, encode
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import TASKS, Task, Trials
 
@@ -55,6 +54,7 @@ __all__ = [
     "make_recording",
     "movement_onset",
     "record",
+    "recorded_run",
     "save_recording",
     "told",
 ]
@@ -94,6 +94,8 @@ LAYOUT: dict[str, VariableLayout] = {
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached"),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
+    "final_hand_velocity": VariableLayout(("trial", "axis"), "m/s", "after the last step"),
+    "final_time": VariableLayout(("trial",), "s", "when the last step ends"),
     "target_angle": VariableLayout(
         ("trial",), "deg", "direction from the first hand position to the target; NaN if none"
     ),
@@ -106,6 +108,8 @@ LAYOUT: dict[str, VariableLayout] = {
 }
 EVENTS = ("target_time", "go_time", "perturbation_time", "movement_onset")
 _MAY_LACK = (*EVENTS, "target_angle")  # NaN where a trial has none
+_TRIALS = "trials_"  # before the names of the parts of the trials that were run
+_PARTS = tuple(field.name for field in fields(Trials) if field.name != "condition")
 
 
 def record(
@@ -120,10 +124,10 @@ def record(
 
     Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
     the target appears. Where the target shown changes or there are cues, both are in the recording,
-    since the controller was given them. Units are the controller's memory: for a
-    `ContinuousTimeRNN` the activations v and rates tanh(v); the memory of any other controller is
-    given as both. What has no memory, such as a function or a policy, has no units: its recording
-    lacks `rate` and what is computed from it.
+    since the controller was given them. Units are the controller's memory, which is stored as
+    activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and rates tanh(v).
+    What has no memory, such as a function or a policy, has no units: its recording lacks `rate` and
+    what is computed from it.
 
     Args:
         task: Plant, steps and delay.
@@ -137,6 +141,7 @@ def record(
             then what the controller saw in place of it.
 
     Raises:
+        RecordingError: The controller has units, and does not say what their rates are.
         TypeError: `controller` is nothing of these.
         ValueError: Task, controller, parameters and trials do not fit together.
 
@@ -163,7 +168,6 @@ def record(
         run = replace(run, memory=memory, observations=seen)
         controller = controller.controller
     plant = task.plant
-    is_network = isinstance(controller, ContinuousTimeRNN)
     half = plant.state_size // 2
     before, final = run.states[:, :-1], run.states[:, -1]
     zero = torch.zeros_like(run.commands)
@@ -182,10 +186,14 @@ def record(
         "target": trials.target,
         "target_position": plant.hand_position(trials.end),
         "final_hand_position": plant.hand_position(final),
+        "final_hand_velocity": plant.hand_velocity(final),
     }
     if run.memory:
         values["activation"] = torch.cat(run.memory, dim=-1)
-        values["rate"] = torch.tanh(values["activation"]) if is_network else values["activation"]
+        try:
+            values["rate"] = torch.cat(unit_rates(controller, run.memory), dim=-1)
+        except ValueError as error:
+            raise RecordingError(str(error)) from error
     for part_name in ("shown_target", "cue"):
         part = getattr(trials, part_name)
         if part is not None:
@@ -200,6 +208,7 @@ def record(
         variables["target_time"] = plant.dt_s * old.cpu().numpy()
     if trials.cue is not None:
         variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
+    variables["final_time"] = np.full(len(trials), plant.dt_s * task.steps)
     variables["perturbation_time"] = _first_time(time_s, (load != 0).any(-1) | (force != 0).any(-1))
     names = [label.rsplit(" (", 1)[0] for label in plant.state_labels]
     units = [label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels]
@@ -207,7 +216,7 @@ def record(
     command_unit = plant.command_labels[0].rsplit("(", 1)[-1].rstrip(")")
     layers = [f"layer {i + 1}" for i, part in enumerate(run.memory) for _ in range(part.shape[-1])]
     number = torch.arange(len(trials)) if trials.condition is None else trials.condition
-    return make_recording(
+    recording = make_recording(
         time_s,
         number.cpu().numpy(),
         variables,
@@ -227,6 +236,45 @@ def record(
             **({} if feedback is None else {"feedback": json.dumps(feedback.as_dict())}),
         },
     )
+    for name in _PARTS:
+        part = getattr(trials, name)
+        if part is not None:
+            dims = ("trial", *(f"{name}_{axis}" for axis in range(1, part.ndim)))
+            recording[_TRIALS + name] = (dims, part.double().cpu().numpy())
+    return recording
+
+
+def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
+    """Return the task and the trials that `record` ran: what an intervention is tested on.
+
+    Args:
+        recording: Made by `record`; it may be cut to some trials, or around an event.
+
+    Raises:
+        RecordingError: The recording does not say which task or trials were run.
+    """
+    again = "record the controller again with this version, on a task that is registered"
+    if "feedback" in recording.attrs:
+        raise RecordingError(
+            "the recording's feedback was changed, which the trials do not say; record the "
+            "controller without a change of feedback."
+        )
+    parts = {
+        name: torch.from_numpy(recording[_TRIALS + name].values.astype(np.float64))
+        for name in _PARTS
+        if _TRIALS + name in recording
+    }
+    if "initial_state" not in parts or "target" not in parts:
+        raise RecordingError(f"the recording does not hold the trials that were run; {again}.")
+    try:
+        task: Task = decode(json.loads(recording.attrs["task"]), TASKS, "task")
+        trials = Trials(**parts)
+        check_trials(task, trials)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(
+            f"the recording does not say which task was run ({error}); {again}."
+        ) from error
+    return task, trials
 
 
 def make_recording(
@@ -300,7 +348,8 @@ def make_recording(
 
 def _with_velocity(recording: xr.Dataset) -> xr.Dataset:
     """Add hand velocities and movement onsets where there are positions and these are not."""
-    if "hand_position" in recording and "hand_velocity" not in recording:
+    several = recording.sizes["time"] > 1
+    if several and "hand_position" in recording and "hand_velocity" not in recording:
         velocity = recording["hand_position"].differentiate("time")
         velocity.attrs = {"units": "m/s", "long_name": LAYOUT["hand_velocity"].meaning}
         recording["hand_velocity"] = velocity
@@ -424,6 +473,13 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         if unit is not None and layout.unit != "1" and unit not in known:
             raise RecordingError(_other_unit(name, " or ".join(known), unit))
         bad = int((~np.isfinite(values.values)).sum())
+        if bad and name not in _MAY_LACK and (ends := _padded(values.values, values.dims)):
+            first, count = ends
+            raise RecordingError(
+                f"`{name}` holds {bad} NaN values: {count} of {values.shape[0]} trials end in "
+                f"them. Cut all trials to the shortest (`recording.isel(time=slice({first}))`) or "
+                f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`).'
+            )
         if bad and name not in _MAY_LACK:
             raise RecordingError(
                 f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
@@ -565,6 +621,19 @@ def sample_at(time_s: NDArray[np.float64], moment_s: float) -> int | None:
     if not time_s[0] - reach <= moment_s <= time_s[-1] + reach:
         return None
     return int(np.abs(time_s - moment_s).argmin())
+
+
+def _padded(values: NDArray[Any], dims: Sequence[Any]) -> tuple[int, int] | None:
+    """Where the first trial ends and how many are shorter, if NaN only fill up trials' ends."""
+    if tuple(dims[:2]) != _SERIES or values.shape[1] == 0:
+        return None
+    known = np.isfinite(values).reshape(*values.shape[:2], -1)
+    whole = known.all(-1)
+    lengths = np.where(whole.all(1), values.shape[1], whole.argmin(1))
+    after = np.arange(values.shape[1]) >= lengths[:, None]
+    if lengths.min() == 0 or known[after].any():
+        return None
+    return int(lengths.min()), int((lengths < values.shape[1]).sum())
 
 
 def _first_time(time_s: NDArray[Any], happens: Tensor) -> NDArray[Any]:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "Section", "analyze"]
 
+_OF_UNITS = (  # sections that need units whose rates change
+    *("averages", "tuning", "components", "demixing", "rotations", "alignment", "tangling"),
+    *("decoding", "similarity"),
+)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -42,6 +47,7 @@ def analyze(
     saved: SavedController | None = None,
     against: xr.Dataset | None = None,
     window_s: tuple[float, float] | None = None,
+    soft: float | None = None,
     surrogates: int = 50,
     seed: int = 0,
 ) -> Report:
@@ -50,17 +56,21 @@ def analyze(
     Args:
         recording: Any dataset of the layout.
         source: What it is, for the title.
-        saved: The controller that was recorded, for fixed points, Jacobians, sensitivity and
-            lesions.
+        saved: The controller that was recorded, for fixed points, Jacobians, sensitivity, lesions
+            and responses to loads; they are of the task and trials that were recorded.
         against: Another recording of the same conditions and numbers of times, for how alike both
             populations are.
         window_s: First and last time (s) of the units' activity that counts, for instance without
-            the transient of a network that starts at zero; all by default.
+            the transient of a network that starts at zero; all by default, and for rotations
+            300 ms from movement onset where there is one.
+        soft: Added to each unit's range before it is divided by it; by the unit of the rates by
+            default (`rotational_dynamics`).
         surrogates: Size of the nulls.
         seed: Of the nulls.
 
     Raises:
-        RecordingError: The dataset is no recording, or the window misses it.
+        RecordingError: The dataset is no recording, the window misses it, or `saved` is not the
+            controller that was recorded.
     """
     import matplotlib.pyplot as plt
 
@@ -68,6 +78,9 @@ def analyze(
 
     check_recording(recording)
     cut = window(recording, window_s)
+    given = window_s is not None
+    if saved is not None:
+        network_sections.check_controller(recording, saved)
     parts: dict[str, Callable[[], Section]] = {
         "movement": lambda: sections.movement_section(recording),
         "speed-accuracy": lambda: sections.speed_accuracy_section(recording, seed),
@@ -75,11 +88,15 @@ def analyze(
         "tuning": lambda: sections.tuning_section(cut, surrogates, seed),
         "components": lambda: sections.components_section(cut, seed),
         "demixing": lambda: sections.demixing_section(cut, seed),
-        "rotations": lambda: sections.rotations_section(cut, surrogates, seed),
-        "alignment": lambda: sections.alignment_section(cut, surrogates, seed),
-        "tangling": lambda: sections.tangling_section(cut, seed),
+        "rotations": lambda: sections.rotations_section(
+            cut, surrogates, seed, cut=given, soft=soft
+        ),
+        "alignment": lambda: sections.alignment_section(cut, surrogates, seed, soft=soft),
+        "tangling": lambda: sections.tangling_section(cut, seed, soft=soft),
         "decoding": lambda: sections.decoding_section(cut, seed),
-        "latency": lambda: sections.latency_section(recording),
+        "latency": lambda: sections.latency_section(
+            recording, network_sections.unperturbed(recording, saved)
+        ),
     }
     if against is not None:
         check_recording(against)
@@ -90,11 +107,17 @@ def analyze(
         parts |= {
             "fixed-points": lambda: network_sections.fixed_points_section(recording, network),
             "jacobian": lambda: network_sections.jacobian_section(recording, network),
-            "sensitivity": lambda: network_sections.sensitivity_section(network),
+            "sensitivity": lambda: network_sections.sensitivity_section(recording, network),
             "lesions": lambda: network_sections.lesions_section(recording, network, seed),
         }
+    rate = cut["rate"].values if "rate" in cut else np.zeros((1, 1, 0))
+    silent = "rate" in cut and not np.ptp(rate, axis=(0, 1)).any()
     done = []
     for name, compute in parts.items():
+        if silent and name in _OF_UNITS:
+            reason = f"no unit ever changes its rate, {rate.min():g} to {rate.max():g} throughout."
+            done.append(Section(name, name.capitalize(), "", skipped=reason))
+            continue
         try:
             section = compute()
             for figure in section.figures.values():

@@ -1,34 +1,43 @@
 """Rotational dynamics (jPCA) with their nulls.
 
 Notation: X states of k principal components (samples, k), X' their time derivatives, M dynamics.
+The derivatives are differences over a step; X are the states at the start of each step.
 
     X' = X M,   M = -M^T of least squares solves (X^T X) M + M (X^T X) = X^T X' - X'^T X
 
 (Churchland et al. 2012; the Lyapunov form of the normal equations is ours and exact). Preprocessing
 as there and in Kalidindi et al. (2021): average over trials, divide each unit by its range plus a
 constant (5e-4 for tanh units, 5 for spikes/s), subtract the mean over conditions, keep six
-principal components. Nulls: each condition's activity after its first sample inverted or not at
-random (Churchland's "invert half"), and tensors of maximum entropy (Elsayed & Cunningham 2017;
-`nulls`). Smooth data fit well to some dynamics whatever they are, so R^2 means something only
-against its null.
+principal components. Their published R^2 take the states at the start of each step; states halfway
+(`at="middle"`) raise the unconstrained R^2 by .01 to .02.
+
+Smooth data fit well to some dynamics whatever they are, so R^2 means something only against a null.
+p comes from tensors of maximum entropy (Elsayed & Cunningham 2017; `nulls`). With fewer than
+`FEWEST_CONDITIONS` conditions it rejects structureless data too often, so there is no null and no
+p. The other surrogates, half of the conditions turned around their first sample (Churchland's
+"invert half"), give no p: smooth noise without any structure lies beyond them in most cases. They
+show how much of R^2 single smooth courses reach whose directions from the start do not fit
+together; docs/analysis.md holds the measured error rates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_continuous_lyapunov
 
+from neuromotor._checks import check_number, lookup
 from neuromotor.analysis._arrays import (
-    SOFT,
     by_sample,
     differences,
     null_p,
+    rank_above_rounding,
     reduced,
+    soft_constant,
     soft_normalised,
 )
 from neuromotor.analysis.averages import condition_averages
@@ -38,7 +47,10 @@ from neuromotor.analysis.recording import RecordingError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["NullBand", "Rotations", "rotational_dynamics", "rotations_of"]
+__all__ = ["FEWEST_CONDITIONS", "NullBand", "Rotations", "rotational_dynamics", "rotations_of"]
+
+FEWEST_CONDITIONS = 8  # with fewer, the null rejects structureless data too often
+_STATES = {"start": "at the start of each step", "middle": "halfway through it"}
 
 
 @dataclass(frozen=True)
@@ -47,10 +59,6 @@ class NullBand:
 
     skew: NDArray[np.float64]
     unconstrained: NDArray[np.float64]
-
-    def p_skew(self, observed: float) -> float:
-        """Return the share of surrogates whose skew-symmetric R^2 reaches the observed one."""
-        return null_p(observed, self.skew)
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Rotations:
         conditions: Labels, (C,).
         r2_skew: R^2 of the derivatives, rotations only.
         r2_unconstrained: R^2 of any linear dynamics.
+        p_skew: Share of the maximum-entropy surrogates, the data among them, whose
+            skew-symmetric R^2 reaches the data's; NaN without surrogates.
         frequencies_hz: Of the rotations in the planes, fastest first, (k // 2,).
         plane_variance: Share of the preprocessed variance in each plane, (k // 2,).
         kept_variance: Share of the preprocessed variance that the k components hold.
@@ -69,19 +79,23 @@ class Rotations:
             90 for pure rotation.
         projection: Conditions in the first plane, (C, T, 2).
         skew: M^T, so that x' = skew x, (k, k).
-        nulls: R^2 of surrogates by name, `invert` and `maximum entropy`.
+        soft: What was added to each unit's range.
+        nulls: R^2 of surrogates by name, `invert` and `maximum entropy`; none where there are
+            fewer conditions than `FEWEST_CONDITIONS`.
     """
 
     time_s: NDArray[np.float64]
     conditions: NDArray[np.generic]
     r2_skew: float
     r2_unconstrained: float
+    p_skew: float
     frequencies_hz: NDArray[np.float64]
     plane_variance: NDArray[np.float64]
     kept_variance: float
     angle_deg: float
     projection: NDArray[np.float64]
     skew: NDArray[np.float64]
+    soft: float
     nulls: dict[str, NullBand]
 
 
@@ -90,7 +104,8 @@ def rotational_dynamics(
     *,
     window_s: tuple[float, float] | None = None,
     components: int = 6,
-    soft: float = SOFT,
+    soft: float | None = None,
+    at: Literal["start", "middle"] = "start",
     surrogates: int = 50,
     seed: int = 0,
 ) -> Rotations:
@@ -100,7 +115,9 @@ def rotational_dynamics(
         recording: Trials; `align` them to movement or load first where onsets differ.
         window_s: First and last time (s); 300 ms from onset are usual.
         components: Principal components, even.
-        soft: Added to each unit's range before it is divided by it.
+        soft: Added to each unit's range before it is divided by it. None goes by the unit of the
+            rates: 5 for spikes/s (also Hz, 1/s), 5e-4 for rates without a unit, as of tanh units.
+        at: States that the fits use: at the `start` of each step, as published, or in its `middle`.
         surrogates: Of each null.
         seed: Of the surrogates.
 
@@ -113,7 +130,8 @@ def rotational_dynamics(
         averages.time_s,
         conditions=averages.conditions,
         components=components,
-        soft=soft,
+        soft=soft_constant(recording, "rate", soft),
+        at=at,
         surrogates=surrogates,
         seed=seed,
     )
@@ -125,11 +143,30 @@ def rotations_of(
     *,
     conditions: NDArray[np.generic] | None = None,
     components: int = 6,
-    soft: float = SOFT,
+    soft: float,
+    at: Literal["start", "middle"] = "start",
     surrogates: int = 50,
+    fewest: int = FEWEST_CONDITIONS,
     seed: int = 0,
 ) -> Rotations:
-    """Return the rotations in condition averages (C, T, N) at times (s), (T,)."""
+    """Return the rotations in condition averages (C, T, N) at times (s), (T,).
+
+    Args:
+        mean: Averages.
+        time_s: Even grid.
+        conditions: Labels, (C,); numbers by default.
+        components: As for `rotational_dynamics`.
+        soft: Added to each unit's range: 5 for spikes/s, 5e-4 for rates of tanh units.
+        at: As for `rotational_dynamics`.
+        surrogates: Of each null.
+        fewest: Conditions below which there is no null, for measuring how wrong it is there.
+        seed: Of the surrogates.
+
+    Raises:
+        RecordingError: There are too few conditions, times or units.
+    """
+    lookup("at", at, _STATES)
+    check_number("soft", soft, minimum=0.0)
     count, steps, size = mean.shape
     if components < 2 or components % 2:
         raise ValueError(f"`components` must be even, 2 or more, got {components}.")
@@ -140,40 +177,47 @@ def rotations_of(
         )
     normalised = soft_normalised(mean, soft)
     centered = normalised - normalised.mean(0)
-    if not np.linalg.matrix_rank(by_sample(centered)) >= components:
+    rank = rank_above_rounding(centered, float(np.linalg.norm(normalised)))
+    if rank < components:
         raise RecordingError(
-            f"the activity must span {components} dimensions beyond its mean over conditions; use "
-            "fewer `components`."
+            f"the activity must span {components} dimensions beyond its mean over conditions, it "
+            f"spans {rank}" + ("; use fewer `components`." if rank >= 2 else ".")
         )
     dt = float(time_s[1] - time_s[0])
     states, share = reduced(centered, components)
-    fit = _fit(states, dt)
+    fit = _fit(states, dt, at)
     values, vectors = np.linalg.eig(fit.skew)
     order = [i for i in np.argsort(-values.imag) if values[i].imag > -1e-12][: components // 2]
     planes = [_plane(vectors[:, i], states) for i in order]
     flat = by_sample(states)
     total = (centered**2).sum()
     projection = flat @ planes[0]
-    speed = fit.derivative @ planes[0]
-    angle = np.angle(_complex(speed) * _complex(fit.middle @ planes[0]).conj())
-    null = {}
-    if surrogates:
+    middle, derivative = differences(states, dt, "middle")
+    angle = np.angle(_complex(derivative @ planes[0]) * _complex(middle @ planes[0]).conj())
+    # A difference over one step sees sin(w dt) for w dt, or tan(w dt / 2) for w dt / 2 with states
+    # halfway; this undoes it exactly.
+    turn = np.abs(values[order].imag) * dt
+    turn = np.arcsin(np.minimum(turn, 1.0)) if at == "start" else 2 * np.arctan(turn / 2)
+    null, p = {}, float("nan")
+    if surrogates and count >= fewest:
         generator = np.random.default_rng(seed)
-        null["invert"] = _band(_inverted(centered, surrogates, generator), components, dt)
+        null["invert"] = _band(_inverted(centered, surrogates, generator), components, dt, at)
         drawn = fit_maximum_entropy(centered).draw(surrogates, seed)
-        null["maximum entropy"] = _band(drawn, components, dt)
+        null["maximum entropy"] = _band(drawn, components, dt, at)
+        p = null_p(fit.r2_skew, null["maximum entropy"].skew)
     return Rotations(
         time_s=time_s,
         conditions=np.arange(count) if conditions is None else conditions,
         r2_skew=fit.r2_skew,
         r2_unconstrained=fit.r2_unconstrained,
-        # A difference over one step sees tan(w dt / 2) for w dt / 2; this undoes it exactly.
-        frequencies_hz=np.arctan(np.abs(values[order].imag) * dt / 2) / (np.pi * dt),
+        p_skew=p,
+        frequencies_hz=turn / (2 * np.pi * dt),
         plane_variance=np.array([((flat @ plane) ** 2).sum() / total for plane in planes]),
         kept_variance=share,
         angle_deg=float(np.degrees(np.median(angle))),
         projection=projection.reshape(count, steps, 2),
         skew=fit.skew,
+        soft=soft,
         nulls=null,
     )
 
@@ -183,19 +227,17 @@ class _Fit:
     r2_skew: float
     r2_unconstrained: float
     skew: NDArray[np.float64]
-    middle: NDArray[np.float64]
-    derivative: NDArray[np.float64]
 
 
-def _fit(states: NDArray[np.float64], dt: float) -> _Fit:
-    """Both least-squares fits, with differences between samples and the states halfway."""
-    middle, derivative = differences(states, dt)
-    gram, cross = middle.T @ middle, middle.T @ derivative
+def _fit(states: NDArray[np.float64], dt: float, at: Literal["start", "middle"]) -> _Fit:
+    """Both least-squares fits."""
+    x, derivative = differences(states, dt, at)
+    gram, cross = x.T @ x, x.T @ derivative
     free = np.linalg.lstsq(gram, cross, rcond=None)[0]
     skew = np.asarray(solve_continuous_lyapunov(gram, cross - cross.T), np.float64)
     total = (derivative**2).sum()
-    r2 = [1 - ((derivative - middle @ m) ** 2).sum() / total for m in (skew, free)]
-    return _Fit(float(r2[0]), float(r2[1]), skew.T, middle, derivative)
+    r2 = [1 - ((derivative - x @ m) ** 2).sum() / total for m in (skew, free)]
+    return _Fit(float(r2[0]), float(r2[1]), skew.T)
 
 
 def _plane(vector: NDArray[np.complex128], states: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -229,8 +271,13 @@ def _inverted(
         yield turned - turned.mean(0)
 
 
-def _band(tensors: Iterable[NDArray[np.float64]], components: int, dt: float) -> NullBand:
-    fits = [_fit(reduced(tensor, components)[0], dt) for tensor in tensors]
+def _band(
+    tensors: Iterable[NDArray[np.float64]],
+    components: int,
+    dt: float,
+    at: Literal["start", "middle"],
+) -> NullBand:
+    fits = [_fit(reduced(tensor, components)[0], dt, at) for tensor in tensors]
     return NullBand(
         np.array([fit.r2_skew for fit in fits]), np.array([fit.r2_unconstrained for fit in fits])
     )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+from neuromotor.analysis.recording import RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["Section", "layers_of", "median"]
+__all__ = ["Section", "by_layer", "layers_of", "median", "span", "with_reasons"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,40 @@ def layers_of(recording: xr.Dataset) -> dict[str, xr.Dataset]:
         str(label): recording.isel(unit=np.flatnonzero(labels == label))
         for label in dict.fromkeys(labels.tolist())
     }
+
+
+def by_layer(
+    recording: xr.Dataset, compute: Callable[[xr.Dataset], T]
+) -> tuple[dict[str, T], list[str]]:
+    """What is computed of each layer that allows it, and why it is not of the others.
+
+    Raises:
+        RecordingError: No layer allows it.
+    """
+    found: dict[str, T] = {}
+    reasons = []
+    for layer, part in layers_of(recording).items():
+        try:
+            found[layer] = compute(part)
+        except RecordingError as error:
+            reasons.append(f"{layer}: {error}")
+    if not found:
+        alone = len(reasons) == 1
+        raise RecordingError(" ".join(r.split(": ", 1)[1] if alone else r for r in reasons))
+    return found, reasons
+
+
+def with_reasons(text: str, reasons: list[str]) -> str:
+    """A section's text, with what was left out and why."""
+    return " ".join([text, *(f"Left out, {reason}" for reason in reasons)])
+
+
+def span(recording: xr.Dataset) -> str:
+    """The times of a recording in words."""
+    time = recording["time"].values
+    event = recording.attrs.get("aligned_to")
+    about = f" from each trial's {str(event).replace('_', ' ')}" if event else ""
+    return f"{time[0]:g} to {time[-1]:g} s{about}"
 
 
 def median(values: Any) -> float:

@@ -5,6 +5,8 @@ This module imports matplotlib; nothing imports it early.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +14,7 @@ import numpy as np
 
 from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.averages import align, condition_averages
-from neuromotor.analysis.behaviour import (
-    behaviour,
-    end_points,
-    response_latency,
-    sham_latency,
-    speed_accuracy,
-)
+from neuromotor.analysis.behaviour import behaviour, end_points, speed_accuracy
 from neuromotor.analysis.decoding import decode_each
 from neuromotor.analysis.demixing import demixed_components
 from neuromotor.analysis.figures import (
@@ -35,9 +31,10 @@ from neuromotor.analysis.figures import (
     plot_tangling,
     plot_tuning,
 )
+from neuromotor.analysis.latencies import response_latency
 from neuromotor.analysis.recording import RecordingError
-from neuromotor.analysis.rotations import rotational_dynamics
-from neuromotor.analysis.section import Section, layers_of, median
+from neuromotor.analysis.rotations import FEWEST_CONDITIONS, rotational_dynamics
+from neuromotor.analysis.section import Section, by_layer, layers_of, median, span, with_reasons
 from neuromotor.analysis.similarity import Similarity, compare_populations
 from neuromotor.analysis.subspaces import principal_components, subspace_alignment
 from neuromotor.analysis.tangling import tangling
@@ -52,27 +49,52 @@ _WINDOW_S = 0.3  # after movement onset: Churchland et al. 2012, Kalidindi et al
 def movement_section(recording: xr.Dataset) -> Section:
     """Hand paths, speeds and end points."""
     found = behaviour(recording)
+    count = recording.sizes["trial"]
     numbers: dict[str, Any] = {
         name: {
             "median": np.nanmedian(values),
             "lowest": np.nanmin(values),
             "highest": np.nanmax(values),
+            "trials": np.isfinite(values).sum(),
         }
         for name, values in vars(found).items()
         if np.isfinite(values).any()
     }
-    if "target_position" in recording and recording.sizes["trial"] >= 3:
-        ellipse = end_points(recording)
-        numbers["end points"] = {
-            "bias_x_m": ellipse.bias_m[0],
-            "bias_y_m": ellipse.bias_m[1],
-            "ellipse_long_m": ellipse.axes_m[0],
-            "ellipse_short_m": ellipse.axes_m[1],
-            "orientation_deg": ellipse.orientation_deg,
-            "area_m2": ellipse.area_m2,
-        }
-    text = "Minimum jerk has peak / mean speed 1.875 and symmetry 0.5 over its whole duration."
+    ended = int(np.isfinite(found.movement_time_s).sum())
+    text = (
+        "Minimum jerk has peak / mean speed 1.875 and symmetry 0.5; mean speed is from rest to "
+        f"rest. {ended} of {count} trials have a movement that begins and ends; `trials` is how "
+        "many a row is of."
+    )
     figures = {"movement": plot_movements(recording)}
+    try:
+        ellipses = end_points(recording)
+    except RecordingError as error:
+        text += f" No end-point ellipses: {error}"
+        return Section("movement", "Movement", text, numbers, figures)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        elongation = ellipses.axes_m[:, 0] / ellipses.axes_m[:, 1]
+    numbers["end points"] = {
+        "ellipses": len(ellipses.conditions),
+        "trials_left_out": ellipses.left_out,
+        "median_bias_m": median(np.linalg.norm(ellipses.bias_m, axis=-1)),
+        "median_long_m": median(ellipses.axes_m[:, 0]),
+        "median_short_m": median(ellipses.axes_m[:, 1]),
+        "median_long_over_short": median(elongation),
+        "median_turned_from_movement_deg": median(ellipses.turned_deg),
+    }
+    for i, label in enumerate(ellipses.conditions):
+        x, y = 100 * ellipses.targets_m[i]
+        numbers[f"end points, condition {label}, target ({x:.2f}, {y:.2f}) cm"] = {
+            "trials": ellipses.counts[i],
+            "bias_x_m": ellipses.bias_m[i, 0],
+            "bias_y_m": ellipses.bias_m[i, 1],
+            "long_m": ellipses.axes_m[i, 0],
+            "short_m": ellipses.axes_m[i, 1],
+            "orientation_deg": ellipses.orientation_deg[i],
+            "turned_from_movement_deg": ellipses.turned_deg[i],
+        }
+    text += " End points: half axes of 95 % ellipses, one for each condition and target."
     return Section("movement", "Movement", text, numbers, figures)
 
 
@@ -107,8 +129,8 @@ def averages_section(recording: xr.Dataset, seed: int) -> Section:
         "median_null_95": median(found.null_explained),
     }
     text = (
-        "Units that vary most, averaged over the trials of each condition. Null: condition labels "
-        "permuted (none where each condition has one trial)."
+        f"Units that vary most, averaged over the trials of each condition, {span(recording)}. "
+        "Null: condition labels permuted (none where each condition has one trial)."
     )
     return Section(
         "averages", "Condition averages", text, numbers, {"averages": plot_averages(found)}
@@ -116,15 +138,31 @@ def averages_section(recording: xr.Dataset, seed: int) -> Section:
 
 
 def tuning_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section:
-    """Preferred directions of each layer in hand and torque space."""
+    """Preferred directions of each layer in all spaces that the recording has."""
     tunings: dict[str, Tuning] = {}
-    for layer, part in layers_of(recording).items():
-        for space in ("hand", "torque"):
-            if space == "torque" and "command" not in recording:
-                continue
-            tunings[f"{layer}, {space}"] = preferred_directions(
-                part, space, bootstraps=surrogates, shuffles=4 * surrogates, seed=seed
-            )
+    reasons = []
+    for space, needed in (
+        ("hand", "hand_position"),
+        ("torque", "command"),
+        ("load", "load"),
+        ("force", "hand_force"),
+    ):
+        options: dict[str, Any] = {
+            "space": space,
+            "bootstraps": surrogates,
+            "shuffles": 4 * surrogates,
+            "seed": seed,
+        }
+        if space != "hand" and not (needed in recording and recording[needed].values.any()):
+            continue
+        try:
+            found, left = by_layer(recording, functools.partial(preferred_directions, **options))
+        except RecordingError as error:
+            left, found = [str(error)], {}
+        tunings |= {f"{layer}, {space}": tuning for layer, tuning in found.items()}
+        reasons += [f"{space}: {reason}" for reason in left]
+    if not tunings:
+        raise RecordingError(" ".join(reasons))
     numbers = {
         name: {
             "tuned": tuning.population.count,
@@ -140,9 +178,11 @@ def tuning_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section
         for name, tuning in tunings.items()
     }
     text = (
-        "Cosine fits to mean rates over the trial; preferred directions of tuned units and their "
-        "axis, with Rayleigh's p. A linear limb gives an axis too."
+        f"Cosine fits to mean rates, {span(recording)} (for loads and forces from their onset on); "
+        "preferred directions of tuned units and their axis, with Rayleigh's p. A linear limb "
+        "gives an axis too."
     )
+    text = with_reasons(text, reasons)
     return Section(
         "tuning", "Preferred directions", text, numbers, {"tuning": plot_tuning(tunings)}
     )
@@ -150,9 +190,7 @@ def tuning_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section
 
 def components_section(recording: xr.Dataset, seed: int) -> Section:
     """Principal components and dimensionality of each layer."""
-    found = {
-        layer: principal_components(part, seed=seed) for layer, part in layers_of(recording).items()
-    }
+    found, reasons = by_layer(recording, lambda part: principal_components(part, seed=seed))
     numbers = {
         layer: {
             "participation_ratio": result.participation_ratio,
@@ -165,7 +203,11 @@ def components_section(recording: xr.Dataset, seed: int) -> Section:
     figures = {
         f"components-{layer}": plot_principal_components(result) for layer, result in found.items()
     }
-    text = "Null of the participation ratio: each unit's samples permuted by themselves."
+    text = (
+        f"Of condition averages, {span(recording)}. Null of the participation ratio: each unit's "
+        "samples permuted by themselves."
+    )
+    text = with_reasons(text, reasons)
     return Section("components", "Principal components", text, numbers, figures)
 
 
@@ -179,30 +221,37 @@ def demixing_section(recording: xr.Dataset, seed: int) -> Section:
         row |= {f"purity_{i + 1}": value for i, value in enumerate(part.purity)}
         numbers[name] = row | {"pca_purity": part.pca_purity}
     text = (
-        "What all conditions share, and what differs. Purity: share of a component's variance that "
-        "is of its own part, and what PCA's components reach. Null: labels permuted (none where "
-        "each condition has one trial)."
+        f"What all conditions share, and what differs, {span(recording)}. Purity: share of a "
+        "component's variance that is of its own part, and what PCA's components reach. Null: "
+        "labels permuted (none where each condition has one trial)."
     )
     figures = {"demixing": plot_demixed_components(found)}
     return Section("demixing", "Demixed principal components", text, numbers, figures)
 
 
-def rotations_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section:
-    """JPCA of each layer after movement onset."""
-    where = f"{1e3 * _WINDOW_S:.0f} ms from movement onset"
-    try:
-        cut = align(recording, "movement_onset", 0.0, _WINDOW_S)
-    except RecordingError:
-        cut, where = recording, "the whole recording"
-    found = {
-        layer: rotational_dynamics(part, surrogates=surrogates, seed=seed)
-        for layer, part in layers_of(cut).items()
-    }
+def rotations_section(
+    recording: xr.Dataset, surrogates: int, seed: int, *, cut: bool, soft: float | None
+) -> Section:
+    """JPCA of each layer: in the window that was given, else after movement onset."""
+    times = f"{span(recording)}, as given"
+    if not cut:
+        times = f"{span(recording)}, the whole recording"
+        with contextlib.suppress(RecordingError):
+            aligned = align(recording, "movement_onset", 0.0, _WINDOW_S)
+            times = (
+                f"{span(aligned)}, in {aligned.sizes['trial']} of {recording.sizes['trial']} trials"
+            )
+            recording = aligned
+    found, reasons = by_layer(
+        recording,
+        lambda part: rotational_dynamics(part, soft=soft, surrogates=surrogates, seed=seed),
+    )
     numbers = {}
     for layer, result in found.items():
         row = {
             "r2_skew": result.r2_skew,
             "r2_unconstrained": result.r2_unconstrained,
+            "p_skew": result.p_skew,
             "angle_deg": result.angle_deg,
             "first_plane_variance": result.plane_variance[0],
             "kept_variance": result.kept_variance,
@@ -211,12 +260,24 @@ def rotations_section(recording: xr.Dataset, surrogates: int, seed: int) -> Sect
         for name, band in result.nulls.items():
             row[f"null_{name}_median_r2_skew"] = np.median(band.skew)
             row[f"null_{name}_median_r2_unconstrained"] = np.median(band.unconstrained)
-            row[f"null_{name}_p"] = band.p_skew(result.r2_skew)
         numbers[layer] = row
+    first = next(iter(found.values()))
+    unit = str(recording["rate"].attrs.get("units", "1"))
     text = (
-        f"jPCA of {where}, six components. Nulls: half of the conditions inverted, and tensors of "
-        "maximum entropy with the same covariances; p is of the skew-symmetric fit."
+        f"jPCA of {times}, six components; each unit over its range plus {first.soft:g} "
+        f"({'rates without a unit' if unit == '1' else unit}). "
     )
+    if first.nulls:
+        text += (
+            "p: skew-symmetric fits of tensors of maximum entropy with the same covariances. Half "
+            "of the conditions inverted gives no p: most smooth noise lies beyond it."
+        )
+    else:
+        text += (
+            f"No p: {len(first.conditions)} conditions are fewer than {FEWEST_CONDITIONS}, with "
+            "which the null rejects structureless data too often."
+        )
+    text = with_reasons(text, reasons)
     return Section(
         "rotations", "Rotational dynamics", text, numbers, {"rotations": plot_rotations(found)}
     )
@@ -255,12 +316,14 @@ def similarity_section(
         "(0 alike, pi/2 unrelated) of six principal components. Null: conditions exchanged; "
         "p of the mean correlation and of the distance."
     )
-    text = " ".join([text, *(f"Left out, {reason}" for reason in reasons)])
+    text = with_reasons(text, reasons)
     figures = {"similarity": plot_similarity(found)}
     return Section("similarity", "Held against the other recording", text, numbers, figures)
 
 
-def alignment_section(recording: xr.Dataset, surrogates: int, seed: int) -> Section:
+def alignment_section(
+    recording: xr.Dataset, surrogates: int, seed: int, *, soft: float | None
+) -> Section:
     """Subspaces of the first and second half."""
     time = recording["time"].values
     middle = len(time) // 2
@@ -270,6 +333,7 @@ def alignment_section(recording: xr.Dataset, surrogates: int, seed: int) -> Sect
         recording,
         (time[0], time[middle - 1]),
         (time[middle], time[-1]),
+        soft=soft,
         surrogates=4 * surrogates,
         seed=seed,
     )
@@ -280,21 +344,27 @@ def alignment_section(recording: xr.Dataset, surrogates: int, seed: int) -> Sect
         "null_95": np.quantile(found.null, 0.95),
         "components": found.components,
     }
-    text = "How far the first half of the recording shares the subspace of the second."
+    text = (
+        f"How far {time[0]:g} to {time[middle - 1]:g} s shares the subspace of {time[middle]:g} to "
+        f"{time[-1]:g} s: the halves of {span(recording)}."
+    )
     figures = {"alignment": plot_alignment(found)}
     return Section("alignment", "Subspace alignment", text, numbers, figures)
 
 
-def tangling_section(recording: xr.Dataset, seed: int) -> Section:
+def tangling_section(recording: xr.Dataset, seed: int, *, soft: float | None) -> Section:
     """Tangling of rates and of commands."""
-    found = {"rate": tangling(recording, seed=seed)}
+    found = {"rate": tangling(recording, soft=soft, seed=seed)}
     if "command" in recording and np.ptp(recording["command"].values) > 0:
         found["command"] = tangling(recording, "command", surrogates=0)
     numbers = {
         name: {"percentile_90": result.percentile_90, "null": median(result.null_percentile_90)}
         for name, result in found.items()
     }
-    text = "Large where like states move differently; null: tensors of maximum entropy."
+    text = (
+        f"Large where like states move differently, {span(recording)}; null: tensors of maximum "
+        "entropy."
+    )
     figures = {"tangling": plot_tangling(found)}
     return Section("tangling", "Trajectory tangling", text, numbers, figures)
 
@@ -318,30 +388,37 @@ def decoding_section(recording: xr.Dataset, seed: int) -> Section:
         for result in found.values()
         for i, label in enumerate(result.labels)
     }
-    text = "Ridge regression from all rates at one time; whole conditions held out."
+    text = (
+        f"Ridge regression from all rates at one time, {span(recording)}; whole conditions held "
+        "out."
+    )
     figures = {"decoding": plot_decoding(found)}
     return Section("decoding", "Decoding", text, numbers, figures)
 
 
-def latency_section(recording: xr.Dataset) -> Section:
+def latency_section(recording: xr.Dataset, unperturbed: xr.Dataset | None) -> Section:
     """When torques and units respond to a load."""
     names = [name for name in ("command", "rate") if name in recording]
-    found = {name: response_latency(recording, name) for name in names}
-    if not any(np.isfinite(values).any() for values in found.values()):
-        raise RecordingError("no trial responds to a perturbation.")
-    sham = {name: sham_latency(recording, name) for name in names}
-    perturbed = np.isfinite(recording["perturbation_time"].values)
+    found = {name: response_latency(recording, name, unperturbed=unperturbed) for name in names}
     numbers = {
         name: {
-            "median_s": median(values),
-            "responses": np.isfinite(values[perturbed]).mean(),
-            "false_alarms": np.isfinite(sham[name][perturbed]).mean(),
+            "median_s": median(result.seconds),
+            "earliest_s": np.nanmin(result.seconds, initial=np.inf),
+            "responses": np.isfinite(result.seconds[result.measured]).mean(),
+            "perturbed_trials": (result.against != "").sum(),
+            "against_same_trial": (result.against == "same trial").sum(),
+            "against_unperturbed_trials": (result.against == "unperturbed trials").sum(),
+            "against_baseline": (result.against == "baseline").sum(),
+            "against_nothing": (result.against == "nothing").sum(),
+            "not_quiet_before": (result.against == "not quiet").sum(),
         }
-        for name, values in found.items()
+        for name, result in found.items()
     }
     text = (
-        "From the perturbation to the first response of any value of the variable; shares of the "
-        "perturbed trials. False alarms (null): the same criterion before the perturbation."
+        "From the perturbation to the first difference of any value of the variable from the same "
+        "trial without it, from unperturbed trials, or from a baseline that was quiet; at 5 % "
+        "false alarms a trial. Responses: share of the trials that were held against something; "
+        "the others have no latency."
     )
-    figures = {"latency": plot_latency(found, sham)}
+    figures = {"latency": plot_latency(found)}
     return Section("latency", "Response to loads", text, numbers, figures)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import by_sample, reduced
+from neuromotor.analysis._arrays import by_sample, rank_above_rounding, reduced
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.recording import RecordingError
 
@@ -110,10 +110,10 @@ def procrustes_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
 def _scores(mean: NDArray[np.float64], components: int) -> NDArray[np.float64]:
     """Scores on the first principal components, (C, T, k)."""
     centered = mean - mean.mean((0, 1))
-    rank = int(np.linalg.matrix_rank(by_sample(centered)))
+    rank = rank_above_rounding(centered, float(np.linalg.norm(mean)))
     if rank < components:
         raise RecordingError(
-            f"the activity varies in {rank} dimensions, {components} are needed; use fewer "
-            "`components`."
+            f"the activity varies in {rank} dimensions, {components} are needed"
+            + ("; use fewer `components`." if rank else ".")
         )
     return reduced(centered, components)[0]

@@ -19,7 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._extras import require
-from neuromotor.analysis._arrays import by_sample, soft_normalised
+from neuromotor.analysis._arrays import (
+    by_sample,
+    rank_above_rounding,
+    soft_constant,
+    soft_normalised,
+)
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.recording import RecordingError
 
@@ -92,7 +97,7 @@ def principal_components(
     decomposition = require("sklearn.decomposition", "analysis")
     averages = condition_averages(recording, variable, window_s=window_s, shuffles=0)
     flat = by_sample(averages.mean)
-    if not np.ptp(flat, axis=0).max() > 0:
+    if not rank_above_rounding(flat - flat.mean(0), float(np.linalg.norm(flat))):
         raise RecordingError(f"`{variable}` must vary to have principal components.")
     model = decomposition.PCA(svd_solver="full").fit(flat)
     generator = np.random.default_rng(seed)
@@ -122,6 +127,7 @@ def subspace_alignment(
     second_s: tuple[float, float],
     *,
     components: int = 6,
+    soft: float | None = None,
     surrogates: int = 200,
     seed: int = 0,
 ) -> Alignment:
@@ -135,6 +141,7 @@ def subspace_alignment(
         first_s: First and last time of epoch a (s).
         second_s: Of epoch b.
         components: Dimensions k of each subspace.
+        soft: Added to each unit's range; see `rotational_dynamics`.
         surrogates: Random subspaces of the null.
         seed: Of the null.
 
@@ -145,16 +152,18 @@ def subspace_alignment(
         condition_averages(recording, window_s=span, shuffles=0).mean
         for span in (first_s, second_s)
     ]
-    both = soft_normalised(np.concatenate(epochs, axis=1))
+    constant = soft_constant(recording, "rate", soft)
+    both = soft_normalised(np.concatenate(epochs, axis=1), constant)
     centered = both - both.mean(0)
     steps = epochs[0].shape[1]
     flat = [by_sample(part) for part in (centered[:, :steps], centered[:, steps:])]
     for name, part in zip(("first_s", "second_s"), flat, strict=True):
-        rank = int(np.linalg.matrix_rank(part))
+        rank = rank_above_rounding(part, float(np.linalg.norm(both)))
         if rank < components:
             raise RecordingError(
                 f"the epoch `{name}` spans {rank} dimensions beyond its mean over conditions, "
-                f"{components} are needed; use fewer `components` or a longer epoch."
+                f"{components} are needed"
+                + ("; use fewer `components` or a longer epoch." if rank else ".")
             )
     covariance = [part.T @ part / len(part) for part in flat]
     basis = np.linalg.eigh(covariance[0])[1][:, -components:]

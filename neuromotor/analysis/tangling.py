@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import SOFT, differences, reduced, soft_normalised
+from neuromotor.analysis._arrays import (
+    differences,
+    rank_above_rounding,
+    reduced,
+    soft_constant,
+    soft_normalised,
+)
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.nulls import fit_maximum_entropy
 from neuromotor.analysis.recording import RecordingError
@@ -50,7 +56,7 @@ def tangling(
     *,
     window_s: tuple[float, float] | None = None,
     components: int = 8,
-    soft: float = SOFT,
+    soft: float | None = None,
     surrogates: int = 10,
     seed: int = 0,
 ) -> Tangling:
@@ -61,7 +67,7 @@ def tangling(
         variable: `rate`, `command`, ...; each unit is divided by its range plus `soft`.
         window_s: First and last time (s); all by default.
         components: Principal components kept, where there are more axes.
-        soft: Added to each range.
+        soft: Added to each range; see `rotational_dynamics`.
         surrogates: Of the null.
         seed: Of the surrogates.
 
@@ -72,14 +78,15 @@ def tangling(
     mean, dt = averages.mean, np.diff(averages.time_s)
     if len(dt) < 2:
         raise RecordingError("tangling needs three times or more.")
-    scaled = soft_normalised(mean, soft)
+    scaled = soft_normalised(mean, soft_constant(recording, variable, soft))
+    norm = float(np.linalg.norm(scaled))
     scaled = scaled - scaled.mean((0, 1))
-    if not np.abs(scaled).max() > 0:
+    if not rank_above_rounding(scaled, norm):
         raise RecordingError(f"`{variable}` must vary to have tangling.")
     q = tangling_of(reduced(scaled, components)[0], float(dt[0]))
     null: list[float] = []
-    if surrogates and len(mean) > 1:
-        shared = scaled.mean(0)
+    shared = scaled.mean(0)
+    if surrogates and rank_above_rounding(scaled - shared, norm):
         drawn = fit_maximum_entropy(scaled - shared).draw(surrogates, seed)
         null = [
             float(np.quantile(tangling_of(reduced(shared + d, components)[0], float(dt[0])), 0.9))

@@ -1,4 +1,4 @@
-"""Preferred directions by cosine fits, in hand space and joint-torque space, and their bimodality.
+"""Preferred directions by cosine fits, of movements, torques and loads, and their bimodality.
 
 Notation: r mean rate of a trial, phi its direction, b coefficients, R mean resultant length.
 
@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor._checks import lookup
 from neuromotor.analysis._arrays import r_squared
 from neuromotor.analysis.averages import window
 from neuromotor.analysis.recording import RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr
+
+# What gives a trial's direction in each space.
+_SPACES = {"hand": "target_position", "torque": "command", "load": "load", "force": "hand_force"}
 
 __all__ = ["CircularSummary", "Tuning", "circular_summary", "cosine_tuning", "preferred_directions"]
 
@@ -84,24 +88,30 @@ def preferred_directions(
     shuffles: int = 500,
     seed: int = 0,
 ) -> Tuning:
-    """Return each unit's preferred direction of hand movement or joint torque.
+    """Return each unit's preferred direction of hand movement, joint torque or load.
 
-    A trial's rate is its mean over the window. Its direction is, in `hand` space, that from the
-    hand's position at the recording's start to the target (or to its last position where there is
-    no target); in `torque` space, that of the mean command, with the first actuator's torque along
-    0 and the second's along 90 degrees. Trials without a direction are left out.
+    A trial's rate is its mean over the window; for loads, over that part of the window which comes
+    after the load. Its direction is, in `hand` space, that from the hand's position at the
+    recording's start to the target (or to its last position where there is no target); in `torque`
+    space, that of the mean command, with the first actuator's torque along 0 and the second's along
+    90 degrees; in `load` space, that of the load on the joints, with the same axes (Scott et al.
+    1997 and later work on posture: a preferred torque direction); in `force` space, that of the
+    force on the hand. Trials without a direction are left out.
 
     Args:
         recording: Trials.
-        space: `hand` or `torque`.
+        space: `hand`, `torque`, `load` or `force`.
         window_s: First and last time (s); all by default.
         bootstraps: Resamplings of trials for the intervals.
         shuffles: Permutations of directions for p.
         seed: Of both.
 
     Raises:
-        RecordingError: Positions or commands are missing, or directions do not span the plane.
+        RecordingError: Positions, commands or loads are missing, or directions do not span the
+            plane.
+        ValueError: `space` is none of these.
     """
+    lookup("space", space, _SPACES)
     part = window(recording, window_s)
     if space == "hand":
         check_recording(recording, ["rate", "hand_position"])
@@ -110,16 +120,22 @@ def preferred_directions(
             recording["target_position"].values if "target_position" in recording else hand[:, -1]
         )
         vector = goal - hand[:, 0]
-    elif space == "torque":
-        check_recording(recording, ["rate", "command"])
-        if recording.sizes["actuator"] != 2:
-            raise RecordingError("torque space needs two actuators.")
-        vector = part["command"].values.mean(1)
     else:
-        raise ValueError(f"`space` must be 'hand' or 'torque', got {space!r}.")
+        name = _SPACES[space]
+        check_recording(recording, ["rate", name])
+        if recording[name].shape[2] != 2:
+            raise RecordingError(f"{space} space needs two values of `{name}`.")
+        vector = (part if space == "torque" else recording)[name].values.mean(1)
     length = np.linalg.norm(vector, axis=-1)
     moved = length > 1e-6 * max(float(length.max()), 1e-300)
-    rate = part["rate"].values.astype(np.float64).mean(1)[moved]
+    rate = part["rate"].values.astype(np.float64)
+    counted = np.ones(rate.shape[:2], bool)
+    if space in ("load", "force"):
+        loaded = (recording[_SPACES[space]].values != 0).any(-1)
+        first = recording["time"].values[loaded.argmax(1)]
+        counted = part["time"].values >= first[:, None]
+        moved &= counted.any(1)
+    rate = (rate[moved] * counted[moved, :, None]).sum(1) / counted[moved].sum(1)[:, None]
     angle = np.arctan2(vector[moved, 1], vector[moved, 0])
     return cosine_tuning(angle, rate, bootstraps=bootstraps, shuffles=shuffles, seed=seed)
 

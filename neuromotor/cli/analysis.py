@@ -181,7 +181,9 @@ def analyze(
     ] = None,
     controller: Annotated[
         Path | None,
-        typer.Option(help="The controller recorded: adds fixed points, gradients and lesions."),
+        typer.Option(
+            help="The controller recorded: adds fixed points, gradients, lesions, load responses."
+        ),
     ] = None,
     against: Annotated[
         Path | None,
@@ -197,6 +199,14 @@ def analyze(
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="FIRST LAST", help="Times (s) of activity that count. Default: all."),
+    ] = None,
+    soft: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Added to each unit's range before it is divided by it. Default: 5 for spikes/s, "
+            "0.0005 for rates without a unit.",
+        ),
     ] = None,
     surrogates: Annotated[int, typer.Option(min=1, help="Size of the nulls.")] = 50,
     seed: Annotated[int, typer.Option(help="Of the nulls.")] = 0,
@@ -233,6 +243,7 @@ def analyze(
         "against": None if against is None else str(against),
         "align": align,
         "window": window,
+        "soft": soft,
         "surrogates": surrogates,
         "seed": seed,
     }
@@ -243,6 +254,7 @@ def analyze(
         saved=saved,
         against=other,
         window_s=window,
+        soft=soft,
         surrogates=surrogates,
         seed=seed,
     )

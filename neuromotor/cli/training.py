@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,17 +38,12 @@ from neuromotor.cli.options import (
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.runs.create import MARKER, RunFolderError
-from neuromotor.runs.execute import (
-    Keep,
-    Stopped,
-    default_folder,
-    run_comparison,
-    run_seeds,
-)
+from neuromotor.runs.execute import Keep, Stopped, default_folder, run_comparison, run_seeds
 from neuromotor.runs.progress_log import require_tensorboard
 from neuromotor.runs.settings import RunSettings, gather, resolve
 from neuromotor.storage.components import SettingsError, encode
 from neuromotor.tasks import TASKS
+from neuromotor.training.single import without_factors
 from neuromotor.zoo.saved_controller import find_controller, load_controller
 
 __all__ = ["register"]
@@ -75,8 +71,8 @@ def compare(
     optimizers: Annotated[
         str | None,
         typer.Option(
-            help=f"Names with commas, or `all`: {', '.join(OPTIMIZERS)}. Default: "
-            "kron-lbfgs,lbfgs,adam."
+            help=f"Names with commas, or `all` that can train the controller: "
+            f"{', '.join(OPTIMIZERS)}. Default: kron-lbfgs,lbfgs,adam."
         ),
     ] = None,
     plant: PlantOption = None,
@@ -135,7 +131,8 @@ def compare(
         options |= {"config": config, "set": set_ or None, "out": out, "smoke": smoke or None}
         _resume(resume, task, options, ("task",), as_json=json_, keep=keep)
         return
-    settings = resolve(gather(config, options, set_ or [], smoke=smoke))
+    raw = gather(config, options, set_ or [], smoke=smoke)
+    settings = _with_factors(resolve(raw), raw.get("optimizers"))
     folder = out or default_folder("compare", task)
     _run_and_report(settings, task, folder, force=force, as_json=json_, keep=keep)
 
@@ -210,7 +207,7 @@ def train(
     if start is not None:
         start = find_controller(start)
         raw["controller"] = encode(load_controller(start).controller, CONTROLLERS)
-    settings = resolve(raw)
+    settings = _with_factors(resolve(raw), raw["optimizers"])
     _check_single(settings)
     folder = out or default_folder("train", task)
     _run_and_report(settings, task, folder, force=force, as_json=json_, start=start, keep=keep)
@@ -225,6 +222,23 @@ def _keep(checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: 
     if tensorboard:
         require_tensorboard()
     return Keep(checkpoint_s, last_state, tensorboard, figures)
+
+
+def _with_factors(settings: RunSettings, named: Any) -> RunSettings:
+    """The settings with such optimizers alone as can train the controller.
+
+    Of `all` and of the defaults those that need Kronecker factors are left out, with a word; where
+    they were named they are refused.
+    """
+    lacking = without_factors(settings.task, settings.controller, settings.optimizers)
+    if not lacking:
+        return settings
+    words = f"{', '.join(lacking)}: there are no Kronecker factors for this controller"
+    if named not in (None, "all", ["all"]):
+        raise SettingsError(f"`optimizers` must be without {words}; name others, such as lbfgs.")
+    messages.print(f"Left out {words}.", markup=False, soft_wrap=True)
+    kept = {name: one for name, one in settings.optimizers.items() if name not in lacking}
+    return replace(settings, optimizers=kept)
 
 
 def _check_single(settings: RunSettings) -> None:

@@ -1,7 +1,8 @@
 """Closed-loop derivatives by autograd: for any controller and plant, and the fast path's yardstick.
 
 Notation: theta controller parameters, r residuals with ``loss = |r|^2 / 2``, v activations of the
-units, J = dr/dtheta and J_v = dv/dtheta over a batch of B trials, G = J^T J / B.
+units, J = dr/dtheta and J_v = dv/dtheta over a batch of B trials, G = J^T J / B. v may be any
+quantities that a controller declares for structural damping (`damped`), with weights m.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import math
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop.simulate import simulate
-from neuromotor.controllers.controller import Controller
+from neuromotor._declared import declares, up_to_date
+from neuromotor.closed_loop.simulate import Trajectory, simulate
+from neuromotor.controllers.controller import Controller, damped_quantities
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -20,9 +22,23 @@ __all__ = ["AutogradLinearization", "AutogradObjective"]
 
 
 class AutogradObjective:
-    """Mean loss over fixed trials: value, gradient and Gauss-Newton product, by autograd."""
+    """Mean loss over fixed trials: value, gradient and Gauss-Newton product, by autograd.
+
+    Value and gradient are those of the cost's `losses`, products those of its `residuals`.
+    """
 
     def __init__(self, task: Task, controller: Controller, trials: Trials) -> None:
+        """Join a loop and its trials.
+
+        Raises:
+            ValueError: The cost's class overrides `residuals` and leaves `losses` as they were.
+        """
+        if not up_to_date(task.cost, "losses", "residuals"):
+            raise ValueError(
+                "`task.cost` must override `losses` wherever it overrides `residuals`, or half the "
+                f"squared residuals are not the loss, got a {type(task.cost).__name__} that "
+                "overrides `residuals` alone."
+            )
         self.task = task
         self.controller = controller
         self.trials = trials
@@ -49,10 +65,15 @@ class AutogradObjective:
         """Return the loop at a point, for any number of Gauss-Newton products."""
         return AutogradLinearization(self, parameters)
 
-    def _loss(self, parameters: Tensor) -> Tensor:
+    def run(self, parameters: Tensor) -> tuple[Trajectory, Tensor]:
+        """Return what happens, and each trial's loss, (B,)."""
         trajectory = simulate(self.task, self.controller, parameters, self.trials)
-        losses = self.task.cost.losses(trajectory.states, trajectory.commands, self.trials)
-        return losses.mean()
+        return trajectory, self.task.cost.losses(
+            trajectory.states, trajectory.commands, self.trials
+        )
+
+    def _loss(self, parameters: Tensor) -> Tensor:
+        return self.run(parameters)[1].mean()
 
 
 class AutogradLinearization:
@@ -63,18 +84,18 @@ class AutogradLinearization:
     """
 
     def __init__(self, objective: AutogradObjective, parameters: Tensor) -> None:
-        trials = objective.trials
+        trials, cost = objective.trials, objective.task.cost
         self._batch = len(trials)
         self._theta = parameters.detach().requires_grad_(True)
-        trajectory = simulate(objective.task, objective.controller, self._theta, trials)
-        self._residuals = objective.task.cost.residuals(
-            trajectory.states, trajectory.commands, trials
-        )
-        self._activations = trajectory.memory
-        residuals = self._residuals.detach()
-        value = float(residuals.square().sum()) / (2 * self._batch)
+        self._controller = objective.controller
+        trajectory, losses = objective.run(self._theta)
+        self._residuals = cost.residuals(trajectory.states, trajectory.commands, trials)
+        if not declares(cost, "follows_equations"):
+            _check_residuals(cost, self._residuals.detach(), losses.detach())
+        self._memory = trajectory.memory
+        value = float(losses.detach().mean())
         self.value = value if math.isfinite(value) else math.inf
-        self.gradient = self._pull_back(self._residuals, residuals)
+        self.gradient = self._pull_back(losses, torch.ones_like(losses))
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,).
@@ -82,15 +103,17 @@ class AutogradLinearization:
         Args:
             vector: (P,).
             structural: Weight of structural damping (lambda mu in Martens & Sutskever 2011): adds
-                ``structural / B J_v^T (1 - tanh(v)^2) J_v v``, the Gauss-Newton matrix of a loss
-                that matches tanh, taken at the units' activations.
+                ``structural / B J_v^T diag(m) J_v v``. For tanh units m is 1 - tanh(v)^2, which
+                makes it the Gauss-Newton matrix of a loss that matches tanh.
+
+        Raises:
+            ValueError: Structural damping is asked for, and the controller declares no quantities.
         """
         total = self._pull_back(self._residuals, self._push_forward(self._residuals, vector))
         if structural:
-            for activation in self._activations:
-                tangent = self._push_forward(activation, vector)
-                weight = structural * (1 - torch.tanh(activation.detach()).square())
-                total = total + self._pull_back(activation, weight * tangent)
+            for quantity, weight in damped_quantities(self._controller, self._memory):
+                tangent = self._push_forward(quantity, vector)
+                total = total + self._pull_back(quantity, structural * weight.detach() * tangent)
         return total
 
     def _push_forward(self, output: Tensor, vector: Tensor) -> Tensor:
@@ -110,3 +133,18 @@ class AutogradLinearization:
             output, self._theta, weights, retain_graph=True, materialize_grads=True
         )
         return gradient / self._batch
+
+
+def _check_residuals(cost: object, residuals: Tensor, losses: Tensor) -> None:
+    """Raise unless half the squared residuals of each trial are its loss, up to rounding."""
+    halves = 0.5 * residuals.flatten(1).square().sum(1)
+    finite = torch.isfinite(losses) & torch.isfinite(halves)
+    rounding = 1e3 * torch.finfo(losses.dtype).eps
+    off = (halves - losses).abs() > rounding * (halves.abs() + losses.abs())
+    if bool((off & finite).any()):
+        raise ValueError(
+            f"`task.cost` must have residuals whose half squared norm is its loss, got "
+            f"{float(halves.mean()):g} for a loss of {float(losses.mean()):g} from a "
+            f"{type(cost).__name__}; override `residuals` to match `losses`, or train by a method "
+            "without Gauss-Newton products, such as LBFGS."
+        )

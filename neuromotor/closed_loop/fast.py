@@ -1,22 +1,30 @@
-"""Closed-loop derivatives by hand-derived passes, for a `ContinuousTimeRNN` on any plant."""
+"""Derivatives by hand-derived passes: a `ContinuousTimeRNN`, a `QuadraticCost`, any plant.
+
+They repeat what controller and cost do, so both have to declare that they follow their equations
+(`follows_equations`); a subclass that overrides something takes the general path.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop.passes import (
-    Forward,
-    Passes,
-    Place,
-    quiet_floats,
-)
+from neuromotor._declared import declares
+from neuromotor.closed_loop.passes import Forward, Passes, Place, quiet_floats
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["FastLinearization", "FastObjective"]
+__all__ = ["FastLinearization", "FastObjective", "no_passes_for"]
+
+
+def no_passes_for(task: Task, controller: object) -> str | None:
+    """Return what there are no hand-derived passes for, in words, or None where there are."""
+    for what, part in (("controller", controller), ("cost", task.cost)):
+        if not declares(part, "follows_equations"):
+            return f"this {what} ({type(part).__name__})"
+    return None
 
 
 class FastObjective:
@@ -26,6 +34,18 @@ class FastObjective:
     """
 
     def __init__(self, task: Task, controller: ContinuousTimeRNN, trials: Trials) -> None:
+        """Join a loop and its trials.
+
+        Raises:
+            ValueError: There are no hand-derived passes for the controller or the task's cost.
+        """
+        missing = no_passes_for(task, controller)
+        if missing is not None:
+            raise ValueError(
+                f"`fast` must be left out or False for {missing}: hand-derived passes exist for "
+                "ContinuousTimeRNN and QuadraticCost themselves. A subclass that changes none of "
+                "their numbers may set `follows_equations = True`."
+            )
         self.task = task
         self.controller = controller
         self.trials = trials

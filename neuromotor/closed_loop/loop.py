@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 from torch import Tensor
 
 from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
-from neuromotor.closed_loop.fast import FastObjective
+from neuromotor.closed_loop.fast import FastObjective, no_passes_for
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.controllers.controller import Controller
 from neuromotor.controllers.rnn import ContinuousTimeRNN
@@ -74,22 +75,23 @@ class ClosedLoop:
 
         Args:
             trials: The batch.
-            fast: Whether derivatives are hand-derived (for a `ContinuousTimeRNN`) or by autograd
-                (for anything); by default hand-derived where they can be. Both give the same
-                numbers up to rounding.
+            fast: Whether derivatives are hand-derived (for a `ContinuousTimeRNN` and a
+                `QuadraticCost`, not for subclasses that may override something) or by autograd (for
+                anything); by default hand-derived where they can be. Both give the same numbers up
+                to rounding.
 
         Raises:
-            ValueError: The trials do not fit the task, or there is no fast path for the controller.
+            ValueError: The trials do not fit the task, there is no fast path for the controller or
+                the cost, or the cost's residuals and losses contradict each other.
         """
         check_trials(self.task, trials)
-        possible = isinstance(self.controller, ContinuousTimeRNN)
         if fast is None:
-            fast = possible
+            fast = self.hand_derived
         if not fast:
             return AutogradObjective(self.task, self.controller, trials)
-        if not isinstance(self.controller, ContinuousTimeRNN):
-            raise ValueError(
-                "`fast` must be left out or False for this controller: hand-derived passes exist "
-                f"for ContinuousTimeRNN, got {type(self.controller).__name__}."
-            )
-        return FastObjective(self.task, self.controller, trials)
+        return FastObjective(self.task, cast(ContinuousTimeRNN, self.controller), trials)
+
+    @property
+    def hand_derived(self) -> bool:
+        """Whether there are hand-derived passes, and with them Kronecker factors."""
+        return no_passes_for(self.task, self.controller) is None

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor._declared import declares
 from neuromotor.closed_loop.arrays import Array, NumpyArrays, arrays_like
 from neuromotor.closed_loop.blas import blas_threads
 from neuromotor.closed_loop.dynamics import advance, linearize_plant
@@ -326,7 +327,7 @@ class Passes:
             return None
         if self.trials.field is not None:
             return None
-        return plant if plant.has_numpy_step else None
+        return plant if declares(plant, "has_numpy_step") else None
 
     def _disturbances(self) -> tuple[Array, Array, Array, Array]:
         """Factor on commands, load, hand force and plant noise, (B, T, .) each, None where none."""

@@ -23,6 +23,7 @@ from neuromotor.control.lqg import LQG
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
 from neuromotor.plants.plant import Plant
+from neuromotor.tasks.cost import quadratic
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -202,7 +203,7 @@ def linearized(
         uncertainty: Sizes of noise and disturbance.
         sensor_floor: Least standard deviation of sensory noise.
     """
-    plant, cost = task.plant, task.cost
+    plant, cost = task.plant, quadratic(task.cost, "ILQG")
     n, m = plant.state_size, plant.command_size
     a, b = torch.split(linearize_plant(plant, calm, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]

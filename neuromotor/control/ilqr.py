@@ -24,6 +24,7 @@ from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
 from neuromotor.optim.result import Counts, Stopwatch
 from neuromotor.plants.plant import Plant
+from neuromotor.tasks.cost import quadratic
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -132,12 +133,12 @@ class ILQR:
             callback: Called with iteration and mean loss after each iteration.
 
         Raises:
-            ValueError: The trials do not fit the task, `commands` has the wrong shape, or the
-                first trajectory is not finite.
+            ValueError: The trials do not fit the task, `commands` has the wrong shape, the first
+                trajectory is not finite, or the task's cost is no plain `QuadraticCost`.
         """
         check_trials(task, trials)
         watch = Stopwatch()
-        plant, cost = task.plant, task.cost
+        plant, cost = task.plant, quadratic(task.cost, "iLQR")
         start = trials.initial_state
         shape = (len(trials), task.steps, plant.command_size)
         if commands is None:

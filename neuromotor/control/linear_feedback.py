@@ -150,6 +150,10 @@ class LinearFeedback(ZeroStart):
         command = weights.offset[:, t] + _apply(weights.feedback[:, t], now)
         return (estimate, command), command
 
+    def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the estimate and the command as they are: feedback is linear in them."""
+        return memory
+
     def _predict(
         self, weights: FeedbackWeights, estimate: Tensor, command: Tensor, t: int
     ) -> Tensor:

@@ -16,7 +16,7 @@ from neuromotor._checks import check_integer, check_positive
 from neuromotor.control.ilqr import ILQR
 from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.plants.plant import Plant
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import QuadraticCost, quadratic
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -42,7 +42,8 @@ class OnlineTrajectoryOptimization(ZeroStart):
         ilqr: Settings of the solver; its `iterations` are replaced.
 
     Raises:
-        ValueError: A count is below 1, or `command_limit` is not positive.
+        ValueError: A count is below 1, `command_limit` is not positive, or the task's cost is no
+            plain `QuadraticCost`.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
     ilqr: ILQR = field(default_factory=ILQR)
 
     def __post_init__(self) -> None:
+        quadratic(self.task.cost, "an online planner")
         check_integer("iterations", self.iterations, minimum=1)
         check_integer("first_iterations", self.first_iterations, minimum=1)
         if self.command_limit is not None:
@@ -125,6 +127,10 @@ class OnlineTrajectoryOptimization(ZeroStart):
             command = command.clamp(-self.command_limit, self.command_limit)
         plan = torch.cat([plan[:, :t], command.unsqueeze(1), solution.commands[:, 1:]], dim=1)
         return (plan.flatten(1),), command
+
+    def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the plan as it is."""
+        return memory
 
 
 def _roll_out(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:

@@ -85,3 +85,7 @@ class CommandTable(ZeroStart):
                 f"a command table of {self.steps} steps has no step {t}; make it longer."
             )
         return memory, weights[:, t]
+
+    def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return none: there are no units."""
+        return memory

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["Controller", "ZeroStart", "check_parameters"]
+from neuromotor._declared import up_to_date
+
+__all__ = ["Controller", "ZeroStart", "check_parameters", "damped_quantities", "unit_rates"]
 
 
 class Controller(Protocol):
@@ -16,6 +18,11 @@ class Controller(Protocol):
 
     `unpack` is called once a simulation, `step` once a time step; both are differentiable in the
     flat parameter vector (P,).
+
+    For structural damping a controller also has a method `damped(memory)`, which returns pairs of a
+    tensor, computed from the memory, and the weights of its squared changes, a tensor of the same
+    shape. A subclass that overrides `step` overrides `rates` and `damped` too: those of its parent
+    speak about the parent's step, and are not used.
     """
 
     @property
@@ -77,6 +84,10 @@ class Controller(Protocol):
         """
         ...
 
+    def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return what the units send on, a tensor for each part of the memory, of its shape."""
+        ...
+
 
 class ZeroStart(ABC):
     """The part of controllers without private noise whose parameters start at zero."""
@@ -110,3 +121,36 @@ def check_parameters(parameters: Tensor, count: int) -> None:
             f"`parameters` must have shape ({count},) for this controller, "
             f"got {tuple(parameters.shape)}."
         )
+
+
+def unit_rates(controller: Controller, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the rates of a controller's units.
+
+    Raises:
+        ValueError: The controller's class does not say what the rates of its own step are.
+    """
+    if not up_to_date(controller, "rates", "step"):
+        name = type(controller).__name__
+        raise ValueError(
+            f"`controller` must say what its units' rates are, got a {name} whose class defines "
+            f"`step` and no `rates`; give it a method `rates(memory)`."
+        )
+    return controller.rates(memory)
+
+
+def damped_quantities(
+    controller: Controller, memory: tuple[Tensor, ...]
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Return what structural damping holds back, and the weights of its squared changes.
+
+    Raises:
+        ValueError: The controller's class does not say so for its own step.
+    """
+    if not up_to_date(controller, "damped", "step"):
+        raise ValueError(
+            f"`structural` must be 0 for a {type(controller).__name__}: its class does not say "
+            "which quantities structural damping holds back; give it a method `damped(memory)`, or "
+            "leave structural damping out."
+        )
+    found: tuple[tuple[Tensor, Tensor], ...] = controller.damped(memory)  # type: ignore[attr-defined]
+    return found

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,6 +80,11 @@ class ContinuousTimeRNN:
     learn_initial_state: bool = False
     private_noise: float = 0.0
     initializer: Initializer = field(default_factory=Gaussian, metadata={"registry": INITIALIZERS})
+
+    # `unpack`, `initial_memory` and `step` do what the equations above say, so that hand-derived
+    # passes and lesions, which repeat them, are right. A subclass does not inherit this: one that
+    # changes none of the three may set it again.
+    follows_equations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.layers, tuple) or not self.layers:
@@ -193,6 +198,19 @@ class ContinuousTimeRNN:
             rate = torch.tanh(activation)
         command = torch.addmm(weights.output_bias, rate, weights.output.T)
         return tuple(after), command
+
+    def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return each layer's rates h = tanh(v), of the activations' shapes."""
+        return tuple(torch.tanh(activation) for activation in memory)
+
+    def damped(self, memory: tuple[Tensor, ...]) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Return each layer's activations v and the weights 1 - h^2 of their squared changes.
+
+        The weights are the Hessian of the loss that matches tanh.
+
+        Source: Martens & Sutskever (2011), section 3.2.
+        """
+        return tuple((v, 1 - torch.tanh(v).square()) for v in memory)
 
     def check_input(self, size: int) -> None:
         """Raise unless the network has as many inputs as there are numbers."""

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor._declared import declares
 from neuromotor.envs.options import EnvOptions
+from neuromotor.tasks.cost import quadratic
 
 __all__ = ["Core", "Draws", "StepDraws"]
 
@@ -64,7 +66,11 @@ class Core:
     """A task's plant and cost on components."""
 
     def __init__(self, options: EnvOptions, kit: str) -> None:
-        """Prepare a task for components that are floats (math), arrays (numpy) or tensors."""
+        """Prepare a task for components that are floats (math), arrays (numpy) or tensors.
+
+        Raises:
+            ValueError: The task's cost is no plain `QuadraticCost`.
+        """
         task = options.typed_task
         self.options = options
         self.kit: Any = {"math": math, "numpy": np, "torch": torch}[kit]
@@ -72,8 +78,8 @@ class Core:
         self.plant: Any = task.plant
         self.steps, self.delay = task.steps, task.delay_steps
         self.dt_s = task.plant.dt_s
-        self._direct = bool(getattr(task.plant, "has_component_step", False))
-        cost = task.cost
+        self._direct = declares(task.plant, "has_component_step")
+        cost = quadratic(task.cost, "environments")
         self.half_energy_weight = 0.5 * cost.energy_weight
         weights = cost.state_weights.double().cpu().numpy()
         self.weights = weights  # (T + 1, n)

@@ -237,6 +237,10 @@ class PolicyController(ZeroStart):
         self._action = clipped.T
         return memory, torch.from_numpy(clipped * scale).to(observation)
 
+    def rates(self, memory: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return none: a policy keeps its own memory."""
+        return memory
+
 
 def evaluate_policy(
     policy: Policy,

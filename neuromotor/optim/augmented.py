@@ -93,6 +93,8 @@ class AugmentedHessianFree(LinearizedIterative[AugmentedState]):
             state.move(state.theta + delta)
         elif state.update is not None:
             state.update = None  # once more, from the gradient alone
+        elif len(decreases) == 1:
+            return "the curvature along the gradient is not positive: no direction can be searched"
         else:
             return "no direction of the Krylov space lowers the objective"
         return None

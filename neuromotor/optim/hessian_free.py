@@ -114,20 +114,28 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
         rounding = 1e-15 * abs(state.value)
         ratio = (full - state.value - rounding) / min(solution.quadratic, -1e-300)
         delta, reached = backtrack(run, theta, solution, full)
+        if not bool(delta.any()):
+            # The first direction curves downwards: only more damping gives a step.
+            return self._fail(state, "the damped curvature along the gradient is not positive")
         start = SearchPoint(0.0, state.value, float(gradient @ delta))
         point = self.line_search.search(
             run.objective, theta, delta, start, SearchPoint(1.0, reached)
         )
         state.damping = next_damping(damping, ratio)
         if point.step == 0.0 or not point.value <= state.value:
-            state.failures += 1
-            state.warm = None
-            state.damping *= 10
-            if state.failures > 20:
-                return "no damping gives a step that lowers the objective"
-            return None
+            return self._fail(state, "the step does not lower the objective")
         state.failures = 0
         state.move(theta + point.step * delta)
+        return None
+
+    def _fail(self, state: HessianFreeState, why: str) -> str | None:
+        """Raise the damping where there was no step; give up after twenty times."""
+        state.failures += 1
+        state.warm = None
+        state.damping *= 10
+        if state.failures > 20:
+            return f"no damping gives a step that lowers the objective: {why}"
+        state.standstill = f"{why}; the damping was raised to {state.damping:g}"
         return None
 
     def _resume(self, run: Run, state: HessianFreeState) -> None:

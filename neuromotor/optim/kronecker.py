@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
 
-__all__ = ["FactorsState", "KroneckerLBFGS", "KroneckerPreconditioner"]
+__all__ = ["FactorsIterative", "FactorsState", "KroneckerLBFGS", "KroneckerPreconditioner"]
 
 Block = KroneckerBlock | Sequence[Tensor]  # places, rows, columns
 
@@ -38,13 +39,11 @@ class KroneckerPreconditioner:
         """Prepare the inverse.
 
         Args:
-            blocks: A and S of each layer; none for the identity.
+            blocks: A and S of each layer.
             damping: gamma, as a fraction of the mean eigenvalue of all blocks.
         """
         self._rest = 1.0
         self._blocks: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        if not blocks:
-            return
         traces = [float(columns.trace()) * float(rows.trace()) for _, rows, columns in blocks]
         mean = sum(traces) / sum(places.numel() for places, _, _ in blocks)
         gamma = max(damping * mean, 1e-300)
@@ -88,6 +87,19 @@ class FactorsState(State):
         return self.blocks
 
 
+F = TypeVar("F", bound=FactorsState)
+
+
+class FactorsIterative(Iterative[F]):
+    """An optimizer that goes by Kronecker factors, and refuses an objective without them."""
+
+    needs_factors = True
+
+    def _evaluate(self, run: Run, state: F) -> None:
+        run.objective.with_factors()
+        super()._evaluate(run, state)
+
+
 @dataclass
 class KroneckerState(PairsState, FactorsState):
     """State of `KroneckerLBFGS`.
@@ -102,7 +114,7 @@ class KroneckerState(PairsState, FactorsState):
 
 
 @dataclass(frozen=True)
-class KroneckerLBFGS(Iterative[KroneckerState]):
+class KroneckerLBFGS(FactorsIterative[KroneckerState]):
     """L-BFGS preconditioned by Kronecker factors, within a bound on the step's length.
 
     A Kronecker-factored Gauss-Newton matrix is cheap (one gradient, every `refresh` iterations)
@@ -110,7 +122,8 @@ class KroneckerLBFGS(Iterative[KroneckerState]):
     pairs of L-BFGS, kept across refreshes, correct what it leaves out. Where the objective names
     its `readout`, the run begins by scaling it down as long as that lowers the objective
     (`calm_start`): an arm that flies off under random commands teaches nothing. Closed loops
-    with a `ContinuousTimeRNN` give factors; without them plain L-BFGS remains.
+    with a plain `ContinuousTimeRNN` and `QuadraticCost` give factors; an objective without them is
+    refused.
 
     Source: this package; its parts are Nocedal (1980) and Martens & Grosse (2015).
 

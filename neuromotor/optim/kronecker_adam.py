@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_below_one, check_integer
 from neuromotor.optim.descent import AdamLike, AdamState, Axes
-from neuromotor.optim.kronecker import Block, FactorsState
+from neuromotor.optim.kronecker import Block, FactorsIterative, FactorsState
 from neuromotor.optim.run import Run
 
 __all__ = ["KroneckerAdam"]
@@ -46,14 +46,14 @@ class KroneckerAdamState(AdamState, FactorsState):
 
 
 @dataclass(frozen=True)
-class KroneckerAdam(AdamLike[KroneckerAdamState]):
+class KroneckerAdam(FactorsIterative[KroneckerAdamState], AdamLike[KroneckerAdamState]):
     """Adam along the eigenvectors of a Kronecker-factored Gauss-Newton matrix.
 
     Adam scales each coordinate by the size of its own gradient, which helps little where inputs
     and rates vary together. Along the eigenvectors of a layer's second moments of inputs and of
     pulls they do not, and the sizes of the gradients replace the factors' eigenvalues, which noise
     and the independence that factoring takes for granted make wrong. There is no damping to
-    choose. Without factors it is `Adam`.
+    choose. An objective without factors is refused.
 
     Source: George et al. (2018), algorithm 1 (scales along the factors' eigenvectors); Vyas et al.
     (2025), algorithm 3 (Adam's moments there). Theirs are the second moments of gradients; the

@@ -15,8 +15,7 @@ from torch import Tensor
 from neuromotor._checks import check_below_one, check_integer, check_number, check_positive
 from neuromotor.optim.calm import CalmState
 from neuromotor.optim.descent import DescentState, warm_cosine
-from neuromotor.optim.iterative import Iterative
-from neuromotor.optim.kronecker import FactorsState, KroneckerPreconditioner
+from neuromotor.optim.kronecker import FactorsIterative, FactorsState, KroneckerPreconditioner
 from neuromotor.optim.run import Run
 
 __all__ = ["KroneckerDescent"]
@@ -36,7 +35,7 @@ class KroneckerDescentState(DescentState, CalmState, FactorsState):
 
 
 @dataclass(frozen=True)
-class KroneckerDescent(Iterative[KroneckerDescentState]):
+class KroneckerDescent(FactorsIterative[KroneckerDescentState]):
     """Momentum along the natural gradient; no line search, so changing draws do no harm.
 
     The step is ``v <- mu v - epsilon nu z``, with nu at most 1 and such that ``nu^2 g.z`` is at

@@ -1,13 +1,17 @@
 """Any `torch.nn.Module` trained by the optimizers of this package, a step at a time.
 
-Notation: o outputs of the module, L convex loss of them, J = do / dtheta, H_L Hessian of L by o;
-the Gauss-Newton matrix is G = J^T H_L J (Schraudolph 2002).
+Notation: o outputs of the module, L loss, J = do / dtheta, H_L Hessian of L by o; the Gauss-Newton
+matrix is G = J^T H_L J (Schraudolph 2002). Where L depends on theta in another way than through o,
+as by a penalty on weights, its Hessian along that way is added: for L(o(theta), theta)::
+
+    gradient  J^T dL/do + dL/dtheta        G = J^T H_L J + d^2L/dtheta^2, with o held
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +26,7 @@ from neuromotor.optim.state import Snapshot, pack, restore
 __all__ = ["Forward", "ModuleObjective", "ModuleTrainer"]
 
 Forward = Callable[[], tuple[Tensor, Tensor]]
+_STANDSTILL = "no better point was found; the next step begins again from the gradient"
 
 
 class ModuleObjective:
@@ -30,7 +35,8 @@ class ModuleObjective:
     Args:
         parameters: Of the module, all of one dtype and device.
         forward: Runs the module and returns outputs and loss, the loss a convex function of the
-            outputs; the same numbers each time it is called at the same parameters.
+            outputs, plus a penalty on the parameters if you like; the same numbers each time it
+            is called at the same parameters.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], forward: Forward) -> None:
@@ -93,10 +99,24 @@ class ModuleLinearization:
 
     def __init__(self, parameters: list[torch.nn.Parameter], outputs: Tensor, loss: Tensor) -> None:
         self._parameters, self._outputs = parameters, outputs
-        (self._pull,) = torch.autograd.grad(loss, outputs, create_graph=True)
+        (pull,) = torch.autograd.grad(loss, outputs, create_graph=True, allow_unused=True)
+        if pull is None:
+            raise ValueError(
+                "`forward` must return the outputs that its loss was computed from, got others; "
+                "return that very tensor."
+            )
+        self._pull: Tensor = pull
         value = float(loss.detach())
         self.value = value if math.isfinite(value) else math.inf
-        self.gradient = self._pull_back(self._pull.detach())
+        self.gradient = _flat(
+            torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
+        )
+        self._penalty: Tensor | None = None
+        if _depends_directly(loss, outputs, parameters):
+            with self._outputs_held():
+                self._penalty = _flat(
+                    torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
+                )
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return G v, (P,), of a vector (P,).
@@ -114,12 +134,33 @@ class ModuleLinearization:
             self._outputs, self._parameters, weights, create_graph=True, materialize_grads=True
         )
         (tangent,) = torch.autograd.grad(_flat(adjoint), weights, vector, materialize_grads=True)
-        if not self._pull.requires_grad:  # the loss is linear in the outputs
-            return torch.zeros_like(vector)
-        (curved,) = torch.autograd.grad(
-            self._pull, self._outputs, tangent, retain_graph=True, materialize_grads=True
-        )
-        return self._pull_back(curved)
+        total = torch.zeros_like(vector)
+        if self._pull.requires_grad:  # else the loss is linear in the outputs
+            (curved,) = torch.autograd.grad(
+                self._pull, self._outputs, tangent, retain_graph=True, materialize_grads=True
+            )
+            total = total + self._pull_back(curved)
+        if self._penalty is not None and self._penalty.requires_grad:
+            with self._outputs_held():
+                total = total + _flat(
+                    torch.autograd.grad(
+                        self._penalty,
+                        self._parameters,
+                        vector,
+                        retain_graph=True,
+                        materialize_grads=True,
+                    )
+                )
+        return total
+
+    @contextmanager
+    def _outputs_held(self) -> Iterator[None]:
+        """Within it, no derivative passes through the outputs."""
+        hook = self._outputs.register_hook(torch.zeros_like)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _pull_back(self, weights: Tensor) -> Tensor:
         """``J^T w``."""
@@ -170,15 +211,17 @@ class ModuleTrainer:
     def step(self, forward: Forward) -> float:
         """Make one iteration, and return the loss before it.
 
-        Where the optimizer finds no better point, the module stays as it is and `reason` says why.
+        Where the optimizer finds no better point, the module stays as it is and `reason` says why;
+        after a step that changed the module it is None.
 
         Args:
             forward: Runs the module and returns outputs and loss, the loss a convex function of
-                the outputs.
+                the outputs, plus a penalty on the parameters if you like: its curvature counts too.
 
         Raises:
             TypeError: `forward` returns something else.
-            ValueError: The very first loss is not finite.
+            ValueError: The very first loss is not finite, the loss was computed from other outputs
+                than those returned, or the optimizer needs what a module does not have.
         """
         objective, state = self._objective, self._state
         objective.forward = forward
@@ -194,11 +237,22 @@ class ModuleTrainer:
             self.optimizer._evaluate(run, state)
             run.record(state.theta, state.value, float(state.gradient.norm()))
             value = state.value
-            self.reason = self.optimizer._iterate(run, state)
+            state.standstill = None
+            self.reason = self._iterated(run, theta)
             state.iteration += 1
         finally:
             objective.put(state.theta)
         return float(value)
+
+    def _iterated(self, run: Run, theta: Tensor) -> str | None:
+        """Iterate; return why the point is the same as before, or None."""
+        state, tolerance = self._state, self.optimizer.gradient_tolerance
+        if float(state.gradient.abs().max()) <= tolerance:
+            return f"no entry of the gradient above {tolerance:g}"
+        reason = self.optimizer._iterate(run, state)
+        if reason is None and torch.equal(state.theta, theta):
+            return state.standstill or _STANDSTILL
+        return reason
 
     @property
     def counts(self) -> Counts:
@@ -230,6 +284,22 @@ class ModuleTrainer:
         if data["run"] is not None:
             self._resumed = Snapshot(data["optimizer"], data["state"], data["run"])
         self._objective.put(self._state.theta)
+
+
+def _depends_directly(loss: Tensor, outputs: Tensor, parameters: list[torch.nn.Parameter]) -> bool:
+    """Whether a loss depends on parameters in another way than through the outputs."""
+    wanted = {id(part) for part in parameters} - {id(outputs)}
+    seen = {outputs.grad_fn, None}
+    ahead = [loss.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node in seen or node is None:
+            continue
+        seen.add(node)
+        if id(getattr(node, "variable", None)) in wanted:  # a leaf's
+            return True
+        ahead += [following for following, _ in node.next_functions]
+    return False
 
 
 def _flat(parts: Iterable[Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ __all__ = [
     "KroneckerBlock",
     "Linearization",
     "Objective",
+    "gives_factors",
     "part_of",
 ]
 
@@ -75,7 +76,10 @@ class Objective(Protocol):
 
 @runtime_checkable
 class HasKroneckerFactors(Protocol):
-    """An objective whose Gauss-Newton matrix has a Kronecker-factored estimate."""
+    """An objective whose Gauss-Newton matrix has a Kronecker-factored estimate.
+
+    One that cannot know beforehand, because it wraps another, may say so by `has_factors`.
+    """
 
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator
@@ -163,14 +167,29 @@ class CountedObjective:
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator
     ) -> tuple[KroneckerBlock, ...]:
-        """Return the objective's Kronecker factors, none where it has none.
+        """Return the objective's Kronecker factors; their cost, and count, is that of a gradient.
 
-        Their cost, and count, is that of a gradient.
+        Raises:
+            ValueError: It has none.
         """
-        if not isinstance(self._objective, HasKroneckerFactors):
-            return ()
+        objective = self.with_factors()
         self._count(gradients=1)
-        return self._objective.kronecker_factors(parameters, generator)
+        return objective.kronecker_factors(parameters, generator)
+
+    def with_factors(self) -> HasKroneckerFactors:
+        """Return the objective, which must have Kronecker factors.
+
+        Raises:
+            ValueError: It has none.
+        """
+        objective = self._objective
+        if isinstance(objective, HasKroneckerFactors) and gives_factors(objective):
+            return objective
+        raise ValueError(
+            "methods with Kronecker factors (kron-lbfgs, kron-descent, kron-adam) need an "
+            "objective that gives factors, as closed loops of a plain ContinuousTimeRNN and a "
+            f"QuadraticCost do, got {type(objective).__name__} without; use lbfgs or adam."
+        )
 
     def _count(self, values: int = 0, gradients: int = 0, products: int = 0) -> None:
         now = self.counts
@@ -197,6 +216,13 @@ class _CountedLinearization:
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         self._owner._count(products=1)
         return self._inner.product(vector, structural)
+
+
+def gives_factors(objective: object) -> bool:
+    """Return whether an objective gives Kronecker factors."""
+    return isinstance(objective, HasKroneckerFactors) and bool(
+        getattr(objective, "has_factors", True)
+    )
 
 
 def part_of(objective: Objective, size: int, generator: torch.Generator) -> Objective:

@@ -24,6 +24,7 @@ class State:
         gradient: Gradient there, (P,).
         iteration: Iterations made.
         fresh: Whether value and gradient belong to `theta` and the current draws.
+        standstill: Why the last iteration left `theta` where it was, if the method says so.
     """
 
     theta: Tensor
@@ -31,6 +32,7 @@ class State:
     gradient: Tensor = field(init=False)
     iteration: int = 0
     fresh: bool = False
+    standstill: str | None = field(default=None, metadata={"transient": True})
 
     def __post_init__(self) -> None:
         self.gradient = self.theta.new_zeros(self.theta.shape)

@@ -146,9 +146,9 @@ class KrylovSearch(_Krylov):
     def _iterate(self, run: Run, state: SubspaceState) -> str | None:
         basis, projected = self._basis(run, state)
         values, vectors = torch.linalg.eigh(projected)
+        largest = max(float(values.abs().max()), 1e-300)  # also where all curve downwards
         values = values.clamp(min=0)
         pulled = vectors.T @ (basis @ state.gradient)
-        largest = max(float(values[-1]), 1e-300)
 
         def step(damping: float) -> Tensor:
             coordinates: Tensor = vectors @ (pulled / (values + damping))
@@ -232,7 +232,7 @@ class KrylovSubspaceDescent(_Krylov):
     def _iterate(self, run: Run, state: SubspaceState) -> str | None:
         basis, projected = self._basis(run, state)
         values, vectors = torch.linalg.eigh(projected)
-        values = values.clamp(min=max(self.floor * float(values[-1]), 1e-300))
+        values = values.clamp(min=max(self.floor * float(values.abs().max()), 1e-300))
         scaled = (vectors / values.sqrt()).T @ basis
         within = _Within(run.objective, state.theta, scaled)
         result = LBFGS(history=self.size, gradient_tolerance=0.0).minimize(

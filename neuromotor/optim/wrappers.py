@@ -9,10 +9,11 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer
 from neuromotor.optim.objective import (
-    HasKroneckerFactors,
+    CountedObjective,
     KroneckerBlock,
     Linearization,
     Objective,
+    gives_factors,
     part_of,
 )
 
@@ -33,10 +34,17 @@ class _Wrapper:
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator
     ) -> tuple[KroneckerBlock, ...]:
-        """Return the inner objective's factors, none where it has none."""
-        if not isinstance(self._objective, HasKroneckerFactors):
-            return ()
-        return self._objective.kronecker_factors(parameters, generator)
+        """Return the inner objective's factors.
+
+        Raises:
+            ValueError: It has none.
+        """
+        return CountedObjective(self._objective).kronecker_factors(parameters, generator)
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether the inner objective has factors."""
+        return gives_factors(self._objective)
 
     def part(self, size: int, generator: torch.Generator) -> Objective:
         """Return the mean over `size` random trials of the inner objective.

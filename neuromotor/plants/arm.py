@@ -208,7 +208,7 @@ class TwoJointArm:
     @property
     def has_numpy_step(self) -> bool:
         """Whether `numpy_step` does all that `step` does for this arm's options."""
-        return isinstance(self.integrator, Euler) and self.viscosity is None and self.limits is None
+        return type(self.integrator) is Euler and self.viscosity is None and self.limits is None
 
     def numpy_step(
         self,
@@ -256,7 +256,7 @@ class TwoJointArm:
     @property
     def has_component_step(self) -> bool:
         """Whether `component_step` does all that `step` does for this arm's options."""
-        return isinstance(self.integrator, Euler) and self.limits is None
+        return type(self.integrator) is Euler and self.limits is None
 
     def component_step(
         self, state: Any, torque: Any, kit: Any, load: Any = None, hand_force: Any = None

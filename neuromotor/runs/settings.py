@@ -253,7 +253,13 @@ def _controller(spec: Any, task: Task) -> Controller:
             time_constant_s=plant.dt_s,
         )
     elif isinstance(base, CommandTable):
-        base = CommandTable(len(task.trials()), task.steps, plant.command_size, plant.dt_s)
+        base = replace(
+            base,
+            trials=len(task.trials()),
+            steps=task.steps,
+            command_size=plant.command_size,
+            dt_s=plant.dt_s,
+        )
     controller: Controller = decode(settings, CONTROLLERS, "controller", base)
     return controller
 

@@ -16,7 +16,12 @@ from torch import Tensor
 
 from neuromotor.optim import Snapshot
 from neuromotor.storage.files import parse_json
-from neuromotor.storage.tensor_file import CheckpointError, read_container, write_container
+from neuromotor.storage.tensor_file import (
+    CheckpointError,
+    check_file_name,
+    read_container,
+    write_container,
+)
 
 __all__ = ["load_snapshot", "load_tree", "save_snapshot", "save_tree"]
 
@@ -48,7 +53,7 @@ def save_snapshot(path: Path | str, snapshot: Snapshot, *, overwrite: bool = Tru
         >>> whole.value < half.value
         True
     """
-    path = Path(path)
+    path = check_file_name(Path(path))
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
     parts = {"state": snapshot.state, "run": snapshot.run}

@@ -7,6 +7,7 @@ only after its size was found acceptable.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import struct
@@ -19,7 +20,14 @@ from torch import Tensor
 
 from neuromotor.storage.files import atomic_path, parse_json
 
-__all__ = ["CheckpointError", "Container", "read_container", "verify_container", "write_container"]
+__all__ = [
+    "CheckpointError",
+    "Container",
+    "check_file_name",
+    "read_container",
+    "verify_container",
+    "write_container",
+]
 
 SIZE_VARIABLE = "NEUROMOTOR_MAX_FILE_BYTES"
 _SUM = "sha256"
@@ -29,6 +37,24 @@ _HEADER_BYTES = 1 << 26  # most that names, shapes and text may take
 
 class CheckpointError(ValueError):
     """A file is missing, damaged, foreign, too new, too large, or does not agree with itself."""
+
+
+def check_file_name(path: Path) -> Path:
+    """Return a path that the system can take for a file's.
+
+    Raises:
+        CheckpointError: Its name is too long.
+    """
+    try:
+        path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise CheckpointError(
+            f"{str(path)[:60]}... ({len(str(path)):,} letters) is no file's name "
+            f"({error.strerror}); use a shorter one."
+        ) from error
+    return path
 
 
 @dataclass(frozen=True)
@@ -124,7 +150,7 @@ def _read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
     """A file's content, where it is a file of an acceptable size."""
     own = os.environ.get(SIZE_VARIABLE, "")
     limit = int(own) if own.isdecimal() else max_bytes
-    if not path.is_file():
+    if not check_file_name(path).is_file():
         raise CheckpointError(f"{path} is not a file; give the path of {what} (.safetensors).")
     try:
         with path.open("rb") as file:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor, check_number
+from neuromotor._declared import declares
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["QuadraticCost"]
+__all__ = ["QuadraticCost", "quadratic"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class QuadraticCost:
 
     state_weights: Tensor
     energy_weight: float
+
+    # The fields and `weights` say all about it, so that what goes by them instead of by `losses`
+    # is right: hand-derived passes, iLQR, ILQG, environments. A subclass does not inherit this: one
+    # that changes neither `weights` nor `residuals` nor `losses` may set it again.
+    follows_equations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_finite_tensor("state_weights", self.state_weights, (None, None))
@@ -97,3 +104,23 @@ class QuadraticCost:
         errors = (states - trials.goal).square()
         state_cost = (self.weights(trials) * errors).sum((-2, -1))
         return 0.5 * (state_cost + self.energy_weight * commands.square().sum((-2, -1)))
+
+
+def quadratic(cost: QuadraticCost, user: str) -> QuadraticCost:
+    """Return a cost whose weights say all about it.
+
+    Args:
+        cost: A task's.
+        user: What goes by the weights, for the error.
+
+    Raises:
+        ValueError: The cost's class does not declare `follows_equations`.
+    """
+    if not declares(cost, "follows_equations"):
+        raise ValueError(
+            f"`task.cost` must be a plain QuadraticCost for {user}, which goes by its weights, got "
+            f"a {type(cost).__name__}, whose own methods may say something else; "
+            "`neuromotor.train` calls those. A subclass that changes none of them may set "
+            "`follows_equations = True`."
+        )
+    return cost

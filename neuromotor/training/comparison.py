@@ -25,17 +25,9 @@ from neuromotor.evaluation.performance import (
     reference_name,
 )
 from neuromotor.evaluation.references import assess_references, default_references
-from neuromotor.optim import (
-    Budget,
-    Counts,
-    HistoryPoint,
-    Optimizer,
-    Progress,
-    Result,
-    Snapshot,
-)
+from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
 from neuromotor.tasks import Task, Trials
-from neuromotor.training.single import initial_parameters, make_trials, train
+from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 
 __all__ = ["Comparison", "Memory", "MethodRun", "compare", "refresh_of"]
 
@@ -227,8 +219,15 @@ def compare(
             the numbers are those of one uninterrupted run.
 
     Raises:
-        ValueError: Task and controller do not fit together.
+        ValueError: Task, controller and optimizers do not fit together.
     """
+    lacking = without_factors(task, controller, optimizers)
+    if lacking:
+        raise ValueError(
+            f"`optimizers` must be without {', '.join(lacking)} for this controller and cost, "
+            "which have no Kronecker factors; those belong to a plain ContinuousTimeRNN and "
+            "QuadraticCost."
+        )
     trials = make_trials(task, controller, seed, dtype=dtype, device=device)
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=dtype, device=device)

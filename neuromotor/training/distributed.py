@@ -26,7 +26,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop import ClosedLoop, FastObjective
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.passes import Place
 from neuromotor.closed_loop.simulate import check_inputs
@@ -239,12 +239,10 @@ class SharedObjective:
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator
     ) -> tuple[KroneckerBlock, ...]:
-        """Return the Kronecker factors, with the residuals of one process; none without a network.
+        """Return the Kronecker factors, with the residuals of one process.
 
         See `FastObjective.kronecker_factors`.
         """
-        if not isinstance(self._share.objective, FastObjective):
-            return ()
         state = generator.get_state().numpy().tobytes()
         with self._asking(Ask.FACTORS, parameters, extra=state):
             blocks, answer = self._share.factors(parameters, generator)
@@ -259,6 +257,11 @@ class SharedObjective:
             )
             for block in blocks
         )
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether there are Kronecker factors: for hand-derived passes."""
+        return self.loop.hand_derived
 
     def part(self, size: int, generator: torch.Generator) -> SharedObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""

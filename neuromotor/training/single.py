@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,7 +24,12 @@ from neuromotor.optim import (
 from neuromotor.tasks import Task, Trials
 from neuromotor.training import distributed
 
-__all__ = ["initial_parameters", "make_trials", "train"]
+__all__ = [
+    "initial_parameters",
+    "make_trials",
+    "train",
+    "without_factors",
+]
 
 
 def make_trials(
@@ -51,6 +58,15 @@ def initial_parameters(
     """Return a controller's initial parameters, (P,): the same for one seed on every device."""
     generator = torch.Generator().manual_seed(seed)
     return controller.initial_parameters(generator, dtype=dtype, device=device)
+
+
+def without_factors(
+    task: Task, controller: Controller, optimizers: Mapping[str, Optimizer]
+) -> list[str]:
+    """Return which optimizers need Kronecker factors that the controller's loop does not have."""
+    if ClosedLoop(task, controller).hand_derived:
+        return []
+    return [name for name, one in optimizers.items() if getattr(one, "needs_factors", False)]
 
 
 def train(
@@ -90,7 +106,8 @@ def train(
         The optimizer's result; its `parameters` are the best ones found, with `refresh` the last.
 
     Raises:
-        ValueError: Task, controller, parameters, trials and snapshot do not fit together.
+        ValueError: Task, controller, optimizer, parameters, trials and snapshot do not fit
+            together.
 
     Example:
         >>> from neuromotor import CenterOut, ContinuousTimeRNN, LBFGS

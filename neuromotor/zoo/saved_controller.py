@@ -3,6 +3,10 @@
 No pickle is ever read. A file says what it is (`_FORMAT`), which version, and its checksum, so that
 a damaged or foreign file is refused with its reason. Version 2, which is written, has the checksum
 of the whole file; version 1, with that of the weights alone, is read too.
+
+A file keeps the precision that its parameters were saved with, float32 or float64. Read, they are
+float64, as everything in this package is that is not asked for in another dtype; float32 numbers
+are all float64 numbers, so nothing changes by it.
 """
 
 from __future__ import annotations
@@ -21,7 +25,12 @@ from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.controller import Controller, check_parameters
 from neuromotor.storage.components import SettingsError, decode, encode
 from neuromotor.storage.files import parse_json
-from neuromotor.storage.tensor_file import CheckpointError, read_container, write_container
+from neuromotor.storage.tensor_file import (
+    CheckpointError,
+    check_file_name,
+    read_container,
+    write_container,
+)
 from neuromotor.tasks import TASKS, Task
 from neuromotor.zoo import names as zoo_names
 from neuromotor.zoo import path as zoo_path
@@ -46,7 +55,7 @@ class SavedController:
 
     Attributes:
         controller: The architecture.
-        parameters: Its parameters, (P,).
+        parameters: Its parameters, (P,), in float64 unless they were asked for in another dtype.
         task: The task it was trained on, or None.
         info: Whatever else was saved with it: method, loss, seed, versions, command.
     """
@@ -78,10 +87,11 @@ def save_controller(
 
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
-        TypeError: `parameters` is no floating-point tensor.
-        ValueError: `parameters` is not finite or of the wrong shape, or a class is not registered.
+        TypeError: `parameters` is no tensor of float32 or float64.
+        ValueError: `parameters` is not finite or of the wrong shape, a class is not registered, or
+            `path` can be no file's name.
     """
-    path = Path(path)
+    path = check_file_name(Path(path))
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
     check_finite_tensor("parameters", parameters, (controller.parameter_count,))
@@ -94,22 +104,29 @@ def save_controller(
     write_container(path, _FORMAT, _VERSION, text, {_TENSOR: values})
 
 
-def load_controller(path: Path | str, *, max_bytes: int = MAX_BYTES) -> SavedController:
+def load_controller(
+    path: Path | str, *, dtype: torch.dtype = torch.float64, max_bytes: int = MAX_BYTES
+) -> SavedController:
     """Read a controller from a file that `save_controller` wrote, or from the zoo.
 
     Args:
         path: The file, of format version 2 or 1, or the name of an entry of `neuromotor.zoo`; a
             file wins.
+        dtype: Of the parameters, whatever they were saved in: float64, as trials have it by
+            default, or float32 for trials made with `dtype=torch.float32`.
         max_bytes: Largest file that is read at all.
 
     Raises:
         CheckpointError: The file is missing, damaged, foreign, too new, too large, or does not
             agree with itself; the message says which.
+        TypeError: `dtype` is neither float32 nor float64.
 
     Example:
         >>> load_controller("center-out/lbfgs").controller.layers
         (100, 100)
     """
+    if dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"`dtype` must be torch.float32 or torch.float64, got {dtype!r}.")
     path = find_controller(Path(path))
     found = read_container(path, _FORMAT, (1, _VERSION), "a neuromotor controller", max_bytes)
     metadata, tensors = found.text, found.tensors
@@ -127,15 +144,11 @@ def load_controller(path: Path | str, *, max_bytes: int = MAX_BYTES) -> SavedCon
         check_parameters(parameters, controller.parameter_count)
     except (KeyError, OverflowError, TypeError, ValueError, SettingsError) as error:
         raise CheckpointError(f"{path} does not agree with itself: {error}") from error
-    if parameters.dtype not in (torch.float32, torch.float64):
-        raise CheckpointError(
-            f"{path} holds {parameters.dtype} parameters, not float32 or float64."
-        )
     if not isinstance(info, dict):
         raise CheckpointError(f"{path} does not agree with itself: `info` is not a table.")
     if found.version == 1 and _digest(parameters) != metadata.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its checksum is wrong; use another copy.")
-    return SavedController(controller, parameters, task, info)
+    return SavedController(controller, parameters.to(dtype), task, info)
 
 
 def find_controller(path: Path) -> Path:
@@ -144,7 +157,7 @@ def find_controller(path: Path) -> Path:
     Raises:
         CheckpointError: There is neither.
     """
-    name = path.as_posix()
+    name = check_file_name(path).as_posix()
     if path.is_file() or path.suffix == ".safetensors":
         return path
     if name in zoo_names():

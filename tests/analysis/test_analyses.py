@@ -1,14 +1,18 @@
 """Planted truth is recovered, and structureless data stay inside their nulls."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from planted import reaches, rotating, tuned_units
+from scipy.ndimage import gaussian_filter1d
 
 from neuromotor.analysis import RecordingError, make_recording
 from neuromotor.analysis.averages import align, condition_averages
 from neuromotor.analysis.decoding import decode, decode_each, encode_units
 from neuromotor.analysis.nulls import fit_maximum_entropy
-from neuromotor.analysis.rotations import rotations_of
+from neuromotor.analysis.rotations import rotational_dynamics, rotations_of
 from neuromotor.analysis.similarity import (
     canonical_correlations,
     compare_populations,
@@ -101,6 +105,30 @@ def test_torque_space_uses_the_commands():
     np.testing.assert_allclose(tuning.direction_deg[:-1], expected, atol=3)
 
 
+@pytest.mark.parametrize("space", ["load", "force"])
+def test_preferred_load_directions_are_found(space):
+    """Planted from the load's onset on, in a posture where the hand goes nowhere."""
+    time, angle, condition, _ = reaches()
+    late = (time >= 0.1)[:, None]
+    generator = np.random.default_rng(0)
+    rate = 1 + 0.5 * np.cos(angle[:, None] - PREFERRED)[:, None] * late
+    rate = rate + 0.05 * generator.standard_normal(rate.shape)
+    load = 0.2 * np.stack([np.cos(angle), np.sin(angle)], -1)[:, None] * late
+    name = {"load": "load", "force": "hand_force"}[space]
+    still = np.zeros((len(angle), len(time), 2))
+    variables = {"rate": rate, name: load, "hand_position": still}
+    recording = make_recording(time, condition, variables)
+    tuning = preferred_directions(recording, space, bootstraps=0, shuffles=100)
+    np.testing.assert_allclose(tuning.direction_deg, np.degrees(PREFERRED), atol=3)
+    np.testing.assert_allclose(tuning.depth, 0.5, atol=0.02)  # not thinned by what came before
+    early = preferred_directions(recording, space, window_s=(0, 0.2), bootstraps=0, shuffles=0)
+    np.testing.assert_allclose(early.depth, 0.5, atol=0.03)
+    with pytest.raises(RecordingError, match="got 0 trials"):
+        preferred_directions(recording, space, window_s=(0, 0.05), bootstraps=0, shuffles=0)
+    with pytest.raises(ValueError, match="unknown space 'muscle'"):
+        preferred_directions(recording, "muscle")
+
+
 def test_untuned_units_are_rarely_called_tuned():
     _, angle, _, _ = reaches()
     rate = np.random.default_rng(2).standard_normal((len(angle), 400))
@@ -138,6 +166,10 @@ def test_a_rotational_system_is_recovered():
     np.testing.assert_allclose(found.frequencies_hz, [3.0, 1.5, 0.8], rtol=0.1)
     assert found.angle_deg == pytest.approx(90, abs=5)
     assert found.kept_variance == pytest.approx(1)
+    halfway = rotations_of(mean, time, soft=0.0, at="middle", surrogates=0)
+    np.testing.assert_allclose(halfway.frequencies_hz, [3.0, 1.5, 0.8], rtol=0.1)
+    with pytest.raises(ValueError, match="unknown at 'end'"):
+        rotations_of(mean, time, soft=0.0, at="end")
 
 
 def test_the_first_plane_of_a_pure_rotation_is_exact():
@@ -149,43 +181,128 @@ def test_the_first_plane_of_a_pure_rotation_is_exact():
     mean = np.stack([turn.real, turn.imag], axis=-1)
     from neuromotor.analysis.rotations import _fit
 
-    fit = _fit(mean, 0.01)
+    fit = _fit(mean, 0.01, "middle")
     assert fit.r2_skew == pytest.approx(1, abs=1e-12)
     expected = 2 / 0.01 * np.tan(2 * np.pi * 2.0 * 0.005)
     np.testing.assert_allclose(fit.skew, [[0, -expected], [expected, 0]], atol=1e-8)
+    # With the state a at a step's start, b - a is sin(w dt) J a and (cos(w dt) - 1) a, orthogonal.
+    turn = 2 * np.pi * 2.0 * 0.01
+    fit = _fit(mean, 0.01, "start")
+    assert fit.r2_skew == pytest.approx((1 + np.cos(turn)) / 2, abs=1e-12)
+    assert fit.r2_unconstrained == pytest.approx(1, abs=1e-12)
+    assert fit.skew[1, 0] == pytest.approx(np.sin(turn) / 0.01)
 
 
-def test_the_skew_fit_is_the_least_squares_one():
+@pytest.mark.parametrize("at", ["start", "middle"])
+def test_the_skew_fit_is_the_least_squares_one(at):
     """Against a dense solve over the free entries of a skew-symmetric matrix."""
     from neuromotor.analysis.rotations import _fit
 
     states = smooth_noise(units=4)
-    fit = _fit(states, 0.01)
+    fit = _fit(states, 0.01, at)
+    x = states[:, :-1] if at == "start" else (states[:, :-1] + states[:, 1:]) / 2
+    x, derivative = x.reshape(-1, 4), (np.diff(states, axis=1) / 0.01).reshape(-1, 4)
     columns = []
     pairs = [(i, j) for i in range(4) for j in range(i)]
     for i, j in pairs:
         basis = np.zeros((4, 4))
         basis[i, j], basis[j, i] = 1, -1
-        columns.append((fit.middle @ basis.T).ravel())
-    free = np.linalg.lstsq(np.array(columns).T, fit.derivative.ravel(), rcond=None)[0]
+        columns.append((x @ basis.T).ravel())
+    free = np.linalg.lstsq(np.array(columns).T, derivative.ravel(), rcond=None)[0]
     np.testing.assert_allclose([fit.skew[i, j] for i, j in pairs], free, rtol=1e-8)
     assert fit.r2_skew <= fit.r2_unconstrained
 
 
-def test_structureless_data_stay_inside_the_null_band():
-    inside = []
-    for seed in range(6):
-        found = rotations_of(smooth_noise(seed=seed), 0.01 * np.arange(60), surrogates=40)
-        inside.append(found.nulls["maximum entropy"].p_skew(found.r2_skew))
-    assert np.mean(np.array(inside) < 0.05) < 0.4
-    assert 0.1 < np.median(inside) < 0.95
+@pytest.mark.parametrize("conditions", [8, 16])
+def test_structureless_data_are_rarely_called_rotations(conditions):
+    """Of 20 data sets of smoothed white noise, one may be called so at 5 %, and no more than 3."""
+    time, alarms = 0.01 * np.arange(40), 0
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        white = generator.standard_normal((conditions, 80, 30))
+        noise = gaussian_filter1d(white, 5, axis=1)[:, 20:60]
+        alarms += rotations_of(noise, time, soft=0.0, surrogates=39).p_skew <= 0.05
+    assert alarms <= 3
+
+
+def test_few_conditions_have_no_null_and_no_p():
+    mean, time = rotating([3.0, 1.5, 0.8], noise=0.01)
+    for count in (2, 4, 7):
+        found = rotations_of(mean[:count], time, soft=0.0, surrogates=5)
+        assert np.isnan(found.p_skew)
+        assert found.nulls == {}
+        assert found.r2_unconstrained > 0
+    assert rotations_of(mean[:8], time, soft=0.0, surrogates=5).p_skew <= 1
 
 
 def test_rotations_stand_out_of_both_nulls():
     mean, time = rotating([3.0, 1.5, 0.8], noise=0.01)
-    found = rotations_of(mean, time, surrogates=20)
+    found = rotations_of(mean, time, soft=0.0, surrogates=20)
     for band in found.nulls.values():
         assert found.r2_skew > np.quantile(band.skew, 0.95)
+    assert found.p_skew == pytest.approx(1 / 21)
+
+
+def test_the_constant_follows_the_unit_of_the_rates():
+    """Silent units with a little noise must not rule over those that fire."""
+    mean, time = rotating([3.0, 1.5, 0.8], noise=0.001)
+    silent = 1e-3 * np.random.default_rng(0).standard_normal((*mean.shape[:2], 200))
+    variables = {"rate": np.concatenate([50 * mean, silent], axis=-1)}
+    spikes = make_recording(time, np.arange(12), variables, units={"rate": "spikes/s"})
+    plain = make_recording(time, np.arange(12), variables)
+    found = rotational_dynamics(spikes, surrogates=0)
+    assert found.soft == 5
+    assert found.r2_unconstrained > 0.9
+    assert rotational_dynamics(plain, surrogates=0).soft == 5e-4
+    assert rotational_dynamics(plain, surrogates=0).r2_unconstrained < 0.5
+    by_hand = rotational_dynamics(plain, soft=5.0, surrogates=0)
+    assert by_hand.r2_skew == pytest.approx(found.r2_skew, rel=1e-12)
+    for analysis in (
+        lambda r, **soft: tangling(r, surrogates=0, **soft).percentile_90,
+        lambda r, **soft: subspace_alignment(r, (0, 0.1), (0.105, 0.29), **soft).index,
+    ):
+        assert analysis(spikes) == pytest.approx(analysis(plain, soft=5.0), rel=1e-12)
+        assert abs(analysis(spikes) - analysis(plain)) > 1e-3
+
+
+def test_one_trial_under_eight_labels_has_nothing_to_find():
+    """What is left of equal trials after their mean is subtracted is rounding."""
+    generator = np.random.default_rng(0)
+    trial = generator.standard_normal((1, 40, 20)).cumsum(1) + 3.3
+    recording = make_recording(0.01 * np.arange(40), np.arange(8), {"rate": trial.repeat(8, 0)})
+    with pytest.raises(RecordingError, match="it spans 0"):
+        rotational_dynamics(recording)
+    with pytest.raises(RecordingError, match="spans 0 dimensions"):
+        subspace_alignment(recording, (0, 0.19), (0.2, 0.39))
+    assert len(tangling(recording).null_percentile_90) == 0
+    same = np.full((8, 40, 20), 1 / 3) * np.linspace(1, 2, 20)
+    constant = make_recording(0.01 * np.arange(40), np.arange(8), {"rate": same})
+    for analysis in (tangling, principal_components, lambda r: compare_populations(r, r)):
+        with pytest.raises(RecordingError, match=r"must vary|varies in 0"):
+            analysis(constant)
+
+
+@pytest.mark.skipif(
+    "NEUROMOTOR_MONKEY_POSTURE" not in os.environ, reason="needs the folder of the data"
+)
+@pytest.mark.parametrize(
+    ("monkey", "neurons", "skew"), [("P", 162, 0.403), ("Pu", 92, 0.428), ("X", 67, 0.471)]
+)
+def test_published_numbers_of_monkeys_in_posture(monkey, neurons, skew):
+    """Kalidindi et al. (2021): rates from 70 to 370 ms after a load, R² of single monkeys."""
+    from scipy.io import loadmat
+
+    path = Path(os.environ["NEUROMOTOR_MONKEY_POSTURE"]) / f"motor_cortex_{monkey}.mat"
+    parts = loadmat(path, squeeze_me=True, struct_as_record=False)["Data_struct"]
+    rate = np.stack([part.A for part in parts])
+    assert rate.shape == (8, 30, neurons)
+    time = 0.07 + 1e-3 * (parts[0].times - 1)
+    recording = make_recording(time, np.arange(8), {"rate": rate}, units={"rate": "spikes/s"})
+    found = rotational_dynamics(recording, surrogates=39)
+    assert found.r2_skew == pytest.approx(skew, abs=6e-4)
+    assert found.p_skew == pytest.approx(1 / 40)
+    middle = rotational_dynamics(recording, at="middle", surrogates=0)
+    assert 0.01 < middle.r2_unconstrained - found.r2_unconstrained < 0.025
 
 
 def test_maximum_entropy_surrogates_have_the_datas_covariances():
@@ -208,9 +325,9 @@ def test_maximum_entropy_surrogates_have_the_datas_covariances():
 def test_too_little_data_for_rotations_is_an_error(shape):
     data = smooth_noise()[: shape[0], : shape[1], : shape[2]]
     with pytest.raises(RecordingError, match="rotational dynamics need"):
-        rotations_of(data, 0.01 * np.arange(shape[1]))
+        rotations_of(data, 0.01 * np.arange(shape[1]), soft=0.0)
     with pytest.raises(RecordingError, match="must span 6"):
-        rotations_of(np.ones((4, 10, 8)), 0.01 * np.arange(10))
+        rotations_of(np.ones((4, 10, 8)), 0.01 * np.arange(10), soft=0.0)
 
 
 # ---- subspaces ----

@@ -177,6 +177,19 @@ def test_an_analysis_can_ask_for_more(recording):
         check_recording(recording.drop_vars("hand_velocity"), needs=["hand_velocity"])
 
 
+def test_trials_of_unequal_length_are_refused_in_words(recording):
+    unequal = [np.zeros((12, 3)), np.zeros((10, 3))]
+    with pytest.raises(RecordingError, match="cut trials of unequal length"):
+        make_recording(0.1 * np.arange(12), [0, 1], {"rate": unequal})
+    rate = recording["rate"].copy()
+    rate[1, 9:], rate[3, 7:] = np.nan, np.nan
+    with pytest.raises(RecordingError, match=r"2 of 4 trials end in them.*slice\(7\)"):
+        check_recording(recording.assign(rate=rate))
+    rate[1, 2] = np.nan  # a hole is no padding
+    with pytest.raises(RecordingError, match="leave those trials or units out"):
+        check_recording(recording.assign(rate=rate))
+
+
 def test_foreign_files_are_refused(recording, tmp_path):
     text = tmp_path / "text.nc"
     text.write_text("not a recording")

@@ -2,14 +2,31 @@
 
 import json
 import re
+from dataclasses import fields, replace
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from cases import noisy
 
-from neuromotor import CenterOut, ContinuousTimeRNN
-from neuromotor.analysis import RecordingError, analyze, make_recording, record, write_report
+from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, Postural
+from neuromotor.analysis import (
+    RecordingError,
+    align,
+    analyze,
+    behaviour,
+    load_recording,
+    make_recording,
+    network_sections,
+    record,
+    recorded_run,
+    rotational_dynamics,
+    save_recording,
+    sections,
+    sensitivity,
+    write_report,
+)
 from neuromotor.storage.files import safe_names
 from neuromotor.training.single import initial_parameters
 from neuromotor.zoo.saved_controller import SavedController
@@ -19,6 +36,7 @@ mpl.use("Agg")
 TASK = CenterOut(directions=8, steps=20)
 NET = ContinuousTimeRNN(layers=(12, 9))
 PARAMETERS = initial_parameters(NET, 0)
+WINDOWS = ((0.05, 0.18), None)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +80,155 @@ def test_the_tables_show_the_numbers_of_the_json(written):
     page = (folder / "report.html").read_text()
     rows = json.loads((folder / "analysis.json").read_text())["sections"]["rotations"]
     assert f"{rows['layer 2']['r2_unconstrained']:.4g}" in page
+
+
+def test_posture_has_preferred_load_directions_and_true_latencies():
+    task = Postural(postures_deg=((30.0, 90.0),), steps=25, delay_steps=10)
+    saved = SavedController(NET, PARAMETERS, task, {})
+    recording = record(task, NET, PARAMETERS)
+    tuned = sections.tuning_section(recording, 3, 0)
+    assert list(tuned.numbers) == [
+        *("layer 1, torque", "layer 2, torque", "layer 1, force", "layer 2, force")
+    ]
+    assert "Left out, hand: layer 1: cosine tuning needs" in tuned.text
+    calm = network_sections.unperturbed(recording, saved)
+    latency = sections.latency_section(recording, calm).numbers["command"]
+    assert latency["earliest_s"] == latency["median_s"] == pytest.approx(0.11)
+    assert latency["against_same_trial"] == latency["perturbed_trials"] == 8
+    with pytest.raises(RecordingError, match="nothing to hold the 8 perturbed trials against"):
+        sections.latency_section(recording, network_sections.unperturbed(recording, None))
+    joint = sections.tuning_section(record(replace(task, loads="joint"), NET, PARAMETERS), 3, 0)
+    assert list(joint.numbers)[2:] == ["layer 1, load", "layer 2, load"]
+
+
+def test_lesions_are_tested_on_what_was_recorded(tmp_path):
+    """Recorded at another distance than the file's task has; from a file too, and a part of it."""
+    far = replace(TASK, radius_m=0.06)
+    trials = far.trials()
+    saved = SavedController(NET, PARAMETERS, TASK, {})
+    save_recording(tmp_path / "far.nc", record(far, NET, PARAMETERS, trials))
+    recording = load_recording(tmp_path / "far.nc")
+    task, again = recorded_run(recording)
+    assert task == far
+    assert torch.equal(again.initial_state, trials.initial_state)
+    assert torch.equal(again.target, trials.target)
+    run = ClosedLoop(far, NET).simulate(PARAMETERS, trials)
+    for part, kept in ((recording, slice(None)), (recording.isel(trial=[0, 3]), [0, 3])):
+        numbers = network_sections.lesions_section(part, saved, 0).numbers
+        error = far.plant.hand_position(run.states[kept, -1])
+        error = error - far.plant.hand_position(trials.target[kept])
+        wanted = 100 * float(error.norm(dim=-1).mean())
+        assert numbers["layer 1"]["intact_error_cm"] == pytest.approx(wanted, rel=1e-9)
+    numbers = network_sections.lesions_section(recording, saved, 0).numbers
+    loss = far.cost.losses(run.states, run.commands, trials).mean()
+    assert numbers["layer 2"]["intact_loss"] == pytest.approx(float(loss), rel=1e-9)
+    wanted = float(np.median(sensitivity(far, NET, PARAMETERS, trials), axis=0)[0])
+    section = network_sections.sensitivity_section(recording, saved)
+    assert section.numbers["first_step"] == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_recorded_batch_is_the_batch_that_was_run():
+    """Every part of the trials, noise draws among them, also where times were cut."""
+    net = ContinuousTimeRNN(layers=(12, 9), private_noise=0.1)
+    trials = noisy(TASK.trials(), TASK.steps)
+    trials = trials.with_unit_noise(21, torch.Generator().manual_seed(1), steps=TASK.steps)
+    recording = record(TASK, net, PARAMETERS, trials)
+    _, again = recorded_run(recording.isel(time=slice(3, 9)))
+    for part in fields(trials):
+        if part.name != "condition" and getattr(trials, part.name) is not None:
+            assert torch.equal(getattr(again, part.name), getattr(trials, part.name)), part.name
+    network_sections.check_controller(recording, SavedController(net, PARAMETERS, TASK, {}))
+
+
+def test_another_controller_or_unknown_trials_are_refused():
+    recording = record(TASK, NET, PARAMETERS)
+    for net in (NET, ContinuousTimeRNN(layers=(4,))):
+        other = SavedController(net, initial_parameters(net, 5), TASK, {})
+        with pytest.raises(RecordingError, match="not the one that was recorded"):
+            analyze(recording, saved=other, surrogates=2)
+    network_sections.check_controller(recording, SavedController(NET, PARAMETERS.float(), TASK, {}))
+    saved = SavedController(NET, PARAMETERS, TASK, {})
+    lost = recording.drop_vars([name for name in recording if str(name).startswith("trials_")])
+    for unknown, reason in ((lost, "does not hold the trials"), (recording, "which task was run")):
+        changed = unknown.assign_attrs(task='{"class": "Mine"}')
+        with pytest.raises(RecordingError, match=reason):
+            network_sections.lesions_section(changed, saved, 0)
+        with pytest.raises(RecordingError, match=reason):
+            network_sections.sensitivity_section(changed, saved)
+        network_sections.check_controller(changed, saved)  # there is nothing to hold it against
+
+
+def test_the_words_say_the_window_that_was_given():
+    recording = record(CenterOut(directions=8, steps=40), NET, PARAMETERS)
+    reports = {window: analyze(recording, window_s=window, surrogates=2) for window in WINDOWS}
+    for window, words in zip(WINDOWS, ("0.05 to 0.18 s", "0 to 0.39 s"), strict=True):
+        texts = {section.name: section.text for section in reports[window].sections}
+        for name in ("averages", "tuning", "components", "demixing", "alignment", "tangling"):
+            assert words in texts[name]
+    moved = "0 to 0.3 s from each trial's movement onset, in 8 of 8 trials"
+    assert moved in texts["rotations"]  # without a window
+    given = next(s for s in reports[0.05, 0.18].sections if s.name == "rotations")
+    assert "0.05 to 0.18 s, as given" in given.text
+    layer = recording.isel(unit=slice(0, 12))
+    wanted = rotational_dynamics(layer, window_s=(0.05, 0.18), surrogates=0).r2_skew
+    assert given.numbers["layer 1"]["r2_skew"] == pytest.approx(wanted, rel=1e-12)
+    cut = align(recording, "go_time", 0.0, 0.2)
+    assert "0 to 0.2 s from each trial's go time" in sections.averages_section(cut, 0).text
+
+
+def test_the_report_says_how_many_trials_a_number_is_of():
+    recording = record(CenterOut(directions=8, steps=40), NET, PARAMETERS)
+    recording["movement_onset"].values[[1, 5]] = np.nan
+    section = sections.movement_section(recording)
+    ended = np.isfinite(behaviour(recording).movement_time_s).sum()
+    assert section.numbers["peak_speed_m_s"]["trials"] == 6
+    assert section.numbers["end_error_m"]["trials"] == 8
+    assert f"{ended} of 8 trials" in section.text
+
+
+def test_few_conditions_get_no_p():
+    generator = np.random.default_rng(0)
+    rate = generator.standard_normal((4, 25, 10)).cumsum(1)
+    own = make_recording(0.02 * np.arange(25), np.arange(4), {"rate": rate})
+    section = sections.rotations_section(own, 2, 0, cut=False, soft=None)
+    assert "No p: 4 conditions are fewer than 8" in section.text
+    assert np.isnan(section.numbers["all"]["p_skew"])
+
+
+def test_a_small_area_does_not_hide_a_large_one():
+    generator = np.random.default_rng(0)
+    rate = generator.standard_normal((12, 25, 20)).cumsum(1)
+    rate[..., 19] = 2.0
+    layer = ["M1"] * 16 + ["S1"] * 3 + ["silent"]
+    own = make_recording(0.02 * np.arange(25), np.arange(12), {"rate": rate}, layer=layer)
+    rotations = sections.rotations_section(own, 2, 0, cut=False, soft=None)
+    assert list(rotations.numbers) == ["M1"]
+    assert "Left out, S1: rotational dynamics need" in rotations.text
+    assert "silent: " in rotations.text
+    components = sections.components_section(own, 0)
+    assert list(components.numbers) == ["M1", "S1"]
+    assert "Left out, silent: `rate` must vary" in components.text
+
+
+def test_silent_units_and_single_samples_are_said_once_and_clearly():
+    time, condition = 0.02 * np.arange(25), np.repeat(np.arange(8), 2)
+    hand = np.random.default_rng(0).standard_normal((16, 25, 2)).cumsum(1)
+    variables = {"rate": np.full((16, 25, 9), 2.0), "hand_position": hand}
+    silent = analyze(make_recording(time, condition, variables), surrogates=2)
+    skipped = {s.name: s.skipped for s in silent.sections}
+    reason = "no unit ever changes its rate, 2 to 2 throughout."
+    assert {name for name, why in skipped.items() if why == reason} == {
+        *("averages", "tuning", "components", "demixing", "rotations", "alignment"),
+        *("tangling", "decoding"),
+    }
+    assert not skipped["movement"]
+    variables["rate"] = np.random.default_rng(0).standard_normal((16, 25, 9))
+    one = {name: values[:, :1] for name, values in variables.items()}
+    report = analyze(make_recording(time[:1], condition, one), surrogates=2)
+    skipped = {s.name: s.skipped for s in report.sections}
+    assert skipped["movement"] == "a movement needs three times or more, the recording has 1."
+    assert "three times" in skipped["rotations"]
+    assert not skipped["averages"]
 
 
 def test_own_data_without_movement_get_what_they_allow():

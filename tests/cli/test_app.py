@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from neuromotor.optim import OPTIMIZERS
 from neuromotor.zoo.saved_controller import load_controller
 
 COMMAND = str(Path(sys.executable).parent / "neuromotor")
@@ -247,6 +248,25 @@ def test_ctrl_c_saves_what_there_is_and_says_where(tmp_path):
     row = summary["rows"][1]
     assert row["reason"] == "interrupted"
     assert load_controller(folder / "controllers/lbfgs.safetensors").info["loss"] == row["loss"]
+
+
+def test_methods_that_need_factors_are_left_out_or_refused(tmp_path):
+    table = ("--controller", "command-table", "--set", "task.directions=2", "--set", "task.steps=5")
+    small = (*table, "--budget", "3", "--no-figures", "--json")
+    done = neuromotor(
+        "compare", "center-out", "--optimizers", "all", *small, "--out", tmp_path / "all"
+    )
+    assert done.returncode == 0, done.stderr
+    left_out = ["kron-lbfgs", "kron-descent", "kron-adam"]
+    assert f"Left out {', '.join(left_out)}: there are no Kronecker factors" in done.stderr
+    methods = [row["method"] for row in json.loads(done.stdout)["rows"]]
+    assert methods == ["ilqr", *(name for name in OPTIMIZERS if name not in left_out)]
+    for command in (("compare", "--optimizers"), ("train", "--optimizer")):
+        verb, option = command
+        done = neuromotor(verb, "center-out", option, "kron-adam", *small, "--out", tmp_path / "no")
+        assert done.returncode == 2
+        assert "`optimizers` must be without kron-adam" in done.stderr
+        assert not (tmp_path / "no").exists()
 
 
 SMALL = ("--set", "controller.layers=[12]", "--set", "task.directions=4", "--optimizer", "hf")

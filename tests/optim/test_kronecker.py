@@ -8,11 +8,9 @@ import torch
 from cases import SmallProblem, generator, normal, rosenbrock, timed
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.optim import (
     LBFGS,
-    Adam,
     Budget,
     KroneckerAdam,
     KroneckerDescent,
@@ -21,6 +19,7 @@ from neuromotor.optim import (
 )
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.tasks import DDN, CenterOut
+from neuromotor.training.comparison import compare
 from neuromotor.training.single import train
 
 
@@ -130,14 +129,17 @@ def test_calm_start_scales_the_readout_down_while_that_helps():
     assert kept.counts.values == 0
 
 
-def test_without_factors_plain_lbfgs_remains():
+@pytest.mark.parametrize("optimizer", [KroneckerLBFGS(), KroneckerDescent(), KroneckerAdam()])
+def test_without_factors_they_are_refused_before_anything_is_done(optimizer):
     task = CenterOut(directions=2, steps=5)
     table = CommandTable(trials=2, steps=5, command_size=2)
-    objective = ClosedLoop(task, table).objective(task.trials())
     start = torch.zeros(20, dtype=torch.float64)
-    ours = KroneckerLBFGS(radius=1e6).minimize(objective, start, Budget(calls=200))
-    reference = ILQR().solve(task, task.trials())
-    assert ours.value == pytest.approx(reference.value, rel=1e-6)
+    with pytest.raises(ValueError, match="need an objective that gives factors"):
+        train(task, table, optimizer, parameters=start)
+    with pytest.raises(ValueError, match="need an objective that gives factors"):
+        train(task, table, optimizer, parameters=start, products=torch.float32, refresh=1)
+    with pytest.raises(ValueError, match="`optimizers` must be without ours for this controller"):
+        compare(task, table, {"ours": optimizer}, budget=Budget(calls=5))
 
 
 @pytest.mark.parametrize(
@@ -180,24 +182,6 @@ def test_descent_steps_along_the_natural_gradient_within_its_bound(trust):
         length = float(step @ damped @ step)
         assert length == pytest.approx(rate**2 * trust * problem.value(start), rel=1e-9)
         assert length < squared
-
-
-class WithoutFactors:
-    """An objective of the bare interface, as a command table's."""
-
-    def __init__(self, problem: SmallProblem) -> None:
-        self.value, self.linearize = problem.value, problem.linearize
-        self.value_and_gradient = problem.value_and_gradient
-
-
-def test_adam_without_factors_is_adam():
-    start = torch.linspace(-1.2, 1.0, 10, dtype=torch.float64)
-    shared = {"learning_rate": 0.01, "beta1": 0.9, "beta2": 0.95, "warmup": 0.1, "clip_norm": 2.0}
-    ours, plain = (
-        optimizer.minimize(WithoutFactors(SmallProblem(rosenbrock)), start, Budget(calls=200))
-        for optimizer in (KroneckerAdam(calm_start=False, **shared), Adam(**shared))
-    )
-    torch.testing.assert_close(ours.parameters, plain.parameters, rtol=1e-12, atol=1e-14)
 
 
 def test_adam_takes_its_first_step_along_the_signs_of_the_eigenvectors_coordinates():

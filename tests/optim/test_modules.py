@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 from cases import normal
+from scipy.optimize import minimize
 from torch.func import functional_call, jacrev
 from torch.nn import functional
 
-from neuromotor.optim import LBFGS, OPTIMIZERS, HessianFree, ModuleObjective, ModuleTrainer
+from neuromotor.optim import (
+    LBFGS,
+    OPTIMIZERS,
+    HessianFree,
+    KroneckerAdam,
+    ModuleObjective,
+    ModuleTrainer,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "torch_modules.py"
 
@@ -106,6 +114,124 @@ def test_other_data_and_parameters_set_by_hand_are_noticed():
     assert trainer.step(forward) == pytest.approx(2.0)
 
 
+def penalised(kind, penalty=1e-2):
+    """A regression with a penalty on its weights."""
+    torch.manual_seed(3)
+    hidden = [torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)]
+    module = torch.nn.Sequential(*hidden) if kind == "network" else torch.nn.Linear(3, 2)
+    module, x = module.double(), normal(20, 3, seed=1)
+    y = torch.stack([x[:, 0] - 2 * x[:, 1], 1 + x[:, 2]], dim=1)
+
+    def forward():
+        outputs = module(x)
+        weights = sum(part.square().sum() for part in module.parameters())
+        return outputs, (outputs - y).square().mean() + penalty * weights
+
+    return module, forward, x, y
+
+
+SECOND_ORDER = ["hf", "ahf", "krylov", "ksd", "newton"]
+
+
+@pytest.mark.parametrize("name", SECOND_ORDER)
+def test_a_penalty_on_the_weights_leads_to_ridge_regression(name):
+    module, forward, x, y = penalised("linear")
+    trainer = OPTIMIZERS[name].over(module.parameters())
+    for _ in range(60):
+        trainer.step(forward)
+    # |X W - y|^2 / 40 + .01 |W|^2 with a column of ones in X: (X'X + .4 I) W = X'y
+    inputs = torch.cat([x, torch.ones(20, 1, dtype=torch.float64)], dim=1)
+    gram = inputs.T @ inputs + 0.4 * torch.eye(4, dtype=torch.float64)
+    expected = torch.linalg.solve(gram, inputs.T @ y)
+    found = torch.cat([module.weight.T, module.bias[None]]).detach()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SECOND_ORDER)
+def test_a_penalised_network_comes_to_scipys_minimum(name):
+    module, forward, *_ = penalised("network")
+    objective = ModuleObjective(module.parameters(), forward)
+    start = objective.vector()
+
+    def value_and_gradient(theta):
+        value, gradient = objective.value_and_gradient(torch.from_numpy(theta.copy()))
+        return value, gradient.numpy()
+
+    best = minimize(value_and_gradient, start.numpy(), jac=True, method="BFGS")
+    objective.put(start)
+    trainer = OPTIMIZERS[name].over(module.parameters())
+    for _ in range(150):
+        if trainer.step(forward) < (1 + 1e-3) * best.fun:
+            break
+    assert float(forward()[1].detach()) == pytest.approx(best.fun, rel=1e-3)
+
+
+def test_a_penaltys_gradient_and_curvature_are_counted():
+    module, forward, *_ = penalised("network", penalty=0.0)
+    other, with_penalty, *_ = penalised("network", penalty=0.3)
+    plain = ModuleObjective(module.parameters(), forward)
+    objective = ModuleObjective(other.parameters(), with_penalty)
+    theta, vector = plain.vector(), normal(26, seed=4)
+    assert torch.equal(theta, objective.vector())
+    one, two = plain.linearize(theta), objective.linearize(theta)
+    torch.testing.assert_close(two.gradient, one.gradient + 0.6 * theta)
+    torch.testing.assert_close(two.product(vector), one.product(vector) + 0.6 * vector)
+    assert torch.equal(two.gradient, objective.value_and_gradient(theta)[1])
+
+
+def test_a_weight_that_scales_the_loss_has_its_own_gradient():
+    """The loss reaches `scale` both directly and through the outputs."""
+    scale = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
+    x = normal(5, seed=1)
+
+    def forward():
+        outputs = scale * x
+        return outputs, scale[0] ** 4 * outputs.square().sum()
+
+    objective = ModuleObjective([scale], forward)
+    linear = objective.linearize(objective.vector())
+    size = float(x.square().sum())
+    assert float(linear.gradient) == pytest.approx(6 * 2.0**5 * size)  # of s^6 |x|^2
+    # 2 s^4 of the outputs' Hessian, and 12 s^2 |o|^2 with the outputs held
+    product = float(linear.product(torch.ones(1, dtype=torch.float64)))
+    assert product == pytest.approx((2 * 2.0**4 + 12 * 2.0**2 * 2.0**2) * size)
+
+
+@pytest.mark.parametrize("name", SECOND_ORDER)
+def test_where_a_step_changes_nothing_the_reason_says_why(name):
+    module = torch.nn.Linear(1, 1, bias=False).double()
+    with torch.no_grad():
+        module.weight.fill_(0.05)
+
+    def forward():  # curves downwards at the start
+        outputs = module(torch.ones(1, 1, dtype=torch.float64))
+        return outputs, torch.cos(3 * outputs).mean()
+
+    trainer = OPTIMIZERS[name].over(module.parameters())
+    for _ in range(30):
+        before = float(module.weight.detach())
+        trainer.step(forward)
+        assert float(module.weight.detach()) != before or trainer.reason
+    if name == "hf":  # damping makes up for the curvature
+        assert float(torch.cos(3 * module.weight.detach())) == pytest.approx(-1.0, abs=1e-6)
+        assert trainer.reason == "no entry of the gradient above 1e-12"
+
+
+def test_hessian_free_names_negative_curvature():
+    module = torch.nn.Linear(1, 1, bias=False).double()
+
+    def forward():  # a parabola upside down: no step is bounded
+        outputs = module(torch.ones(1, 1, dtype=torch.float64))
+        return outputs, -outputs.square().sum()
+
+    trainer = HessianFree(damping=1e-6).over(module.parameters())
+    trainer.step(forward)
+    assert "curvature along the gradient is not positive" in trainer.reason
+    augmented = OPTIMIZERS["ahf"].over(module.parameters())
+    augmented.step(forward)
+    assert "curvature along the gradient is not positive" in augmented.reason
+
+
 def test_wrong_use_is_named():
     module = torch.nn.Linear(2, 1)
     with pytest.raises(ValueError, match="`parameters` must hold at least one"):
@@ -116,6 +242,14 @@ def test_wrong_use_is_named():
     trainer = LBFGS().over(module.parameters())
     with pytest.raises(TypeError, match="`forward` must return outputs and loss"):
         trainer.step(lambda: module(torch.ones(1, 2)).sum())
+    with pytest.raises(ValueError, match="`forward` must return the outputs that its loss"):
+        HessianFree().over(module.parameters()).step(
+            lambda: ((o := module(torch.ones(1, 2))).clone(), o.square().sum())
+        )
+    with pytest.raises(ValueError, match="methods with Kronecker factors"):
+        KroneckerAdam().over(module.parameters()).step(
+            lambda: (o := module(torch.ones(1, 2)), o.square().sum())
+        )
     with pytest.raises(ValueError, match="`structural` must be 0"):
         HessianFree(structural=0.1).over(module.parameters()).step(
             lambda: (o := module(torch.ones(1, 2)), o.square().sum())

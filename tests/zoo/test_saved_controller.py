@@ -9,9 +9,11 @@ import struct
 import pytest
 import torch
 from cases import generator
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save, save_file
 
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
+from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.storage.tensor_file import seal
 from neuromotor.tasks import CenterOut
 from neuromotor.zoo.saved_controller import CheckpointError, load_controller, save_controller
@@ -45,8 +47,11 @@ def test_round_trip(tmp_path, dtype):
     assert saved.controller == NET
     assert saved.task == CenterOut(radius_m=0.05)
     assert saved.info == {"a": [1]}
-    assert saved.parameters.dtype == dtype
-    assert torch.equal(saved.parameters, THETA.to(dtype))
+    assert saved.parameters.dtype == torch.float64  # whatever it was saved in, no digit lost
+    assert torch.equal(saved.parameters, THETA.to(dtype).double())
+    again = load_controller(path, dtype=dtype).parameters
+    assert again.dtype == dtype
+    assert torch.equal(again, THETA.to(dtype))
     assert [p.name for p in path.parent.iterdir()] == ["net.safetensors"]
 
 
@@ -74,6 +79,40 @@ def test_nothing_is_overwritten_unasked(path):
 def test_bad_parameters_are_not_saved(tmp_path, parameters, message):
     with pytest.raises(ValueError, match=message):
         save_controller(tmp_path / "x.safetensors", NET, parameters)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2, torch.int64]
+)
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, dtype):
+    with pytest.raises(TypeError, match=r"`parameters` must have .* float32 or float64, got torch"):
+        save_controller(tmp_path / "x.safetensors", NET, THETA.to(dtype))
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_precision_in_a_file_is_refused(tmp_path, path):
+    half = load_file(path)["parameters"].half()
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() | {"sha256": "0" * 64}
+    path.write_bytes(seal(save({"parameters": half}, metadata)))
+    with pytest.raises(CheckpointError, match=r"float32 or float64, got torch\.float16"):
+        load_controller(path)
+    with pytest.raises(TypeError, match=r"`dtype` must be torch\.float32 or torch\.float64"):
+        load_controller(path, dtype=torch.float16)
+
+
+@pytest.mark.parametrize("name", ["n" * 10_000, "n" * 10_000 + ".safetensors"])
+def test_a_name_that_no_file_can_have_is_refused_in_one_line(tmp_path, name):
+    for use in (
+        lambda: save_controller(tmp_path / name, NET, THETA),
+        lambda: load_controller(tmp_path / name),
+        lambda: load_controller(name),
+        lambda: load_snapshot(tmp_path / name),
+    ):
+        with pytest.raises(CheckpointError, match=r"letters\) is no file's name") as caught:
+            use()
+        assert len(str(caught.value)) < 200
     assert not list(tmp_path.iterdir())
 
 

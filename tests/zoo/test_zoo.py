@@ -62,19 +62,19 @@ def covers(found, wanted):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_entry_is_what_its_card_says(name):
     saved, card, history = nm.load_controller(name), zoo.card(name), zoo.history(name)
-    assert saved.parameters.dtype == torch.float32
+    assert torch.equal(nm.load_controller(name, dtype=torch.float32).parameters, saved.parameters)
     assert card["name"] == name
     assert card["parameters"] == saved.controller.parameter_count
     trials = make_trials(saved.task, saved.controller, card["seed"])
     loop = nm.ClosedLoop(saved.task, saved.controller)
-    loss = loop.objective(trials).value(saved.parameters.double())
+    loss = loop.objective(trials).value(saved.parameters)
     assert card["training"]["loss"] == pytest.approx(loss, rel=1e-9)
     assert card["training"]["trials"] == len(trials)
     assert (card["evaluation"] is not None) == trials.disturbed or saved.task.random
     if saved.task.random:
         found = card["evaluation"]
         evaluated = nm.held_out(saved.task, saved.controller, found["trials"])
-        loss = loop.objective(evaluated).value(saved.parameters.double())
+        loss = loop.objective(evaluated).value(saved.parameters)
         assert found["loss"]["value"] == pytest.approx(loss, rel=1e-9)
         assert found["loss"]["low"] < loss < found["loss"]["high"]
     lengths = {len(history[key]) for key in ("calls", "seconds", "loss")}
@@ -96,6 +96,14 @@ def test_an_entrys_recipe_means_its_settings(name):
     assert covers(encode(saved.task, TASKS), stages[-1]["settings"]["task"])
     assert stages[-1]["settings"]["seed"] == zoo.card(name)["seed"]
     assert all(("--start" in stage["command"]) == (i > 0) for i, stage in enumerate(stages))
+
+
+def test_an_entry_runs_on_its_tasks_trials_as_it_is():
+    saved = nm.load_controller("center-out/lbfgs")
+    run = nm.ClosedLoop(saved.task, saved.controller).simulate(
+        saved.parameters, saved.task.trials()
+    )
+    assert run.states.dtype == saved.parameters.dtype == torch.float64
 
 
 def test_a_file_wins_over_a_name(tmp_path, monkeypatch):

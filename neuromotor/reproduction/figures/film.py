@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from neuromotor.plotting import COLORS, finish_plane, hand_cm
 from neuromotor.reproduction.experiments import Disturbed, disturbed, robust_trials
@@ -44,7 +45,8 @@ def save_film(networks: Networks, path: Path, *, smoke: bool = False) -> None:
     run = disturbed(trained, task, trials.subset(torch.from_numpy(chosen.copy())))
     figure = plt.figure(figsize=(6.4, 3.2), dpi=100, layout="constrained")
     plane, units = figure.subplots(1, 2)
-    stage = _Stage(plane, units, task, run)
+    rates = trained.saved.controller.rates(run.run.memory)
+    stage = _Stage(plane, units, task, run, rates)
     figure.canvas.draw()
     figure.set_layout_engine("none")  # nothing moves from frame to frame
     steps = list(range(0, task.steps + 1, 20 if smoke else _EVERY))
@@ -63,13 +65,14 @@ def save_film(networks: Networks, path: Path, *, smoke: bool = False) -> None:
 class _Stage:
     """The artists of one frame and how they change."""
 
-    def __init__(self, plane: Axes, units: Axes, task: DDN, run: Disturbed) -> None:
+    def __init__(
+        self, plane: Axes, units: Axes, task: DDN, run: Disturbed, rates: tuple[Tensor, ...]
+    ) -> None:
         self._task, self._run = task, run
         self._figure: Any = plane.figure  # its canvas is Agg's
         self._hand = hand_cm(task.plant, run.run.states)
         self._limb = 100 * task.plant.limb(run.run.states).numpy()
-        rates = torch.tanh(torch.cat(run.run.memory, dim=-1)).numpy()
-        self._rates = [_sorted(one) for one in rates]
+        self._rates = [_sorted(one) for one in torch.cat(rates, dim=-1).numpy()]
         self._plane, self._units = plane, units
         (self._arm,) = plane.plot([], [], color="0.8", linewidth=7, solid_capstyle="round")
         (self._joints,) = plane.plot([], [], "o", color="0.55", markersize=4)

@@ -66,11 +66,11 @@ def _draw_network(axes: list[Axes], trained: Trained, *, smoke: bool) -> None:
     window = (start, start + 0.3)
     rotation = rotational_dynamics(output, window_s=window, surrogates=5 if smoke else 50)
     draw_conditions(axes[0], rotation.projection)
-    null = np.median(rotation.nulls["maximum entropy"].skew)
+    null = ""
+    if rotation.nulls:  # none with few conditions
+        null = f" (null {np.median(rotation.nulls['maximum entropy'].skew):.2f})"
     axes[0].set_xlabel("jPC 1")
-    axes[0].set_title(
-        f"R² {rotation.r2_skew:.2f} (null {null:.2f})\n{rotation.frequencies_hz[0]:.2g} Hz"
-    )
+    axes[0].set_title(f"R² {rotation.r2_skew:.2f}{null}\n{rotation.frequencies_hz[0]:.2g} Hz")
 
     tuning = preferred_directions(
         output, "torque" if posture else "hand", shuffles=50 if smoke else 500, bootstraps=0
