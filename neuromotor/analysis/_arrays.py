@@ -22,6 +22,7 @@ __all__ = [
     "reduced",
     "soft_constant",
     "soft_normalised",
+    "unique",
 ]
 
 # Added to a unit's range before division by it (Kalidindi et al. 2021).

@@ -360,7 +360,7 @@ def _across_and_along(
     found = np.full((3, len(onset)), np.nan)
     if "target_position" not in recording:
         return found
-    time, hand = recording["time"].values, recording["hand_position"].values
+    time, hand, _ = hand_course(recording)
     line = recording["target_position"].values - hand[:, 0]
     length = np.linalg.norm(line, axis=-1)
     away = length > 0

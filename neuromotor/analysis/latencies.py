@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from neuromotor._checks import check_fraction
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.recording import RecordingError, check_recording, sample_at
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -127,7 +127,9 @@ def response_latency(
     seconds = np.full(len(values), np.nan)
     against = np.where(perturbed, _NOTHING, "").astype("<U18")
     for trial in np.flatnonzero(perturbed).tolist():
-        onset = int(np.abs(time - onsets[trial]).argmin())
+        onset = sample_at(time, onsets[trial])
+        if onset is None:
+            continue
         if unperturbed is not None:
             same = unperturbed[variable].values[trial].astype(np.float64)
             reference: _Reference | None = _Reference("same trial", same, 0.0, 0, _ROUNDING)

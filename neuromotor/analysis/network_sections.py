@@ -21,7 +21,7 @@ from neuromotor.analysis.network_figures import (
     plot_lesions,
     plot_sensitivity,
 )
-from neuromotor.analysis.recording import RecordingError, record, recorded_run
+from neuromotor.analysis.recording import RecordingError, check_recording, record, recorded_run
 from neuromotor.analysis.section import Section, span
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
@@ -146,6 +146,7 @@ def lesions_section(recording: xr.Dataset, saved: SavedController, seed: int) ->
         )
     task, trials = recorded_run(recording)
     parameters = saved.parameters.to(trials.initial_state)
+    check_recording(recording, ["rate"])
     if recording.sizes["unit"] != sum(network.layers):
         raise RecordingError("lesions need all units of the network.")
     numbers: dict[str, Any] = {}

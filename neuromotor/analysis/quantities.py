@@ -199,7 +199,10 @@ def given(name: str, values: Any) -> Given:
     try:
         array = values if isinstance(values, np.ndarray) else np.asarray(values)
     except ValueError as error:  # what numpy says of rows of unequal lengths
-        what = "trials of unequal lengths; cut them to one length or align them"
+        what = (
+            "rows of unequal lengths: cut trials of unequal length to the same times, for instance "
+            "around an event"
+        )
         raise ValueError(_wrong(name, what)) from error
     if array.dtype.kind == "m":
         seconds = array / np.timedelta64(1, "s")

@@ -257,6 +257,11 @@ def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
         RecordingError: The recording does not say which task or trials were run.
     """
     again = "record the controller again with this version, on a task that is registered"
+    if "feedback" in recording.attrs:
+        raise RecordingError(
+            "the recording's feedback was changed, which the trials do not say; record the "
+            "controller without a change of feedback."
+        )
     parts = {
         name: torch.from_numpy(recording[_TRIALS + name].values.astype(np.float64))
         for name in _PARTS

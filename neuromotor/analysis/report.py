@@ -116,8 +116,8 @@ def analyze(
             "sensitivity": lambda: network_sections.sensitivity_section(recording, network),
             "lesions": lambda: network_sections.lesions_section(recording, network, seed),
         }
-    rate = cut["rate"].values
-    silent = not np.ptp(rate, axis=(0, 1)).any()
+    rate = cut["rate"].values if "rate" in cut else np.zeros((1, 1, 0))
+    silent = "rate" in cut and not np.ptp(rate, axis=(0, 1)).any()
     done: list[Section] = []
     expected = expected_seconds(recording, list(parts), surrogates)
     clock = Clock([*expected, FIGURE_S * len(parts)])  # the figures are drawn at the end

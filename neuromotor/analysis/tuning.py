@@ -122,7 +122,7 @@ def preferred_directions(
         vector = goal - hand[:, 0]
     else:
         name = _SPACES[space]
-        check_recording(recording, [name])
+        check_recording(recording, ["rate", name])
         if recording[name].shape[2] != 2:
             raise RecordingError(f"{space} space needs two values of `{name}`.")
         vector = (part if space == "torque" else recording)[name].values.mean(1)

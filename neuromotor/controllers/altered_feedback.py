@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor, check_integer, lookup
-from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.controller import Controller, unit_rates
 
 __all__ = ["FEEDBACK_CHANGES", "AlteredFeedback", "FeedbackChange"]
 
@@ -159,6 +159,10 @@ class AlteredFeedback:
                 seen = self._replayed(observation, t)
         after, command = self.controller.step(weights, tuple(own), seen, target, t, noise)
         return (*after, seen, past), command
+
+    def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the controller's rates, and what was seen as it is."""
+        return (*unit_rates(self.controller, memory[:-2]), *memory[-2:])
 
     def controller_memory(self, memory: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
         """Return the controller's own memory, and what it saw."""
