@@ -25,26 +25,10 @@ from neuromotor._headless import drawing
 from neuromotor.cli.display import live_comparison, messages, say_finished
 from neuromotor.closed_loop.blas import blas_description, choose_threads
 from neuromotor.optim import Progress
-from neuromotor.runs.create import (
-    MARKER,
-    START,
-    create_run_folder,
-    lock_folder,
-    remove_leftovers,
-)
-from neuromotor.runs.folder import (
-    RunFolder,
-)
-from neuromotor.runs.over_seeds import (
-    seed_rows,
-)
-from neuromotor.runs.records import (
-    MethodRecord,
-    RUN_VERSION,
-    RunRecord,
-    check_unchanged,
-    read_run,
-)
+from neuromotor.runs.create import MARKER, START, create_run_folder, remove_leftovers
+from neuromotor.runs.folder import RunFolder
+from neuromotor.runs.over_seeds import seed_rows
+from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, check_unchanged, read_run
 from neuromotor.runs.settings import RunSettings
 from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError

@@ -23,15 +23,9 @@ from neuromotor.optim.run import check_run
 from neuromotor.optim.state import SnapshotError
 from neuromotor.runs.create import MARKER, remove_leftovers
 from neuromotor.runs.progress_log import Metrics
-from neuromotor.runs.records import (
-    check_unchanged,
-)
-from neuromotor.storage.claims import (
-    FolderVanished,
-)
-from neuromotor.storage.components import (
-    SettingsError,
-)
+from neuromotor.runs.records import check_unchanged
+from neuromotor.storage.claims import FolderVanished
+from neuromotor.storage.components import SettingsError
 from neuromotor.storage.snapshots import load_snapshot, load_tree, save_snapshot, save_tree
 from neuromotor.storage.tensor_file import CheckpointError
 

@@ -32,9 +32,7 @@ from neuromotor.evaluation.performance import (
 )
 from neuromotor.evaluation.references import assess_references, default_references, no_reference
 from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
-from neuromotor.storage.snapshots import (
-    load_snapshot,
-)
+from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 

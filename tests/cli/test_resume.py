@@ -453,7 +453,7 @@ def test_a_result_with_an_entry_that_cannot_be_is_named(tmp_path):
     whole = load_tree(path, kind, "a result")
     budget = Budget(calls=300)
     settings = json.loads((folder / "settings.json").read_text())
-    for name in whole:
+    for name in whole.keys() - {"settings"}:
         for wrong in ("text" if name != "reason" else 1, float("nan"), -1, [1]):
             save_tree(path, kind, {**whole, name: wrong})
             with pytest.raises(CheckpointError, match="does not agree with itself"):
