@@ -66,8 +66,9 @@ class Latencies:
     Attributes:
         seconds: From the perturbation to the first answer of any value; NaN where there is none.
         against: What the trial was held against: `same trial`, `unperturbed trials`, `baseline`;
-            `nothing` where there is nothing to hold it against, `not quiet` where it differs
-            already before its perturbation, and empty where it has no perturbation.
+            `nothing` where there is nothing to hold it against or the perturbation lies outside
+            the recording, `not quiet` where it differs already before its perturbation, and empty
+            where it has no perturbation.
     """
 
     seconds: NDArray[np.float64]
@@ -126,7 +127,8 @@ def response_latency(
             )
     seconds = np.full(len(values), np.nan)
     against = np.where(perturbed, _NOTHING, "").astype("<U18")
-    for trial in np.flatnonzero(perturbed).tolist():
+    covered = perturbed & (onsets >= time[0] - 1e-9) & (onsets <= time[-1] + 1e-9)
+    for trial in np.flatnonzero(covered).tolist():
         onset = int(np.abs(time - onsets[trial]).argmin())
         if unperturbed is not None:
             same = unperturbed[variable].values[trial].astype(np.float64)

@@ -34,14 +34,7 @@ from neuromotor.analysis.figures import (
 from neuromotor.analysis.latencies import response_latency
 from neuromotor.analysis.recording import RecordingError
 from neuromotor.analysis.rotations import FEWEST_CONDITIONS, rotational_dynamics
-from neuromotor.analysis.section import (
-    Section,
-    by_layer,
-    layers_of,
-    median,
-    span,
-    with_reasons,
-)
+from neuromotor.analysis.section import Section, by_layer, layers_of, median, span, with_reasons
 from neuromotor.analysis.similarity import Similarity, compare_populations
 from neuromotor.analysis.subspaces import principal_components, subspace_alignment
 from neuromotor.analysis.tangling import tangling

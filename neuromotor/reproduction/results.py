@@ -25,12 +25,7 @@ from neuromotor.evaluation.performance import (
 )
 from neuromotor.evaluation.references import assess_references
 from neuromotor.reproduction.convergence import load_convergence
-from neuromotor.reproduction.experiments import (
-    distance_cm,
-    disturbed,
-    reaching_task,
-    robust_trials,
-)
+from neuromotor.reproduction.experiments import distance_cm, disturbed, reaching_task, robust_trials
 from neuromotor.reproduction.networks import Networks, Trained
 from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
 from neuromotor.reproduction.sensitivity import load_sensitivity, summary

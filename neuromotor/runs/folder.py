@@ -21,12 +21,7 @@ from neuromotor.optim import Budget, Counts, Progress, Result, Snapshot
 from neuromotor.optim.result import pack_history, unpack_history
 from neuromotor.runs.create import MARKER, lock_folder, remove_leftovers
 from neuromotor.runs.progress_log import Metrics
-from neuromotor.storage.snapshots import (
-    load_snapshot,
-    load_tree,
-    save_snapshot,
-    save_tree,
-)
+from neuromotor.storage.snapshots import load_snapshot, load_tree, save_snapshot, save_tree
 from neuromotor.storage.tensor_file import CheckpointError
 
 __all__ = ["FolderVanished", "RunFolder"]
