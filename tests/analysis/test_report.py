@@ -135,11 +135,14 @@ def test_posture_has_preferred_load_directions_and_true_latencies():
     assert list(tuned.numbers) == [
         *("layer 1, torque", "layer 2, torque", "layer 1, force", "layer 2, force")
     ]
-    assert "Left out, hand: layer 1: cosine tuning needs" in tuned.text
+    assert "Left out, hand: cosine tuning needs" in tuned.text
     calm = network_sections.unperturbed(recording, saved)
     latency = sections.latency_section(recording, calm).numbers["command"]
     assert latency["earliest_s"] == latency["median_s"] == pytest.approx(0.11)
     assert latency["against_same_trial"] == latency["perturbed_trials"] == 8
+    aligned = align(recording, "perturbation_time", 0.0, 0.1)
+    for other in (aligned, record(CenterOut(directions=2), NET, PARAMETERS)):
+        assert network_sections.unperturbed(other, saved) is None
     with pytest.raises(RecordingError, match="nothing to hold the 8 perturbed trials against"):
         sections.latency_section(recording, network_sections.unperturbed(recording, None))
     joint = sections.tuning_section(record(replace(task, loads="joint"), NET, PARAMETERS), 3, 0)
