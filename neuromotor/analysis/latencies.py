@@ -66,8 +66,9 @@ class Latencies:
     Attributes:
         seconds: From the perturbation to the first answer of any value; NaN where there is none.
         against: What the trial was held against: `same trial`, `unperturbed trials`, `baseline`;
-            `nothing` where there is nothing to hold it against, `not quiet` where it differs
-            already before its perturbation, and empty where it has no perturbation.
+            `nothing` where there is nothing to hold it against or the perturbation lies outside
+            the recording, `not quiet` where it differs already before its perturbation, and empty
+            where it has no perturbation.
     """
 
     seconds: NDArray[np.float64]

@@ -66,8 +66,13 @@ def check_controller(recording: xr.Dataset, saved: SavedController) -> None:
 
 
 def unperturbed(recording: xr.Dataset, saved: SavedController | None) -> xr.Dataset | None:
-    """The recorded trials again, without loads; None where controller or trials are not known."""
-    if saved is None:
+    """The recorded trials again, without loads; None where these or the controller are not known.
+
+    None too where no trial has a load, or the times are no longer those of the trials.
+    """
+    if saved is None or "perturbation_time" not in recording or "aligned_to" in recording.attrs:
+        return None
+    if np.isnan(recording["perturbation_time"].values).all():
         return None
     try:
         task, trials = recorded_run(recording)
@@ -75,8 +80,11 @@ def unperturbed(recording: xr.Dataset, saved: SavedController | None) -> xr.Data
         return None
     parameters = saved.parameters.to(trials.initial_state)
     again = record(task, saved.controller, parameters, trials.without_loads())
-    again = again.sel(unit=recording["unit"])
-    return again.sel(time=recording["time"], method="nearest", tolerance=0.01 * task.plant.dt_s)
+    try:
+        again = again.sel(unit=recording["unit"])
+        return again.sel(time=recording["time"], method="nearest", tolerance=0.01 * task.plant.dt_s)
+    except KeyError:
+        return None
 
 
 def fixed_points_section(recording: xr.Dataset, saved: SavedController) -> Section:

@@ -60,16 +60,17 @@ def by_layer(
         RecordingError: No layer allows it.
     """
     found: dict[str, T] = {}
-    reasons = []
+    reasons: dict[str, str] = {}
     for layer, part in layers_of(recording).items():
         try:
             found[layer] = compute(part)
         except RecordingError as error:
-            reasons.append(f"{layer}: {error}")
+            reasons[layer] = str(error)
+    named = [f"{layer}: {reason}" for layer, reason in reasons.items()]
     if not found:
-        alone = len(reasons) == 1
-        raise RecordingError(" ".join(r.split(": ", 1)[1] if alone else r for r in reasons))
-    return found, reasons
+        same = dict.fromkeys(reasons.values())
+        raise RecordingError(" ".join(same if len(same) == 1 else named))
+    return found, named
 
 
 def with_reasons(text: str, reasons: list[str]) -> str:

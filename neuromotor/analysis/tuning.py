@@ -94,9 +94,8 @@ def preferred_directions(
     after the load. Its direction is, in `hand` space, that from the hand's position at the
     recording's start to the target (or to its last position where there is no target); in `torque`
     space, that of the mean command, with the first actuator's torque along 0 and the second's along
-    90 degrees; in `load` space, that of the load on the joints, with the same axes (Scott et al.
-    1997 and later work on posture: a preferred torque direction); in `force` space, that of the
-    force on the hand. Trials without a direction are left out.
+    90 degrees; in `load` space, that of the load on the joints, with the same axes (Cabel et al.
+    2001); in `force` space, that of the force on the hand. Trials without a direction are left out.
 
     Args:
         recording: Trials.

@@ -137,6 +137,8 @@ def test_noise_is_rarely_taken_for_an_answer(smooth, repeats):
 
 def test_what_cannot_be_measured_is_refused():
     recording = record(PUSHED, NET, PARAMETERS)
+    with pytest.raises(RecordingError, match="nothing to hold"):
+        response_latency(recording.isel(time=slice(12, None)))  # the push is cut away
     with pytest.raises(RecordingError, match="must hold the same trials"):
         response_latency(recording, unperturbed=recording.isel(trial=[0]))
     with pytest.raises(RecordingError, match="no trial of the recording is perturbed"):

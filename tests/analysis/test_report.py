@@ -5,6 +5,7 @@ import re
 from dataclasses import fields, replace
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -90,11 +91,14 @@ def test_posture_has_preferred_load_directions_and_true_latencies():
     assert list(tuned.numbers) == [
         *("layer 1, torque", "layer 2, torque", "layer 1, force", "layer 2, force")
     ]
-    assert "Left out, hand: layer 1: cosine tuning needs" in tuned.text
+    assert "Left out, hand: cosine tuning needs" in tuned.text
     calm = network_sections.unperturbed(recording, saved)
     latency = sections.latency_section(recording, calm).numbers["command"]
     assert latency["earliest_s"] == latency["median_s"] == pytest.approx(0.11)
     assert latency["against_same_trial"] == latency["perturbed_trials"] == 8
+    aligned = align(recording, "perturbation_time", 0.0, 0.1)
+    for other in (aligned, record(CenterOut(directions=2), NET, PARAMETERS)):
+        assert network_sections.unperturbed(other, saved) is None
     with pytest.raises(RecordingError, match="nothing to hold the 8 perturbed trials against"):
         sections.latency_section(recording, network_sections.unperturbed(recording, None))
     joint = sections.tuning_section(record(replace(task, loads="joint"), NET, PARAMETERS), 3, 0)
@@ -306,6 +310,7 @@ def test_names_of_areas_are_no_paths_no_formulas_and_none_is_lost(tmp_path):
     )
     folder = tmp_path / "deep" / "deeper" / "report"
     folder.mkdir(parents=True)
+    plt.close("all")  # what other tests left open would count against the many figures here
     report = analyze(own, surrogates=2)
     write_report(report, folder)
     everything = {path for path in tmp_path.rglob("*") if path.is_file()}
