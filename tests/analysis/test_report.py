@@ -358,6 +358,7 @@ def test_names_of_areas_are_no_paths_no_formulas_and_none_is_lost(tmp_path):
     )
     folder = tmp_path / "deep" / "deeper" / "report"
     folder.mkdir(parents=True)
+    plt.close("all")  # what other tests left open would count against the many figures here
     report = analyze(own, surrogates=2)
     write_report(report, folder)
     everything = {path for path in tmp_path.rglob("*") if path.is_file()}
