@@ -36,7 +36,7 @@ __all__ = [
 
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
 _TRACE = 2e-3  # of peak speed
-_STILL = 1e-4  # of peak speed: below it a hand is at rest, and single precision is noise
+_FALL = 0.01  # of a step's pace: what the next falls below is rounding of a hand at rest
 _REST = 0.02  # of peak speed: what is faster at the recording's first or last time is not at rest
 
 
@@ -340,10 +340,9 @@ def _peak_to_mean(
     pace = np.linalg.norm(np.diff(hand, axis=0), axis=-1) / dt
     speeds = 0.5 * (speed[1:] + speed[:-1])
     pace = np.maximum(pace, np.where(speeds > _TRACE * peak, speeds, 0.0))
-    still = _STILL * peak
-    while start > 0 and still < pace[start - 1] < pace[start]:
+    while start > 0 and _FALL * pace[start] < pace[start - 1] < pace[start]:
         start -= 1
-    while end < len(pace) and still < pace[end] < pace[end - 1]:
+    while end < len(pace) and _FALL * pace[end - 1] < pace[end] < pace[end - 1]:
         end += 1
     if (start == 0 and speed[0] > _REST * peak) or (end == len(pace) and speed[end] > _REST * peak):
         return float("nan")
