@@ -15,6 +15,7 @@ check:
 	ruff check $(PYTHON_FILES)
 	ruff format --check $(PYTHON_FILES)
 	mypy --strict -p neuromotor
+	lint-imports
 
 format:
 	ruff check --select I --fix $(PYTHON_FILES)

@@ -18,28 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 ELSEWHERE = {**PAGES, "README.md": "index.md"}
 COMMANDS = "reference/commands.md"
-COMING = {"runs.md", "scale.md", "reproduction.md"}  # in the navigation as soon as they exist
 _LINK = re.compile(r"\]\(\.\./([^)#\s]+)")
-
-
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave pages out of the navigation that are still to be written."""
-    missing = {name for name in COMING if not (Path(config.docs_dir) / name).exists()}
-
-    def kept(items: list[Any]) -> list[Any]:
-        found = []
-        for item in items:
-            if isinstance(item, dict):
-                ((title, target),) = item.items()
-                if isinstance(target, list):
-                    item = {title: kept(target)}
-                elif target in missing:
-                    continue
-            found.append(item)
-        return found
-
-    config.nav = kept(config.nav or [])
-    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
