@@ -7,12 +7,7 @@ runs them and differentiates through them, an optimizer trains.
 from neuromotor import zoo
 from neuromotor._version import __version__ as __version__
 from neuromotor.closed_loop import ClosedLoop, Trajectory
-from neuromotor.control import (
-    ILQG,
-    ILQR,
-    OnlineTrajectoryOptimization,
-    Uncertainty,
-)
+from neuromotor.control import ILQG, ILQR, OnlineTrajectoryOptimization, Uncertainty
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
 from neuromotor.envs.registration import register_environments as _register_environments
 from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval

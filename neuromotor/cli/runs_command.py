@@ -16,12 +16,7 @@ from rich.text import Text
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import JsonOption
 from neuromotor.runs.create import MARKER
-from neuromotor.runs.records import (
-    RunRecord,
-    find_runs,
-    read_run,
-    setting_differences,
-)
+from neuromotor.runs.records import RunRecord, find_runs, read_run, setting_differences
 from neuromotor.storage.components import SettingsError
 
 __all__ = ["register"]

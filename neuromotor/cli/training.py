@@ -37,13 +37,7 @@ from neuromotor.cli.options import (
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.runs.create import MARKER, RunFolderError
-from neuromotor.runs.execute import (
-    Keep,
-    Stopped,
-    default_folder,
-    run_comparison,
-    run_seeds,
-)
+from neuromotor.runs.execute import Keep, Stopped, default_folder, run_comparison, run_seeds
 from neuromotor.runs.progress_log import require_tensorboard
 from neuromotor.runs.settings import RunSettings, gather, resolve
 from neuromotor.storage.components import SettingsError, encode

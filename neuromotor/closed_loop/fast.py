@@ -5,12 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromotor.closed_loop.passes import (
-    Forward,
-    Passes,
-    Place,
-    quiet_floats,
-)
+from neuromotor.closed_loop.passes import Forward, Passes, Place, quiet_floats
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.tasks.task import Task

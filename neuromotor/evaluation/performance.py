@@ -28,10 +28,12 @@ __all__ = [
     "Performance",
     "Runner",
     "assess",
+    "command_unit",
     "controller_runner",
     "held_out",
     "ilqr_runner",
     "known_runner",
+    "largest_command",
     "measure",
     "reference_name",
 ]
@@ -89,6 +91,8 @@ class Evaluation:
             interval.
         performance: Means over the trials.
         response: How the hand answered the loads; None where there are none.
+        largest_command: Size of the largest number of any command in any trial (N m, or N); None
+            where it was not measured.
     """
 
     losses: Tensor
@@ -96,6 +100,7 @@ class Evaluation:
     ratios: dict[str, Interval]
     performance: Performance
     response: LoadResponse | None
+    largest_command: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name, for tables and JSON."""
@@ -108,6 +113,7 @@ class Evaluation:
                 for name, number in self.performance.as_dict().items()
             },
             "response": None if self.response is None else self.response.as_dict(),
+            "largest_command": self.largest_command,
         }
 
 
@@ -175,7 +181,19 @@ def assess(
         },
         performance=measure(task, trials, states, commands),
         response=response,
+        largest_command=largest_command(commands),
     )
+
+
+def largest_command(commands: Tensor) -> float | None:
+    """Return the size of the largest number among commands, (B, T, m); None where one is NaN."""
+    largest = float(commands.abs().max())
+    return largest if math.isfinite(largest) else None
+
+
+def command_unit(task: Task) -> str:
+    """Return the unit of the commands of a task's plant: N m of torques, N of forces."""
+    return task.plant.command_labels[0].rpartition("(")[2].rstrip(")")
 
 
 def controller_runner(task: Task, controller: Controller, parameters: Tensor) -> Runner:

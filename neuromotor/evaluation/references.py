@@ -20,12 +20,7 @@ from neuromotor.control import (
     Uncertainty,
 )
 from neuromotor.controllers import CommandTable, Controller
-from neuromotor.evaluation.performance import (
-    Evaluation,
-    assess,
-    controller_runner,
-    known_runner,
-)
+from neuromotor.evaluation.performance import Evaluation, assess, controller_runner, known_runner
 from neuromotor.optim.result import Stopwatch
 from neuromotor.tasks import Task, Trials
 

@@ -19,12 +19,7 @@ from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.evaluation.performance import held_out, measure
-from neuromotor.optim import (
-    Budget,
-    KroneckerDescent,
-    KroneckerLBFGS,
-    Optimizer,
-)
+from neuromotor.optim import Budget, KroneckerDescent, KroneckerLBFGS, Optimizer
 from neuromotor.reproduction.data import DATA
 from neuromotor.storage.files import write_json
 from neuromotor.tasks import DDN, CenterOut, Postural, Task

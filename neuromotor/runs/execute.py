@@ -22,20 +22,10 @@ from neuromotor import __version__
 from neuromotor.cli.display import live_comparison, messages
 from neuromotor.closed_loop.blas import blas_description
 from neuromotor.optim import Progress
-from neuromotor.runs.create import (
-    MARKER,
-    START,
-    create_run_folder,
-    lock_folder,
-)
+from neuromotor.runs.create import MARKER, START, create_run_folder, lock_folder
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.over_seeds import seed_rows
-from neuromotor.runs.records import (
-    RUN_VERSION,
-    MethodRecord,
-    RunRecord,
-    read_run,
-)
+from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, read_run
 from neuromotor.runs.settings import RunSettings
 from neuromotor.storage.files import parse_json, read_text, write_json
 from neuromotor.training.comparison import Comparison, MethodRun, compare

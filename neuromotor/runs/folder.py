@@ -21,12 +21,7 @@ from neuromotor.optim import Budget, Counts, Progress, Result, Snapshot
 from neuromotor.optim.result import pack_history, unpack_history
 from neuromotor.runs.create import MARKER, lock_folder, remove_leftovers
 from neuromotor.runs.progress_log import Metrics
-from neuromotor.storage.snapshots import (
-    load_snapshot,
-    load_tree,
-    save_snapshot,
-    save_tree,
-)
+from neuromotor.storage.snapshots import load_snapshot, load_tree, save_snapshot, save_tree
 from neuromotor.storage.tensor_file import CheckpointError
 
 __all__ = ["FolderVanished", "RunFolder"]
@@ -156,6 +151,7 @@ class RunFolder:
                 ratios={name: Interval(**ratio) for name, ratio in data["ratios"].items()},
                 performance=Performance(**data["performance"]),
                 response=None if response is None else LoadResponse(**response),
+                largest_command=data.get("largest_command"),
             )
 
     def evaluated(self, reference: str, evaluation: Evaluation) -> None:
@@ -166,6 +162,7 @@ class RunFolder:
             "ratios": {name: ratio.as_dict() for name, ratio in evaluation.ratios.items()},
             "performance": evaluation.performance.as_dict(),
             "response": None if evaluation.response is None else evaluation.response.as_dict(),
+            "largest_command": evaluation.largest_command,
         }
         save_tree(self.writable(f"results/reference-{reference}.safetensors"), _EVALUATION, data)
 

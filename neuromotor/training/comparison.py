@@ -25,15 +25,7 @@ from neuromotor.evaluation.performance import (
     reference_name,
 )
 from neuromotor.evaluation.references import assess_references, default_references
-from neuromotor.optim import (
-    Budget,
-    Counts,
-    HistoryPoint,
-    Optimizer,
-    Progress,
-    Result,
-    Snapshot,
-)
+from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.single import initial_parameters, make_trials, train
 

@@ -17,12 +17,7 @@ from neuromotor.analysis.behaviour import (
 )
 from neuromotor.analysis.fixed_points import find_fixed_points, network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
-from neuromotor.analysis.lesions import (
-    lesion_effect,
-    lesion_subspace,
-    lesion_units,
-    sensitivity,
-)
+from neuromotor.analysis.lesions import lesion_effect, lesion_subspace, lesion_units, sensitivity
 from neuromotor.training.single import initial_parameters
 
 TASK = CenterOut(directions=3, steps=10)

@@ -9,12 +9,7 @@ from cases import ARMS, Hold
 from scipy.linalg import solve_discrete_are
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.control import (
-    ILQG,
-    ILQR,
-    OnlineTrajectoryOptimization,
-    Uncertainty,
-)
+from neuromotor.control import ILQG, ILQR, OnlineTrajectoryOptimization, Uncertainty
 from neuromotor.plants import PointMass, TwoJointArm
 from neuromotor.tasks import CenterOut
 

@@ -5,12 +5,7 @@ import torch
 from cases import generator, normal, switched_on
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.control import (
-    ILQG,
-    ILQR,
-    OnlineTrajectoryOptimization,
-    Uncertainty,
-)
+from neuromotor.control import ILQG, ILQR, OnlineTrajectoryOptimization, Uncertainty
 from neuromotor.evaluation.references import REFERENCES, default_references, reference_trajectories
 from neuromotor.tasks import CenterOut, InstructedDelay
 

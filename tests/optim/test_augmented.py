@@ -8,12 +8,7 @@ from cases import SmallProblem, generator, normal, rosenbrock
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.optim import (
-    AugmentedHessianFree,
-    Budget,
-    HessianFree,
-    augmented_directions,
-)
+from neuromotor.optim import AugmentedHessianFree, Budget, HessianFree, augmented_directions
 from neuromotor.tasks import CenterOut
 
 SIZE, COUNT = 20, 6

@@ -12,15 +12,7 @@ import distributed_program
 import pytest
 import torch
 
-from neuromotor import (
-    LBFGS,
-    Budget,
-    CenterOut,
-    ClosedLoop,
-    ContinuousTimeRNN,
-    load_snapshot,
-    train,
-)
+from neuromotor import LBFGS, Budget, CenterOut, ClosedLoop, ContinuousTimeRNN, load_snapshot, train
 from neuromotor.closed_loop import FastObjective
 from neuromotor.training import distributed
 
