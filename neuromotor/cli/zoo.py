@@ -295,7 +295,8 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         for reference, ratio in evaluation["ratios"].items():
             lines.append(("", f"{interval_words(ratio, 4)} x {reference}"))
     if card["usual"] is not None:
-        usual, ratios = card["usual"]["training"], card["usual"]["evaluation"]["ratios"]
+        usual = card["usual"]["training"]
+        ratios = (card["usual"]["evaluation"] or {"ratios": {}})["ratios"]
         words = f"loss {usual['loss']:.6g}"
         if "ilqg" in ratios:
             words += f", {interval_words(ratios['ilqg'], 4)} x ilqg"
