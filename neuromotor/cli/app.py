@@ -57,6 +57,7 @@ from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import (
     HELD_OUT_SEED,
     assess,
+    command_unit,
     controller_runner,
     held_out,
     reference_name,
@@ -68,6 +69,7 @@ from neuromotor.runs.execute import machine, versions
 from neuromotor.runs.settings import resolve_saved
 from neuromotor.storage.components import SettingsError, encode, setting_names
 from neuromotor.tasks import TASKS
+from neuromotor.tasks.ranges import outside
 from neuromotor.training import distributed
 from neuromotor.training.single import make_trials
 from neuromotor.zoo.saved_controller import load_controller
@@ -114,7 +116,8 @@ def evaluate(
 ) -> None:
     """Run a trained controller on a task and hold it against iLQR.
 
-    Trials of a random task are held out: drawn from a seed that no training uses. Where something
+    Trials of a random task are held out: drawn from a seed that no training uses. A setting that
+    lies outside those of the training is named in a warning. Where something
     disturbs them, iLQR is the clairvoyant bound, and `--set references=ilqg,online-predictive` adds
     optimal feedback control and a planner, which take a while to design.
 
@@ -165,7 +168,10 @@ def evaluate(
         "ratios": {bound: None if math.isnan(ratio) else ratio},
         "evaluation": evaluation.as_dict(),
         "evaluated_references": others,
+        "outside_training": outside(saved.task, settings.task) if saved.task else [],
     }
+    for sentence in result["outside_training"]:
+        messages.print(f"Warning: {sentence}", style="yellow", markup=False, soft_wrap=True)
     if json_:
         print(json.dumps(result, indent=2))
         return
@@ -180,8 +186,8 @@ def evaluate(
     output.print(f"  target error  {performance.target_error_cm:.4g} cm")
     output.print(f"  end speed     {performance.end_speed_cm_s:.4g} cm/s")
     output.print(f"  energy        {performance.energy:.4g}")
-    unit = settings.task.plant.command_labels[0].partition("(")[2].rstrip(")")
-    output.print(f"  peak command  {performance.largest_command:.4g} {unit}")
+    unit = command_unit(settings.task)
+    output.print(f"  commands      up to {performance.largest_command:.4g} {unit}")
     if settings.task.random or trials.disturbed:
         row = {"method": controller.stem, "evaluation": result["evaluation"]}
         for report in evaluation_tables([*others, row]):

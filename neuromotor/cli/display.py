@@ -33,6 +33,7 @@ __all__ = [
     "messages",
     "output",
     "ratio_words",
+    "robustness_table",
     "say_finished",
     "seeds_table",
     "working",
@@ -209,6 +210,31 @@ def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
     )
     table.caption_justify = "left"
     return table
+
+
+def robustness_table(title: str, found: Mapping[str, Any]) -> Table:
+    """Return the table of a controller's robustness, as a card holds it."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("setting", no_wrap=True)
+    for name in ("from", "to", "loss", f"x {found['reference']}", "error\n(cm)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found["rows"]:
+        cells = [_plain_number(row[name]) for name in ("usual", "value")]
+        if row["refused"] is not None:
+            table.add_row(row["setting"], *cells, "refused", "-", "-")
+            continue
+        numbers = (row["loss"], row["ratio"], row["error_cm"])
+        table.add_row(row["setting"] or "as it is", *cells, *(_or_dash(n, ".3g") for n in numbers))
+    table.caption = (
+        f"one setting changed by {100 * found['change']:g} %, the others kept; the reference knows "
+        "the change; error: of the hand at the end"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _plain_number(number: float | None) -> str:
+    return "" if number is None else f"{number:g}"
 
 
 def interval_words(interval: dict[str, float | None] | None, digits: int = 3) -> str:

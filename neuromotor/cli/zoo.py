@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +13,14 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from neuromotor import zoo
-from neuromotor.cli.display import interval_words, output, ratio_words
+from neuromotor.cli.display import interval_words, messages, output, ratio_words, robustness_table
 from neuromotor.closed_loop.blas import choose_threads
+from neuromotor.evaluation.robustness import TRIALS as ROBUSTNESS_TRIALS
+from neuromotor.evaluation.robustness import Variation
 from neuromotor.runs.recipes import find_stages
-from neuromotor.runs.zoo_entry import write_entry
+from neuromotor.runs.zoo_entry import measure_robustness, update_entry, write_entry
 from neuromotor.storage.components import SettingsError
+from neuromotor.tasks import Task
 from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
@@ -39,10 +43,17 @@ def register(app: typer.Typer) -> None:
     group.callback()(entries)
     group.command(hidden=True)(show)
     group.command()(add)
+    group.command()(robustness)
     app.add_typer(group, name="zoo")
 
 
-def entries(context: typer.Context, json_: JsonOption = False) -> None:
+def entries(
+    context: typer.Context,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the tables of the documentation.")
+    ] = False,
+    json_: JsonOption = False,
+) -> None:
     """List the trained controllers that come with the package; `zoo NAME` shows one's card.
 
     Every command that takes a controller file takes a name of this list too.
@@ -54,6 +65,9 @@ def entries(context: typer.Context, json_: JsonOption = False) -> None:
     cards = [zoo.card(name) for name in zoo.names()]
     if json_:
         print(json.dumps(cards, indent=2))
+        return
+    if markdown:
+        print(cards_markdown(cards))
         return
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in ("name", "task", "method"):
@@ -90,6 +104,7 @@ def show(
         table.add_row(key, value)
     table.show_header = False
     output.print(table)
+    output.print(robustness_table(_robustness_title(card), card["robustness"]))
     output.print("Made by:")
     for stage in recipe:
         print(f"    {stage['command']}")
@@ -143,6 +158,112 @@ def add(
     output.print(f"Entry: {zoo_folder / name}", soft_wrap=True)
 
 
+def robustness(
+    controller: Annotated[
+        Path, typer.Argument(help="Name of an entry, or a controller file (.safetensors).")
+    ],
+    trials: Annotated[
+        int, typer.Option(help="Held-out trials of a random task.")
+    ] = ROBUSTNESS_TRIALS,
+    store: Annotated[
+        bool,
+        typer.Option("--store", help="For those who develop neuromotor: write the card anew."),
+    ] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Change each setting of the task by 20 % down and up, and see how the controller does.
+
+    Each row changes one number and keeps the others, and holds the controller against a reference
+    that knows the change: ILQG where something disturbs the trials, iLQR where nothing does. An
+    entry's card has this table already (`neuromotor zoo NAME`).
+
+    Example: `neuromotor zoo robustness RUN/controllers/lbfgs.safetensors`
+    """
+    choose_threads(1)
+    if store:
+        zoo.path(str(controller))  # a name that is none is refused
+        card = update_entry(zoo.FOLDER, str(controller))
+        found, title = card["robustness"], _robustness_title(card)
+    else:
+        saved = load_controller(controller)
+        if saved.task is None:
+            raise SettingsError(f"{controller} says no task; train again with `neuromotor train`.")
+        task: Task = saved.task
+        found = measure_robustness(task, saved, trials=trials, progress=_note)
+        title = f"{controller} as settings change, {found['trials']} trials"
+    if json_:
+        print(json.dumps(found, indent=2))
+        return
+    output.print(robustness_table(title, found))
+
+
+def _note(row: Variation) -> None:
+    """Say on the way what has been run."""
+    if row.setting:
+        messages.print(f"{row.setting} = {row.value:g}", soft_wrap=True)
+
+
+def _robustness_title(card: dict[str, Any]) -> str:
+    return f"{card['task']} as settings change, {card['robustness']['trials']} trials"
+
+
+def cards_markdown(cards: Sequence[Mapping[str, Any]]) -> str:
+    """Return what cards say of ranges, commands and robustness as tables in Markdown, by task."""
+    parts = []
+    for task in dict.fromkeys(card["task"] for card in cards):
+        own = [card for card in cards if card["task"] == task]
+        tables = [card["robustness"] for card in own]
+        first, number = tables[0], f"{100 * tables[0]['change']:g} %"
+        parts += [f"## {task}", ""]
+        for card in own:
+            largest = card["largest_command"]
+            words = "not finite" if largest is None else f"up to {largest:.3g}"
+            at = ", ".join(f"`{name}` {value}" for name, value in _own_settings(card))
+            parts.append(
+                f"- `{card['name']}`: trained at {at}. Commands {words} {card['command_unit']}."
+            )
+        names = [card["name"].partition("/")[2] for card in own]
+        head = [f"{name}, {sign}{number}" for name in names for sign in "-+"]
+        rows = [["setting", "value", *head], ["---"] * 2 + ["---:"] * len(head)]
+        settings = {row["setting"]: row["usual"] for row in first["rows"]}
+        for setting, usual in settings.items():
+            cells = [_cells(table, setting) for table in tables]
+            shown = "" if usual is None else f"{usual:g}"
+            label = f"`{setting}`" if setting else "as it is"
+            rows.append([label, shown, *(cell for pair in cells for cell in pair)])
+        parts += ["", *("| " + " | ".join(row) + " |" for row in rows)]
+        parts += [
+            "",
+            f"{first['trials']} trials; loss divided by that of `{first['reference']}`, which "
+            "knows the change, and in brackets the hand's error at the end (cm).",
+            "",
+        ]
+    return "\n".join(parts).rstrip()
+
+
+def _cells(table: Mapping[str, Any], setting: str) -> tuple[str, str]:
+    """A setting's results down and up, in words."""
+    rows = [row for row in table["rows"] if row["setting"] == setting]
+    words = {
+        (row["value"] or 0) > (row["usual"] or 0): "refused"
+        if row["refused"] is not None
+        else f"{_short(row['ratio'])} ({_short(row['error_cm'])})"
+        for row in rows
+    }
+    return words.get(False, ""), words.get(True, "")
+
+
+def _short(number: float | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"
+
+
+def _own_settings(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Values that a network was trained at, its plant's left out."""
+    return [item for item in card["trained_at"].items() if not item[0].startswith("plant.")]
+
+
 def _headline(card: dict[str, Any]) -> tuple[float, float | None, str]:
     """The loss that counts, and its ratio to the reference nearest to what is possible."""
     training, evaluation = card["training"], card["evaluation"]
@@ -166,8 +287,6 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("hand at the end", f"{training['target_error_cm']:.3g} cm from its target"),
     ]
-    if "largest_command" in training:
-        lines.append(("largest command", f"{training['largest_command']:.3g} N m"))
     if evaluation is not None:
         kind = "held-out trials" if evaluation["held_out"] else "trials, with intervals"
         lines.append(
@@ -175,6 +294,18 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         )
         for reference, ratio in evaluation["ratios"].items():
             lines.append(("", f"{interval_words(ratio, 4)} x {reference}"))
+    if card["usual"] is not None:
+        usual = card["usual"]["training"]
+        ratios = (card["usual"]["evaluation"] or {"ratios": {}})["ratios"]
+        words = f"loss {usual['loss']:.6g}"
+        if "ilqg" in ratios:
+            words += f", {interval_words(ratios['ilqg'], 4)} x ilqg"
+        lines.append((f"{usual['trials']} trials of {card['task']}", words))
+    at = [f"{name} {value}" for name, value in _own_settings(card)]
+    lines.append(("trained at", ", ".join(at)))
+    largest = card["largest_command"]
+    words = "not finite" if largest is None else f"up to {largest:.4g} {card['command_unit']}"
+    lines.append(("commands", words))
     machine = card["machine"]
     return [
         *lines,

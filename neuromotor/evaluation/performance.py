@@ -30,6 +30,7 @@ __all__ = [
     "Performance",
     "Runner",
     "assess",
+    "command_unit",
     "controller_runner",
     "held_out",
     "ilqr_runner",
@@ -184,6 +185,11 @@ def assess(
         performance=measure(task, trials, states, commands),
         response=response,
     )
+
+
+def command_unit(task: Task) -> str:
+    """Return the unit of the commands of a task's plant: N m of torques, N of forces."""
+    return task.plant.command_labels[0].rpartition("(")[2].rstrip(")")
 
 
 def controller_runner(task: Task, controller: Controller, parameters: Tensor) -> Runner:

@@ -15,7 +15,7 @@ from torch import Tensor
 from neuromotor import zoo
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.controllers import ContinuousTimeRNN, Controller
-from neuromotor.tasks import TASKS, Task, Trials
+from neuromotor.tasks import TASKS, Postural, Task, Trials
 from neuromotor.training.single import initial_parameters
 from neuromotor.zoo.saved_controller import SavedController, load_controller
 
@@ -59,14 +59,17 @@ class Trained:
 
     @property
     def task(self) -> Task:
-        """The task that it was trained on.
+        """The task that it was trained on; the fixed postures and loads where it had drawn ones.
 
         Raises:
             ValueError: The file names none.
         """
         if self.saved.task is None:
             raise ValueError(f"{self.name} names no task; train it with `neuromotor train`.")
-        return self.saved.task
+        task = self.saved.task
+        if isinstance(task, Postural) and task.random:
+            return Postural(plant=task.plant)
+        return task
 
     @property
     def controller(self) -> Controller:

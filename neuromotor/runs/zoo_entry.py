@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from neuromotor.control import ILQR
 from neuromotor.evaluation.performance import (
     HELD_OUT_TRIALS,
     assess,
+    command_unit,
     controller_runner,
     held_out,
     ilqr_runner,
@@ -24,13 +26,25 @@ from neuromotor.evaluation.performance import (
     reference_name,
 )
 from neuromotor.evaluation.references import assess_references, default_references, no_reference
+from neuromotor.evaluation.robustness import CHANGE, Variation, default_reference, robustness
+from neuromotor.evaluation.robustness import TRIALS as ROBUSTNESS_TRIALS
 from neuromotor.storage.files import write_json
-from neuromotor.tasks import Task
+from neuromotor.tasks import TASKS, Task, with_plant
+from neuromotor.tasks.ranges import outside, ranges
 from neuromotor.training.single import make_trials
 from neuromotor.zoo import CONTROLLER
 from neuromotor.zoo.saved_controller import SavedController, load_controller, save_controller
 
-__all__ = ["Stage", "joined_history", "measure_entry", "write_entry"]
+__all__ = [
+    "Stage",
+    "describe",
+    "joined_history",
+    "measure_entry",
+    "measure_robustness",
+    "trained_at",
+    "update_entry",
+    "write_entry",
+]
 
 _POINTS = 400  # of a history, at most
 
@@ -108,6 +122,103 @@ def measure_entry(
     return {"training": training, "evaluation": evaluation}
 
 
+def describe(
+    task: Task, saved: SavedController, task_name: str, seed: int, trials: int
+) -> dict[str, Any]:
+    """Return what a card says beside the numbers of the training itself.
+
+    Args:
+        task: What the controller was trained on.
+        saved: The controller with its weights as they are shipped.
+        task_name: The task's name in `TASKS`.
+        seed: Of the training.
+        trials: How many held-out trials of a random task, and at most so many for robustness.
+
+    Returns:
+        `trained_at`, by name of a setting its value or range; `usual`, like `measure_entry`, on the
+        task of that name as it is by default, None where that is what was trained on; and
+        `robustness` there. `largest_command` is over the trials of `training` and `evaluation` on
+        both tasks.
+    """
+    usual: Task = with_plant(TASKS[task_name], task.plant)
+    own = not outside(task, usual) and not outside(usual, task)
+    largest: float | None = 0.0
+    for one in (task,) if own else (task, usual):
+        run = controller_runner(one, saved.controller, saved.parameters.double())
+        for batch in (
+            make_trials(one, saved.controller, seed),
+            held_out(one, saved.controller, trials),
+        ):
+            with torch.no_grad():
+                found = measure(one, batch, *run(batch)).largest_command
+            largest = None if largest is None or not math.isfinite(found) else max(largest, found)
+    return {
+        "trained_at": trained_at(task),
+        "largest_command": largest,
+        "command_unit": command_unit(task),
+        "usual": None if own else measure_entry(usual, saved, seed, trials=trials),
+        "robustness": measure_robustness(usual, saved, trials=min(trials, ROBUSTNESS_TRIALS)),
+    }
+
+
+def trained_at(task: Task) -> dict[str, str]:
+    """Return, by name of a setting, in words at which value or values a task has it."""
+    words: dict[str, list[str]] = {}
+    for item in ranges(task):
+        words.setdefault(item.name, []).append(str(item))
+    return {name: " or ".join(values) for name, values in words.items()}
+
+
+def measure_robustness(
+    task: Task,
+    saved: SavedController,
+    *,
+    trials: int = ROBUSTNESS_TRIALS,
+    progress: Callable[[Variation], None] = lambda row: None,
+) -> dict[str, Any]:
+    """Return the table of `neuromotor.robustness` as a card holds it.
+
+    Args:
+        task: What is wanted.
+        saved: The controller.
+        trials: How many held-out trials of a random task.
+        progress: Called with each row.
+    """
+    batch = held_out(task, saved.controller, trials)
+    reference = default_reference(batch)
+    rows = robustness(
+        task, saved.controller, saved.parameters, reference, trials=trials, progress=progress
+    )
+    return {
+        "reference": reference,
+        "trials": len(batch),
+        "change": CHANGE,
+        "rows": [row.as_dict() for row in rows],
+    }
+
+
+def update_entry(folder: Path, name: str) -> dict[str, Any]:
+    """Write what `describe` finds into the card of an entry that is there; return the card.
+
+    Args:
+        folder: The zoo, as `neuromotor.zoo.FOLDER`.
+        name: TASK/NAME.
+
+    Raises:
+        ValueError: There is no such entry, or its controller's file says no task.
+    """
+    place = folder / name
+    saved = load_controller(place / CONTROLLER)
+    if saved.task is None:
+        raise ValueError(f"{place / CONTROLLER} says no task.")
+    card = json.loads((place / "card.json").read_text(encoding="utf-8"))
+    stages = json.loads((place / "recipe.json").read_text(encoding="utf-8"))["stages"]
+    trials = stages[-1]["settings"]["held_out"]
+    card |= describe(saved.task, saved, card["task"], card["seed"], trials)
+    write_json(place / "card.json", card)
+    return dict(card)
+
+
 def joined_history(stages: Sequence[Stage]) -> dict[str, Any]:
     """Return the stages' histories as one, thinned and rounded, as `neuromotor.zoo.history` says.
 
@@ -183,6 +294,7 @@ def write_entry(
         "seed": last.settings["seed"],
         **{key: sum(stage.row[key] for stage in stages) for key in (*counts, "seconds")},
         "reason": last.row["reason"],
+        **describe(task, shipped, about["task"], last.settings["seed"], last.settings["held_out"]),
     }
     write_json(place / "recipe.json", {"stages": [_stage(stage) for stage in stages]})
     write_json(place / "history.json", joined_history(stages))

@@ -14,6 +14,7 @@ from neuromotor._checks import check_fraction, check_integer, check_number
 from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
 from neuromotor.tasks.chance import SensoryNoise, check_chance, check_delay, with_noisy_senses
 from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.ranges import Range
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["DDN", "DISTURBANCE_NM"]
@@ -63,7 +64,7 @@ class DDN:
     pairs: int = 400
     shoulder_deg: tuple[float, float] = (0.0, 90.0)
     elbow_deg: tuple[float, float] = (40.0, 130.0)
-    disturbance_nm: float | None = None
+    disturbance_nm: float | None = field(default=None, metadata={"in_use": "disturbance_in_use"})
     noise: float = 0.1
     sensory_noise: SensoryNoise = 0.0
     steps: int = 60
@@ -113,6 +114,18 @@ class DDN:
     def random(self) -> bool:
         """True: start, target, disturbance and noise are drawn."""
         return True
+
+    def ranges(self) -> dict[str, list[Range]]:
+        """Return which angles are drawn, and up to which sizes; see `neuromotor.tasks.ranges`.
+
+        Smaller disturbances and noise are within larger ones.
+        """
+        return {
+            "shoulder_deg": [Range("shoulder_deg", *self.shoulder_deg)],
+            "elbow_deg": [Range("elbow_deg", *self.elbow_deg)],
+            "disturbance_nm": [Range("disturbance_nm", 0.0, self.disturbance_in_use)],
+            "noise": [Range("noise", 0.0, self.noise)],
+        }
 
     def at_difficulty(self, fraction: float) -> DDN:
         """Return the task with that fraction of its delay (in whole steps) and disturbance.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -53,7 +53,7 @@ class ForceField(ReachExperiment):
         ValueError: A number is out of range, or a kind is unknown.
     """
 
-    strength_ns_m: float | None = None
+    strength_ns_m: float | None = field(default=None, metadata={"in_use": "strength_in_use"})
     kinds: tuple[Kind, ...] = ("field", "field", "field", "field", "catch")
     stiffness_n_m: float | None = None
     damping_ns_m: float | None = None

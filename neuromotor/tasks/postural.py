@@ -23,13 +23,16 @@ from neuromotor.tasks.chance import (
     with_chance,
 )
 from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.ranges import Range
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["HAND_FORCE_N", "JOINT_TORQUE_NM", "Postural"]
 
 HAND_FORCE_N = 0.7  # our choice: about 0.2 N m at the joints of `MONKEY_PUBLISHED`
 JOINT_TORQUE_NM = 0.2  # of the order of the loads in monkey work (Kalidindi et al. 2021)
-_KINDS = {"hand": "hand forces", "joint": "joint torques"}
+_USUAL = {"hand": HAND_FORCE_N, "joint": JOINT_TORQUE_NM}
+_UNITS = {"hand": "N", "joint": "N m"}
+_KINDS = {"hand": ("hand",), "joint": ("joint",), "mixed": ("hand", "joint")}
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,9 @@ class Postural:
         plant: What is pushed.
         loads: `hand`: forces on the hand, evenly spaced from the positive x axis. `joint`: torques
             at the joints, evenly spaced in the plane of shoulder and elbow torque. Both are used
-            in monkey work.
+            in monkey work. `mixed`: either, hand forces first; one of them by chance in `draws`.
         load_size: Size of the load (N or N m); None is 0.7 N or 0.2 N m times the plant's
-            `load_scale`.
+            `load_scale`, and must be None where `loads` are mixed.
         directions: Number of loads; 8 in the seed.
         onset_step: Step from which the load acts, to the end; 0, the whole trial, is our choice.
         postures_deg: Shoulder and elbow angles (deg) of the postures; None is a 3 x 3 grid of hand
@@ -55,6 +58,10 @@ class Postural:
         draws: Number of trials with a posture and a load direction drawn at random, for held-out
             trials: uniform over the square of the grid, or among `postures_deg` where they are
             given. None is every posture under every load.
+        load_factors: Lowest and highest factor on the size of the load, drawn uniformly for each of
+            the `draws`.
+        onset_steps: Earliest and latest onset, drawn uniformly for each of the `draws`; None is
+            `onset_step`.
         steps: Number of steps; 100 of 10 ms in the seed.
         delay_steps: Feedback delay in steps; 10 in the seed.
         energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the seed.
@@ -75,13 +82,15 @@ class Postural:
     """
 
     plant: Plant = field(default_factory=TwoJointArm, metadata={"registry": PLANTS})
-    loads: Literal["hand", "joint"] = "hand"
-    load_size: float | None = None
+    loads: Literal["hand", "joint", "mixed"] = "hand"
+    load_size: float | None = field(default=None, metadata={"in_use": "load_in_use"})
     directions: int = 8
     onset_step: int = 0
     postures_deg: tuple[tuple[float, float], ...] | None = None
     grid_spacing_m: float = 0.06
     draws: int | None = None
+    load_factors: tuple[float, float] = (1.0, 1.0)
+    onset_steps: tuple[int, int] | None = None
     steps: int = 100
     delay_steps: int = 10
     energy_weight: float = 1e-6
@@ -96,13 +105,31 @@ class Postural:
         lookup("loads", self.loads, _KINDS)
         if self.load_size is not None:
             check_number("load_size", self.load_size, "N or N m", minimum=0.0)
+            if self.loads == "mixed":
+                raise ValueError(
+                    "`load_size` must be None where `loads` are mixed, in N and in N m, got "
+                    f"{self.load_size}; use `load_factors` with `draws`."
+                )
+        for factor in self.load_factors:
+            check_number("load_factors", factor, minimum=0.0)
         check_integer("directions", self.directions, minimum=1)
         check_integer("steps", self.steps, minimum=1)
-        check_integer("onset_step", self.onset_step, minimum=0)
-        if self.onset_step >= self.steps:
+        names = ("onset_step", "onset_steps", "onset_steps")
+        for name, onset in zip(names, (self.onset_step, *(self.onset_steps or ())), strict=False):
+            check_integer(name, onset, minimum=0)
+            if onset >= self.steps:
+                raise ValueError(
+                    f"`{name}` must be below the {self.steps} steps of a trial, got {onset}."
+                )
+        for name in ("load_factors", "onset_steps"):
+            low, high = getattr(self, name) or (0, 0)
+            if low > high:
+                raise ValueError(f"`{name}` must be a lowest and a highest, got {low}, {high}.")
+        if self.draws is None and (self.load_factors != (1.0, 1.0) or self.onset_steps is not None):
+            name = "onset_steps" if self.load_factors == (1.0, 1.0) else "load_factors"
             raise ValueError(
-                f"`onset_step` must be below the {self.steps} steps of a trial, "
-                f"got {self.onset_step}."
+                f"`{name}` is a range to draw from and needs `draws`, the number of drawn trials, "
+                "got none."
             )
         check_positive("grid_spacing_m", self.grid_spacing_m, "metres")
         if self.draws is not None:
@@ -121,11 +148,11 @@ class Postural:
 
     @property
     def load_in_use(self) -> float:
-        """Size of the load (N or N m), the plant's scale in it unless `load_size` is given."""
-        if self.load_size is not None:
-            return self.load_size
-        usual = HAND_FORCE_N if self.loads == "hand" else JOINT_TORQUE_NM
-        return usual * self.plant.load_scale
+        """Size of the load (N or N m), the plant's scale in it unless `load_size` is given.
+
+        Of mixed loads, that of the hand forces (N).
+        """
+        return self._size(_KINDS[self.loads][0])
 
     @property
     def cost(self) -> QuadraticCost:
@@ -140,6 +167,28 @@ class Postural:
     def random(self) -> bool:
         """Whether postures, directions or noise are drawn; else every batch is the same."""
         return self.draws is not None or self.noise > 0 or noisy_senses(self.sensory_noise)
+
+    def ranges(self) -> dict[str, list[Range]]:
+        """Return sizes of loads, onsets and distances of postures; see `neuromotor.tasks.ranges`.
+
+        `grid_spacing_m` stands for how far the postures lie from the middle, along x or y (m).
+        """
+        drawn = self.draws is not None
+        first, last = self.onset_steps or (self.onset_step, self.onset_step)
+        low, high = self.load_factors
+        near, far = 0.0 if drawn else self.grid_spacing_m, self.grid_spacing_m
+        if self.postures_deg is not None:
+            home = self.plant.hand_position(torch.tensor(self.plant.home, dtype=torch.float64))
+            away = (self.plant.hand_position(self._postures()) - home).abs().amax(-1)
+            near, far = float(away.min()), float(away.max())
+        sizes = [(kind, self._size(kind)) for kind in _KINDS[self.loads]]
+        return {
+            "load_size": [Range("load_size", low * s, high * s, _UNITS[kind]) for kind, s in sizes],
+            "onset_step": [Range("onset_step", first, last)],
+            "grid_spacing_m": [Range("grid_spacing_m", near, far)],
+            "directions": [] if drawn else [Range("directions", self.directions, self.directions)],
+            **{name: [] for name in ("loads", "load_factors", "onset_steps", "postures_deg")},
+        }
 
     def trials(
         self,
@@ -162,22 +211,29 @@ class Postural:
         """
         postures = self._postures()
         generator = generator or torch.Generator().manual_seed(0)
+        kinds = _KINDS[self.loads]
         angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
         if self.draws is None:
-            posture = postures.repeat_interleave(self.directions, dim=0)
-            angle = angle.repeat(len(postures))
+            posture = postures.repeat_interleave(len(kinds) * self.directions, dim=0)
+            angle = angle.repeat(len(kinds) * len(postures))
+            kind = torch.arange(len(kinds)).repeat_interleave(self.directions).repeat(len(postures))
+            factor, onset = torch.ones_like(angle), torch.full_like(kind, self.onset_step)
         else:
             posture = self._random_postures(postures, self.draws, generator)
             angle = torch.rand(self.draws, generator=generator, dtype=torch.float64) * (2 * math.pi)
-        pushes = self.load_in_use * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
-        load = torch.zeros(len(posture), self.steps, 2, dtype=torch.float64)
-        load[:, self.onset_step :] = pushes[:, None]
+            kind, factor, onset = self._random_loads(self.draws, generator)
+        push = factor[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
+        on = torch.arange(self.steps) >= onset[:, None]  # (B, T)
+        loads = {
+            name: (on & (kind == number)[:, None])[..., None] * (self._size(name) * push)[:, None]
+            for number, name in enumerate(kinds)
+        }
         rest = torch.cat([posture, torch.zeros_like(posture)], dim=-1)
         trials = Trials(
             initial_state=rest,
             target=rest,
-            load=load if self.loads == "joint" else None,
-            hand_force=load if self.loads == "hand" else None,
+            load=loads.get("joint"),
+            hand_force=loads.get("hand"),
             condition=torch.arange(len(posture)),
         )
         return with_chance(
@@ -189,6 +245,30 @@ class Postural:
             sensory_noise=self.sensory_noise,
             repeats=self.repeats,
         ).to(dtype=dtype, device=device)
+
+    def _size(self, kind: str) -> float:
+        """Size of loads of one kind (N or N m), factors aside."""
+        if self.load_size is not None:
+            return self.load_size
+        return _USUAL[kind] * self.plant.load_scale
+
+    def _random_loads(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Kind, factor and onset of drawn loads, (count,) each; only what varies is drawn."""
+        kinds = len(_KINDS[self.loads])
+        kind = torch.zeros(count, dtype=torch.int64)
+        if kinds > 1:
+            kind = torch.randint(kinds, (count,), generator=generator)
+        low, high = self.load_factors
+        factor = torch.full((count,), low, dtype=torch.float64)
+        if high > low:
+            factor += (high - low) * torch.rand(count, generator=generator, dtype=torch.float64)
+        first, last = self.onset_steps or (self.onset_step, self.onset_step)
+        onset = torch.full((count,), first)
+        if last > first:
+            onset = torch.randint(first, last + 1, (count,), generator=generator)
+        return kind, factor, onset
 
     def _postures(self) -> Tensor:
         """Configurations of the postures, (P, n)."""

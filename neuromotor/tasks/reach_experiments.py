@@ -165,7 +165,7 @@ class PulsedReach(ReachExperiment):
         ValueError: A number is out of range.
     """
 
-    force_n: float | None = None
+    force_n: float | None = field(default=None, metadata={"in_use": "force_in_use"})
     pushes: tuple[float, ...] = (-1.0, 0.0, 1.0)
     onset_step: int = 10
     pulse_steps: int = 5

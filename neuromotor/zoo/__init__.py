@@ -43,7 +43,10 @@ def card(name: str) -> dict[str, Any]:
         and the ratio to iLQR; `evaluation`, losses and ratios to references with their 95 %
         intervals, on held-out trials where the task is random, and None where nothing disturbs the
         trials; `seed`, counts of calls, `seconds`, `machine`, `versions` and `date` of the
-        training. Losses are those of the shipped float32 weights in float64.
+        training; `trained_at`, the value or range of each setting in it; `usual`, the same as
+        `training` and `evaluation` on the task's default settings, where others were trained on;
+        `robustness`, rows of `neuromotor.robustness` for those default settings. Losses are those
+        of the shipped float32 weights in float64, `largest_command` is in N m or N.
 
     Raises:
         ValueError: There is no such entry.

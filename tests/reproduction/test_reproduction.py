@@ -17,7 +17,7 @@ from neuromotor.reproduction.results import Effort, calls_to, chapter6_tables, c
 from neuromotor.reproduction.scratch import Training, estimate, plan, retrain
 from neuromotor.reproduction.tables import Table, cell, update_document
 from neuromotor.storage.files import write_json
-from neuromotor.tasks import Trials
+from neuromotor.tasks import Postural, Trials
 from neuromotor.training.single import initial_parameters
 
 TASK = CenterOut(directions=4)
@@ -75,6 +75,12 @@ def test_networks_that_are_not_there_are_named(tmp_path):
         networks.get("ddn/best")
     untrained = Networks(tmp_path, untrained=True).get("ddn-robust/best")
     assert untrained.task.noise == 0
+
+
+def test_a_network_of_drawn_loads_is_shown_on_the_sources_trials():
+    trained = Networks().get("postural/best")
+    assert trained.saved.task.random
+    assert trained.task == Postural()
 
 
 def test_a_table_in_markdown():

@@ -81,6 +81,53 @@ def test_random_trials_lie_within_the_grid_and_repeat_with_their_generator():
     assert len(given.initial_state.unique(dim=0)) == 2
 
 
+def test_drawn_trials_differ_in_size_onset_and_kind_of_their_load():
+    task = Postural(draws=4000, loads="mixed", load_factors=(0.5, 1.5), onset_steps=(5, 20))
+    trials = task.trials(generator(3))
+    hand, joint = (part.norm(dim=-1) for part in (trials.hand_force, trials.load))
+    pushed = hand.amax(1) > 0
+    assert torch.equal(pushed, joint.amax(1) == 0)  # one kind a trial
+    assert abs(float(pushed.double().mean()) - 0.5) < 4 * 0.5 / math.sqrt(4000)
+    for size, kind, usual in ((hand[pushed], "N", 0.7), (joint[~pushed], "N m", 0.2)):
+        factor = size[:, -1] / usual
+        assert 0.5 <= float(factor.min()) < 0.51, kind
+        assert 1.49 < float(factor.max()) <= 1.5
+        spread = 1 / math.sqrt(12 * len(factor))  # of the mean of uniform numbers
+        assert abs(float(factor.mean()) - 1.0) < 4 * spread
+        onset = (size > 0).int().argmax(1)
+        assert set(onset.tolist()) == set(range(5, 21))
+        on = torch.arange(100) >= onset[:, None]
+        assert torch.equal(size > 0, on)  # to the end
+        torch.testing.assert_close(size, size[:, -1:] * on)  # constant
+    assert task.random
+    assert torch.equal(task.trials(generator(3)).load, trials.load)
+
+
+def test_without_ranges_the_draws_are_those_of_posture_and_direction_alone():
+    """In this order from one generator, whatever else can be drawn."""
+    own = generator(8)
+    offset = 2 * torch.rand(6, 2, generator=own, dtype=torch.float64) - 1
+    angle = 2 * math.pi * torch.rand(6, generator=own, dtype=torch.float64)
+    task = Postural(draws=6)
+    trials = task.trials(generator(8))
+    home = task.plant.hand_position(torch.tensor(task.plant.home, dtype=torch.float64))
+    expected = task.plant.configuration_at(home + 0.06 * offset)
+    torch.testing.assert_close(trials.target[:, :2], expected)
+    force = 0.7 * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
+    torch.testing.assert_close(trials.hand_force, force[:, None].expand(6, 100, 2))
+    assert trials.load is None
+
+
+def test_mixed_loads_without_draws_are_every_posture_under_both_kinds():
+    trials, hand, joint = (Postural(loads=kind).trials() for kind in ("mixed", "hand", "joint"))
+    assert len(trials) == 144
+    for own, other, alone in (("hand_force", "load", hand), ("load", "hand_force", joint)):
+        mine = getattr(trials, own).abs().amax((1, 2)) > 0
+        assert torch.equal(getattr(trials, own)[mine], getattr(alone, own))
+        assert not getattr(trials, other)[mine].any()
+        assert torch.equal(trials.target[mine], alone.target)
+
+
 def test_cost_is_the_stated_sum():
     task = Postural(steps=6, delay_steps=2, directions=1, postures_deg=((30.0, 90.0),))
     states, commands, target = normal(1, 7, 4), normal(1, 6, 2, seed=1), normal(1, 4, seed=2)
@@ -115,6 +162,13 @@ def test_both_paths_agree_on_the_task(loads):
         ({"loads": "foot"}, "unknown loads 'foot'"),
         ({"load_size": -1.0}, "`load_size` must be"),
         ({"onset_step": 100}, "`onset_step` must be below the 100 steps"),
+        ({"onset_steps": (0, 100), "draws": 4}, "`onset_steps` must be below the 100 steps"),
+        ({"onset_steps": (9, 3), "draws": 4}, "`onset_steps` must be a lowest and a highest"),
+        ({"onset_steps": (0, 30)}, "`onset_steps` is a range to draw from and needs `draws`"),
+        ({"load_factors": (2.0, 1.0), "draws": 4}, "`load_factors` must be a lowest"),
+        ({"load_factors": (-1.0, 1.0), "draws": 4}, "`load_factors` must be a finite number"),
+        ({"load_factors": (0.5, 1.5)}, "`load_factors` is a range to draw from and needs `draws`"),
+        ({"loads": "mixed", "load_size": 0.5}, "`load_size` must be None where `loads` are mixed"),
         ({"postures_deg": ()}, "`postures_deg` must name at least one"),
         ({"directions": 0}, "`directions` must be"),
         ({"velocity_weight": math.nan}, "`velocity_weight` must be"),

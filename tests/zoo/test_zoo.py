@@ -11,12 +11,14 @@ import torch
 import neuromotor as nm
 from neuromotor import zoo
 from neuromotor.cli import app as command_line
+from neuromotor.evaluation import robustness as measured
 from neuromotor.runs import execute as runs
 from neuromotor.runs.recipes import find_stages, training_command
 from neuromotor.runs.settings import gather, resolve
 from neuromotor.runs.zoo_entry import Stage, joined_history
 from neuromotor.storage.components import encode
-from neuromotor.tasks import TASKS
+from neuromotor.tasks import TASKS, with_plant
+from neuromotor.tasks.ranges import outside
 from neuromotor.training.single import make_trials
 
 NAMES = zoo.names()
@@ -59,6 +61,29 @@ def covers(found, wanted):
     return found == wanted
 
 
+def check_description(card, saved, trials):
+    """Ranges, largest command and robustness on a card, measured again."""
+    assert card["trained_at"]["delay_steps"] == str(saved.task.delay_steps)
+    loop, weights = nm.ClosedLoop(saved.task, saved.controller), saved.parameters.double()
+    with torch.no_grad():
+        largest = float(loop.simulate(weights, trials).commands.abs().max())
+    assert card["largest_command"] >= largest * (1 - 1e-9)
+    assert card["largest_command"] < 20 * largest
+    assert card["command_unit"] == "N m"
+    usual = with_plant(TASKS[card["task"]], saved.task.plant)
+    same = not outside(usual, saved.task) and not outside(saved.task, usual)
+    assert (card["usual"] is None) == same
+    first, *rows = card["robustness"]["rows"]
+    assert [(row["setting"], row["usual"], row["value"]) for row in rows] == list(
+        measured.variations(usual)
+    )
+    if not usual.random:
+        loss = nm.ClosedLoop(usual, saved.controller).objective(usual.trials()).value(weights)
+        assert first["loss"] == pytest.approx(loss, rel=1e-9)
+        if card["usual"] is not None:
+            assert card["usual"]["training"]["loss"] == pytest.approx(loss, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_entry_is_what_its_card_says(name):
     saved, card, history = nm.load_controller(name), zoo.card(name), zoo.history(name)
@@ -80,6 +105,7 @@ def test_an_entry_is_what_its_card_says(name):
         loss = loop.objective(evaluated).value(saved.parameters)
         assert found["loss"]["value"] == pytest.approx(loss, rel=1e-9)
         assert found["loss"]["low"] < loss < found["loss"]["high"]
+    check_description(card, saved, trials)
     lengths = {len(history[key]) for key in ("calls", "seconds", "loss")}
     assert len(lengths) == 1
     assert lengths.pop() <= 400
@@ -130,9 +156,18 @@ def test_the_list_and_a_card_in_the_terminal(run):
     assert all(name in listed for name in NAMES)
     assert [card["name"] for card in json.loads(run("zoo", "--json"))] == NAMES
     shown = run("zoo", "center-out/lbfgs")
+    assert "radius_m 0.04463" in shown
+    assert f"up to {zoo.card('center-out/lbfgs')['largest_command']:.4g} N m" in shown
+    assert "plant.parameters.inertia_1" in shown
     assert zoo.recipe("center-out/lbfgs")[-1]["command"] in shown
     data = json.loads(run("zoo", "center-out/lbfgs", "--json"))
     assert data["recipe"] == zoo.recipe("center-out/lbfgs")
+
+
+def test_the_page_of_the_zoo_shows_the_cards(run):
+    page = (Path(__file__).parents[1] / "docs" / "zoo.md").read_text(encoding="utf-8")
+    shown = page.partition("<!-- tables -->")[2].partition("<!-- end -->")[0]
+    assert shown.strip() == run("zoo", "--markdown").strip()
 
 
 def test_commands_take_names(run, tmp_path):
@@ -143,10 +178,54 @@ def test_commands_take_names(run, tmp_path):
     assert file.stat().st_size > 100_000
 
 
+def test_evaluate_warns_outside_of_the_training(monkeypatch, capsys):
+    def said(*arguments):
+        monkeypatch.setattr("sys.argv", ["neuromotor", "evaluate", *arguments, "--json"])
+        with pytest.raises(SystemExit):
+            command_line.main()
+        captured = capsys.readouterr()
+        return json.loads(captured.out)["outside_training"], captured.err
+
+    sentence = "`radius_m` is 0.06; this network was trained at 0.04463."
+    found, shown = said("center-out/lbfgs", "--set", "task.radius_m=0.06")
+    assert found == [sentence]
+    assert f"Warning: {sentence}" in shown
+    assert said("center-out/lbfgs")[0] == []
+    assert said("center-out/lbfgs", "--task", "pulsed-reach")[0] == [
+        "The task is PulsedReach; this network was trained on CenterOut."
+    ]
+
+
+def test_evaluate_says_the_largest_command(run):
+    found = json.loads(run("evaluate", "center-out/lbfgs", "--json"))["evaluation"]
+    assert found["largest_command"] == pytest.approx(
+        zoo.card("center-out/lbfgs")["largest_command"]
+    )
+    assert f"up to {found['largest_command']:.4g} N m" in run("evaluate", "center-out/lbfgs")
+
+
+def test_robustness_of_a_file(run, tmp_path):
+    task = nm.CenterOut(plant=nm.PointMass(), directions=2, steps=10)
+    table = nm.CommandTable(trials=2, steps=10, command_size=2, dt_s=0.01)
+    nothing = torch.zeros(table.parameter_count)
+    nm.save_controller(tmp_path / "still.safetensors", table, nothing, task=task)
+    arguments = ("zoo", "robustness", tmp_path / "still.safetensors")
+    found = json.loads(run(*arguments, "--json"))
+    assert found["reference"] == "ilqr"
+    assert found["rows"] == [row.as_dict() for row in measured.robustness(task, table, nothing)]
+    shown = run(*arguments)
+    assert all(row["setting"] in shown for row in found["rows"])
+    assert "refused" in shown  # other numbers of directions than the table has
+    with pytest.raises(nm.CheckpointError, match="did you mean"):
+        command_line.app(["zoo", "robustness", "center-out/lbfsg"], standalone_mode=False)
+
+
 def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     """Two trainings on new noisy trials, the second from the first's controller."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs, "_draw", lambda *_: None)  # figures take longest, and none is needed
+    few = list(measured.variations(TASKS["ddn"]))[-2:]  # a design of ILQG each
+    monkeypatch.setattr(measured, "variations", lambda *_: few)
     small = (
         "--optimizer",
         "adam",
@@ -179,6 +258,8 @@ def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     assert shlex.split(first["command"])[-1] in second["command"]
     assert "--dtype float32" in first["command"]
     assert "ddn/small" in run("zoo")
+    run("zoo", "robustness", "ddn/small", "--store")
+    assert zoo.card("ddn/small") == card
     with pytest.raises(FileExistsError, match="exists"):
         command_line.app(["zoo", "add", *map(str, arguments)], standalone_mode=False)
 

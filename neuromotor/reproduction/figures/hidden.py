@@ -124,4 +124,5 @@ def _slowest(found: FixedPoints) -> str:
     if not decays.any():
         return "no mode decays"
     place = int(np.argmax(np.where(decays, found.time_constants_s[0], -np.inf)))
-    return f"slowest: {1e3 * found.time_constants_s[0][place]:.3g} ms"
+    slowest = float(found.time_constants_s[0][place])
+    return f"slowest: {slowest:.2g} s" if slowest >= 1 else f"slowest: {1e3 * slowest:.3g} ms"
