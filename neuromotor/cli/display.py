@@ -13,12 +13,12 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from neuromotor._live import LiveTrainings, live_trainings
 from neuromotor.benchmark import EnvRow, Row
 from neuromotor.cli.console import WordConsole
 from neuromotor.optim import Budget
 from neuromotor.runs.over_seeds import LEVELS
 from neuromotor.training.comparison import MethodRun
+from neuromotor.training.progress_display import LiveTrainings, live_trainings
 
 __all__ = [
     "benchmark_table",

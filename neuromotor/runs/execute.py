@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from neuromotor import __version__
-from neuromotor._headless import drawing
 from neuromotor.cli.display import live_comparison, messages, say_finished
 from neuromotor.closed_loop.blas import blas_description, choose_threads
 from neuromotor.optim import Progress
 from neuromotor.runs.create import MARKER, START, create_run_folder, remove_leftovers
+from neuromotor.runs.drawing import drawing
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.over_seeds import seed_rows
 from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, check_unchanged, read_run

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from neuromotor._checks import check_integer, check_number, check_seed, did_you_mean, lookup
-from neuromotor.cli.layers import merged, nested
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.optim import OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
+from neuromotor.runs.merging import merged, nested
 from neuromotor.runs.records import RUN_VERSION
 from neuromotor.storage.components import (
     SettingsError,

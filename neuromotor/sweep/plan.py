@@ -19,8 +19,8 @@ from typing import Any
 import pydantic
 
 from neuromotor._checks import did_you_mean
-from neuromotor.cli.layers import merged, nested
 from neuromotor.optim import OPTIMIZERS
+from neuromotor.runs.merging import merged, nested
 from neuromotor.runs.settings import resolve
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import read_text

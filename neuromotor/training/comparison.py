@@ -13,7 +13,6 @@ from urllib.parse import quote
 import torch
 from torch import Tensor
 
-from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, Controller
@@ -34,6 +33,7 @@ from neuromotor.evaluation.references import assess_references, default_referenc
 from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import Task, Trials
+from neuromotor.training.progress_display import live_trainings
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 
 __all__ = ["Comparison", "Memory", "MethodRun", "compare", "refresh_of"]

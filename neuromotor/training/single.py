@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_seed
-from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, Controller
@@ -33,6 +32,7 @@ from neuromotor.storage.components import SettingsError, encode
 from neuromotor.storage.snapshots import save_snapshot
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.training import distributed
+from neuromotor.training.progress_display import live_trainings
 
 __all__ = [
     "initial_parameters",

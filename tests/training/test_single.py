@@ -213,7 +213,7 @@ def test_a_comparison_goes_on_from_its_checkpoints(tmp_path):
 def test_lines_tell_of_a_training_where_there_is_no_terminal():
     from rich.console import Console
 
-    from neuromotor._live import live_trainings
+    from neuromotor.training.progress_display import live_trainings
 
     file = io.StringIO()
     with live_trainings(Budget(calls=20), Console(file=file), line_s=0.0) as live:
