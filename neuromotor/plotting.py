@@ -235,9 +235,8 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             2, half, figsize=(5.6, 3.8), sharex=True, squeeze=False, layout="constrained"
         )
         lines = [(comparison.reference, REFERENCE_COLOR, "--")]
-        lines += [
-            (run, color, "-") for run, color in zip(comparison.runs, line_colors(), strict=False)
-        ]
+        colors = line_colors(len(comparison.runs))
+        lines += [(run, color, "-") for run, color in zip(comparison.runs, colors, strict=True)]
         widths = nested_widths([run.states[trial].cpu().numpy().ravel() for run, _, _ in lines])
         for (run, color, dash), width in zip(lines, widths, strict=True):
             label = NAMES.get(run.method, run.method)

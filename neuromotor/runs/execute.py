@@ -10,8 +10,9 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -21,24 +22,24 @@ import torch
 from torch import Tensor
 
 from neuromotor import __version__
-from neuromotor.cli.display import live_comparison, messages, say_finished
 from neuromotor.closed_loop.blas import blas_description, choose_threads
 from neuromotor.optim import Progress
 from neuromotor.runs.create import MARKER, START, create_run_folder, remove_leftovers
 from neuromotor.runs.drawing import drawing
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.over_seeds import seed_rows
-from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, check_unchanged, read_run
+from neuromotor.runs.records import RUN_VERSION, RunRecord, check_unchanged, read_run
 from neuromotor.runs.settings import RunSettings
 from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import parse_json, read_text, write_json
-from neuromotor.training.comparison import Comparison, MethodRun, compare
+from neuromotor.training.comparison import Comparison, MethodCallback, MethodRun, compare
 from neuromotor.zoo.saved_controller import load_controller, save_controller
 
 __all__ = [
-    "Keep",
+    "RunOutputs",
     "Stopped",
+    "Watcher",
     "default_folder",
     "machine",
     "run_comparison",
@@ -74,15 +75,55 @@ def machine() -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class RunOutputs:
+    """What a run writes beside its results.
+
+    Attributes:
+        checkpoint_s: Seconds between two checkpoints.
+        last_state: Whether the checkpoint of a method that has used up its budget stays, so that
+            the method can go on with a larger budget.
+        tensorboard: Whether TensorBoard event files are written too.
+        figures: Whether figures are drawn at the end.
+    """
+
+    checkpoint_s: float = 60.0
+    last_state: bool = False
+    tensorboard: bool = False
+    figures: bool = True
+
+
+class Watcher:
+    """Hears how a run goes on; this one shows nothing, and the command line has one that does."""
+
+    def trainings(self, calls: int) -> AbstractContextManager[MethodCallback]:
+        """Return a context that gives a callback for every iteration of one comparison.
+
+        Args:
+            calls: Budget of each method.
+        """
+        return nullcontext(lambda method, progress, floor: None)
+
+    def finished(self, run: MethodRun) -> None:
+        """Hear what a method came to."""
+
+    def say(self, words: str) -> None:
+        """Hear what the run does now."""
+
+    def warn(self, words: str) -> None:
+        """Hear what went wrong without an end to the run."""
+        warnings.warn(words, stacklevel=2)
+
+
 def run_comparison(
     settings: RunSettings,
-    task_name: str,
     folder: Path,
     *,
     force: bool = False,
     start: Path | None = None,
     resume: bool = False,
-    keep: Keep | None = None,
+    outputs: RunOutputs | None = None,
+    watcher: Watcher | None = None,
 ) -> dict[str, Any]:
     """Compare the settings' optimizers and leave a run folder; return its summary.
 
@@ -92,15 +133,15 @@ def run_comparison(
 
     Args:
         settings: What is run, from one seed.
-        task_name: The task's name.
-        folder: Run folder; made, or with `resume` gone on with.
+        folder: Run folder, which is made, or which with `resume` holds what the run goes on from.
         force: Whether an existing run folder is overwritten.
         start: Controller file to start from.
-        resume: Whether what is in the folder is gone on with.
-        keep: What is written on the way.
+        resume: Whether the run goes on from what is in the folder.
+        outputs: What is written beside the results.
+        watcher: Hears how the run goes on.
 
     Raises:
-        Stopped: A signal came where there was nothing to be finished.
+        Stopped: A signal came at a moment when no iteration had to be finished first.
     """
     choose_threads(settings.threads)
     if not resume:
@@ -108,17 +149,19 @@ def run_comparison(
     with _interruptible() as interrupted, claimed(folder):
         if not resume:
             create_run_folder(folder, settings.as_dict(), force=force, start=start)
-        return _run_one(settings, task_name, folder, interrupted, keep or Keep())
+        return _run_one(
+            settings, folder, interrupted, outputs or RunOutputs(), watcher or Watcher()
+        )
 
 
 def run_seeds(
     settings: RunSettings,
-    task_name: str,
     folder: Path,
     *,
     force: bool = False,
     resume: bool = False,
-    keep: Keep | None = None,
+    outputs: RunOutputs | None = None,
+    watcher: Watcher | None = None,
 ) -> dict[str, Any]:
     """Run the comparison from several seeds, the settings' own first; return their summary.
 
@@ -129,7 +172,7 @@ def run_seeds(
     choose_threads(settings.threads)
     if not resume:
         _started(settings, None)
-    keep = keep or Keep()
+    outputs, watcher = outputs or RunOutputs(), watcher or Watcher()
     whole: list[RunRecord] = []
     with _interruptible() as interrupted, claimed(folder):
         if not resume:
@@ -143,48 +186,30 @@ def run_seeds(
             part = folder / f"seed-{seed}"
             begun = resume and _holds(part, own)
             if not (begun and _finished(part)):
-                messages.print(f"seed {seed}")
+                watcher.say(f"seed {seed}")
                 with claimed(part):
                     if not begun:
                         create_run_folder(part, own.as_dict(), force=force or resume)
-                    _run_one(own, task_name, part, interrupted, keep)
+                    _run_one(own, part, interrupted, outputs, watcher)
             if not interrupted():  # the last one may lack methods
                 whole.append(read_run(part))
         stopped = interrupted()
     runs = [record.methods for record in whole]
     summary = {
-        "format_version": RUN_VERSION,
-        "task": task_name,
-        "seeds": [settings.seed + i for i in range(len(whole))],
-        "command": shlex.join(["neuromotor", *sys.argv[1:]]),
-        "versions": versions(),
-        "machine": machine(),
+        **_about(settings, seeds=[settings.seed + i for i in range(len(whole))]),
         "rows": seed_rows(runs),
         "interrupted": stopped,
         "signal": interrupted.signal,
         "settings": settings.as_dict(),
     }
-    if whole and keep.figures:
-        _draw_seeds(runs, folder)
+    if whole and outputs.figures:
+        with drawing(watcher.warn):
+            from neuromotor.plotting import save_figures
+            from neuromotor.runs.figures import plot_seeds
+
+            save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
     write_json(folder / "summary.json", summary)
     return summary
-
-
-@dataclass(frozen=True)
-class Keep:
-    """What a run writes while it goes on.
-
-    Attributes:
-        checkpoint_s: Seconds between two checkpoints.
-        last_state: Whether a method's state stays when its budget is used up, for a larger one.
-        tensorboard: Whether metrics go to event files too.
-        figures: Whether figures are drawn at the end.
-    """
-
-    checkpoint_s: float = 60.0
-    last_state: bool = False
-    tensorboard: bool = False
-    figures: bool = True
 
 
 def _started(settings: RunSettings, start: Path | None) -> RunSettings:
@@ -232,18 +257,27 @@ def _finished(folder: Path) -> bool:
     return read_run(folder).state == "finished"
 
 
-def _run_one(
-    settings: RunSettings, task_name: str, path: Path, interrupted: Interruption, keep: Keep
-) -> dict[str, Any]:
-    """One comparison into its folder, which may hold part of it."""
-    summary = {
+def _about(settings: RunSettings, **seeds: Any) -> dict[str, Any]:
+    """Return how a run came about, which is the head of its summary."""
+    return {
         "format_version": RUN_VERSION,
-        "task": task_name,
-        "seed": settings.seed,
+        "task": settings.task_name,
+        **seeds,
         "command": shlex.join(["neuromotor", *sys.argv[1:]]),
         "versions": versions(),
         "machine": machine(),
     }
+
+
+def _run_one(
+    settings: RunSettings,
+    path: Path,
+    interrupted: Interruption,
+    outputs: RunOutputs,
+    watcher: Watcher,
+) -> dict[str, Any]:
+    """Run one comparison into its folder, which may hold part of it already."""
+    summary = _about(settings, seed=settings.seed)
 
     def finished(run: MethodRun) -> None:
         row = run.row()
@@ -257,22 +291,22 @@ def _run_one(
             info={**summary, **row},
             overwrite=True,
         )
-        say_finished(run)
+        watcher.finished(run)
 
     def note(method: str, progress: Progress, floor: float) -> None:
-        live.update(method, progress, floor)
+        show(method, progress, floor)
         folder.note(method, progress, floor)
 
     with (
-        live_comparison(settings.calls) as live,
+        watcher.trainings(settings.calls) as show,
         RunFolder(
             path,
             settings.as_dict(),
             list(settings.optimizers),
             settings.budget(interrupted),
-            checkpoint_s=keep.checkpoint_s,
-            keep_last=keep.last_state,
-            tensorboard=keep.tensorboard,
+            checkpoint_s=outputs.checkpoint_s,
+            keep_last=outputs.last_state,
+            tensorboard=outputs.tensorboard,
             trained=interrupted.hurry,
         ) as folder,
     ):
@@ -302,8 +336,12 @@ def _run_one(
         summary |= {"rows": comparison.rows, "references": comparison.reference_rows}
         summary |= {"interrupted": stopped, "settings": settings.as_dict()}
         write_json(folder.writable("history.json"), _histories(comparison))
-        if keep.figures:
-            _draw(comparison, folder.writable("figures"))
+        if outputs.figures:
+            place = folder.writable("figures")
+            with drawing(watcher.warn):
+                from neuromotor.plotting import comparison_figures, save_figures
+
+                save_figures(comparison_figures(comparison), place)
         write_json(folder.writable("summary.json"), summary)  # last: with it the run is finished
     return summary
 
@@ -340,25 +378,6 @@ def _histories(comparison: Comparison) -> dict[str, Any]:
 def _finite(value: float) -> float | None:
     """JSON has no infinity."""
     return value if abs(value) < float("inf") else None
-
-
-def _draw(comparison: Comparison, folder: Path) -> None:
-    with drawing(_warn):
-        from neuromotor.plotting import comparison_figures, save_figures
-
-        save_figures(comparison_figures(comparison), folder)
-
-
-def _draw_seeds(runs: Sequence[Sequence[MethodRecord]], folder: Path) -> None:
-    with drawing(_warn):
-        from neuromotor.plotting import save_figures
-        from neuromotor.runs.figures import plot_seeds
-
-        save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
-
-
-def _warn(words: str) -> None:
-    messages.print(words, soft_wrap=True)
 
 
 class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt

@@ -36,7 +36,7 @@ from neuromotor.tasks import Task, Trials
 from neuromotor.training.progress_display import live_trainings
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 
-__all__ = ["Comparison", "Memory", "MethodRun", "compare", "refresh_of"]
+__all__ = ["Comparison", "Memory", "MethodCallback", "MethodRun", "compare", "refresh_of"]
 
 _BOUND = "bound"  # the reference's name for `Memory.evaluation`
 
