@@ -32,7 +32,7 @@ from neuromotor.runs.records import RUN_VERSION, RunRecord, check_unchanged, rea
 from neuromotor.runs.settings import RunSettings
 from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
-from neuromotor.storage.files import parse_json, read_text, write_json
+from neuromotor.storage.files import finite_or_none, parse_json, read_text, write_json
 from neuromotor.training.comparison import Comparison, MethodCallback, MethodRun, compare
 from neuromotor.zoo.saved_controller import load_controller, save_controller
 
@@ -368,16 +368,11 @@ def _histories(comparison: Comparison) -> dict[str, Any]:
         run.method: {
             "calls": [point.calls for point in run.history],
             "seconds": [point.seconds for point in run.history],
-            "loss": [_finite(point.value) for point in run.history],
-            "gradient_norm": [_finite(point.gradient_norm) for point in run.history],
+            "loss": [finite_or_none(point.value) for point in run.history],
+            "gradient_norm": [finite_or_none(point.gradient_norm) for point in run.history],
         }
         for run in comparison.runs
     }
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if abs(value) < float("inf") else None
 
 
 class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt

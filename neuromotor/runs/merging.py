@@ -14,7 +14,7 @@ from typing import Any
 
 from neuromotor.storage.components import SettingsError, time_stem
 
-__all__ = ["merged", "nested"]
+__all__ = ["flattened", "merged", "nested"]
 
 _PLANT = "plant"
 
@@ -63,6 +63,15 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
             value = {**place[last], "type": value}
         place[last] = value
     return table
+
+
+def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return tables within tables as one table with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        flat |= flattened(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
 
 
 def _table(spec: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.optim import HistoryPoint
 from neuromotor.storage.claims import make_folder
 from neuromotor.storage.components import SettingsError
-from neuromotor.storage.files import atomic_path, parse_json
+from neuromotor.storage.files import atomic_path, finite_or_none, parse_json
 
 __all__ = ["METRICS", "Metrics", "read_metrics", "require_tensorboard"]
 
@@ -85,9 +85,9 @@ class Metrics:
             "iteration": point.iteration,
             "calls": point.calls,
             "seconds": point.seconds,
-            "value": _finite(point.value),
-            "ratio": _finite(ratio_to(point.value, floor)),
-            "gradient_norm": _finite(point.gradient_norm),
+            "value": finite_or_none(point.value),
+            "ratio": finite_or_none(ratio_to(point.value, floor)),
+            "gradient_norm": finite_or_none(point.gradient_norm),
             "time": time.time(),
         }
         self._file.write(json.dumps(line) + "\n")
@@ -147,11 +147,6 @@ def _stays(line: Mapping[str, Any], kept: Mapping[str, int | None]) -> bool:
         return False
     count = kept[line["method"]]
     return count is None or line["iteration"] < count
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if math.isfinite(value) else None
 
 
 def require_tensorboard() -> Callable[[Path, int], Any]:

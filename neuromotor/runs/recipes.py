@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from neuromotor.runs.create import MARKER
+from neuromotor.runs.records import read_finished
 from neuromotor.runs.settings import RunSettings, gather, resolve
 from neuromotor.runs.zoo_entry import Stage
 from neuromotor.storage.claims import RunFolderError
@@ -85,28 +87,21 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
     Raises:
         RunFolderError: The folder holds no finished run of that method.
     """
-    try:
-        data = {
-            name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("settings", "summary", "history")
-        }
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{folder} holds no finished run ({error}).") from error
-    rows = {row["method"]: row for row in data["summary"]["rows"]}
-    if method not in data["history"] or method not in rows:
-        raise RunFolderError(f"{folder} has no {method!r}, only {', '.join(data['history'])}.")
-    whole = resolve(gather(folder / "settings.json", {}, [], smoke=False))
+    run = read_finished(folder)
+    if method not in run.history:
+        raise RunFolderError(f"{folder} has no {method!r}, only {', '.join(run.history)}.")
+    whole = resolve(gather(folder / MARKER, {}, [], smoke=False))
     refresh = refresh_of(whole.refresh, method)
     methods = {method: whole.optimizers[method]}
     settings = replace(whole, optimizers=methods, refresh=refresh, start=None)
     before: list[Stage] = []
-    start = _start(data["summary"]["command"])
+    start = _start(run.summary["command"])
     if start is not None:
         source = Path(start)
         before = find_stages(source.parent.parent, source.stem, f"{out}-start")
         start = f"{out}-start/controllers/{source.name}"
-    command = training_command(settings, data["summary"]["task"], out, start)
-    own = Stage(command, settings.as_dict(), rows[method], data["history"][method], refresh > 0)
+    command = training_command(settings, run.summary["task"], out, start)
+    own = Stage(command, settings.as_dict(), run.rows[method], run.history[method], refresh > 0)
     return [*before, own]
 
 

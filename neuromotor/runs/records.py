@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from neuromotor.optim import HistoryPoint
 from neuromotor.runs.create import MARKER
+from neuromotor.runs.merging import flattened
 from neuromotor.runs.progress_log import METRICS, read_metrics
-from neuromotor.storage.claims import folder_in_use
+from neuromotor.storage.claims import RunFolderError, folder_in_use
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.storage.snapshots import MAX_BYTES
@@ -21,10 +23,12 @@ from neuromotor.training.comparison import Comparison
 
 __all__ = [
     "RUN_VERSION",
+    "FinishedRun",
     "MethodRecord",
     "RunRecord",
     "check_unchanged",
     "find_runs",
+    "read_finished",
     "read_run",
     "records_of",
     "setting_differences",
@@ -181,6 +185,45 @@ def read_run(folder: Path | str, *, verify: bool = False) -> RunRecord:
     )
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run wrote when it had finished, as plain data.
+
+    Attributes:
+        folder: The run's folder.
+        summary: What summary.json holds.
+    """
+
+    folder: Path
+    summary: Mapping[str, Any]
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The rows of the summary by method, iLQR's first."""
+        return {row["method"]: row for row in self.summary["rows"]}
+
+    @cached_property
+    def history(self) -> dict[str, dict[str, list[Any]]]:
+        """What history.json holds: columns with a number an iteration, by method."""
+        return _finished_table(self.folder, "history.json")
+
+
+def read_finished(folder: Path) -> FinishedRun:
+    """Read what a finished run left.
+
+    Args:
+        folder: Run folder of `train` or `compare`.
+
+    Raises:
+        RunFolderError: There is no run, it has not finished, or its files are damaged or of
+            another version.
+    """
+    summary = _finished_table(folder, "summary.json")
+    if summary.get("interrupted", True):
+        raise RunFolderError(f"{folder} was interrupted; let it finish by `--resume {folder}`.")
+    return FinishedRun(folder, summary)
+
+
 def find_runs(folder: Path | str, *, verify: bool = False) -> list[RunRecord]:
     """Return all run folders within a folder, or the folder itself, newest first.
 
@@ -210,7 +253,7 @@ def find_runs(folder: Path | str, *, verify: bool = False) -> list[RunRecord]:
 
 def setting_differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     """Return the settings in which runs differ, with dots between levels: one value a run."""
-    flat = [_flat(record.settings) for record in records]
+    flat = [flattened(record.settings) for record in records]
     names = dict.fromkeys(name for table in flat for name in table)
     values = {name: [table.get(name) for table in flat] for name in names}
     return {name: row for name, row in values.items() if any(x != row[0] for x in row)}
@@ -229,7 +272,7 @@ def check_unchanged(path: Path, begun: object, now: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: They differ; the message names each setting with both values.
     """
-    old, new = _flat(begun if isinstance(begun, dict) else {}), _flat(now)
+    old, new = flattened(begun if isinstance(begun, dict) else {}), flattened(now)
     changed = [name for name in old if name not in _MAY_CHANGE and old[name] != new.get(name)]
     if changed:
         words = ", ".join(
@@ -319,6 +362,16 @@ def _table(path: Path) -> dict[str, Any]:
     return data
 
 
+def _finished_table(folder: Path, name: str) -> dict[str, Any]:
+    """Return the table in a finished run's file; `read_finished` says what it raises."""
+    try:
+        table = _table(folder / name)
+        _check_version(folder / name, table)
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{folder} holds no finished run ({error}).") from error
+    return table
+
+
 def _check_version(path: Path, settings: Mapping[str, Any]) -> None:
     """Settings without a version are those of the first one."""
     version = settings.get("format_version", RUN_VERSION)
@@ -347,12 +400,3 @@ def _modified(folder: Path) -> float:
 def _number(value: Any) -> float:
     """A loss that was not finite was written as null."""
     return math.inf if value is None else float(value)
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A table of tables as one, with dots between levels."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat

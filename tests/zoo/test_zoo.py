@@ -11,7 +11,6 @@ import torch
 import neuromotor as nm
 from neuromotor import zoo
 from neuromotor.cli import app as command_line
-from neuromotor.runs import execute as runs
 from neuromotor.runs.recipes import find_stages, training_command
 from neuromotor.runs.settings import gather, resolve
 from neuromotor.runs.zoo_entry import Stage, joined_history
@@ -146,8 +145,8 @@ def test_commands_take_names(run, tmp_path):
 def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     """Two trainings on new noisy trials, the second from the first's controller."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "_draw", lambda *_: None)  # figures take longest, and none is needed
     small = (
+        "--no-figures",
         "--optimizer",
         "adam",
         "--smoke",
