@@ -353,8 +353,10 @@ def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
         RunFolderError: They are needed, and lost.
     """
     path = folder.path / START
-    found = path.is_file() and settings.start in (None, _digest(path))  # None: of an older version
-    if settings.start is not None and not found and folder.begun != settings.optimizers.keys():
+    if settings.start is None:
+        return None
+    found = path.is_file() and settings.start == _digest(path)
+    if not found and folder.begun != settings.optimizers.keys():
         raise RunFolderError(
             f"{folder.path} lacks the {START} that its training began from, and holds no "
             "checkpoint: put that file back, or begin again with `--force --start CONTROLLER`."

@@ -33,7 +33,6 @@ __all__ = ["RunFolder"]
 
 _RESULT = "neuromotor.result"
 _EVALUATION = "neuromotor.evaluation"
-_OLD_CHECKPOINT = "checkpoint.safetensors"  # of a training, before there was one a method
 
 
 class RunFolder:
@@ -79,7 +78,6 @@ class RunFolder:
         self._going_on = ""
         self._trained = trained
         self.floor = 1.0  # the loss that all others are divided by, as soon as it is known
-        self._methods = methods
         remove_leftovers(folder)
         self._results: dict[str, Result] = {}
         self._snapshots: dict[str, Snapshot] = {}
@@ -196,19 +194,18 @@ class RunFolder:
         return self.path / "checkpoints" / f"{method}.safetensors"
 
     def _read_snapshot(self, method: str) -> Snapshot | None:
-        old = [self.path / _OLD_CHECKPOINT] if len(self._methods) == 1 else []
-        for path in (self._checkpoint(method), *old):
-            if path.is_file():
-                try:
-                    snapshot = load_snapshot(path)
-                except CheckpointError as error:
-                    raise CheckpointError(
-                        f"{error} Delete it to train {method} from the start again."
-                    ) from error
-                check_unchanged(path, snapshot.settings, self._settings)
-                self._check_budget(method, unpack_history(snapshot.run["history"]))
-                return snapshot
-        return None
+        path = self._checkpoint(method)
+        if not path.is_file():
+            return None
+        try:
+            snapshot = load_snapshot(path)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error} Delete it to train {method} from the start again."
+            ) from error
+        check_unchanged(path, snapshot.settings, self._settings)
+        self._check_budget(method, unpack_history(snapshot.run["history"]))
+        return snapshot
 
     def _read_result(self, method: str) -> Result | None:
         """A method's result, unless a larger budget lets it go on."""

@@ -18,7 +18,7 @@ from neuromotor.storage.claims import RunFolderError, folder_in_use
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.storage.snapshots import MAX_BYTES
-from neuromotor.storage.tensor_file import verify_container
+from neuromotor.storage.tensor_file import verify_tensor_file
 from neuromotor.training.comparison import Comparison
 
 __all__ = [
@@ -166,7 +166,7 @@ def read_run(folder: Path | str, *, verify: bool = False) -> RunRecord:
         if verify and count == 1:
             for path in sorted(folder.rglob("*.safetensors")):
                 if not path.name.startswith("."):
-                    verify_container(path, MAX_BYTES)
+                    verify_tensor_file(path, MAX_BYTES)
     except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         problem = f"{folder}: no {error}" if isinstance(error, KeyError) else str(error)
     if problem:
