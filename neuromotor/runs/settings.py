@@ -28,6 +28,7 @@ from neuromotor.storage.components import (
 )
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.tasks import TASKS, Task, with_plant
+from neuromotor.training.comparison import CompareSettings
 from neuromotor.zoo.saved_controller import SavedController
 
 __all__ = [
@@ -77,25 +78,29 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
 _SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
 
 
-@dataclass(frozen=True)
-class RunSettings:
-    """Everything that a run depends on, built and checked."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(CompareSettings):
+    """Everything that a run depends on, built and checked.
 
-    task_name: str  # of the preset that was named
+    Attributes:
+        task_name: Name of the task's preset.
+        task: The task.
+        controller: The controller.
+        optimizers: Optimizers by name.
+        calls: Budget of each optimizer, in calls.
+        seconds: Budget of each optimizer, in seconds; None without a limit.
+        seeds: How many seeds are run in a row, from `seed` on.
+        threads: Threads of everything that is computed.
+        start: SHA-256 of the controller file that the training starts from, if it has one.
+    """
+
+    task_name: str
     task: Task
     controller: Controller
     optimizers: dict[str, Optimizer]
-    ilqr: ILQR
     calls: int
     seconds: float | None
-    seed: int
     seeds: int
-    held_out: int
-    references: tuple[str, ...] | None
-    refresh: int | dict[str, int]
-    products: torch.dtype | None
-    dtype: torch.dtype
-    device: torch.device
     threads: int
     start: str | None = None
 
@@ -116,7 +121,7 @@ class RunSettings:
             "seconds": self.seconds,
             "seed": self.seed,
             "seeds": self.seeds,
-            "held_out": self.held_out,
+            "held_out": self.held_out_trials,
             "references": None if self.references is None else list(self.references),
             "refresh": self.refresh,
             "products": None if self.products is None else str(self.products)[len("torch.") :],
@@ -332,7 +337,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         seconds=seconds,
         seed=settings["seed"],
         seeds=settings["seeds"],
-        held_out=settings["held_out"],
+        held_out_trials=settings["held_out"],
         references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
         products=products,

@@ -30,13 +30,30 @@ from neuromotor.evaluation.performance import (
     reference_name,
 )
 from neuromotor.evaluation.references import assess_references, default_references, no_reference
-from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
+from neuromotor.optim import (
+    Budget,
+    Callback,
+    Counts,
+    HistoryPoint,
+    Optimizer,
+    Progress,
+    Result,
+    Snapshot,
+)
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.progress_display import live_trainings
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 
-__all__ = ["Comparison", "Memory", "MethodCallback", "MethodRun", "compare", "refresh_of"]
+__all__ = [
+    "CompareSettings",
+    "Comparison",
+    "Memory",
+    "MethodCallback",
+    "MethodRun",
+    "compare",
+    "refresh_of",
+]
 
 _BOUND = "bound"  # the reference's name for `Memory.evaluation`
 
@@ -137,16 +154,32 @@ class _Forgetful:
 
 
 @dataclass(frozen=True)
-class _Options:
-    """What `train` is told beside the comparison's shared pieces."""
+class CompareSettings:
+    """What the numbers of a comparison depend on, beside what is compared and its budget.
 
-    seed: int
-    refresh: int
-    products: torch.dtype | None
-    memory: Memory
+    Attributes:
+        seed: Seed of the initialisation and of the trials' draws.
+        ilqr: Settings of the reference.
+        dtype: Precision of everything that is computed.
+        device: Device of everything that is computed.
+        held_out_trials: How many held-out trials of a random task all methods are evaluated on.
+        refresh: Iterations between new draws of the training trials, for all methods, or by name
+            and for `others`; 0 for one batch throughout.
+        products: Precision of Gauss-Newton products; see `train`.
+        references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
+            that do not exist for the trials are left out, and the comparison says why.
+        threads: Torch's threads in each training; see `train`.
+    """
+
+    seed: int = 0
+    ilqr: ILQR = field(default_factory=ILQR)
+    dtype: torch.dtype = torch.float64
+    device: torch.device | str = "cpu"
+    held_out_trials: int = HELD_OUT_TRIALS
+    refresh: Mapping[str, int] | int = 0
+    products: torch.dtype | None = None
+    references: Sequence[str] | None = None
     threads: int | None = 1
-    progress: bool = False
-    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -194,61 +227,48 @@ def compare(
     task: Task,
     controller: Controller,
     optimizers: Mapping[str, Optimizer],
+    settings: CompareSettings | None = None,
     *,
     budget: Budget,
-    seed: int = 0,
-    ilqr: ILQR | None = None,
     parameters: Tensor | None = None,
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
     callback: MethodCallback | None = None,
     finished: Callable[[MethodRun], None] | None = None,
-    held_out_trials: int = HELD_OUT_TRIALS,
-    refresh: Mapping[str, int] | int = 0,
-    products: torch.dtype | None = None,
-    references: Sequence[str] | None = None,
     memory: Memory | None = None,
-    threads: int | None = 1,
     progress: bool = False,
     checkpoints: Path | str | None = None,
     resume: bool = False,
+    **changes: Any,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
-    All methods get the same trials, the same initial parameters and the same budget. Where the
-    budget says that it was interrupted, what there is comes back.
+    All methods get the same trials, the same initial parameters and the same budget. When the
+    budget is interrupted, the comparison holds what has been trained until then.
 
     Args:
         task: What is wanted.
         controller: What is trained.
-        optimizers: By name.
-        budget: For each optimizer.
-        seed: Of the initialisation and of the trials' draws.
-        ilqr: The reference's settings.
+        optimizers: Optimizers by name.
+        settings: What the numbers depend on; `CompareSettings()` if None.
+        budget: Budget of each optimizer.
         parameters: Where all start, (P,), instead of a new initialisation.
-        dtype: Of all of it.
-        device: Of all of it.
         callback: Called after every iteration with method, progress and iLQR's loss.
         finished: Called with each method's run as soon as it is over, iLQR's first.
-        held_out_trials: How many held-out trials of a random task all methods are evaluated on.
-        refresh: Iterations between new draws of the training trials, for all methods or by name
-            and for `others`; 0 for one batch throughout.
-        products: Precision of Gauss-Newton products; see `train`.
-        references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
-            that do not exist for the trials are left out, and the comparison says why.
         memory: What an earlier run left and this one leaves; what it knows is not done again, and
             the numbers are those of one uninterrupted run.
-        threads: Torch's threads in each training; see `train`.
         progress: Whether to show on stderr how far each method is; see `train`.
         checkpoints: A folder that keeps each method's state, as METHOD.safetensors, every minute
             and when it ends.
         resume: Whether methods go on from what an earlier call with the same arguments left in
             `checkpoints`.
+        **changes: Attributes of `CompareSettings` that differ from `settings`, as `seed=1`.
 
     Raises:
         FileExistsError: A checkpoint exists, and `resume` is false.
+        TypeError: `CompareSettings` has no attribute of a name in `changes`.
         ValueError: Task, controller and optimizers do not fit together.
     """
+    settings = replace(settings or CompareSettings(), **changes)
+    place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
     lacking = without_factors(task, controller, optimizers)
     if lacking:
         raise ValueError(
@@ -256,44 +276,65 @@ def compare(
             "which have no Kronecker factors; those belong to a plain ContinuousTimeRNN and "
             "QuadraticCost."
         )
-    trials = make_trials(task, controller, seed, dtype=dtype, device=device)
+    trials = make_trials(task, controller, settings.seed, **place)
     if parameters is None:
-        parameters = initial_parameters(controller, seed, dtype=dtype, device=device)
-    start = parameters.to(dtype=dtype, device=device)
+        parameters = initial_parameters(controller, settings.seed, **place)
+    start = parameters.to(**place)
     memory = memory or _Forgetful()
     files = _checkpoint_files(checkpoints, optimizers, resume=resume)
     evaluated = trials if trials.disturbed else None
     if task.random:
-        evaluated = held_out(task, controller, held_out_trials, dtype=dtype, device=device)
-    reference = _solve(task, trials, ilqr or ILQR(), evaluated, memory)
+        evaluated = held_out(task, controller, settings.held_out_trials, **place)
+    reference = _solve(task, trials, settings.ilqr, evaluated, memory)
     if finished is not None:
         finished(reference)
+    floor = reference.performance.loss
     bounds: dict[str, Tensor] = {}
     others: dict[str, Evaluation] = {}
     missing: dict[str, str] = {}
     if evaluated is not None and reference.evaluation is not None:
-        bounds = {reference.method: reference.evaluation.losses.to(device)}
-        if references is None:
-            references = default_references(evaluated)
-        missing = no_reference(references, evaluated)
-        for name in references:
-            if name in missing:
-                continue
+        bounds = {reference.method: reference.evaluation.losses.to(start.device)}
+        names = settings.references
+        names = default_references(evaluated) if names is None else names
+        missing = no_reference(names, evaluated)
+        for name in (name for name in names if name not in missing):
             known = memory.evaluation(name)
             if known is None:
-                (known,) = assess_references(task, evaluated, [name], bounds, ilqr=ilqr).values()
+                found = assess_references(task, evaluated, [name], bounds, ilqr=settings.ilqr)
+                known = found[name]
                 memory.evaluated(name, known)
             others[name] = known
-        bounds |= {name: other.losses.to(device) for name, other in others.items()}
+        bounds |= {name: other.losses.to(start.device) for name, other in others.items()}
     runs: list[MethodRun] = []
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        own = _Options(seed, refresh_of(refresh, name), products, memory)
-        options = replace(own, threads=threads, progress=progress, checkpoint=files.get(name))
-        run = _train(
-            task, controller, trials, start, name, optimizer, budget, reference, callback, options
-        )
+        result = memory.result(name)
+        if result is None:
+            checkpoint = files.get(name)
+            snapshot = memory.snapshot(name)
+            if snapshot is None and checkpoint is not None and checkpoint.exists():
+                snapshot = load_snapshot(checkpoint)
+            with live_trainings(budget) if progress else nullcontext() as live:
+                told = [] if callback is None else [callback]
+                told += [] if live is None else [live.update]
+                result = train(
+                    task,
+                    controller,
+                    optimizer,
+                    budget=budget,
+                    parameters=start,
+                    trials=trials,
+                    callback=_telling(told, name, floor),
+                    seed=settings.seed,
+                    refresh=refresh_of(settings.refresh, name),
+                    products=settings.products,
+                    resume=snapshot,
+                    threads=settings.threads,
+                    checkpoint=checkpoint,
+                )
+            memory.trained(name, result)
+        run = _trained(task, controller, trials, name, result, floor)
         if evaluated is not None:
             runner = controller_runner(task, controller, run.parameters)
             run = replace(run, evaluation=assess(task, evaluated, runner, bounds))
@@ -359,57 +400,28 @@ def _solve(
     )
 
 
-def _train(
-    task: Task,
-    controller: Controller,
-    trials: Trials,
-    start: Tensor,
-    name: str,
-    optimizer: Optimizer,
-    budget: Budget,
-    reference: MethodRun,
-    callback: MethodCallback | None,
-    options: _Options,
+def _telling(told: Sequence[MethodCallback], method: str, floor: float) -> Callback:
+    """Return one callback of `train` for all callbacks of `compare`."""
+
+    def tell(progress: Progress) -> None:
+        for callback in told:
+            callback(method, progress, floor)
+
+    return tell
+
+
+def _trained(
+    task: Task, controller: Controller, trials: Trials, method: str, result: Result, floor: float
 ) -> MethodRun:
-    """One optimizer from the shared start."""
-    floor = reference.performance.loss
-    result = options.memory.result(name)
-    if result is None:
-        resume = options.memory.snapshot(name)
-        if resume is None and options.checkpoint is not None and options.checkpoint.exists():
-            resume = load_snapshot(options.checkpoint)
-        with live_trainings(budget) if options.progress else nullcontext() as live:
-            shown = None if live is None else live.update
-
-            def tell(progress: Progress) -> None:
-                for told in (callback, shown):
-                    if told is not None:
-                        told(name, progress, floor)
-
-            result = train(
-                task,
-                controller,
-                optimizer,
-                budget=budget,
-                parameters=start,
-                trials=trials,
-                callback=tell,
-                seed=options.seed,
-                refresh=options.refresh,
-                products=options.products,
-                resume=resume,
-                threads=options.threads,
-                checkpoint=options.checkpoint,
-            )
-        options.memory.trained(name, result)
-    result = replace(result, parameters=result.parameters.to(start.device))
+    """Return what a method came to, with its run of the trials."""
+    parameters = result.parameters.to(trials.device)
     with torch.no_grad():
-        trajectory = ClosedLoop(task, controller).simulate(result.parameters, trials)
+        trajectory = ClosedLoop(task, controller).simulate(parameters, trials)
     performance = measure(task, trials, trajectory.states, trajectory.commands)
     return MethodRun(
-        method=name,
+        method=method,
         controller=controller,
-        parameters=result.parameters,
+        parameters=parameters,
         states=trajectory.states,
         commands=trajectory.commands,
         performance=performance,
