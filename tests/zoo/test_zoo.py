@@ -206,19 +206,31 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
             "seconds": 3.5,
         },
         {"task": "force-field", "plant": "monkey", "optimizers": "lbfgs", "references": "ilqg"},
+        {"task": "center-out", "plant": "human", "optimizers": "hf", "threads": 2, "device": "cpu"},
+        {
+            "task": {"type": "pulsed-reach", "reach": {"plant": {"type": "point-mass"}}},
+            "optimizers": "hf",
+            "ilqr": {"iterations": 7},
+        },
     ],
 )
 def test_settings_become_a_command_that_means_them(raw):
     settings = resolve(raw)
-    task = raw["task"] if isinstance(raw["task"], str) else raw["task"]["type"]
-    command = training_command(settings, task, "runs/x", None)
+    command = training_command(settings, "runs/x", None)
     assert settings_of(command) == settings.as_dict()
+
+
+def test_a_preset_takes_one_word():
+    settings = resolve({"task": "center-out", "plant": "human", "optimizers": "adam"})
+    words = shlex.split(training_command(settings, "runs/x", None))
+    assert words[words.index("--set") + 1] == 'task.plant.type="human"'
+    assert words.count("--set") == 1
 
 
 def test_what_no_option_expresses_is_said():
     settings = resolve({"task": "center-out", "optimizers": "adam", "adam": {"clip_norm": None}})
     with pytest.raises(nm.SettingsError, match=r"no option expresses `adam.clip_norm`"):
-        training_command(settings, "center-out", "runs/x", None)
+        training_command(settings, "runs/x", None)
 
 
 def stage(losses, fresh):
