@@ -1,4 +1,4 @@
-"""A run's folder: made, claimed and locked, so that nothing is overwritten by accident."""
+"""How a run's folder is made, so that nothing is overwritten by accident."""
 
 from __future__ import annotations
 
@@ -82,5 +82,5 @@ def create_run_folder(
 
 
 def _is_remains(path: Path) -> bool:
-    """Whether this is all that a process killed while it made a run folder may have left."""
+    """Return whether a process that was killed while it made a run folder may have left this."""
     return path.name == START or path.name.startswith(TEMPORARY)

@@ -1,4 +1,4 @@
-"""One run from settings to folder: compute, save as it goes, draw, and say what there is."""
+"""Carries out a run: computes, saves on the way, draws, and writes the summary."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ __all__ = [
 
 
 def default_folder(command: str, task: str) -> Path:
-    """Return a new folder's name: command, task and the time."""
+    """Return the name of a new folder, which has the command, the task and the time."""
     return Path("runs") / f"{command}-{task}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result may depend on."""
+    """Return the versions of the packages that a result may depend on."""
     names = ("torch", "numpy", "safetensors")
     return {
         "neuromotor": __version__,
@@ -64,7 +64,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what a speed may depend on."""
+    """Return what the speed of a run may depend on."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": platform.processor() or platform.machine(),
@@ -165,9 +165,10 @@ def run_seeds(
 ) -> dict[str, Any]:
     """Run the comparison from several seeds, the settings' own first; return their summary.
 
-    Each seed leaves a whole run folder of its own within `folder`, where medians and ranges and
-    their figure lie. The seconds are those of runs one after another. With `resume`, finished seeds
-    stay as they are, and an unfinished one is gone on with.
+    Each seed leaves a whole run folder of its own within `folder`; medians and ranges over the
+    seeds, and their figure, lie in `folder` itself. The seeds run one after another, and so their
+    seconds are counted. With `resume`, finished seeds stay as they are and an unfinished one goes
+    on. The arguments are those of `run_comparison`.
     """
     choose_threads(settings.threads)
     if not resume:
@@ -213,10 +214,11 @@ def run_seeds(
 
 
 def _started(settings: RunSettings, start: Path | None) -> RunSettings:
-    """The settings of a new run, with what tells its start from any other controller.
+    """Return the settings of a new run, with the checksum of the controller that it starts from.
 
     Raises:
-        SettingsError: They are of a run that began from a controller, and none is given.
+        SettingsError: The settings belong to a run that started from a controller, but no
+            controller is given.
     """
     if start is not None:
         return replace(settings, start=_digest(start))
@@ -233,17 +235,17 @@ def _digest(path: Path) -> str:
 
 
 def _go_on(folder: Path, settings: RunSettings) -> None:
-    """Note with which settings a run begins or goes on; a summary of before is not its own."""
+    """Write down the settings with which a run begins or goes on, and remove an old summary."""
     (folder / "summary.json").unlink(missing_ok=True)
     if not _holds(folder, settings):
         write_json(folder / MARKER, settings.as_dict())
 
 
 def _holds(folder: Path, settings: RunSettings) -> bool:
-    """Whether a folder was begun with these settings, whatever its budget.
+    """Return whether a folder was begun with these settings, budget and threads included.
 
     Raises:
-        SettingsError: It was begun with others.
+        SettingsError: Other settings than budget and threads differ.
     """
     begun, now = None, settings.as_dict()
     with suppress(ValueError, OSError):
@@ -253,7 +255,7 @@ def _holds(folder: Path, settings: RunSettings) -> bool:
 
 
 def _finished(folder: Path) -> bool:
-    """Whether a run folder holds a whole run."""
+    """Return whether a folder holds a finished run."""
     return read_run(folder).state == "finished"
 
 
@@ -340,10 +342,10 @@ def _run_one(
 
 
 def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
-    """The parameters that a run's trainings begin from, None for new ones.
+    """Return the parameters that a run's trainings begin from; None for new ones.
 
     Raises:
-        RunFolderError: They are needed, and lost.
+        RunFolderError: The file that holds them is needed, and it is lost.
     """
     path = folder.path / START
     if settings.start is None:
@@ -358,7 +360,7 @@ def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
 
 
 def _histories(comparison: Comparison) -> dict[str, Any]:
-    """Loss over calls and seconds, a list a method."""
+    """Return lists of calls, seconds, losses and gradient norms, by method."""
     return {
         run.method: {
             "calls": [point.calls for point in run.history],
@@ -371,7 +373,7 @@ def _histories(comparison: Comparison) -> dict[str, Any]:
 
 
 class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt
-    """A signal came where there was nothing that had to be finished first."""
+    """A signal came at a moment when no iteration had to be finished first."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -380,10 +382,10 @@ class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt
 
 
 class Interruption:
-    """Whether a signal has asked to stop; a question for `Budget.interrupted`.
+    """Answers whether a signal has asked the run to stop; `Budget.interrupted` calls it.
 
-    From the first question on the signal waits for the next; before it, and after `hurry`, it ends
-    the program by `Stopped`.
+    From the first call on, a signal waits for the next call. Before the first call, and after
+    `hurry`, a signal raises `Stopped`.
     """
 
     def __init__(self) -> None:
@@ -395,11 +397,11 @@ class Interruption:
         return self.signal is not None
 
     def hurry(self) -> None:
-        """The iterations are over: nobody asks any more."""
+        """Note that the iterations are over, so that the next signal raises `Stopped`."""
         self._asked = False
 
     def request(self, signum: int) -> None:
-        """Stop at the next question, or at once where none will come or one is waited for."""
+        """Stop at the next call; or at once, where no call will come or a signal waits already."""
         waiting = self.signal is not None
         self.signal = signum
         if waiting or not self._asked:
@@ -408,10 +410,10 @@ class Interruption:
 
 @contextmanager
 def _interruptible() -> Iterator[Interruption]:
-    """Turn the first Ctrl-C or SIGTERM into a question's answer; the second raises `Stopped`.
+    """Let the first Ctrl-C or SIGTERM wait for the end of an iteration; a second raises `Stopped`.
 
-    The handlers stay until the end: the system's own, put back while another signal is on its way,
-    would be none that Python can call.
+    The handlers stay until the end. If the system's own were put back while another signal is on
+    its way, Python could not call them.
     """
     asked = Interruption()
 

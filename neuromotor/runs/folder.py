@@ -1,6 +1,6 @@
-"""A run's folder while the run writes into it: checkpoints, results, metrics, and what they allow.
+"""A run's folder while the run writes into it: checkpoints, results and the progress log.
 
-Everything but the metrics is written whole or not at all, so that a process killed at any moment
+Everything but the progress log is written whole or not at all, so that a process killed at any moment
 leaves a folder that another can go on with.
 """
 
@@ -22,7 +22,7 @@ from neuromotor.optim.result import pack_history, unpack_history
 from neuromotor.optim.run import check_run
 from neuromotor.optim.state import SnapshotError
 from neuromotor.runs.create import MARKER, remove_leftovers
-from neuromotor.runs.progress_log import Metrics
+from neuromotor.runs.progress_log import ProgressLog
 from neuromotor.runs.records import check_unchanged
 from neuromotor.storage.claims import FolderVanished
 from neuromotor.storage.components import SettingsError
@@ -36,13 +36,13 @@ _EVALUATION = "neuromotor.evaluation"
 
 
 class RunFolder:
-    """The folder of one run in progress, claimed and with settings; a `Memory` for `compare`.
+    """The folder of one run in progress, which is the `Memory` of its comparison.
 
     Args:
-        folder: The folder.
-        settings: Of the run, as `settings.json` has them.
-        methods: Names of what is trained.
-        budget: Of each method.
+        folder: The folder, claimed and with settings.json.
+        settings: Settings of the run, as settings.json has them.
+        methods: Names of the methods.
+        budget: Budget of each method.
         checkpoint_s: Seconds between two checkpoints.
         keep_last: Whether the checkpoint of a method that used up its budget stays, for a larger
             budget.
@@ -91,12 +91,12 @@ class RunFolder:
                 self._snapshots[method] = snapshot
                 kept[method] = len(snapshot.run["history"])
         self.begun = kept.keys()  # methods that need no start any more
-        self._metrics = Metrics(folder, settings["seed"], kept, tensorboard=tensorboard)
+        self._log = ProgressLog(folder, settings["seed"], kept, tensorboard=tensorboard)
 
     def note(self, method: str, progress: Progress, floor: float) -> None:
-        """Take notice of an iteration, and save if it is time; a callback for `compare`."""
+        """Write down an iteration, and save where it is time; this is a callback for `compare`."""
         self._latest = progress
-        self._metrics.note(method, progress.point, floor)
+        self._log.note(method, progress.point, floor)
         if time.monotonic() - self._saved_at >= self._checkpoint_s:
             self._save(method, progress)
 
@@ -120,7 +120,7 @@ class RunFolder:
         if self._latest is not None and (interrupted or self._keep_last):
             self._save(method, self._latest)
         if result.history:
-            self._metrics.note(method, result.history[-1], self.floor, last=True)
+            self._log.note(method, result.history[-1], self.floor, last=True)
         if not interrupted:
             save_tree(
                 self.writable(f"results/{method}.safetensors"),
@@ -259,7 +259,7 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         with suppress(OSError):  # every line was flushed when it was written
-            self._metrics.close()
+            self._log.close()
         if isinstance(error, SnapshotError):
             raise CheckpointError(
                 f"{self._checkpoint(self._going_on)} cannot be gone on with: {error} Or delete it "

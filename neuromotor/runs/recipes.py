@@ -1,4 +1,4 @@
-"""The shortest `neuromotor train` command for given settings, and a run folder's recipe."""
+"""The `neuromotor train` command for given settings, and the recipe of a run folder."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
 
 
 def _assignments(given: Mapping[str, Any]) -> list[str]:
-    """Return texts for `--set`, for all that has no option of its own."""
+    """Return a text for `--set` for everything that has no option of its own."""
     return [f"{key}={json.dumps(value)}" for key, value in given.items() if key not in _OPTIONS]
 
 
@@ -124,7 +124,7 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
 
 
 def _start(command: str) -> str | None:
-    """The value of `--start` in a command."""
+    """Return the value of `--start` in a command."""
     words = shlex.split(command)
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == "--start":

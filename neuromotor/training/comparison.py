@@ -1,4 +1,4 @@
-"""Several optimizers on one task from one initialisation, held against iLQR's separate optima."""
+"""Comparisons: several optimizers train one network on one task, and iLQR is the reference."""
 
 from __future__ import annotations
 
@@ -65,11 +65,12 @@ class MethodRun:
     """What one method came to.
 
     Attributes:
-        method: Its name; iLQR's is `clairvoyant` where trials have loads or noise, which it knows.
+        method: Name of the method. iLQR is called `clairvoyant` where trials have loads or noise,
+            which it knows.
         controller: What was trained; a `CommandTable` for iLQR.
         parameters: Best parameters, (P,).
-        states: Under them, (B, T + 1, n).
-        commands: Under them, (B, T, m).
+        states: States of the trials under these parameters, (B, T + 1, n).
+        commands: Commands of the trials under these parameters, (B, T, m).
         performance: How the trials went.
         ratio: Loss divided by iLQR's; NaN where iLQR's is zero.
         counts: Calls of each kind.
@@ -111,7 +112,7 @@ class MethodRun:
 
 
 class Memory(Protocol):
-    """What an earlier, unfinished run of the same comparison came to, and where this one's goes."""
+    """Keeps what a comparison has computed, so that a later run of the same one can go on."""
 
     def snapshot(self, method: str) -> Snapshot | None:
         """Return where a method's training goes on, or None for the start."""
@@ -122,7 +123,7 @@ class Memory(Protocol):
         ...
 
     def trained(self, method: str, result: Result) -> None:
-        """Take notice of the end of a method's training, at once."""
+        """Keep the end of a method's training, at once."""
         ...
 
     def evaluation(self, reference: str) -> Evaluation | None:
@@ -130,12 +131,12 @@ class Memory(Protocol):
         ...
 
     def evaluated(self, reference: str, evaluation: Evaluation) -> None:
-        """Take notice of a reference's evaluation."""
+        """Keep a reference's evaluation."""
         ...
 
 
 class _Forgetful:
-    """No memory."""
+    """A memory that keeps nothing."""
 
     def snapshot(self, method: str) -> None:
         return None
@@ -189,7 +190,7 @@ class Comparison:
     Attributes:
         task: What was wanted.
         trials: The batch that all of them ran.
-        reference: iLQR.
+        reference: What iLQR came to.
         runs: The trained controllers, in the order of training.
         evaluated: Trials of each run's `evaluation`: new draws of a random task, the same batch of
             any other task with loads or noise, and none where there is nothing to add.
@@ -212,7 +213,7 @@ class Comparison:
 
     @property
     def reference_rows(self) -> list[dict[str, Any]]:
-        """The other references: method and evaluation, or the reason why there is none."""
+        """Rows of the other references: method and evaluation, or why there is no evaluation."""
         found = [
             {"method": name, "evaluation": evaluation.as_dict()}
             for name, evaluation in self.references.items()
@@ -347,7 +348,7 @@ def compare(
 def _checkpoint_files(
     folder: Path | str | None, methods: Iterable[str], *, resume: bool
 ) -> dict[str, Path]:
-    """A file for each method, that may exist only where the comparison goes on."""
+    """Return a file for each method; it may exist only where the comparison goes on."""
     if folder is None:
         if resume:
             raise ValueError("`resume` needs the folder that `checkpoints` names, got None.")
@@ -362,14 +363,14 @@ def _checkpoint_files(
 
 
 def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
-    """Return one method's iterations between new draws, out of what `compare` takes."""
+    """Return the iterations between new draws for one method, from `CompareSettings.refresh`."""
     return refresh if isinstance(refresh, int) else refresh.get(method, refresh.get("others", 0))
 
 
 def _solve(
     task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None, memory: Memory
 ) -> MethodRun:
-    """The reference."""
+    """Return the run of the reference, iLQR."""
     solution = ilqr.solve(task, trials)
     evaluation = None if evaluated is None else memory.evaluation(_BOUND)
     if evaluated is not None and evaluation is None:
