@@ -1,7 +1,7 @@
 """A run's folder while the run writes into it: checkpoints, results and the progress log.
 
-Everything but the progress log is written whole or not at all, so that a process killed at any moment
-leaves a folder that another can go on with.
+Everything but the progress log is written whole or not at all, so that a process that is killed at
+any moment leaves a folder that another process can go on with.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class RunFolder:
         return snapshot
 
     def _read_result(self, method: str) -> Result | None:
-        """A method's result, unless a larger budget lets it go on."""
+        """Return a method's result, unless a larger budget lets the method go on."""
         path = self.path / "results" / f"{method}.safetensors"
         if not path.is_file():
             return None
@@ -236,9 +236,9 @@ class RunFolder:
         return None if goes_on else result
 
     def _check_budget(self, method: str, history: Sequence[HistoryPoint]) -> None:
-        """Raise where a method has gone on for an iteration that the budget would have forbidden.
+        """Raise where a method has done an iteration that the budget would have forbidden.
 
-        What it has done stays, so its settings cannot say that it did less.
+        What the method has done stays, so that its settings must not say that it did less.
         """
         if len(history) < 2:
             return

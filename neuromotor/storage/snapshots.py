@@ -111,7 +111,7 @@ def load_tree(path: Path, kind: str, what: str, max_bytes: int = MAX_BYTES) -> d
 
 
 def _named(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Plain data with each tensor put aside and named in its place."""
+    """Move all tensors from plain data to `tensors`, and return it with names in their places."""
     if isinstance(value, Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().contiguous()
@@ -124,7 +124,7 @@ def _named(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _filled(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of `_named`."""
+    """Return plain data with tensors in the places of their names."""
     if isinstance(value, dict):
         if set(value) == {_KEY}:
             return tensors[value[_KEY]]

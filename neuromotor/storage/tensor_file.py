@@ -139,7 +139,7 @@ def verify_tensor_file(path: Path, max_bytes: int) -> None:
 
 
 def _read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
-    """A file's content, where it is a file of an acceptable size."""
+    """Return a file's content, after a check of its size."""
     own = os.environ.get(SIZE_VARIABLE, "")
     limit = int(own) if own.isdecimal() else max_bytes
     if not check_file_name(path).is_file():
@@ -159,7 +159,7 @@ def _read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
 
 
 def _metadata(path: Path, data: bytes) -> dict[str, str]:
-    """The texts of a safetensors file."""
+    """Return the texts of a safetensors file."""
     length = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
     if not 2 <= length <= min(len(data) - 8, _HEADER_BYTES):
         raise _damaged(path, "its header does not fit in it")
@@ -182,7 +182,7 @@ def _verify(path: Path, data: bytes, text: dict[str, str]) -> None:
 
 
 def _entry(digits: str) -> bytes:
-    """How the checksum stands in the header."""
+    """Return how the checksum stands in the header."""
     return f'"{_SUM}":"{digits}"'.encode()
 
 

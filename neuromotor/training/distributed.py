@@ -55,7 +55,8 @@ def run(program: Callable[[], T]) -> T:
     Where there is only one process, it just runs the program.
 
     Within the program, `neuromotor.train`, `neuromotor.compare` and `objective` divide their
-    trials among the processes. The other processes never return from here; they end with the program.
+    trials among the processes. The other processes never return from here; they end with the
+    program.
 
     Args:
         program: What is to be done.

@@ -54,7 +54,7 @@ class SavedController:
     Attributes:
         controller: The architecture.
         parameters: Its parameters, (P,), in float64 unless they were asked for in another dtype.
-        task: The task it was trained on, or None.
+        task: The task that it was trained on, or None.
         info: Whatever else was saved with it: method, loss, seed, versions, command.
     """
 
@@ -180,7 +180,7 @@ def load_controller(
 
 
 def _with_reach(table: dict[str, Any]) -> dict[str, Any]:
-    """A task's settings, those of the reach within it among them."""
+    """Return a task's settings, together with those of the reach within it."""
     reach = table.pop("reach", {})
     return {**table, **{key: value for key, value in reach.items() if key != "type"}}
 
@@ -188,7 +188,7 @@ def _with_reach(table: dict[str, Any]) -> dict[str, Any]:
 def _differences(
     one: dict[str, Any], two: dict[str, Any], prefix: str = ""
 ) -> dict[str, tuple[Any, Any]]:
-    """What two tables have in common by name but not by value; of other components, the names."""
+    """Return the values that differ between two tables; of different components, the names."""
     found: dict[str, tuple[Any, Any]] = {}
     for key in one.keys() & two.keys():
         old, new, name = one[key], two[key], f"{prefix}{key}"
@@ -202,10 +202,10 @@ def _differences(
 
 
 def find_controller(path: Path) -> Path:
-    """Return the file itself, or that of the zoo's entry of this name.
+    """Return the file itself, or the file of the zoo's entry of this name.
 
     Raises:
-        CheckpointError: There is neither.
+        CheckpointError: There is no such file and no such entry.
     """
     name = check_file_name(path).as_posix()
     if path.is_file() or path.suffix == ".safetensors":
