@@ -143,3 +143,6 @@ def test_a_figure_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "run" / "summary.json").is_file()
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert line == "warning: no figures were drawn (RuntimeError: no font)."
+    with pytest.warns(UserWarning, match="no figures were drawn"):
+        run_comparison(settings, tmp_path / "quiet")
+    assert capsys.readouterr().err == ""
