@@ -10,6 +10,7 @@ import torch
 
 import neuromotor as nm
 from neuromotor import zoo
+from neuromotor.analysis import load_recording
 from neuromotor.cli import app as command_line
 from neuromotor.runs.recipes import find_stages, training_command
 from neuromotor.runs.settings import gather, resolve
@@ -139,7 +140,10 @@ def test_commands_take_names(run, tmp_path):
     assert found["loss"] == pytest.approx(zoo.card("center-out/lbfgs")["training"]["loss"])
     file = tmp_path / "reach.nc"
     run("record", "center-out/lbfgs", "--out", file)
-    assert file.stat().st_size > 100_000
+    recording = load_recording(file)
+    task = nm.load_controller("center-out/lbfgs").task
+    assert recording.sizes["trial"] == len(task.trials())
+    assert np.isfinite(recording["hand_position"]).all()
 
 
 def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
