@@ -57,7 +57,7 @@ from neuromotor.tasks import (
     TargetJump,
     Trials,
 )
-from neuromotor.training.comparison import Comparison, compare
+from neuromotor.training.comparison import CompareSettings, Comparison, compare
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
@@ -97,6 +97,7 @@ __all__ = [
     "Sparse",
     # closed loop, training, comparison
     "ClosedLoop",
+    "CompareSettings",
     "Comparison",
     "Evaluation",
     "Interval",

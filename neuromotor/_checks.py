@@ -1,4 +1,4 @@
-"""Boundary checks shared by every public constructor: one clear error, worded one way."""
+"""Checks that all rooms share: of arguments, and of what a component's class declares."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ __all__ = [
     "check_number",
     "check_positive",
     "check_seed",
+    "declares",
     "did_you_mean",
     "lookup",
+    "up_to_date",
 ]
 
 
@@ -112,6 +114,33 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     if name not in table:
         raise ValueError(f"unknown {kind} {name!r}; {did_you_mean(name, table)}.")
     return table[name]
+
+
+def declares(component: object, name: str) -> bool:
+    """Return whether a component's own class declares a capability, and it holds.
+
+    A fast form repeats what the methods of a class do, and a subclass may override any of them. So
+    what a class inherits does not count: a subclass that still does the same declares it anew.
+
+    Args:
+        component: An instance.
+        name: A class attribute or property that is true where the capability is there.
+    """
+    return name in vars(type(component)) and bool(getattr(component, name))
+
+
+def up_to_date(component: object, name: str, other: str) -> bool:
+    """Return whether a method is there and was overridden wherever another one was.
+
+    What a method says about `other` holds for the class that defines it, and for subclasses that
+    leave `other` alone.
+    """
+    for owner in type(component).__mro__:
+        if name in vars(owner):
+            return True
+        if other in vars(owner):
+            return False
+    return False
 
 
 def _of(unit: str) -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "NAMES",
     "PAGE_IN",
     "REFERENCE_COLOR",
+    "SHADES",
     "STYLE",
     "comparison_figures",
     "draw_limb",
@@ -42,6 +43,7 @@ __all__ = [
     "finish_plane",
     "hand_cm",
     "letter",
+    "line_colors",
     "match_planes",
     "nested_widths",
     "plot_convergence",
@@ -51,6 +53,7 @@ __all__ = [
     "pushes_of",
     "save_figure",
     "save_figures",
+    "with_unit",
 ]
 
 COLUMN_IN, PAGE_IN = 8.5 / 2.54, 17 / 2.54  # widths that journals print
@@ -59,6 +62,24 @@ REFERENCE_COLOR = "0.35"
 LINES = ("-", "--", ":")  # the next one where the colours begin again
 SHADES = 4  # most ranges in one panel that can be told apart
 PATHS = 72  # most hand paths in one panel
+_UNITS = {  # by the end of a name, longer ends first
+    "_s_per_bit": "s/bit",
+    "_cm_s": "cm/s",
+    "_m_s": "m/s",
+    "_1_s": "1/s",
+    "_percent": "%",
+    "_bits": "bits",
+    "_m2": "m²",
+    "_nm": "N m",
+    "_rad": "rad",
+    "_deg": "deg",
+    "_ms": "ms",
+    "_cm": "cm",
+    "_hz": "Hz",
+    "_s": "s",
+    "_m": "m",
+    "_n": "N",
+}
 STYLE: Any = {  # matplotlib types its keys one by one
     "font.size": 8,
     "axes.titlesize": 8,
@@ -119,7 +140,7 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
         trials = comparison.trials
         loads = (trials.load, trials.hand_force)
         pushes = pushes_of(*(None if part is None else part.cpu().numpy() for part in loads))
-        for color, run, ax in zip(_cycle(len(runs)), runs, method_axes, strict=True):
+        for color, run, ax in zip(line_colors(len(runs)), runs, method_axes, strict=True):
             for path in reference:
                 ax.plot(*path.T, color="0.7", linewidth=0.8)
             paths = hand_cm(plant, run.states)[some]
@@ -214,7 +235,8 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             2, half, figsize=(5.6, 3.8), sharex=True, squeeze=False, layout="constrained"
         )
         lines = [(comparison.reference, REFERENCE_COLOR, "--")]
-        lines += [(run, color, "-") for run, color in zip(comparison.runs, _cycle(), strict=False)]
+        colors = line_colors(len(comparison.runs))
+        lines += [(run, color, "-") for run, color in zip(comparison.runs, colors, strict=True)]
         widths = nested_widths([run.states[trial].cpu().numpy().ravel() for run, _, _ in lines])
         for (run, color, dash), width in zip(lines, widths, strict=True):
             label = NAMES.get(run.method, run.method)
@@ -252,7 +274,7 @@ def plot_convergence(comparison: Comparison) -> Figure:
         figure, ax = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
         runs = comparison.runs
         widths = nested_widths([[point.value for point in run.history] for run in runs])
-        for run, color, width in zip(runs, _cycle(len(runs)), widths, strict=True):
+        for run, color, width in zip(runs, line_colors(len(runs)), widths, strict=True):
             ax.loglog(
                 [point.calls for point in run.history],
                 [point.value for point in run.history],
@@ -380,6 +402,19 @@ def letter(ax: Axes, text: str) -> None:
     )
 
 
-def _cycle(count: int = 100) -> list[str]:
-    """Line colours, repeated as often as needed."""
+def with_unit(name: str) -> str:
+    """Return a name with its unit in brackets, where it ends in one.
+
+    Example:
+        >>> with_unit("peak_speed_m_s"), with_unit("task.radius_m"), with_unit("budget")
+        ('peak_speed (m/s)', 'task.radius (m)', 'budget')
+    """
+    for end, unit in _UNITS.items():
+        if name.endswith(end) and name != end:
+            return f"{name.removesuffix(end)} ({unit})"
+    return name
+
+
+def line_colors(count: int) -> list[str]:
+    """Return as many line colours as are needed, in turn."""
     return [COLORS[i % len(COLORS)] for i in range(count)]

@@ -21,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor._checks import check_integer
-from neuromotor._declared import declares
+from neuromotor._checks import check_integer, declares
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import ContinuousTimeRNN, Controller

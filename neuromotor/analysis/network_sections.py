@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neuromotor._declared import declares
+from neuromotor._checks import declares
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.analysis.lesions import LesionEffect, lesion_effect, sensitivity

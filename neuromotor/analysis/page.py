@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuromotor._units import with_unit
 from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
 from neuromotor.analysis.report import Report
 from neuromotor.storage.files import atomic_path, safe_names, write_json
@@ -127,6 +126,8 @@ def _table(numbers: dict[str, Any]) -> str:
 
 
 def _words(name: str) -> str:
+    from neuromotor.plotting import with_unit
+
     return html.escape(with_unit(name).replace("_", " "))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuromotor._declared import declares
+from neuromotor._checks import declares
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants.arm import TwoJointArm

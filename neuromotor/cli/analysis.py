@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.controllers import FeedbackChange
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.runs.create import create_run_folder
+from neuromotor.runs.drawing import draw_without_screen
 from neuromotor.runs.settings import gather, resolve, resolve_saved
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS

@@ -141,7 +141,7 @@ def evaluate(
         trials = make_trials(settings.task, saved.controller, settings.seed, **place)
     else:
         draws = HELD_OUT_SEED if seed is None else seed
-        count = settings.held_out
+        count = settings.held_out_trials
         trials = held_out(settings.task, saved.controller, count, seed=draws, **place)
     reference = settings.ilqr.solve(settings.task, trials)
     runner = controller_runner(settings.task, saved.controller, saved.parameters)

@@ -13,14 +13,16 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from neuromotor._live import LiveTrainings, live_trainings
 from neuromotor.benchmark import EnvRow, Row
 from neuromotor.cli.console import WordConsole
 from neuromotor.optim import Budget
+from neuromotor.runs.execute import Watcher
 from neuromotor.runs.over_seeds import LEVELS
-from neuromotor.training.comparison import MethodRun
+from neuromotor.training.comparison import MethodCallback, MethodRun
+from neuromotor.training.progress_display import live_trainings
 
 __all__ = [
+    "TerminalWatcher",
     "benchmark_table",
     "comparison_table",
     "difference_lines",
@@ -29,12 +31,10 @@ __all__ = [
     "env_benchmark_markdown",
     "env_benchmark_table",
     "interval_words",
-    "live_comparison",
     "messages",
     "output",
     "ratio_words",
     "robustness_table",
-    "say_finished",
     "seeds_table",
     "working",
 ]
@@ -43,22 +43,29 @@ messages = WordConsole(stderr=True)
 output = WordConsole()
 
 
-@contextmanager
-def live_comparison(calls: int) -> Iterator[LiveTrainings]:
-    """Show a comparison's progress while the block runs; without a terminal, only what is over."""
-    with live_trainings(Budget(calls=calls), messages, line_s=None) as live:
-        yield live
+class TerminalWatcher(Watcher):
+    """Shows on stderr how a run goes on."""
 
+    @contextmanager
+    def trainings(self, calls: int) -> Iterator[MethodCallback]:
+        """Show a line a method; without a terminal only `finished` tells of the training."""
+        with live_trainings(Budget(calls=calls), messages, line_s=None) as live:
+            yield live.update
 
-def say_finished(run: MethodRun) -> None:
-    """Say what a method came to; without a terminal this is all the progress there is."""
-    if not messages.is_terminal or not run.history:
-        messages.print(
-            f"{run.method}: loss {run.performance.loss:.6g}, "
-            f"{ratio_words(run.ratio, '.5g')} x iLQR, "
-            f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})",
-            soft_wrap=True,
-        )
+    def finished(self, run: MethodRun) -> None:
+        """Say what a method came to, where no live line showed it."""
+        if not messages.is_terminal or not run.history:
+            self.say(
+                f"{run.method}: loss {run.performance.loss:.6g}, "
+                f"{ratio_words(run.ratio, '.5g')} x iLQR, "
+                f"{run.counts.calls} calls, {run.seconds:.1f} s ({run.reason})"
+            )
+
+    def say(self, words: str) -> None:
+        """Print a line."""
+        messages.print(words, soft_wrap=True)
+
+    warn = say
 
 
 @contextmanager

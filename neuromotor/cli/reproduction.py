@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich.table import Table as Grid
 
-from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import messages, output
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.reproduction.tables import Table, cell
+from neuromotor.runs.drawing import draw_without_screen
 from neuromotor.runs.execute import machine, versions
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import write_json

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import JsonOption
 from neuromotor.runs.create import MARKER
+from neuromotor.runs.drawing import draw_without_screen
 from neuromotor.runs.records import RunRecord, find_runs, read_run, setting_differences
 from neuromotor.storage.components import SettingsError
 

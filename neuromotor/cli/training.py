@@ -13,6 +13,7 @@ import typer
 
 from neuromotor._checks import check_number
 from neuromotor.cli.display import (
+    TerminalWatcher,
     comparison_table,
     evaluation_tables,
     messages,
@@ -37,7 +38,7 @@ from neuromotor.cli.options import (
 )
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.runs.create import MARKER
-from neuromotor.runs.execute import Keep, Stopped, default_folder, run_comparison, run_seeds
+from neuromotor.runs.execute import RunOutputs, Stopped, default_folder, run_comparison, run_seeds
 from neuromotor.runs.progress_log import require_tensorboard
 from neuromotor.runs.settings import RunSettings, check_used, gather, resolve, same_controller
 from neuromotor.storage.claims import RunFolderError
@@ -130,15 +131,15 @@ def compare(
         "device": device,
         "threads": threads,
     }
-    keep = _keep(checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures)
+    outputs = _outputs(checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures)
     if resume is not None:
         options |= {"config": config, "set": set_ or None, "out": out, "smoke": smoke or None}
-        _resume(resume, task, options, ("task",), as_json=json_, keep=keep)
+        _resume(resume, task, options, ("task",), as_json=json_, outputs=outputs)
         return
     raw = gather(config, options, set_ or [], smoke=smoke)
     settings = _with_factors(_checked(raw, task, set_ or []), raw.get("optimizers"))
     folder = out or default_folder("compare", settings.task_name)
-    _run_and_report(settings, folder, force=force, as_json=json_, keep=keep)
+    _run_and_report(settings, folder, force=force, as_json=json_, outputs=outputs)
 
 
 def train(
@@ -199,12 +200,12 @@ def train(
         "device": device,
         "threads": threads,
     }
-    keep = _keep(checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures)
+    outputs = _outputs(checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures)
     if resume is not None:
         options |= {"start": start, "config": config, "set": set_ or None, "out": out}
         options |= {"smoke": smoke or None}
         own = ("task", "budget", "seconds")
-        _resume(resume, task, options, own, as_json=json_, keep=keep, one=True)
+        _resume(resume, task, options, own, as_json=json_, outputs=outputs, one=True)
         return
     raw = gather(config, options, set_ or [], smoke=smoke)
     raw.setdefault("optimizers", "lbfgs")
@@ -215,7 +216,7 @@ def train(
     settings = _with_factors(_checked(raw, task, set_ or []), raw["optimizers"])
     _check_single(settings)
     folder = out or default_folder("train", settings.task_name)
-    _run_and_report(settings, folder, force=force, as_json=json_, start=start, keep=keep)
+    _run_and_report(settings, folder, force=force, as_json=json_, start=start, outputs=outputs)
 
 
 def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str]) -> RunSettings:
@@ -232,7 +233,9 @@ def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str
     return settings
 
 
-def _keep(checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool) -> Keep:
+def _outputs(
+    checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool
+) -> RunOutputs:
     """What is written on the way, checked."""
     try:
         check_number("--checkpoint-every", checkpoint_s, "seconds", minimum=0.0)
@@ -240,7 +243,7 @@ def _keep(checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: 
         raise SettingsError(str(error)) from error
     if tensorboard:
         require_tensorboard()
-    return Keep(checkpoint_s, last_state, tensorboard, figures)
+    return RunOutputs(checkpoint_s, last_state, tensorboard, figures)
 
 
 def _with_factors(settings: RunSettings, named: Any) -> RunSettings:
@@ -277,7 +280,7 @@ def _resume(
     allowed: tuple[str, ...],
     *,
     as_json: bool,
-    keep: Keep,
+    outputs: RunOutputs,
     one: bool = False,
 ) -> None:
     """Go on with a run in its own folder and with its own settings."""
@@ -304,7 +307,7 @@ def _resume(
         )
     if one:
         _check_single(settings)
-    _run_and_report(settings, folder, as_json=as_json, keep=keep, resume=True)
+    _run_and_report(settings, folder, as_json=as_json, outputs=outputs, resume=True)
 
 
 def _run_and_report(
@@ -312,20 +315,21 @@ def _run_and_report(
     folder: Path,
     *,
     as_json: bool,
-    keep: Keep,
+    outputs: RunOutputs,
     force: bool = False,
     start: Path | None = None,
     resume: bool = False,
 ) -> None:
     """Run, then print the table or JSON and where everything lies."""
     task = settings.task_name
+    shown: dict[str, Any] = {"outputs": outputs, "watcher": TerminalWatcher()}
     try:
         if settings.seeds > 1:
-            summary = run_seeds(settings, task, folder, force=force, resume=resume, keep=keep)
+            summary = run_seeds(settings, folder, force=force, resume=resume, **shown)
             tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])]
         else:
             summary = run_comparison(
-                settings, task, folder, force=force, start=start, resume=resume, keep=keep
+                settings, folder, force=force, start=start, resume=resume, **shown
             )
             rows = summary["rows"]
             tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]

@@ -18,6 +18,7 @@ from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.evaluation.robustness import TRIALS as ROBUSTNESS_TRIALS
 from neuromotor.evaluation.robustness import Variation
 from neuromotor.runs.recipes import find_stages
+from neuromotor.runs.records import read_finished
 from neuromotor.runs.zoo_entry import measure_robustness, update_entry, write_entry
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import Task
@@ -140,7 +141,7 @@ def add(
     saved = load_controller(file)
     if saved.task is None:
         raise SettingsError(f"{file} says no task; train again with `neuromotor train`.")
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    summary = read_finished(run).summary
     about = {
         "task": summary["task"],
         "date": datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d"),

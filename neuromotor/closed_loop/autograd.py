@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from neuromotor._declared import declares, up_to_date
+from neuromotor._checks import declares, up_to_date
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.controllers.controller import Controller, damped_quantities
 from neuromotor.tasks.task import Task

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromotor._declared import declares
+from neuromotor._checks import declares
 from neuromotor.closed_loop.passes import Forward, Passes, Place, quiet_floats
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.optim.objective import KroneckerBlock

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._declared import declares
+from neuromotor._checks import declares
 from neuromotor.closed_loop.arrays import Array, NumpyArrays, arrays_like
 from neuromotor.closed_loop.blas import blas_threads
 from neuromotor.closed_loop.dynamics import advance, linearize_plant

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from neuromotor._declared import up_to_date
+from neuromotor._checks import up_to_date
 
 __all__ = ["Controller", "ZeroStart", "check_parameters", "damped_quantities", "unit_rates"]
 

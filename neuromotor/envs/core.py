@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._declared import declares
+from neuromotor._checks import declares
 from neuromotor.envs.options import EnvOptions
 from neuromotor.plants import degrees_of_freedom
 from neuromotor.plants.field import in_field

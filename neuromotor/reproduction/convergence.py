@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from neuromotor.reproduction.data import DATA
+from neuromotor.runs.records import read_finished
+from neuromotor.storage.claims import RunFolderError
 
 __all__ = ["FILE", "convergence_data", "load_convergence"]
 
@@ -28,20 +30,14 @@ def convergence_data(run: Path) -> dict[str, Any]:
         `methods`, by name, with `calls` (K,) and `loss`, a list (K,) for each seed.
 
     Raises:
-        ValueError: It is no such folder, or was interrupted.
+        RunFolderError: The folder holds no such run, or the run has not finished.
     """
-    try:
-        summary = _read(run / "summary.json")
-        seeds = summary["seeds"]
-        parts = [run / f"seed-{seed}" for seed in seeds]
-        histories = [_read(part / "history.json") for part in parts]
-        reference = _read(parts[0] / "summary.json")["rows"][0]["loss"]
-    except (OSError, KeyError, IndexError) as error:
-        raise ValueError(
-            f"{run} must be the folder of a finished `neuromotor compare --seeds N`: {error!r}."
-        ) from error
-    if summary["interrupted"]:
-        raise ValueError(f"{run} was interrupted; let it finish, or compare again.")
+    summary = read_finished(run).summary
+    if not summary.get("seeds"):
+        raise RunFolderError(f"{run} must be the folder of `neuromotor compare --seeds N`.")
+    parts = [read_finished(run / f"seed-{seed}") for seed in summary["seeds"]]
+    histories = [part.history for part in parts]
+    reference = parts[0].summary["rows"][0]["loss"]
     methods = {}
     for method in histories[0]:
         curves = [history[method] for history in histories]
@@ -57,7 +53,7 @@ def convergence_data(run: Path) -> dict[str, Any]:
 
 def load_convergence() -> dict[str, Any]:
     """Return the data of figure 6.2 that come with the package."""
-    data: dict[str, Any] = _read(FILE)
+    data: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     return data
 
 
@@ -67,7 +63,3 @@ def _best_so_far(curve: dict[str, Any], calls: np.ndarray[Any, Any]) -> list[flo
     best = np.minimum.accumulate(losses)
     place = np.maximum(np.searchsorted(curve["calls"], calls, side="right") - 1, 0)
     return [float(f"{loss:.{_DIGITS}g}") for loss in best[place]]
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

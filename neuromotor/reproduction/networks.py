@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,8 @@ from torch import Tensor
 from neuromotor import zoo
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.controllers import ContinuousTimeRNN, Controller
+from neuromotor.runs.records import read_finished
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.tasks import TASKS, Postural, Task, Trials
 from neuromotor.training.single import initial_parameters
 from neuromotor.zoo.saved_controller import SavedController, load_controller
@@ -146,8 +147,11 @@ def run_name(name: str) -> str:
 
 def is_finished(run: Path) -> bool:
     """Return whether a run folder is there and was not interrupted."""
-    summary = run / "summary.json"
-    return summary.is_file() and not _read(summary)["interrupted"]
+    try:
+        read_finished(run)
+    except RunFolderError:
+        return False
+    return True
 
 
 def _untrained(name: str) -> Trained:
@@ -167,24 +171,14 @@ def _from_runs(name: str, run: Path) -> Trained:
     calls, seconds = 0, 0.0
     row: dict[str, Any] = {}
     for folder in folders:
-        row = _trained_row(folder)
-        own = _read(folder / "history.json")[row["method"]]
+        finished = read_finished(folder)
+        trained = [row for name, row in finished.rows.items() if name not in REFERENCE_FILES]
+        if len(trained) != 1:
+            raise ValueError(f"{folder} must be the run of one method, got {len(trained)}.")
+        row = trained[0]
+        own = finished.history[row["method"]]
         history["calls"] += [calls + count for count in own["calls"]]
         history["loss"] += own["loss"]
         calls, seconds = calls + row["calls"], seconds + row["seconds"]
     file = run / "controllers" / f"{row['method']}.safetensors"
     return Trained(name, load_controller(file), row["method"], history, calls, seconds)
-
-
-def _trained_row(folder: Path) -> dict[str, Any]:
-    """The only trained method of a run."""
-    rows = _read(folder / "summary.json")["rows"]
-    trained = [row for row in rows if row["method"] not in REFERENCE_FILES]
-    if len(trained) != 1:
-        raise ValueError(f"{folder} must be the run of one method, got {len(trained)}.")
-    row: dict[str, Any] = trained[0]
-    return row
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

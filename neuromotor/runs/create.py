@@ -1,4 +1,4 @@
-"""A run's folder: made, claimed and locked, so that nothing is overwritten by accident."""
+"""How a run's folder is made, so that nothing is overwritten by accident."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ _CONTENTS = (
     "summary.json",
     "history.json",
     "metrics.jsonl",
-    "checkpoint.safetensors",
     "checkpoints",
     "controllers",
     "figures",
@@ -30,15 +29,13 @@ _CONTENTS = (
     "tensorboard",
     START,
 )
-_LEFTOVERS = (f"{TEMPORARY}*", ".checkpoint-*", ".settings-*")  # the last two: of older versions
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left in a run folder."""
     for part in (folder, *(path for path in folder.iterdir() if path.is_dir())):
-        for pattern in _LEFTOVERS:
-            for path in part.glob(pattern):
-                path.unlink(missing_ok=True)
+        for path in part.glob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
 
 def create_run_folder(
@@ -85,5 +82,5 @@ def create_run_folder(
 
 
 def _is_remains(path: Path) -> bool:
-    """Whether this is all that a process killed while it made a run folder may have left."""
+    """Return whether a process that was killed while it made a run folder may have left this."""
     return path.name == START or path.name.startswith(TEMPORARY)

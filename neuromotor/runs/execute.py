@@ -1,4 +1,4 @@
-"""One run from settings to folder: compute, save as it goes, draw, and say what there is."""
+"""Carries out a run: computes, saves on the way, draws, and writes the summary."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -21,24 +22,24 @@ import torch
 from torch import Tensor
 
 from neuromotor import __version__
-from neuromotor._headless import drawing
-from neuromotor.cli.display import live_comparison, messages, say_finished
 from neuromotor.closed_loop.blas import blas_description, choose_threads
 from neuromotor.optim import Progress
 from neuromotor.runs.create import MARKER, START, create_run_folder, remove_leftovers
+from neuromotor.runs.drawing import drawing
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.over_seeds import seed_rows
-from neuromotor.runs.records import RUN_VERSION, MethodRecord, RunRecord, check_unchanged, read_run
+from neuromotor.runs.records import RUN_VERSION, RunRecord, check_unchanged, read_run
 from neuromotor.runs.settings import RunSettings
 from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
-from neuromotor.storage.files import parse_json, read_text, write_json
-from neuromotor.training.comparison import Comparison, MethodRun, compare
+from neuromotor.storage.files import finite_or_none, parse_json, read_text, write_json
+from neuromotor.training.comparison import Comparison, MethodCallback, MethodRun, compare
 from neuromotor.zoo.saved_controller import load_controller, save_controller
 
 __all__ = [
-    "Keep",
+    "RunOutputs",
     "Stopped",
+    "Watcher",
     "default_folder",
     "machine",
     "run_comparison",
@@ -48,12 +49,12 @@ __all__ = [
 
 
 def default_folder(command: str, task: str) -> Path:
-    """Return a new folder's name: command, task and the time."""
+    """Return the name of a new folder, which has the command, the task and the time."""
     return Path("runs") / f"{command}-{task}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result may depend on."""
+    """Return the versions of the packages that a result may depend on."""
     names = ("torch", "numpy", "safetensors")
     return {
         "neuromotor": __version__,
@@ -63,7 +64,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what a speed may depend on."""
+    """Return what the speed of a run may depend on."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": platform.processor() or platform.machine(),
@@ -74,15 +75,55 @@ def machine() -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class RunOutputs:
+    """What a run writes beside its results.
+
+    Attributes:
+        checkpoint_s: Seconds between two checkpoints.
+        last_state: Whether the checkpoint of a method that has used up its budget stays, so that
+            the method can go on with a larger budget.
+        tensorboard: Whether TensorBoard event files are written too.
+        figures: Whether figures are drawn at the end.
+    """
+
+    checkpoint_s: float = 60.0
+    last_state: bool = False
+    tensorboard: bool = False
+    figures: bool = True
+
+
+class Watcher:
+    """Hears how a run goes on; this one shows nothing, and the command line has one that does."""
+
+    def trainings(self, calls: int) -> AbstractContextManager[MethodCallback]:
+        """Return a context that gives a callback for every iteration of one comparison.
+
+        Args:
+            calls: Budget of each method.
+        """
+        return nullcontext(lambda method, progress, floor: None)
+
+    def finished(self, run: MethodRun) -> None:
+        """Hear what a method came to."""
+
+    def say(self, words: str) -> None:
+        """Hear what the run does now."""
+
+    def warn(self, words: str) -> None:
+        """Hear what went wrong without an end to the run."""
+        warnings.warn(words, stacklevel=2)
+
+
 def run_comparison(
     settings: RunSettings,
-    task_name: str,
     folder: Path,
     *,
     force: bool = False,
     start: Path | None = None,
     resume: bool = False,
-    keep: Keep | None = None,
+    outputs: RunOutputs | None = None,
+    watcher: Watcher | None = None,
 ) -> dict[str, Any]:
     """Compare the settings' optimizers and leave a run folder; return its summary.
 
@@ -92,15 +133,15 @@ def run_comparison(
 
     Args:
         settings: What is run, from one seed.
-        task_name: The task's name.
-        folder: Run folder; made, or with `resume` gone on with.
+        folder: Run folder, which is made, or which with `resume` holds what the run goes on from.
         force: Whether an existing run folder is overwritten.
         start: Controller file to start from.
-        resume: Whether what is in the folder is gone on with.
-        keep: What is written on the way.
+        resume: Whether the run goes on from what is in the folder.
+        outputs: What is written beside the results.
+        watcher: Hears how the run goes on.
 
     Raises:
-        Stopped: A signal came where there was nothing to be finished.
+        Stopped: A signal came at a moment when no iteration had to be finished first.
     """
     choose_threads(settings.threads)
     if not resume:
@@ -108,28 +149,31 @@ def run_comparison(
     with _interruptible() as interrupted, claimed(folder):
         if not resume:
             create_run_folder(folder, settings.as_dict(), force=force, start=start)
-        return _run_one(settings, task_name, folder, interrupted, keep or Keep())
+        return _run_one(
+            settings, folder, interrupted, outputs or RunOutputs(), watcher or Watcher()
+        )
 
 
 def run_seeds(
     settings: RunSettings,
-    task_name: str,
     folder: Path,
     *,
     force: bool = False,
     resume: bool = False,
-    keep: Keep | None = None,
+    outputs: RunOutputs | None = None,
+    watcher: Watcher | None = None,
 ) -> dict[str, Any]:
     """Run the comparison from several seeds, the settings' own first; return their summary.
 
-    Each seed leaves a whole run folder of its own within `folder`, where medians and ranges and
-    their figure lie. The seconds are those of runs one after another. With `resume`, finished seeds
-    stay as they are, and an unfinished one is gone on with.
+    Each seed leaves a whole run folder of its own within `folder`; medians and ranges over the
+    seeds, and their figure, lie in `folder` itself. The seeds run one after another, and so their
+    seconds are counted. With `resume`, finished seeds stay as they are and an unfinished one goes
+    on. The arguments are those of `run_comparison`.
     """
     choose_threads(settings.threads)
     if not resume:
         _started(settings, None)
-    keep = keep or Keep()
+    outputs, watcher = outputs or RunOutputs(), watcher or Watcher()
     whole: list[RunRecord] = []
     with _interruptible() as interrupted, claimed(folder):
         if not resume:
@@ -143,55 +187,38 @@ def run_seeds(
             part = folder / f"seed-{seed}"
             begun = resume and _holds(part, own)
             if not (begun and _finished(part)):
-                messages.print(f"seed {seed}")
+                watcher.say(f"seed {seed}")
                 with claimed(part):
                     if not begun:
                         create_run_folder(part, own.as_dict(), force=force or resume)
-                    _run_one(own, task_name, part, interrupted, keep)
+                    _run_one(own, part, interrupted, outputs, watcher)
             if not interrupted():  # the last one may lack methods
                 whole.append(read_run(part))
         stopped = interrupted()
     runs = [record.methods for record in whole]
     summary = {
-        "format_version": RUN_VERSION,
-        "task": task_name,
-        "seeds": [settings.seed + i for i in range(len(whole))],
-        "command": shlex.join(["neuromotor", *sys.argv[1:]]),
-        "versions": versions(),
-        "machine": machine(),
+        **_about(settings, seeds=[settings.seed + i for i in range(len(whole))]),
         "rows": seed_rows(runs),
         "interrupted": stopped,
         "signal": interrupted.signal,
         "settings": settings.as_dict(),
     }
-    if whole and keep.figures:
-        _draw_seeds(runs, folder)
+    if whole and outputs.figures:
+        with drawing(watcher.warn):
+            from neuromotor.plotting import save_figures
+            from neuromotor.runs.figures import plot_seeds
+
+            save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
     write_json(folder / "summary.json", summary)
     return summary
 
 
-@dataclass(frozen=True)
-class Keep:
-    """What a run writes while it goes on.
-
-    Attributes:
-        checkpoint_s: Seconds between two checkpoints.
-        last_state: Whether a method's state stays when its budget is used up, for a larger one.
-        tensorboard: Whether metrics go to event files too.
-        figures: Whether figures are drawn at the end.
-    """
-
-    checkpoint_s: float = 60.0
-    last_state: bool = False
-    tensorboard: bool = False
-    figures: bool = True
-
-
 def _started(settings: RunSettings, start: Path | None) -> RunSettings:
-    """The settings of a new run, with what tells its start from any other controller.
+    """Return the settings of a new run, with the checksum of the controller that it starts from.
 
     Raises:
-        SettingsError: They are of a run that began from a controller, and none is given.
+        SettingsError: The settings belong to a run that started from a controller, but no
+            controller is given.
     """
     if start is not None:
         return replace(settings, start=_digest(start))
@@ -208,17 +235,17 @@ def _digest(path: Path) -> str:
 
 
 def _go_on(folder: Path, settings: RunSettings) -> None:
-    """Note with which settings a run begins or goes on; a summary of before is not its own."""
+    """Write down the settings with which a run begins or goes on, and remove an old summary."""
     (folder / "summary.json").unlink(missing_ok=True)
     if not _holds(folder, settings):
         write_json(folder / MARKER, settings.as_dict())
 
 
 def _holds(folder: Path, settings: RunSettings) -> bool:
-    """Whether a folder was begun with these settings, whatever its budget.
+    """Return whether a folder was begun with these settings, budget and threads included.
 
     Raises:
-        SettingsError: It was begun with others.
+        SettingsError: Other settings than budget and threads differ.
     """
     begun, now = None, settings.as_dict()
     with suppress(ValueError, OSError):
@@ -228,22 +255,31 @@ def _holds(folder: Path, settings: RunSettings) -> bool:
 
 
 def _finished(folder: Path) -> bool:
-    """Whether a run folder holds a whole run."""
+    """Return whether a folder holds a finished run."""
     return read_run(folder).state == "finished"
 
 
-def _run_one(
-    settings: RunSettings, task_name: str, path: Path, interrupted: Interruption, keep: Keep
-) -> dict[str, Any]:
-    """One comparison into its folder, which may hold part of it."""
-    summary = {
+def _about(settings: RunSettings, **seeds: Any) -> dict[str, Any]:
+    """Return how a run came about, which is the head of its summary."""
+    return {
         "format_version": RUN_VERSION,
-        "task": task_name,
-        "seed": settings.seed,
+        "task": settings.task_name,
+        **seeds,
         "command": shlex.join(["neuromotor", *sys.argv[1:]]),
         "versions": versions(),
         "machine": machine(),
     }
+
+
+def _run_one(
+    settings: RunSettings,
+    path: Path,
+    interrupted: Interruption,
+    outputs: RunOutputs,
+    watcher: Watcher,
+) -> dict[str, Any]:
+    """Run one comparison into its folder, which may hold part of it already."""
+    summary = _about(settings, seed=settings.seed)
 
     def finished(run: MethodRun) -> None:
         row = run.row()
@@ -257,22 +293,22 @@ def _run_one(
             info={**summary, **row},
             overwrite=True,
         )
-        say_finished(run)
+        watcher.finished(run)
 
     def note(method: str, progress: Progress, floor: float) -> None:
-        live.update(method, progress, floor)
+        show(method, progress, floor)
         folder.note(method, progress, floor)
 
     with (
-        live_comparison(settings.calls) as live,
+        watcher.trainings(settings.calls) as show,
         RunFolder(
             path,
             settings.as_dict(),
             list(settings.optimizers),
             settings.budget(interrupted),
-            checkpoint_s=keep.checkpoint_s,
-            keep_last=keep.last_state,
-            tensorboard=keep.tensorboard,
+            checkpoint_s=outputs.checkpoint_s,
+            keep_last=outputs.last_state,
+            tensorboard=outputs.tensorboard,
             trained=interrupted.hurry,
         ) as folder,
     ):
@@ -282,18 +318,11 @@ def _run_one(
             settings.task,
             settings.controller,
             settings.optimizers,
+            settings,
             budget=settings.budget(interrupted),
-            seed=settings.seed,
-            ilqr=settings.ilqr,
-            dtype=settings.dtype,
-            device=settings.device,
             parameters=start,
             callback=note,
             finished=finished,
-            held_out_trials=settings.held_out,
-            refresh=settings.refresh,
-            products=settings.products,
-            references=settings.references,
             memory=folder,
         )
         stopped = interrupted()
@@ -302,21 +331,27 @@ def _run_one(
         summary |= {"rows": comparison.rows, "references": comparison.reference_rows}
         summary |= {"interrupted": stopped, "settings": settings.as_dict()}
         write_json(folder.writable("history.json"), _histories(comparison))
-        if keep.figures:
-            _draw(comparison, folder.writable("figures"))
+        if outputs.figures:
+            place = folder.writable("figures")
+            with drawing(watcher.warn):
+                from neuromotor.plotting import comparison_figures, save_figures
+
+                save_figures(comparison_figures(comparison), place)
         write_json(folder.writable("summary.json"), summary)  # last: with it the run is finished
     return summary
 
 
 def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
-    """The parameters that a run's trainings begin from, None for new ones.
+    """Return the parameters that a run's trainings begin from; None for new ones.
 
     Raises:
-        RunFolderError: They are needed, and lost.
+        RunFolderError: The file that holds them is needed, and it is lost.
     """
     path = folder.path / START
-    found = path.is_file() and settings.start in (None, _digest(path))  # None: of an older version
-    if settings.start is not None and not found and folder.begun != settings.optimizers.keys():
+    if settings.start is None:
+        return None
+    found = path.is_file() and settings.start == _digest(path)
+    if not found and folder.begun != settings.optimizers.keys():
         raise RunFolderError(
             f"{folder.path} lacks the {START} that its training began from, and holds no "
             "checkpoint: put that file back, or begin again with `--force --start CONTROLLER`."
@@ -325,44 +360,20 @@ def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
 
 
 def _histories(comparison: Comparison) -> dict[str, Any]:
-    """Loss over calls and seconds, a list a method."""
+    """Return lists of calls, seconds, losses and gradient norms, by method."""
     return {
         run.method: {
             "calls": [point.calls for point in run.history],
             "seconds": [point.seconds for point in run.history],
-            "loss": [_finite(point.value) for point in run.history],
-            "gradient_norm": [_finite(point.gradient_norm) for point in run.history],
+            "loss": [finite_or_none(point.value) for point in run.history],
+            "gradient_norm": [finite_or_none(point.gradient_norm) for point in run.history],
         }
         for run in comparison.runs
     }
 
 
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if abs(value) < float("inf") else None
-
-
-def _draw(comparison: Comparison, folder: Path) -> None:
-    with drawing(_warn):
-        from neuromotor.plotting import comparison_figures, save_figures
-
-        save_figures(comparison_figures(comparison), folder)
-
-
-def _draw_seeds(runs: Sequence[Sequence[MethodRecord]], folder: Path) -> None:
-    with drawing(_warn):
-        from neuromotor.plotting import save_figures
-        from neuromotor.runs.figures import plot_seeds
-
-        save_figures({"seeds": plot_seeds(runs)}, folder / "figures")
-
-
-def _warn(words: str) -> None:
-    messages.print(words, soft_wrap=True)
-
-
 class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt
-    """A signal came where there was nothing that had to be finished first."""
+    """A signal came at a moment when no iteration had to be finished first."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -371,10 +382,10 @@ class Stopped(BaseException):  # Typer has its own way with KeyboardInterrupt
 
 
 class Interruption:
-    """Whether a signal has asked to stop; a question for `Budget.interrupted`.
+    """Answers whether a signal has asked the run to stop; `Budget.interrupted` calls it.
 
-    From the first question on the signal waits for the next; before it, and after `hurry`, it ends
-    the program by `Stopped`.
+    From the first call on, a signal waits for the next call. Before the first call, and after
+    `hurry`, a signal raises `Stopped`.
     """
 
     def __init__(self) -> None:
@@ -386,11 +397,11 @@ class Interruption:
         return self.signal is not None
 
     def hurry(self) -> None:
-        """The iterations are over: nobody asks any more."""
+        """Note that the iterations are over, so that the next signal raises `Stopped`."""
         self._asked = False
 
     def request(self, signum: int) -> None:
-        """Stop at the next question, or at once where none will come or one is waited for."""
+        """Stop at the next call; or at once, where no call will come or a signal waits already."""
         waiting = self.signal is not None
         self.signal = signum
         if waiting or not self._asked:
@@ -399,10 +410,10 @@ class Interruption:
 
 @contextmanager
 def _interruptible() -> Iterator[Interruption]:
-    """Turn the first Ctrl-C or SIGTERM into a question's answer; the second raises `Stopped`.
+    """Let the first Ctrl-C or SIGTERM wait for the end of an iteration; a second raises `Stopped`.
 
-    The handlers stay until the end: the system's own, put back while another signal is on its way,
-    would be none that Python can call.
+    The handlers stay until the end. If the system's own were put back while another signal is on
+    its way, Python could not call them.
     """
     asked = Interruption()
 

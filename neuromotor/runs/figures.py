@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from neuromotor.plotting import COLORS, LINES, NAMES, SHADES, STYLE, _cycle, nested_widths
+from neuromotor.plotting import COLORS, LINES, NAMES, SHADES, STYLE, line_colors, nested_widths
 from neuromotor.runs.over_seeds import best_ratio_at
 from neuromotor.runs.records import MethodRecord, RunRecord
 
@@ -56,7 +56,7 @@ def plot_runs(records: Sequence[RunRecord]) -> Figure:
         figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
         histories = [[p.value for p in found.history] for r in records for found in r.methods]
         widths = iter(nested_widths(histories))
-        for color, record in zip(_cycle(len(records)), records, strict=True):
+        for color, record in zip(line_colors(len(records)), records, strict=True):
             methods = list(dict.fromkeys(found.method for found in record.methods))
             named = set()
             for found in record.methods:

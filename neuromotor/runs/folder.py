@@ -1,7 +1,7 @@
-"""A run's folder while the run writes into it: checkpoints, results, metrics, and what they allow.
+"""A run's folder while the run writes into it: checkpoints, results and the progress log.
 
-Everything but the metrics is written whole or not at all, so that a process killed at any moment
-leaves a folder that another can go on with.
+Everything but the progress log is written whole or not at all, so that a process that is killed at
+any moment leaves a folder that another process can go on with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from neuromotor.optim.result import pack_history, unpack_history
 from neuromotor.optim.run import check_run
 from neuromotor.optim.state import SnapshotError
 from neuromotor.runs.create import MARKER, remove_leftovers
-from neuromotor.runs.progress_log import Metrics
+from neuromotor.runs.progress_log import ProgressLog
 from neuromotor.runs.records import check_unchanged
 from neuromotor.storage.claims import FolderVanished
 from neuromotor.storage.components import SettingsError
@@ -33,17 +33,16 @@ __all__ = ["RunFolder"]
 
 _RESULT = "neuromotor.result"
 _EVALUATION = "neuromotor.evaluation"
-_OLD_CHECKPOINT = "checkpoint.safetensors"  # of a training, before there was one a method
 
 
 class RunFolder:
-    """The folder of one run in progress, claimed and with settings; a `Memory` for `compare`.
+    """The folder of one run in progress, which is the `Memory` of its comparison.
 
     Args:
-        folder: The folder.
-        settings: Of the run, as `settings.json` has them.
-        methods: Names of what is trained.
-        budget: Of each method.
+        folder: The folder, claimed and with settings.json.
+        settings: Settings of the run, as settings.json has them.
+        methods: Names of the methods.
+        budget: Budget of each method.
         checkpoint_s: Seconds between two checkpoints.
         keep_last: Whether the checkpoint of a method that used up its budget stays, for a larger
             budget.
@@ -79,7 +78,6 @@ class RunFolder:
         self._going_on = ""
         self._trained = trained
         self.floor = 1.0  # the loss that all others are divided by, as soon as it is known
-        self._methods = methods
         remove_leftovers(folder)
         self._results: dict[str, Result] = {}
         self._snapshots: dict[str, Snapshot] = {}
@@ -93,12 +91,12 @@ class RunFolder:
                 self._snapshots[method] = snapshot
                 kept[method] = len(snapshot.run["history"])
         self.begun = kept.keys()  # methods that need no start any more
-        self._metrics = Metrics(folder, settings["seed"], kept, tensorboard=tensorboard)
+        self._log = ProgressLog(folder, settings["seed"], kept, tensorboard=tensorboard)
 
     def note(self, method: str, progress: Progress, floor: float) -> None:
-        """Take notice of an iteration, and save if it is time; a callback for `compare`."""
+        """Write down an iteration, and save where it is time; this is a callback for `compare`."""
         self._latest = progress
-        self._metrics.note(method, progress.point, floor)
+        self._log.note(method, progress.point, floor)
         if time.monotonic() - self._saved_at >= self._checkpoint_s:
             self._save(method, progress)
 
@@ -122,7 +120,7 @@ class RunFolder:
         if self._latest is not None and (interrupted or self._keep_last):
             self._save(method, self._latest)
         if result.history:
-            self._metrics.note(method, result.history[-1], self.floor, last=True)
+            self._log.note(method, result.history[-1], self.floor, last=True)
         if not interrupted:
             save_tree(
                 self.writable(f"results/{method}.safetensors"),
@@ -196,22 +194,21 @@ class RunFolder:
         return self.path / "checkpoints" / f"{method}.safetensors"
 
     def _read_snapshot(self, method: str) -> Snapshot | None:
-        old = [self.path / _OLD_CHECKPOINT] if len(self._methods) == 1 else []
-        for path in (self._checkpoint(method), *old):
-            if path.is_file():
-                try:
-                    snapshot = load_snapshot(path)
-                except CheckpointError as error:
-                    raise CheckpointError(
-                        f"{error} Delete it to train {method} from the start again."
-                    ) from error
-                check_unchanged(path, snapshot.settings, self._settings)
-                self._check_budget(method, unpack_history(snapshot.run["history"]))
-                return snapshot
-        return None
+        path = self._checkpoint(method)
+        if not path.is_file():
+            return None
+        try:
+            snapshot = load_snapshot(path)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error} Delete it to train {method} from the start again."
+            ) from error
+        check_unchanged(path, snapshot.settings, self._settings)
+        self._check_budget(method, unpack_history(snapshot.run["history"]))
+        return snapshot
 
     def _read_result(self, method: str) -> Result | None:
-        """A method's result, unless a larger budget lets it go on."""
+        """Return a method's result, unless a larger budget lets the method go on."""
         path = self.path / "results" / f"{method}.safetensors"
         if not path.is_file():
             return None
@@ -239,9 +236,9 @@ class RunFolder:
         return None if goes_on else result
 
     def _check_budget(self, method: str, history: Sequence[HistoryPoint]) -> None:
-        """Raise where a method has gone on for an iteration that the budget would have forbidden.
+        """Raise where a method has done an iteration that the budget would have forbidden.
 
-        What it has done stays, so its settings cannot say that it did less.
+        What the method has done stays, so that its settings must not say that it did less.
         """
         if len(history) < 2:
             return
@@ -262,7 +259,7 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         with suppress(OSError):  # every line was flushed when it was written
-            self._metrics.close()
+            self._log.close()
         if isinstance(error, SnapshotError):
             raise CheckpointError(
                 f"{self._checkpoint(self._going_on)} cannot be gone on with: {error} Or delete it "

@@ -1,4 +1,4 @@
-"""The same comparison from several initialisations: medians, ranges, and when levels were reached.
+"""One comparison from several seeds: medians, ranges, and when each level was reached.
 
 Notation: excess, a loss divided by iLQR's, minus one.
 """
@@ -85,7 +85,7 @@ def best_ratio_at(
 
 
 def _by_method(seeds: Sequence[Sequence[MethodRecord]]) -> dict[str, list[MethodRecord]]:
-    """Every method's runs."""
+    """Return every method's runs."""
     runs: dict[str, list[MethodRecord]] = {}
     for records in seeds:
         for record in records:
@@ -94,7 +94,7 @@ def _by_method(seeds: Sequence[Sequence[MethodRecord]]) -> dict[str, list[Method
 
 
 def _first_below(run: MethodRecord, loss: float) -> tuple[float, float]:
-    """Calls and seconds at which a run first had a loss; infinity where it never had."""
+    """Return the calls and seconds at which a run first had a loss; infinity where it never had."""
     for point in run.history:
         if point.value <= loss:
             return float(point.calls), point.seconds
@@ -102,6 +102,6 @@ def _first_below(run: MethodRecord, loss: float) -> tuple[float, float]:
 
 
 def _median(numbers: Sequence[float]) -> float | None:
-    """The median, None where it is not finite."""
+    """Return the median, None where it is not finite."""
     middle = statistics.median(numbers)
     return middle if math.isfinite(middle) else None

@@ -1,7 +1,8 @@
-"""How trainings go, while they go: JSON lines in a run folder, and TensorBoard by option.
+"""The progress log of a run: JSON lines in its folder, and TensorBoard event files by option.
 
-`metrics.jsonl` has one line an iteration, but no more than ten a second; a method's first and last
-iterations are always there. A run that goes on first drops what its checkpoint has not seen.
+`metrics.jsonl` has one line an iteration, but no more than ten a second; the first and the last
+iteration of each method are always there. A run that goes on first removes the lines that are newer
+than its checkpoint.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.optim import HistoryPoint
 from neuromotor.storage.claims import make_folder
 from neuromotor.storage.components import SettingsError
-from neuromotor.storage.files import atomic_path, parse_json
+from neuromotor.storage.files import atomic_path, finite_or_none, parse_json
 
-__all__ = ["METRICS", "Metrics", "read_metrics", "require_tensorboard"]
+__all__ = ["LOG_FILE", "ProgressLog", "read_progress", "require_tensorboard"]
 
-METRICS = "metrics.jsonl"
+LOG_FILE = "metrics.jsonl"
 _EVERY_S = 0.1  # between two lines of a method
 
 
-class Metrics:
-    """Writes metrics as trainings go on.
+class ProgressLog:
+    """Writes down how trainings go on.
 
     Args:
         folder: Run folder.
-        seed: Of the run.
-        kept: How many iterations of each method stay from an earlier run; None for all, and
-            methods that are not named are dropped.
+        seed: Seed of the run.
+        kept: How many iterations of each method stay from an earlier run, None for all. The lines
+            of methods that are not named are removed.
         tensorboard: Whether event files are written too, in `folder/tensorboard`.
 
     Raises:
@@ -55,8 +56,8 @@ class Metrics:
         self._writers: dict[str, Any] = {}
         self._make_writer = require_tensorboard() if tensorboard else None
         self._purge: dict[str, int] = {}
-        path = folder / METRICS
-        lines = [line for line in read_metrics(path) if _stays(line, kept)]
+        path = folder / LOG_FILE
+        lines = [line for line in read_progress(path) if _stays(line, kept)]
         if lines or path.exists():
             with atomic_path(path) as temporary:
                 temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -66,12 +67,12 @@ class Metrics:
         self._file = path.open("a", encoding="utf-8")
 
     def note(self, method: str, point: HistoryPoint, floor: float, *, last: bool = False) -> None:
-        """Write where a method stands, unless it just did.
+        """Write where a method stands, unless a line has just been written for it.
 
         Args:
-            method: Its name.
+            method: Name of the method.
             point: Where it stands.
-            floor: The loss that its own is divided by.
+            floor: Loss of the reference, by which the ratio divides.
             last: Whether the method ends here.
         """
         iteration, moment = self._last.get(method, (-1, -math.inf))
@@ -85,9 +86,9 @@ class Metrics:
             "iteration": point.iteration,
             "calls": point.calls,
             "seconds": point.seconds,
-            "value": _finite(point.value),
-            "ratio": _finite(ratio_to(point.value, floor)),
-            "gradient_norm": _finite(point.gradient_norm),
+            "value": finite_or_none(point.value),
+            "ratio": finite_or_none(ratio_to(point.value, floor)),
+            "gradient_norm": finite_or_none(point.gradient_norm),
             "time": time.time(),
         }
         self._file.write(json.dumps(line) + "\n")
@@ -101,12 +102,12 @@ class Metrics:
                     self._writers[method].add_scalar(name, line[name], point.calls)
 
     def close(self) -> None:
-        """Finish all files."""
+        """Close all files."""
         self._file.close()
         for writer in self._writers.values():
             writer.close()
 
-    def __enter__(self) -> Metrics:
+    def __enter__(self) -> ProgressLog:
         return self
 
     def __exit__(
@@ -118,11 +119,11 @@ class Metrics:
         self.close()
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a metrics file; none where there is no file.
+def read_progress(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of a progress log; an empty list where there is no file.
 
-    What a killed process left of its last line is passed over, and so is anything that is no line
-    of metrics.
+    The rest of a line that a killed process could not finish is left out, and so is anything else
+    that is no line of a progress log.
     """
     if not path.is_file():
         return []
@@ -142,16 +143,11 @@ _FIELDS = {"method", "seed", "iteration", "calls", "seconds", "value", "ratio", 
 
 
 def _stays(line: Mapping[str, Any], kept: Mapping[str, int | None]) -> bool:
-    """Whether a line belongs to what an earlier run has saved."""
+    """Return whether a line belongs to what an earlier run has saved."""
     if line["method"] not in kept:
         return False
     count = kept[line["method"]]
     return count is None or line["iteration"] < count
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if math.isfinite(value) else None
 
 
 def require_tensorboard() -> Callable[[Path, int], Any]:

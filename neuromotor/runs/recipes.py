@@ -1,18 +1,22 @@
-"""The shortest `neuromotor train` command for given settings, and a run folder's recipe."""
+"""The `neuromotor train` command for given settings, and the recipe of a run folder."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from neuromotor.controllers import CONTROLLERS
+from neuromotor.runs.create import MARKER
+from neuromotor.runs.merging import flattened
+from neuromotor.runs.records import read_finished
 from neuromotor.runs.settings import RunSettings, gather, resolve
 from neuromotor.runs.zoo_entry import Stage
 from neuromotor.storage.claims import RunFolderError
-from neuromotor.storage.components import SettingsError
+from neuromotor.storage.components import SettingsError, encode
 from neuromotor.training.comparison import refresh_of
 
 __all__ = ["find_stages", "training_command"]
@@ -20,56 +24,72 @@ __all__ = ["find_stages", "training_command"]
 _OPTIONS = ("budget", "seconds", "seed", "dtype", "device", "threads")  # `--NAME VALUE`
 
 
-def training_command(settings: RunSettings, task_name: str, out: str, start: str | None) -> str:
+def training_command(settings: RunSettings, out: str, start: str | None) -> str:
     """Return the command that trains with these settings of one optimizer.
 
-    It says what differs from the defaults, and is checked to mean the same.
+    It gives what differs from the defaults. The settings that it means are checked to be the same.
 
     Raises:
         SettingsError: No options express the settings.
     """
     (method,) = settings.optimizers
-    wanted = settings.as_dict()
-    options: dict[str, Any] = {"task": task_name, "optimizers": method}
-    assignments: list[str] = []
-    while True:
-        key, value = _first_difference(
-            resolve(gather(None, options, assignments, smoke=False)).as_dict(), wanted
-        )
-        if not key:
-            break
-        text = f"{key}={json.dumps(value)}"
-        if value is None or key in options or text in assignments:
-            raise SettingsError(f"no option expresses `{key}` = {value!r}.")
-        if key in _OPTIONS:
-            options[key] = value
-        else:
-            assignments.append(text)
-    words = ["neuromotor", "train", task_name, "--optimizer", method]
+    named = {"task": settings.task_name, "optimizers": method}
+    given: dict[str, Any] = {}
+
+    def meant() -> RunSettings:
+        options = {**named, **{key: given[key] for key in _OPTIONS if key in given}}
+        return resolve(gather(None, options, _assignments(given), smoke=False))
+
+    given |= _changes("task", settings.task, meant().task)
+    if type(settings.controller) is not type(meant().controller):
+        given["controller.type"] = encode(settings.controller, CONTROLLERS)["type"]
+    base = meant()  # whose controller suits the task
+    given |= _changes("controller", settings.controller, base.controller)
+    given |= _changes(method, settings.optimizers[method], base.optimizers[method])
+    given |= _changes("ilqr", settings.ilqr, base.ilqr)
+    wanted, usual = settings.as_dict(), base.as_dict()
+    parts = {"task", "controller", "optimizers", method, "ilqr"}
+    given |= {key: wanted[key] for key in wanted.keys() - parts if wanted[key] != usual.get(key)}
+    impossible = [key for key, value in given.items() if value is None]
+    if not impossible:
+        found = flattened(meant().as_dict())
+        impossible = [key for key, value in flattened(wanted).items() if found.get(key) != value]
+    if impossible:
+        key = impossible[0]
+        raise SettingsError(f"no option expresses `{key}` = {flattened(wanted)[key]!r}.")
+    words = ["neuromotor", "train", settings.task_name, "--optimizer", method]
     for key in _OPTIONS:
-        words += [f"--{key}", str(options[key])] if key in options else []
-    for text in assignments:
+        words += [f"--{key}", str(given[key])] if key in given else []
+    for text in _assignments(given):
         words += ["--set", text]
     words += ["--start", start] if start else []
     return shlex.join([*words, "--out", out])
 
 
-def _first_difference(ours: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, Any]:
-    """Dotted key and wanted value of the first difference.
+def _assignments(given: Mapping[str, Any]) -> list[str]:
+    """Return a text for `--set` for everything that has no option of its own."""
+    return [f"{key}={json.dumps(value)}" for key, value in given.items() if key not in _OPTIONS]
 
-    A `type` comes first where another class is wanted, whose keys are others, and else last: the
-    same values may have several names.
+
+def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
+    """Return what turns one component into another one of its class, by dotted key.
+
+    A component within it is described by a preset, where that takes fewer words.
     """
-    other = ours.keys() != wanted.keys()
-    for key in sorted(wanted, key=lambda key: (key == "type") != other):
-        value, mine = wanted[key], ours.get(key)
-        if isinstance(value, Mapping) and isinstance(mine, Mapping):
-            inner, found = _first_difference(mine, value)
-            if inner:
-                return f"{key}.{inner}", found
-        elif key not in ours or value != mine:
-            return key, value
-    return "", None
+    found: dict[str, Any] = {}
+    for field in fields(wanted):
+        key, value, old = f"{where}.{field.name}", *(getattr(c, field.name) for c in (wanted, base))
+        registry = field.metadata.get("registry")
+        if value == old:
+            continue
+        if registry is None or value is None:
+            found[key] = value
+            continue
+        name = encode(value, registry)["type"]
+        preset = {f"{key}.type": name, **_changes(key, value, registry[name])}
+        changed = _changes(key, value, old) if type(old) is type(value) else preset
+        found |= preset if len(preset) <= len(changed) else changed
+    return found
 
 
 def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
@@ -85,33 +105,26 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
     Raises:
         RunFolderError: The folder holds no finished run of that method.
     """
-    try:
-        data = {
-            name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("settings", "summary", "history")
-        }
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{folder} holds no finished run ({error}).") from error
-    rows = {row["method"]: row for row in data["summary"]["rows"]}
-    if method not in data["history"] or method not in rows:
-        raise RunFolderError(f"{folder} has no {method!r}, only {', '.join(data['history'])}.")
-    whole = resolve(gather(folder / "settings.json", {}, [], smoke=False))
+    run = read_finished(folder)
+    if method not in run.history:
+        raise RunFolderError(f"{folder} has no {method!r}, only {', '.join(run.history)}.")
+    whole = resolve(gather(folder / MARKER, {}, [], smoke=False))
     refresh = refresh_of(whole.refresh, method)
     methods = {method: whole.optimizers[method]}
     settings = replace(whole, optimizers=methods, refresh=refresh, start=None)
     before: list[Stage] = []
-    start = _start(data["summary"]["command"])
+    start = _start(run.summary["command"])
     if start is not None:
         source = Path(start)
         before = find_stages(source.parent.parent, source.stem, f"{out}-start")
         start = f"{out}-start/controllers/{source.name}"
-    command = training_command(settings, data["summary"]["task"], out, start)
-    own = Stage(command, settings.as_dict(), rows[method], data["history"][method], refresh > 0)
+    command = training_command(settings, out, start)
+    own = Stage(command, settings.as_dict(), run.rows[method], run.history[method], refresh > 0)
     return [*before, own]
 
 
 def _start(command: str) -> str | None:
-    """The value of `--start` in a command."""
+    """Return the value of `--start` in a command."""
     words = shlex.split(command)
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == "--start":

@@ -1,4 +1,4 @@
-"""Run folders as they lie on disk: what was run, how far it got, and what it came to."""
+"""Reads run folders: what was run, how far it got, and what it came to."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from neuromotor.optim import HistoryPoint
 from neuromotor.runs.create import MARKER
-from neuromotor.runs.progress_log import METRICS, read_metrics
-from neuromotor.storage.claims import folder_in_use
+from neuromotor.runs.merging import flattened
+from neuromotor.runs.progress_log import LOG_FILE, read_progress
+from neuromotor.storage.claims import RunFolderError, folder_in_use
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.storage.snapshots import MAX_BYTES
-from neuromotor.storage.tensor_file import verify_container
+from neuromotor.storage.tensor_file import verify_tensor_file
 from neuromotor.training.comparison import Comparison
 
 __all__ = [
     "RUN_VERSION",
+    "FinishedRun",
     "MethodRecord",
     "RunRecord",
     "check_unchanged",
     "find_runs",
+    "read_finished",
     "read_run",
     "records_of",
     "setting_differences",
@@ -39,15 +43,15 @@ class MethodRecord:
     """What one method came to in one run, or has come to so far.
 
     Attributes:
-        method: Its name.
-        seed: Of the run.
+        method: Name of the method.
+        seed: Seed of the run.
         floor: Loss of the reference.
-        loss: Its own.
-        ratio: Of the two; NaN where the floor is zero.
-        calls: Made.
-        seconds: Spent.
-        history: One point an iteration; of an unfinished run, those in its metrics.
-        evaluated: Mean loss of its evaluation, None where there is none.
+        loss: Loss of the method.
+        ratio: `loss` divided by `floor`; NaN where `floor` is zero.
+        calls: Number of calls.
+        seconds: Wall-clock time.
+        history: One point an iteration; for an unfinished run, the points in its progress log.
+        evaluated: Mean loss of the evaluation; None without an evaluation.
     """
 
     method: str
@@ -63,17 +67,17 @@ class MethodRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run folder.
+    """What a run folder holds.
 
     Attributes:
         path: The folder.
         state: `finished`, `unfinished`, `running` (another process writes into it) or `damaged`.
         task: Name of the task; empty where the settings cannot be read.
-        seeds: All that the run is about.
-        settings: Its settings.
+        seeds: All seeds of the run.
+        settings: Settings of the run.
         methods: What each method came to, seed by seed.
         modified: When something was last written, seconds since 1970.
-        problem: What is damaged; empty where nothing is.
+        problem: What is damaged; empty where nothing is damaged.
     """
 
     path: Path
@@ -131,7 +135,7 @@ def records_of(comparison: Comparison, seed: int = 0) -> tuple[MethodRecord, ...
 
 
 def read_run(folder: Path | str, *, verify: bool = False) -> RunRecord:
-    """Read a run folder; whatever is wrong with it becomes its state `damaged`, never an error.
+    """Read a run folder; one that is damaged has the state `damaged` and raises no error.
 
     Args:
         folder: A folder with settings.json.
@@ -158,11 +162,11 @@ def read_run(folder: Path | str, *, verify: bool = False) -> RunRecord:
         elif done:
             methods = _finished_methods(first, done, _table(folder / "history.json"))
         else:
-            methods = _methods_so_far(first, read_metrics(folder / METRICS))
+            methods = _methods_so_far(first, read_progress(folder / LOG_FILE))
         if verify and count == 1:
             for path in sorted(folder.rglob("*.safetensors")):
                 if not path.name.startswith("."):
-                    verify_container(path, MAX_BYTES)
+                    verify_tensor_file(path, MAX_BYTES)
     except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         problem = f"{folder}: no {error}" if isinstance(error, KeyError) else str(error)
     if problem:
@@ -179,6 +183,45 @@ def read_run(folder: Path | str, *, verify: bool = False) -> RunRecord:
         modified=_modified(folder),
         problem=problem,
     )
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run wrote when it had finished, as plain data.
+
+    Attributes:
+        folder: The run's folder.
+        summary: What summary.json holds.
+    """
+
+    folder: Path
+    summary: Mapping[str, Any]
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The rows of the summary by method, iLQR's first."""
+        return {row["method"]: row for row in self.summary["rows"]}
+
+    @cached_property
+    def history(self) -> dict[str, dict[str, list[Any]]]:
+        """What history.json holds: columns with a number an iteration, by method."""
+        return _finished_table(self.folder, "history.json")
+
+
+def read_finished(folder: Path) -> FinishedRun:
+    """Read what a finished run left.
+
+    Args:
+        folder: Run folder of `train` or `compare`.
+
+    Raises:
+        RunFolderError: There is no run, it has not finished, or its files are damaged or of
+            another version.
+    """
+    summary = _finished_table(folder, "summary.json")
+    if summary.get("interrupted", True):
+        raise RunFolderError(f"{folder} was interrupted; let it finish by `--resume {folder}`.")
+    return FinishedRun(folder, summary)
 
 
 def find_runs(folder: Path | str, *, verify: bool = False) -> list[RunRecord]:
@@ -210,7 +253,7 @@ def find_runs(folder: Path | str, *, verify: bool = False) -> list[RunRecord]:
 
 def setting_differences(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
     """Return the settings in which runs differ, with dots between levels: one value a run."""
-    flat = [_flat(record.settings) for record in records]
+    flat = [flattened(record.settings) for record in records]
     names = dict.fromkeys(name for table in flat for name in table)
     values = {name: [table.get(name) for table in flat] for name in names}
     return {name: row for name, row in values.items() if any(x != row[0] for x in row)}
@@ -222,14 +265,14 @@ def check_unchanged(path: Path, begun: object, now: Mapping[str, Any]) -> None:
     Budget, seconds and threads may change.
 
     Args:
-        path: What the run left.
-        begun: The settings with which; anything but a table, as of older files, is not compared.
+        path: A file or folder that the run left.
+        begun: The settings that the run began with; anything but a table is not compared.
         now: The settings to go on with.
 
     Raises:
         SettingsError: They differ; the message names each setting with both values.
     """
-    old, new = _flat(begun if isinstance(begun, dict) else {}), _flat(now)
+    old, new = flattened(begun if isinstance(begun, dict) else {}), flattened(now)
     changed = [name for name in old if name not in _MAY_CHANGE and old[name] != new.get(name)]
     if changed:
         words = ", ".join(
@@ -245,7 +288,7 @@ def check_unchanged(path: Path, begun: object, now: Mapping[str, Any]) -> None:
 def _finished_methods(
     seed: int, summary: Mapping[str, Any], history: Mapping[str, Any]
 ) -> tuple[MethodRecord, ...]:
-    """From the files that a run leaves at its end."""
+    """Return what the files of a finished run say of its methods."""
     floor = float(summary["rows"][0]["loss"])
     found = []
     for row in summary["rows"][1:]:
@@ -273,7 +316,7 @@ def _finished_methods(
 
 
 def _methods_so_far(seed: int, lines: Sequence[Mapping[str, Any]]) -> tuple[MethodRecord, ...]:
-    """From the metrics of a run that has not ended."""
+    """Return what the progress log of an unfinished run says of its methods."""
     by_method: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
         by_method.setdefault(str(line["method"]), []).append(line)
@@ -309,7 +352,7 @@ def _methods_so_far(seed: int, lines: Sequence[Mapping[str, Any]]) -> tuple[Meth
 
 
 def _table(path: Path) -> dict[str, Any]:
-    """A JSON file's table."""
+    """Return the table that a JSON file holds."""
     try:
         data = parse_json(read_text(path))
     except ValueError as error:
@@ -319,8 +362,18 @@ def _table(path: Path) -> dict[str, Any]:
     return data
 
 
+def _finished_table(folder: Path, name: str) -> dict[str, Any]:
+    """Return the table in a finished run's file; `read_finished` says what it raises."""
+    try:
+        table = _table(folder / name)
+        _check_version(folder / name, table)
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{folder} holds no finished run ({error}).") from error
+    return table
+
+
 def _check_version(path: Path, settings: Mapping[str, Any]) -> None:
-    """Settings without a version are those of the first one."""
+    """Raise where a table has another version; without a version it counts as the first one."""
     version = settings.get("format_version", RUN_VERSION)
     if version != RUN_VERSION:
         raise ValueError(
@@ -334,7 +387,7 @@ def _task_name(settings: Mapping[str, Any]) -> str:
 
 
 def _modified(folder: Path) -> float:
-    """When the newest file of a run was written."""
+    """Return when the newest file of a run was written."""
     moments = []
     for part in (folder, *folder.glob("*"), *folder.glob("*/*")):
         try:
@@ -345,14 +398,5 @@ def _modified(folder: Path) -> float:
 
 
 def _number(value: Any) -> float:
-    """A loss that was not finite was written as null."""
+    """Return a number; null stands for one that was not finite."""
     return math.inf if value is None else float(value)
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A table of tables as one, with dots between levels."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat

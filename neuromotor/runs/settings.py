@@ -1,4 +1,4 @@
-"""Settings of a run: from defaults, a file, options and `--set`, later ones winning."""
+"""Settings of a run, from defaults, a file, options and `--set`; what comes later wins."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from neuromotor._checks import check_integer, check_number, check_seed, did_you_mean, lookup
-from neuromotor.cli.layers import merged, nested
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.optim import OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
+from neuromotor.runs.merging import merged, nested
 from neuromotor.runs.records import RUN_VERSION
 from neuromotor.storage.components import (
     SettingsError,
@@ -28,6 +28,7 @@ from neuromotor.storage.components import (
 )
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.tasks import TASKS, Task, with_plant
+from neuromotor.training.comparison import CompareSettings
 from neuromotor.zoo.saved_controller import SavedController
 
 __all__ = [
@@ -77,25 +78,29 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
 _SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
 
 
-@dataclass(frozen=True)
-class RunSettings:
-    """Everything that a run depends on, built and checked."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(CompareSettings):
+    """Everything that a run depends on, built and checked.
 
-    task_name: str  # of the preset that was named
+    Attributes:
+        task_name: Name of the task's preset.
+        task: The task.
+        controller: The controller.
+        optimizers: Optimizers by name.
+        calls: Budget of each optimizer, in calls.
+        seconds: Budget of each optimizer, in seconds; None without a limit.
+        seeds: How many seeds are run in a row, from `seed` on.
+        threads: Threads of everything that is computed.
+        start: SHA-256 of the controller file that the training starts from, if it has one.
+    """
+
+    task_name: str
     task: Task
     controller: Controller
     optimizers: dict[str, Optimizer]
-    ilqr: ILQR
     calls: int
     seconds: float | None
-    seed: int
     seeds: int
-    held_out: int
-    references: tuple[str, ...] | None
-    refresh: int | dict[str, int]
-    products: torch.dtype | None
-    dtype: torch.dtype
-    device: torch.device
     threads: int
     start: str | None = None
 
@@ -116,7 +121,7 @@ class RunSettings:
             "seconds": self.seconds,
             "seed": self.seed,
             "seeds": self.seeds,
-            "held_out": self.held_out,
+            "held_out": self.held_out_trials,
             "references": None if self.references is None else list(self.references),
             "refresh": self.refresh,
             "products": None if self.products is None else str(self.products)[len("torch.") :],
@@ -258,7 +263,7 @@ def check_used(raw: Mapping[str, Any], assignments: Sequence[str], settings: Run
 
 
 def _smoke_sizes(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The smoke sizes of the task and controller that the settings name."""
+    """Return the smoke sizes of the task and controller that the settings name."""
     sizes: dict[str, Any] = {"budget": _SMOKE_BUDGET, "held_out": _SMOKE_HELD_OUT}
     for key, table in (("task", _SMOKE_TASKS), ("controller", _SMOKE_CONTROLLERS)):
         spec = raw.get(key, _DEFAULTS[key])
@@ -280,7 +285,7 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
 
 
 def _names(raw: Mapping[str, Any]) -> list[str]:
-    """All settings of the components that are named, with dots between levels."""
+    """Return all settings of the named components, with dots between levels."""
     names = list(_DEFAULTS)
     for key, registry in (("task", TASKS), ("controller", CONTROLLERS)):
         spec = raw.get(key, _DEFAULTS[key])
@@ -295,7 +300,7 @@ def _names(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _resolved(raw: Mapping[str, Any]) -> RunSettings:
-    """Checked settings."""
+    """Return checked settings from merged ones."""
     known = {*_DEFAULTS, *OPTIMIZERS, "ilqr", "format_version"}
     for key in raw:
         if key not in known:
@@ -332,7 +337,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         seconds=seconds,
         seed=settings["seed"],
         seeds=settings["seeds"],
-        held_out=settings["held_out"],
+        held_out_trials=settings["held_out"],
         references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
         products=products,
@@ -344,7 +349,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
 
 
 def _task(spec: Any, plant_spec: Any) -> tuple[str, Task]:
-    """The task with the name of its preset, on its own plant or on the one that is given."""
+    """Return the preset's name and the task, on its own plant or on the one that is given."""
     if not isinstance(spec, str | Mapping):
         raise SettingsError(f"`task` must be a name or a table of settings, got {spec!r}.")
     settings = {"type": spec} if isinstance(spec, str) else dict(spec)
@@ -361,7 +366,7 @@ def _task(spec: Any, plant_spec: Any) -> tuple[str, Task]:
 
 
 def _controller(spec: Any, task: Task) -> Controller:
-    """The controller, with the sizes and step that the task needs unless they are given."""
+    """Return the controller, with the sizes and step that the task needs unless they are given."""
     settings = {"type": spec} if isinstance(spec, str) else spec
     if not isinstance(settings, Mapping):
         raise SettingsError(f"`controller` must be a name or a table, got {spec!r}.")
@@ -389,7 +394,7 @@ def _controller(spec: Any, task: Task) -> Controller:
 
 
 def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
-    """Each named optimizer, with its own table of settings if there is one."""
+    """Return each named optimizer, with its own table of settings if there is one."""
     names = settings["optimizers"]
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",") if name.strip()]
@@ -410,7 +415,7 @@ def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
 
 
 def _references(spec: Any) -> tuple[str, ...] | None:
-    """Names of references, from a list or with commas; an empty text is none of them."""
+    """Return names of references, from a list or a text with commas; an empty text names none."""
     if spec is None:
         return None
     if isinstance(spec, str):
@@ -424,7 +429,7 @@ def _references(spec: Any) -> tuple[str, ...] | None:
 
 
 def _refresh(spec: Any) -> int | dict[str, int]:
-    """Iterations between new training trials, for all optimizers or by name and for `others`."""
+    """Return checked iterations between new trials, for all or by name and for `others`."""
     by_name = dict(spec) if isinstance(spec, Mapping) else {"refresh": spec}
     known = {*OPTIMIZERS, "others"}
     for name, every in by_name.items():
@@ -439,7 +444,7 @@ def _refresh(spec: Any) -> int | dict[str, int]:
 
 
 def _device(name: Any, dtype: torch.dtype) -> torch.device:
-    """A device that can be computed with."""
+    """Return a device that this machine can compute with."""
     try:
         device = torch.device(name)
         float(torch.ones(1, device=device))
@@ -461,7 +466,7 @@ def _device(name: Any, dtype: torch.dtype) -> torch.device:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """A TOML file, or the JSON that a run folder holds."""
+    """Return the settings in a TOML file, or in the JSON file of a run folder."""
     kind = "JSON" if path.suffix == ".json" else "TOML"
     try:
         text = read_text(path, max_bytes=_MAX_CONFIG_BYTES)
@@ -477,7 +482,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
-    """TOML, whatever it is nested like."""
+    """Return what TOML holds; deep nesting is an error like any other."""
     try:
         return tomllib.loads(text)
     except RecursionError as error:
@@ -485,7 +490,7 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 
 def _assignment(text: str) -> dict[str, Any]:
-    """`a.b=1` as {"a": {"b": 1}}; the value is TOML, or else a plain word."""
+    """Return `a.b=1` as {"a": {"b": 1}}; the value is TOML, or else a plain word."""
     key, equals, value = text.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):

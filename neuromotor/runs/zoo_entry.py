@@ -1,4 +1,4 @@
-"""Writing an entry of the zoo: weights as they are shipped, and what they measure."""
+"""Writes entries of the zoo, and measures the weights as they are shipped."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _POINTS = 400  # of a history, at most
 
 @dataclass(frozen=True)
 class Stage:
-    """One training of those that made a controller.
+    """One of the trainings that made a controller.
 
     Attributes:
-        command: What makes it again.
-        settings: The run's, whole.
-        row: The method's row of the run's summary.
-        history: Its `calls`, `seconds` and `loss`, a number an iteration.
-        fresh: Whether its trials were drawn anew, so that losses are those of new trials.
+        command: Command that repeats the training.
+        settings: All settings of the run.
+        row: The method's row in the summary of the run.
+        history: Columns `calls`, `seconds` and `loss`, with a number an iteration.
+        fresh: Whether the trials were drawn anew, so that the losses are those of new trials.
     """
 
     command: str
@@ -81,9 +81,9 @@ def measure_entry(
     Args:
         task: What it was trained on.
         saved: The controller with its weights as they are shipped.
-        seed: Of the training, whose first trials are run again.
-        ilqr: The reference's settings.
-        trials: How many held-out trials of a random task.
+        seed: Seed of the training, whose first trials are run again.
+        ilqr: Settings of the reference.
+        trials: Number of held-out trials of a random task.
 
     Returns:
         `training`, and `evaluation`, which is None where nothing disturbs the trials.
@@ -266,7 +266,7 @@ def write_entry(
         saved: The trained controller.
         task: What it was trained on.
         stages: The trainings that made it, first to last.
-        about: More for the card, as task's name, machine and versions.
+        about: More for the card: the task's name, the machine, the versions.
         overwrite: Whether an existing entry may be replaced.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Folders that one process claims while it writes into them, and never makes anew."""
+"""Folders that one process claims while it writes into them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class RunFolderError(ValueError):
-    """A run folder exists already, or is not one of ours."""
+    """A run folder exists already, or a folder does not hold the run that is needed."""
 
 
 class FolderVanished(OSError):
@@ -38,8 +38,9 @@ _claimed: dict[Path, tuple[int, int]] = {}  # folders that this process writes i
 def claimed(folder: Path) -> Iterator[None]:
     """Claim a folder for what this process does within the block, before it writes anything there.
 
-    The folder is made if it is missing, and removed again if nothing was written. Nothing within
-    the block makes it anew if somebody removes it. A claim within a claim is none of its own.
+    The folder is made if it is missing, and removed again if nothing was written. If
+    somebody removes the folder, nothing within the block makes it again. A claim within a claim of
+    the same folder changes nothing.
 
     Raises:
         RunFolderError: Another process has claimed it, or it is a file.
@@ -65,7 +66,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those that it lies in, but none anew that this process has claimed.
+    """Make a folder and its parents, but never again a folder that this process has claimed.
 
     Raises:
         FolderVanished: It lies in a claimed folder that is not there any more.
@@ -127,7 +128,7 @@ def folder_in_use(folder: Path) -> bool:
 
 
 def _lock_made(folder: Path) -> int | None:
-    """Lock a folder that is made first where it is missing."""
+    """Make a folder where it is missing, and lock it."""
     while True:
         make_folder(folder)
         with suppress(FileNotFoundError):  # removed by a process that had made it for nothing
@@ -138,5 +139,5 @@ def _lock_made(folder: Path) -> int | None:
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
-    """What tells a folder from another one of the same name."""
+    """Return what tells a folder from another one of the same name."""
     return status.st_dev, status.st_ino

@@ -63,7 +63,7 @@ class UnknownSettingError(SettingsError):
         super().__init__(f"unknown setting `{path}`; {self._hint(list(elsewhere))}")
 
     def _hint(self, elsewhere: list[str]) -> str:
-        """The nearest name: the same one elsewhere, or else the most alike."""
+        """Return the nearest name: the same name elsewhere, or else the most similar one."""
         word = self.path.rpartition(".")[2]
         exact = [name for name in elsewhere if name.rpartition(".")[2] == word]
         if exact:
@@ -231,7 +231,7 @@ def _likeness(word: str, name: str) -> float:
 
 
 def _times_of(component: object) -> dict[str, str]:
-    """Every name of a time, and the field that counts it in steps."""
+    """Return every name of a time, with the field that counts it in steps."""
     if not hasattr(component, "plant"):
         return {}
     fields = [field.name for field in dataclasses.fields(_dataclass(component))]
@@ -242,13 +242,13 @@ def _times_of(component: object) -> dict[str, str]:
 
 
 def _spellings(name: str) -> list[str]:
-    """How a number of steps is called as a time: in seconds, and with its unit."""
+    """Return the names of a number of steps as a time: in seconds, and with a unit."""
     stem = "duration" if name == "steps" else re.sub("_steps?$", "", name)
     return [] if stem == name else [f"{stem}_s", stem]
 
 
 def _dt_s(component: Any, changes: Mapping[str, Any]) -> float:
-    """Length (s) of the steps of a changed task."""
+    """Return the length (s) of the steps of a changed task."""
     for name in ("plant", *(field.name for field in dataclasses.fields(component))):
         found = changes.get(name)
         dt_s = getattr(found, "dt_s", None) or getattr(getattr(found, "plant", None), "dt_s", None)
@@ -258,7 +258,7 @@ def _dt_s(component: Any, changes: Mapping[str, Any]) -> float:
 
 
 def _in_steps(value: object, dt_s: float, where: str, *, with_unit: bool) -> Any:
-    """A time, or a list of times, as numbers of steps."""
+    """Return a time, or a list of times, as numbers of steps."""
     if isinstance(value, list | tuple):
         return [_in_steps(item, dt_s, where, with_unit=with_unit) for item in value]
     match = _TIME.fullmatch(value) if isinstance(value, str) else None
@@ -287,7 +287,7 @@ def _in_steps(value: object, dt_s: float, where: str, *, with_unit: bool) -> Any
 
 
 def _preset(name: object, registry: Mapping[str, Any], where: str) -> Any:
-    """A preset by name."""
+    """Return a preset by its name."""
     if not isinstance(name, str):
         raise SettingsError(f"`{where}` must be a name, got {name!r}.")
     try:
@@ -300,7 +300,7 @@ def _preset(name: object, registry: Mapping[str, Any], where: str) -> Any:
 
 
 def _not_registered(own: type, registry: Mapping[str, object]) -> str:
-    """What to do about a class that no preset has."""
+    """Return an error's text about a class that no preset has."""
     for name, preset in registry.items():
         if preset is own:
             return _registered_class(name, own)
@@ -320,7 +320,7 @@ def _registered_class(name: str, own: type) -> str:
 
 
 def _checked(value: object, hint: Any, where: str, default: object) -> Any:
-    """A plain value of the field's type; truth values, numbers and texts stay what they are."""
+    """Return a value of the field's type; truth values, numbers and texts stay what they are."""
     try:
         checked = pydantic.TypeAdapter(hint).validate_python(value)
         if _same_kind(value, checked):
@@ -339,7 +339,7 @@ def _checked(value: object, hint: Any, where: str, default: object) -> Any:
 
 
 def _same_kind(value: object, checked: object) -> bool:
-    """Whether no truth value or text became a number, or the other way round, at any depth."""
+    """Return whether no truth value or text became a number, or the reverse, at any depth."""
     if isinstance(value, list | tuple) and isinstance(checked, list | tuple):
         return all(map(_same_kind, value, checked))
     if isinstance(value, str):
@@ -348,14 +348,14 @@ def _same_kind(value: object, checked: object) -> bool:
 
 
 def _plain(value: object) -> Any:
-    """Tuples as lists, everything else as it is."""
+    """Return tuples as lists, and everything else as it is."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
 
 
 def _dataclass(component: object) -> Any:
-    """The component itself, after a check that it is a dataclass instance."""
+    """Return the component itself, after a check that it is a dataclass instance."""
     if not dataclasses.is_dataclass(component) or isinstance(component, type):
         raise SettingsError(f"{component!r} is not a component with settings.")
     return component

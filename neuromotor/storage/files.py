@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -15,6 +16,7 @@ from neuromotor.storage.claims import check_claimed, make_folder
 
 __all__ = [
     "atomic_path",
+    "finite_or_none",
     "parse_json",
     "read_text",
     "safe_names",
@@ -92,6 +94,11 @@ def write_json(path: Path, data: Any) -> None:
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return a number for JSON, which knows no infinity and no NaN: None stands for them."""
+    return value if math.isfinite(value) else None
 
 
 def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:

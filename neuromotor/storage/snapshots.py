@@ -1,13 +1,11 @@
 """Snapshots of a minimisation to and from files, so that it can go on another day.
 
-Tensors in safetensors, the rest as JSON in its metadata with their names in place; no pickle is
-ever read, and a checksum over all of it decides whether a file is what was written. Version 2 is
-written (`neuromotor.container`); version 1, whose checksum was over content and tensors, is read.
+Tensors lie in safetensors (`neuromotor.storage.tensor_file`), and everything else lies as JSON in
+its metadata, where a name stands in the place of each tensor.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,13 @@ from neuromotor.storage.files import parse_json
 from neuromotor.storage.tensor_file import (
     CheckpointError,
     check_file_name,
-    read_container,
-    write_container,
+    read_tensor_file,
+    write_tensor_file,
 )
 
 __all__ = ["load_snapshot", "load_tree", "save_snapshot", "save_tree"]
 
 _FORMAT = "neuromotor.snapshot"
-_VERSION = 2
 _KEY = "$tensor"
 MAX_BYTES = 1 << 34  # a thousand vectors of two million parameters
 
@@ -63,7 +60,7 @@ def save_snapshot(path: Path | str, snapshot: Snapshot, *, overwrite: bool = Tru
 
 
 def load_snapshot(path: Path | str, *, max_bytes: int = MAX_BYTES) -> Snapshot:
-    """Read a snapshot that `save_snapshot` wrote, of format version 2 or 1.
+    """Read a snapshot that `save_snapshot` wrote.
 
     Args:
         path: The file.
@@ -88,7 +85,7 @@ def save_tree(path: Path, kind: str, data: dict[str, Any]) -> None:
     """Write plain data that may hold tensors, whole or not at all."""
     tensors: dict[str, Tensor] = {}
     content = json.dumps(_named(data, tensors))
-    write_container(path, kind, _VERSION, {"content": content}, tensors)
+    write_tensor_file(path, kind, {"content": content}, tensors)
 
 
 def load_tree(path: Path, kind: str, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
@@ -101,14 +98,11 @@ def load_tree(path: Path, kind: str, what: str, max_bytes: int = MAX_BYTES) -> d
         max_bytes: Largest file that is read at all.
 
     Raises:
-        CheckpointError: See `read_container`.
+        CheckpointError: See `read_tensor_file`.
     """
-    found = read_container(path, kind, (1, _VERSION), what, max_bytes)
-    content = found.text.get("content", "")
-    if found.version == 1 and _digest(content, found.tensors) != found.text.get("sha256"):
-        raise CheckpointError(f"{path} is damaged: its checksum is wrong; use another copy.")
+    found = read_tensor_file(path, kind, what, max_bytes)
     try:
-        data = _filled(parse_json(content, finite=False), found.tensors)
+        data = _filled(parse_json(found.text["content"], finite=False), found.tensors)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not agree with itself: {error}") from error
     if not isinstance(data, dict):
@@ -117,7 +111,7 @@ def load_tree(path: Path, kind: str, what: str, max_bytes: int = MAX_BYTES) -> d
 
 
 def _named(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Plain data with each tensor put aside and named in its place."""
+    """Move all tensors from plain data to `tensors`, and return it with names in their places."""
     if isinstance(value, Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().contiguous()
@@ -130,7 +124,7 @@ def _named(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _filled(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of `_named`."""
+    """Return plain data with tensors in the places of their names."""
     if isinstance(value, dict):
         if set(value) == {_KEY}:
             return tensors[value[_KEY]]
@@ -138,13 +132,3 @@ def _filled(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, list):
         return [_filled(part, tensors) for part in value]
     return value
-
-
-def _digest(content: str, tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of the text and of every tensor's name, type, shape and bytes: that of version 1."""
-    digest = hashlib.sha256(content.encode())
-    for name in sorted(tensors):
-        values = tensors[name]
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.numpy().tobytes())
-    return digest.hexdigest()

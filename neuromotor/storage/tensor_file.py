@@ -1,8 +1,8 @@
 """Tensors and text in one checked file: safetensors with a format, a version and a checksum.
 
-No pickle is ever read. From version 2 on the checksum covers the whole file: it is the SHA-256 of
-all bytes, its own 64 digits taken as zeros. A file is read into memory once, never mapped, and
-only after its size was found acceptable.
+No pickle is ever read. The checksum covers the whole file: it is the SHA-256 of all bytes, where
+zeros stand in place of its own 64 digits. A file is read into memory once, it is never mapped, and
+its size is checked before.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from neuromotor.storage.files import atomic_path, parse_json
 
 __all__ = [
     "CheckpointError",
-    "Container",
+    "TensorFile",
     "check_file_name",
-    "read_container",
-    "verify_container",
-    "write_container",
+    "read_tensor_file",
+    "verify_tensor_file",
+    "write_tensor_file",
 ]
 
 SIZE_VARIABLE = "NEUROMOTOR_MAX_FILE_BYTES"
+_VERSION = "2"
 _SUM = "sha256"
 _BLANK = "0" * 64
 _HEADER_BYTES = 1 << 26  # most that names, shapes and text may take
@@ -58,33 +59,30 @@ def check_file_name(path: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Container:
+class TensorFile:
     """What a file holds.
 
     Attributes:
-        version: Version of its format; what lies under a version below 2 is not verified yet.
         text: Texts by name.
         tensors: Tensors by name, on the CPU.
     """
 
-    version: int
     text: dict[str, str]
     tensors: dict[str, Tensor]
 
 
-def write_container(
-    path: Path, kind: str, version: int, text: dict[str, str], tensors: dict[str, Tensor]
+def write_tensor_file(
+    path: Path, kind: str, text: dict[str, str], tensors: dict[str, Tensor]
 ) -> None:
     """Write a file, whole or not at all; an older one stays until the new one is whole.
 
     Args:
         path: The file.
         kind: Name of the format, as `neuromotor.controller`.
-        version: Its version, 2 or more.
         text: Texts by name; `format`, `format_version` and `sha256` are added.
         tensors: Tensors by name, contiguous, on the CPU.
     """
-    own = {"format": kind, "format_version": str(version), _SUM: _BLANK}
+    own = {"format": kind, "format_version": _VERSION, _SUM: _BLANK}
     data = seal(save(tensors, metadata={**text, **own}))
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -95,15 +93,12 @@ def seal(data: bytes) -> bytes:
     return data.replace(_entry(_BLANK), _entry(hashlib.sha256(data).hexdigest()), 1)
 
 
-def read_container(
-    path: Path, kind: str, versions: tuple[int, ...], what: str, max_bytes: int
-) -> Container:
-    """Read a file of ours, of one kind.
+def read_tensor_file(path: Path, kind: str, what: str, max_bytes: int) -> TensorFile:
+    """Read a file of one kind that `write_tensor_file` wrote.
 
     Args:
         path: The file.
         kind: Name of the format.
-        versions: Those that can be read.
         what: What the file should be, for errors.
         max_bytes: Largest size that is read; the environment variable `NEUROMOTOR_MAX_FILE_BYTES`
             replaces it.
@@ -118,22 +113,20 @@ def read_container(
             f"{path} is a safetensors file, but not {what} (no `format = {kind}` in its "
             "metadata); give a file that neuromotor wrote for this."
         )
-    if text.get("format_version") not in {str(version) for version in versions}:
+    if text.get("format_version") != _VERSION:
         raise CheckpointError(
             f"{path} has format version {text.get('format_version')!r}, this neuromotor reads "
-            f"{', '.join(map(str, versions))}; update neuromotor or save the file again."
+            f"{_VERSION}; update neuromotor or save the file again."
         )
-    version = int(text["format_version"])
-    if version >= 2:
-        _verify(path, data, text)
+    _verify(path, data, text)
     try:
-        return Container(version, text, load(data))
+        return TensorFile(text, load(data))
     except (SafetensorError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
-def verify_container(path: Path, max_bytes: int) -> None:
-    """Raise unless a file of any kind of ours carries its right checksum; version 1 has none.
+def verify_tensor_file(path: Path, max_bytes: int) -> None:
+    """Raise unless a file, of whatever kind, carries its right checksum.
 
     Raises:
         CheckpointError: It is missing, damaged or foreign.
@@ -142,12 +135,11 @@ def verify_container(path: Path, max_bytes: int) -> None:
     text = _metadata(path, data)
     if not text.get("format", "").startswith("neuromotor."):
         raise CheckpointError(f"{path} is not a file of neuromotor's.")
-    if text.get("format_version") != "1":
-        _verify(path, data, text)
+    _verify(path, data, text)
 
 
 def _read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
-    """A file's content, where it is a file of an acceptable size."""
+    """Return a file's content, after a check of its size."""
     own = os.environ.get(SIZE_VARIABLE, "")
     limit = int(own) if own.isdecimal() else max_bytes
     if not check_file_name(path).is_file():
@@ -167,7 +159,7 @@ def _read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
 
 
 def _metadata(path: Path, data: bytes) -> dict[str, str]:
-    """The texts of a safetensors file."""
+    """Return the texts of a safetensors file."""
     length = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
     if not 2 <= length <= min(len(data) - 8, _HEADER_BYTES):
         raise _damaged(path, "its header does not fit in it")
@@ -190,7 +182,7 @@ def _verify(path: Path, data: bytes, text: dict[str, str]) -> None:
 
 
 def _entry(digits: str) -> bytes:
-    """How the checksum stands in the header."""
+    """Return how the checksum stands in the header."""
     return f'"{_SUM}":"{digits}"'.encode()
 
 

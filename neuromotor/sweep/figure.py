@@ -13,8 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neuromotor._units import with_unit
-from neuromotor.plotting import COLORS, STYLE, save_figures
+from neuromotor.plotting import COLORS, STYLE, save_figures, with_unit
 from neuromotor.sweep.plan import Sweep
 
 __all__ = ["draw", "plot_sweep"]

@@ -19,13 +19,13 @@ from typing import Any
 import pydantic
 
 from neuromotor._checks import did_you_mean
-from neuromotor.cli.layers import merged, nested
 from neuromotor.optim import OPTIMIZERS
+from neuromotor.runs.merging import flattened, merged, nested
 from neuromotor.runs.settings import resolve
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import read_text
 
-__all__ = ["Run", "Sweep", "flattened", "load_sweep"]
+__all__ = ["Run", "Sweep", "load_sweep"]
 
 _LONGEST_NAME = 90  # letters, so that file systems take the folder
 
@@ -123,17 +123,6 @@ def load_sweep(path: Path | str, out: Path | str | None = None) -> Sweep:
     keys = dict.fromkeys(key for run in runs.values() for key in run.swept if key != "seed")
     folder = Path(out or file.out or Path("runs") / f"sweep-{path.stem}")
     return Sweep(folder, tuple(runs.values()), (*keys, "seed"), file.slurm)
-
-
-def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as one with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _read(path: Path) -> _File:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neuromotor._headless import drawing
+from neuromotor.runs.drawing import drawing
+from neuromotor.runs.merging import flattened
 from neuromotor.storage.files import atomic_path
-from neuromotor.sweep.plan import Run, Sweep, flattened
+from neuromotor.sweep.plan import Run, Sweep
 from neuromotor.sweep.runs import state_of, summary_of
 
 __all__ = ["columns", "rows", "write_results"]

@@ -13,12 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neuromotor.runs.records import read_finished, read_run
 from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.files import write_json
 from neuromotor.sweep.plan import Run, Sweep
@@ -62,14 +63,12 @@ def prepare(sweep: Sweep) -> None:
         write_json(out / "settings" / f"{run.name}.json", run.settings)
 
 
-def summary_of(out: Path, run: Run) -> dict[str, Any] | None:
+def summary_of(out: Path, run: Run) -> Mapping[str, Any] | None:
     """Return a run's summary, None where it has not finished."""
     try:
-        summary = json.loads((out / "runs" / run.name / "summary.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        return read_finished(out / "runs" / run.name).summary
+    except RunFolderError:
         return None
-    whole = isinstance(summary, dict) and not summary.get("interrupted", True)
-    return summary if whole else None
 
 
 def state_of(out: Path, run: Run) -> Outcome:
@@ -136,9 +135,9 @@ def _command(out: Path, run: Run) -> list[str]:
     """What goes on with a run, or starts it."""
     folder = out / "runs" / run.name
     train = [sys.executable, "-m", "neuromotor", "train"]
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        saved = json.loads((folder / "settings.json").read_text("utf-8"))
-        return [*train, saved["task"]["type"], "--resume", str(folder)]
+    task = read_run(folder).task
+    if task:
+        return [*train, task, "--resume", str(folder)]
     given = out / "settings" / f"{run.name}.json"
     return [*train, run.task, "--config", str(given), "--out", str(folder), "--force"]
 

@@ -8,8 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_finite_tensor, check_number
-from neuromotor._declared import declares
+from neuromotor._checks import check_finite_tensor, check_number, declares
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["QuadraticCost", "quadratic"]

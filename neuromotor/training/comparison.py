@@ -1,4 +1,4 @@
-"""Several optimizers on one task from one initialisation, held against iLQR's separate optima."""
+"""Comparisons: several optimizers train one network on one task, and iLQR is the reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from urllib.parse import quote
 import torch
 from torch import Tensor
 
-from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, Controller
@@ -31,12 +30,30 @@ from neuromotor.evaluation.performance import (
     reference_name,
 )
 from neuromotor.evaluation.references import assess_references, default_references, no_reference
-from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
+from neuromotor.optim import (
+    Budget,
+    Callback,
+    Counts,
+    HistoryPoint,
+    Optimizer,
+    Progress,
+    Result,
+    Snapshot,
+)
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import Task, Trials
+from neuromotor.training.progress_display import live_trainings
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 
-__all__ = ["Comparison", "Memory", "MethodRun", "compare", "refresh_of"]
+__all__ = [
+    "CompareSettings",
+    "Comparison",
+    "Memory",
+    "MethodCallback",
+    "MethodRun",
+    "compare",
+    "refresh_of",
+]
 
 _BOUND = "bound"  # the reference's name for `Memory.evaluation`
 
@@ -48,11 +65,12 @@ class MethodRun:
     """What one method came to.
 
     Attributes:
-        method: Its name; iLQR's is `clairvoyant` where trials have loads or noise, which it knows.
+        method: Name of the method. iLQR is called `clairvoyant` where trials have loads or noise,
+            which it knows.
         controller: What was trained; a `CommandTable` for iLQR.
         parameters: Best parameters, (P,).
-        states: Under them, (B, T + 1, n).
-        commands: Under them, (B, T, m).
+        states: States of the trials under these parameters, (B, T + 1, n).
+        commands: Commands of the trials under these parameters, (B, T, m).
         performance: How the trials went.
         ratio: Loss divided by iLQR's; NaN where iLQR's is zero.
         counts: Calls of each kind.
@@ -94,7 +112,7 @@ class MethodRun:
 
 
 class Memory(Protocol):
-    """What an earlier, unfinished run of the same comparison came to, and where this one's goes."""
+    """Keeps what a comparison has computed, so that a later run of the same one can go on."""
 
     def snapshot(self, method: str) -> Snapshot | None:
         """Return where a method's training goes on, or None for the start."""
@@ -105,7 +123,7 @@ class Memory(Protocol):
         ...
 
     def trained(self, method: str, result: Result) -> None:
-        """Take notice of the end of a method's training, at once."""
+        """Keep the end of a method's training, at once."""
         ...
 
     def evaluation(self, reference: str) -> Evaluation | None:
@@ -113,12 +131,12 @@ class Memory(Protocol):
         ...
 
     def evaluated(self, reference: str, evaluation: Evaluation) -> None:
-        """Take notice of a reference's evaluation."""
+        """Keep a reference's evaluation."""
         ...
 
 
 class _Forgetful:
-    """No memory."""
+    """A memory that keeps nothing."""
 
     def snapshot(self, method: str) -> None:
         return None
@@ -137,16 +155,32 @@ class _Forgetful:
 
 
 @dataclass(frozen=True)
-class _Options:
-    """What `train` is told beside the comparison's shared pieces."""
+class CompareSettings:
+    """What the numbers of a comparison depend on, beside what is compared and its budget.
 
-    seed: int
-    refresh: int
-    products: torch.dtype | None
-    memory: Memory
+    Attributes:
+        seed: Seed of the initialisation and of the trials' draws.
+        ilqr: Settings of the reference.
+        dtype: Precision of everything that is computed.
+        device: Device of everything that is computed.
+        held_out_trials: How many held-out trials of a random task all methods are evaluated on.
+        refresh: Iterations between new draws of the training trials, for all methods, or by name
+            and for `others`; 0 for one batch throughout.
+        products: Precision of Gauss-Newton products; see `train`.
+        references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
+            that do not exist for the trials are left out, and the comparison says why.
+        threads: Torch's threads in each training; see `train`.
+    """
+
+    seed: int = 0
+    ilqr: ILQR = field(default_factory=ILQR)
+    dtype: torch.dtype = torch.float64
+    device: torch.device | str = "cpu"
+    held_out_trials: int = HELD_OUT_TRIALS
+    refresh: Mapping[str, int] | int = 0
+    products: torch.dtype | None = None
+    references: Sequence[str] | None = None
     threads: int | None = 1
-    progress: bool = False
-    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +190,7 @@ class Comparison:
     Attributes:
         task: What was wanted.
         trials: The batch that all of them ran.
-        reference: iLQR.
+        reference: What iLQR came to.
         runs: The trained controllers, in the order of training.
         evaluated: Trials of each run's `evaluation`: new draws of a random task, the same batch of
             any other task with loads or noise, and none where there is nothing to add.
@@ -179,7 +213,7 @@ class Comparison:
 
     @property
     def reference_rows(self) -> list[dict[str, Any]]:
-        """The other references: method and evaluation, or the reason why there is none."""
+        """Rows of the other references: method and evaluation, or why there is no evaluation."""
         found = [
             {"method": name, "evaluation": evaluation.as_dict()}
             for name, evaluation in self.references.items()
@@ -194,61 +228,48 @@ def compare(
     task: Task,
     controller: Controller,
     optimizers: Mapping[str, Optimizer],
+    settings: CompareSettings | None = None,
     *,
     budget: Budget,
-    seed: int = 0,
-    ilqr: ILQR | None = None,
     parameters: Tensor | None = None,
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
     callback: MethodCallback | None = None,
     finished: Callable[[MethodRun], None] | None = None,
-    held_out_trials: int = HELD_OUT_TRIALS,
-    refresh: Mapping[str, int] | int = 0,
-    products: torch.dtype | None = None,
-    references: Sequence[str] | None = None,
     memory: Memory | None = None,
-    threads: int | None = 1,
     progress: bool = False,
     checkpoints: Path | str | None = None,
     resume: bool = False,
+    **changes: Any,
 ) -> Comparison:
     """Solve every trial by iLQR, then train one initial controller by each optimizer.
 
-    All methods get the same trials, the same initial parameters and the same budget. Where the
-    budget says that it was interrupted, what there is comes back.
+    All methods get the same trials, the same initial parameters and the same budget. When the
+    budget is interrupted, the comparison holds what has been trained until then.
 
     Args:
         task: What is wanted.
         controller: What is trained.
-        optimizers: By name.
-        budget: For each optimizer.
-        seed: Of the initialisation and of the trials' draws.
-        ilqr: The reference's settings.
+        optimizers: Optimizers by name.
+        settings: What the numbers depend on; `CompareSettings()` if None.
+        budget: Budget of each optimizer.
         parameters: Where all start, (P,), instead of a new initialisation.
-        dtype: Of all of it.
-        device: Of all of it.
         callback: Called after every iteration with method, progress and iLQR's loss.
         finished: Called with each method's run as soon as it is over, iLQR's first.
-        held_out_trials: How many held-out trials of a random task all methods are evaluated on.
-        refresh: Iterations between new draws of the training trials, for all methods or by name
-            and for `others`; 0 for one batch throughout.
-        products: Precision of Gauss-Newton products; see `train`.
-        references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
-            that do not exist for the trials are left out, and the comparison says why.
         memory: What an earlier run left and this one leaves; what it knows is not done again, and
             the numbers are those of one uninterrupted run.
-        threads: Torch's threads in each training; see `train`.
         progress: Whether to show on stderr how far each method is; see `train`.
         checkpoints: A folder that keeps each method's state, as METHOD.safetensors, every minute
             and when it ends.
         resume: Whether methods go on from what an earlier call with the same arguments left in
             `checkpoints`.
+        **changes: Attributes of `CompareSettings` that differ from `settings`, as `seed=1`.
 
     Raises:
         FileExistsError: A checkpoint exists, and `resume` is false.
+        TypeError: `CompareSettings` has no attribute of a name in `changes`.
         ValueError: Task, controller and optimizers do not fit together.
     """
+    settings = replace(settings or CompareSettings(), **changes)
+    place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
     lacking = without_factors(task, controller, optimizers)
     if lacking:
         raise ValueError(
@@ -256,44 +277,65 @@ def compare(
             "which have no Kronecker factors; those belong to a plain ContinuousTimeRNN and "
             "QuadraticCost."
         )
-    trials = make_trials(task, controller, seed, dtype=dtype, device=device)
+    trials = make_trials(task, controller, settings.seed, **place)
     if parameters is None:
-        parameters = initial_parameters(controller, seed, dtype=dtype, device=device)
-    start = parameters.to(dtype=dtype, device=device)
+        parameters = initial_parameters(controller, settings.seed, **place)
+    start = parameters.to(**place)
     memory = memory or _Forgetful()
     files = _checkpoint_files(checkpoints, optimizers, resume=resume)
     evaluated = trials if trials.disturbed else None
     if task.random:
-        evaluated = held_out(task, controller, held_out_trials, dtype=dtype, device=device)
-    reference = _solve(task, trials, ilqr or ILQR(), evaluated, memory)
+        evaluated = held_out(task, controller, settings.held_out_trials, **place)
+    reference = _solve(task, trials, settings.ilqr, evaluated, memory)
     if finished is not None:
         finished(reference)
+    floor = reference.performance.loss
     bounds: dict[str, Tensor] = {}
     others: dict[str, Evaluation] = {}
     missing: dict[str, str] = {}
     if evaluated is not None and reference.evaluation is not None:
-        bounds = {reference.method: reference.evaluation.losses.to(device)}
-        if references is None:
-            references = default_references(evaluated)
-        missing = no_reference(references, evaluated)
-        for name in references:
-            if name in missing:
-                continue
+        bounds = {reference.method: reference.evaluation.losses.to(start.device)}
+        names = settings.references
+        names = default_references(evaluated) if names is None else names
+        missing = no_reference(names, evaluated)
+        for name in (name for name in names if name not in missing):
             known = memory.evaluation(name)
             if known is None:
-                (known,) = assess_references(task, evaluated, [name], bounds, ilqr=ilqr).values()
+                found = assess_references(task, evaluated, [name], bounds, ilqr=settings.ilqr)
+                known = found[name]
                 memory.evaluated(name, known)
             others[name] = known
-        bounds |= {name: other.losses.to(device) for name, other in others.items()}
+        bounds |= {name: other.losses.to(start.device) for name, other in others.items()}
     runs: list[MethodRun] = []
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        own = _Options(seed, refresh_of(refresh, name), products, memory)
-        options = replace(own, threads=threads, progress=progress, checkpoint=files.get(name))
-        run = _train(
-            task, controller, trials, start, name, optimizer, budget, reference, callback, options
-        )
+        result = memory.result(name)
+        if result is None:
+            checkpoint = files.get(name)
+            snapshot = memory.snapshot(name)
+            if snapshot is None and checkpoint is not None and checkpoint.exists():
+                snapshot = load_snapshot(checkpoint)
+            with live_trainings(budget) if progress else nullcontext() as live:
+                told = [] if callback is None else [callback]
+                told += [] if live is None else [live.update]
+                result = train(
+                    task,
+                    controller,
+                    optimizer,
+                    budget=budget,
+                    parameters=start,
+                    trials=trials,
+                    callback=_telling(told, name, floor),
+                    seed=settings.seed,
+                    refresh=refresh_of(settings.refresh, name),
+                    products=settings.products,
+                    resume=snapshot,
+                    threads=settings.threads,
+                    checkpoint=checkpoint,
+                )
+            memory.trained(name, result)
+        run = _trained(task, controller, trials, name, result, floor)
         if evaluated is not None:
             runner = controller_runner(task, controller, run.parameters)
             run = replace(run, evaluation=assess(task, evaluated, runner, bounds))
@@ -306,7 +348,7 @@ def compare(
 def _checkpoint_files(
     folder: Path | str | None, methods: Iterable[str], *, resume: bool
 ) -> dict[str, Path]:
-    """A file for each method, that may exist only where the comparison goes on."""
+    """Return a file for each method; it may exist only where the comparison goes on."""
     if folder is None:
         if resume:
             raise ValueError("`resume` needs the folder that `checkpoints` names, got None.")
@@ -321,14 +363,14 @@ def _checkpoint_files(
 
 
 def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
-    """Return one method's iterations between new draws, out of what `compare` takes."""
+    """Return the iterations between new draws for one method, from `CompareSettings.refresh`."""
     return refresh if isinstance(refresh, int) else refresh.get(method, refresh.get("others", 0))
 
 
 def _solve(
     task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None, memory: Memory
 ) -> MethodRun:
-    """The reference."""
+    """Return the run of the reference, iLQR."""
     solution = ilqr.solve(task, trials)
     evaluation = None if evaluated is None else memory.evaluation(_BOUND)
     if evaluated is not None and evaluation is None:
@@ -359,57 +401,28 @@ def _solve(
     )
 
 
-def _train(
-    task: Task,
-    controller: Controller,
-    trials: Trials,
-    start: Tensor,
-    name: str,
-    optimizer: Optimizer,
-    budget: Budget,
-    reference: MethodRun,
-    callback: MethodCallback | None,
-    options: _Options,
+def _telling(told: Sequence[MethodCallback], method: str, floor: float) -> Callback:
+    """Return one callback of `train` for all callbacks of `compare`."""
+
+    def tell(progress: Progress) -> None:
+        for callback in told:
+            callback(method, progress, floor)
+
+    return tell
+
+
+def _trained(
+    task: Task, controller: Controller, trials: Trials, method: str, result: Result, floor: float
 ) -> MethodRun:
-    """One optimizer from the shared start."""
-    floor = reference.performance.loss
-    result = options.memory.result(name)
-    if result is None:
-        resume = options.memory.snapshot(name)
-        if resume is None and options.checkpoint is not None and options.checkpoint.exists():
-            resume = load_snapshot(options.checkpoint)
-        with live_trainings(budget) if options.progress else nullcontext() as live:
-            shown = None if live is None else live.update
-
-            def tell(progress: Progress) -> None:
-                for told in (callback, shown):
-                    if told is not None:
-                        told(name, progress, floor)
-
-            result = train(
-                task,
-                controller,
-                optimizer,
-                budget=budget,
-                parameters=start,
-                trials=trials,
-                callback=tell,
-                seed=options.seed,
-                refresh=options.refresh,
-                products=options.products,
-                resume=resume,
-                threads=options.threads,
-                checkpoint=options.checkpoint,
-            )
-        options.memory.trained(name, result)
-    result = replace(result, parameters=result.parameters.to(start.device))
+    """Return what a method came to, with its run of the trials."""
+    parameters = result.parameters.to(trials.device)
     with torch.no_grad():
-        trajectory = ClosedLoop(task, controller).simulate(result.parameters, trials)
+        trajectory = ClosedLoop(task, controller).simulate(parameters, trials)
     performance = measure(task, trials, trajectory.states, trajectory.commands)
     return MethodRun(
-        method=name,
+        method=method,
         controller=controller,
-        parameters=result.parameters,
+        parameters=parameters,
         states=trajectory.states,
         commands=trajectory.commands,
         performance=performance,

@@ -1,10 +1,10 @@
 """One training over several processes or machines: trials are shared out, answers added up.
 
-Started by ``torchrun``, process 0 leads: it runs the program, and every decision (line searches,
-clocks, draws) is its own, so that none can differ between processes. The others serve: each holds
-a share of the trials of every objective that the leader makes, and answers for it. A call is one
-broadcast of the point and one reduction of the answers, each weighted by its share of the trials:
-together an all-reduce. Sums are made in double precision.
+``torchrun`` starts the processes, and process 0 leads them. It runs the program and makes every
+decision (line searches, clocks, draws), so that no decision can differ between processes. Each of
+the others holds a share of the trials of every objective that the leader makes, and answers for it.
+A call is one broadcast of the point and one reduction of the answers, where each answer is weighted
+by its share of the trials; together they are an all-reduce. Sums are made in double precision.
 
 Notation: N processes, B trials, theta parameters (P,), sizes of messages in numbers.
 """
@@ -36,9 +36,9 @@ from neuromotor.storage.components import decode, encode
 from neuromotor.tasks import TASKS, Trials
 from neuromotor.training.messages import (
     TIMEOUT_VARIABLE,
-    Ask,
-    Group,
     LostError,
+    ProcessGroup,
+    Question,
     bytes_as_tensor,
     launched,
 )
@@ -50,10 +50,13 @@ _PATIENCE_S = 3.0  # of those that serve, before they speak in the leader's plac
 
 
 def run(program: Callable[[], T]) -> T:
-    """Run a program in process 0, with all others at its service; alone, just run it.
+    """Run a program in process 0, while all other processes answer it.
 
-    Within it, `neuromotor.train`, `neuromotor.compare` and `objective` share their trials out. The
-    other processes never return from here; they end with the program.
+    Where there is only one process, it just runs the program.
+
+    Within the program, `neuromotor.train`, `neuromotor.compare` and `objective` divide their
+    trials among the processes. The other processes never return from here; they end with the
+    program.
 
     Args:
         program: What is to be done.
@@ -77,7 +80,7 @@ def run(program: Callable[[], T]) -> T:
     global _group
     if not launched() or _group is not None:
         return program()
-    group = Group()
+    group = ProcessGroup()
     if group.rank != 0:
         _serve(group)
     _group = group
@@ -106,18 +109,18 @@ def processes() -> int:
     return 1 if _group is None else _group.size
 
 
-_group: Group | None = None
+_group: ProcessGroup | None = None
 
 
 @dataclass(frozen=True)
 class _Share:
-    """One process's part of an objective; every answer is weighted by it.
+    """One process's part of an objective, whose answers are weighted by its share of the trials.
 
     Attributes:
         objective: Mean over the process's own trials.
-        place: Of those in the whole batch.
-        count: Number of them.
-        size: P.
+        place: Where these trials lie in the whole batch.
+        count: How many trials these are.
+        size: Number of parameters, P.
         like: A tensor of the trials' dtype and device.
     """
 
@@ -167,7 +170,7 @@ class _Share:
 class SharedObjective:
     """Mean loss over trials that are shared out over processes; `objective` makes it."""
 
-    def __init__(self, group: Group, loop: ClosedLoop, trials: Trials) -> None:
+    def __init__(self, group: ProcessGroup, loop: ClosedLoop, trials: Trials) -> None:
         """Share the trials out.
 
         Raises:
@@ -200,7 +203,7 @@ class SharedObjective:
             "device": trials.device.type,
             "threads": torch.get_num_threads(),
         }
-        with group.asking(Ask.MAKE, self._key, extra=json.dumps(making).encode()):
+        with group.asking(Question.MAKE, self._key, extra=json.dumps(making).encode()):
             for rank in range(1, group.size):
                 part = trials.subset(slice(starts[rank], starts[rank + 1]))
                 group.give(_trials_to_bytes(part), rank)
@@ -216,19 +219,19 @@ class SharedObjective:
 
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
-        with self._asking(Ask.VALUE, parameters):
+        with self._asking(Question.VALUE, parameters):
             return float(self._group.add_up(self._share.value(parameters)))
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
-        with self._asking(Ask.GRADIENT, parameters):
+        with self._asking(Question.GRADIENT, parameters):
             answer = self._group.add_up(self._share.gradient(parameters))
         return float(answer[-1]), answer[:-1].to(parameters.dtype)
 
     def linearize(self, parameters: Tensor) -> _SharedLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
         key = self._group.new_key()
-        with self._asking(Ask.LINEARIZE, parameters, number=key):
+        with self._asking(Question.LINEARIZE, parameters, number=key):
             model, answer = self._share.linearize(parameters)
             answer = self._group.add_up(answer)
         gradient = answer[:-1].to(parameters.dtype)
@@ -244,7 +247,7 @@ class SharedObjective:
         See `FastObjective.kronecker_factors`.
         """
         state = generator.get_state().numpy().tobytes()
-        with self._asking(Ask.FACTORS, parameters, extra=state):
+        with self._asking(Question.FACTORS, parameters, extra=state):
             blocks, answer = self._share.factors(parameters, generator)
             answer = self._group.add_up(answer).to(parameters.dtype)
         sizes = [part.numel() for _, *both in blocks for part in both]
@@ -268,8 +271,8 @@ class SharedObjective:
         return SharedObjective(self._group, self.loop, self.trials.sample(size, generator))
 
     @contextmanager
-    def _asking(self, ask: Ask, parameters: Tensor, **more: Any) -> Iterator[None]:
-        """Ask about a point; what is wrong with it shows before the others hear of it."""
+    def _asking(self, ask: Question, parameters: Tensor, **more: Any) -> Iterator[None]:
+        """Ask about a point, after a check that finds what is wrong with it."""
         check_inputs(self.loop.task, parameters, self.trials)
         self.loop.controller.unpack(parameters)
         point = parameters.detach().contiguous()
@@ -282,7 +285,7 @@ class _SharedLinearization:
 
     def __init__(
         self,
-        group: Group,
+        group: ProcessGroup,
         share: _Share,
         key: int,
         model: Linearization,
@@ -296,7 +299,7 @@ class _SharedLinearization:
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return G v, (P,), of a vector (P,)."""
         sent = vector.detach().contiguous()
-        with self._group.asking(Ask.PRODUCT, self._key, number=structural, vector=sent):
+        with self._group.asking(Question.PRODUCT, self._key, number=structural, vector=sent):
             answer = self._group.add_up(self._share.product(self._model, sent, structural))
         return answer.to(vector.dtype)
 
@@ -304,7 +307,7 @@ class _SharedLinearization:
 class _Servant:
     """A process that answers for its share of whatever the leader makes."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: ProcessGroup) -> None:
         self._group = group
         self._shares: dict[int, _Share] = {}
         self._models: dict[int, tuple[_Share, Linearization]] = {}
@@ -313,28 +316,28 @@ class _Servant:
         """Hear one question and answer it; return whether there may be more."""
         group = self._group
         ask, key, number, extra = group.hear()
-        if ask in (Ask.STOP, Ask.NOTHING):
-            return ask != Ask.STOP
-        if ask == Ask.FORGET:
+        if ask in (Question.STOP, Question.NOTHING):
+            return ask != Question.STOP
+        if ask == Question.FORGET:
             self._shares.pop(key, None)
             self._models.pop(key, None)
-        elif ask == Ask.MAKE:
+        elif ask == Question.MAKE:
             self._shares[key] = self._made(json.loads(extra))
-        elif ask == Ask.PRODUCT:
+        elif ask == Question.PRODUCT:
             share, model = self._models[key]
             group.add_up(share.product(model, self._vector(share), number))
         else:
             group.add_up(self._at_a_point(ask, self._shares[key], int(number), extra))
         return True
 
-    def _at_a_point(self, ask: Ask, share: _Share, key: int, extra: bytes) -> Tensor:
+    def _at_a_point(self, ask: Question, share: _Share, key: int, extra: bytes) -> Tensor:
         """An answer that needs the parameters."""
         theta = self._vector(share)
-        if ask == Ask.VALUE:
+        if ask == Question.VALUE:
             return share.value(theta)
-        if ask == Ask.GRADIENT:
+        if ask == Question.GRADIENT:
             return share.gradient(theta)
-        if ask == Ask.LINEARIZE:
+        if ask == Question.LINEARIZE:
             model, answer = share.linearize(theta)
             self._models[key] = share, model
             return answer
@@ -360,8 +363,8 @@ class _Servant:
         return _share(_loop(making["loop"]), trials, Place(starts[self._group.rank], starts[-1]))
 
 
-def _serve(group: Group) -> None:
-    """Answer until the leader ends, and end then; the leader alone speaks to the user."""
+def _serve(group: ProcessGroup) -> None:
+    """Answer questions until the leader ends, then end too; only the leader speaks to the user."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it is the leader who stops
     servant = _Servant(group)

@@ -1,4 +1,7 @@
-"""The processes that torchrun started, and their messages; what they say is `distributed.py`'s."""
+"""The processes that torchrun started, and how they send messages to each other.
+
+`neuromotor.training.distributed` says what the messages mean.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,22 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["TIMEOUT_VARIABLE", "Ask", "Group", "LostError", "bytes_as_tensor", "launched"]
+__all__ = [
+    "TIMEOUT_VARIABLE",
+    "Question",
+    "ProcessGroup",
+    "LostError",
+    "bytes_as_tensor",
+    "launched",
+]
 
 TIMEOUT_VARIABLE = "NEUROMOTOR_TIMEOUT_S"  # most seconds without a sign of life from a process
 _TIMEOUT_S = 600.0
 _FAILURE, _TOLD = "neuromotor/failure", "neuromotor/told"  # keys in torchrun's store
 
 
-class Ask(IntEnum):
-    """What the leader asks for."""
+class Question(IntEnum):
+    """What the leader asks the other processes for."""
 
     STOP = auto()
     NOTHING = auto()  # a sign of life
@@ -46,14 +56,14 @@ class LostError(RuntimeError):
     """Another process could not be reached."""
 
 
-class Group:
+class ProcessGroup:
     """The processes, from torchrun's environment, and their messages."""
 
     def __init__(self) -> None:
-        """Meet the others.
+        """Connect to the other processes.
 
         Raises:
-            ValueError: The limit of time is no number of seconds.
+            ValueError: The limit of time in the environment is not a number of seconds.
         """
         from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 
@@ -79,7 +89,7 @@ class Group:
             threading.Thread(target=self._show_life, daemon=True).start()
 
     def new_key(self) -> int:
-        """Number of a new objective or linearisation."""
+        """Return the number of a new objective or linearisation."""
         self._keys += 1
         return self._keys
 
@@ -90,7 +100,7 @@ class Group:
     @contextmanager
     def asking(
         self,
-        ask: Ask,
+        ask: Question,
         key: int = 0,
         *,
         number: float = 0.0,
@@ -102,15 +112,17 @@ class Group:
             if self._broken:
                 raise RuntimeError("the processes have lost each other; start again.")
             self._broken = True  # until the block ends well: nobody knows where the others are
-            if ask in (Ask.MAKE, Ask.LINEARIZE):
+            if ask in (Question.MAKE, Question.LINEARIZE):
                 while self._dropped:
-                    self._send(Ask.FORGET, self._dropped.pop(), 0.0, b"", None)
+                    self._send(Question.FORGET, self._dropped.pop(), 0.0, b"", None)
             self._send(ask, key, number, extra, vector)
             yield
             self._broken = False
             self._spoke = time.monotonic()
 
-    def _send(self, ask: Ask, key: int, number: float, extra: bytes, vector: Tensor | None) -> None:
+    def _send(
+        self, ask: Question, key: int, number: float, extra: bytes, vector: Tensor | None
+    ) -> None:
         head = torch.tensor([ask, key, number, len(extra)], dtype=torch.float64)
         with self.speaking():
             dist.broadcast(head, 0)
@@ -119,15 +131,15 @@ class Group:
             if vector is not None:
                 dist.broadcast(vector, 0)
 
-    def hear(self) -> tuple[Ask, int, float, bytes]:
-        """Receive a question, its vector excepted: what is asked, key, number and extra."""
+    def hear(self) -> tuple[Question, int, float, bytes]:
+        """Receive all of a question but its vector: what is asked, key, number and extra."""
         head = torch.zeros(4, dtype=torch.float64)
         with self.speaking():
             dist.broadcast(head, 0)
             extra = torch.empty(int(head[3]), dtype=torch.uint8)
             if len(extra):
                 dist.broadcast(extra, 0)
-        return Ask(int(head[0])), int(head[1]), float(head[2]), extra.numpy().tobytes()
+        return Question(int(head[0])), int(head[1]), float(head[2]), extra.numpy().tobytes()
 
     def hear_vector(self, like: Tensor, size: int) -> Tensor:
         """Receive a question's vector, (size,), of the dtype and device of `like`."""
@@ -159,14 +171,14 @@ class Group:
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
-        """Word what goes wrong between processes."""
+        """Turn an error between processes into one that says what happened."""
         try:
             yield
         except RuntimeError as error:
             raise LostError(self._explanation(error)) from error
 
     def confess(self, words: str) -> None:
-        """Leave word for the leader of what went wrong here."""
+        """Tell the leader what went wrong in this process."""
         with suppress(RuntimeError):
             self.store.set(_FAILURE, words)
 
@@ -193,11 +205,11 @@ class Group:
         )
 
     def _show_life(self) -> None:
-        """Say something now and then while the leader is busy elsewhere."""
+        """Send a sign of life now and then while the leader computes something else."""
         while not self._closing.wait(self.timeout_s / 8):
             if time.monotonic() - self._spoke < self.timeout_s / 4 or self._broken:
                 continue
-            with suppress(RuntimeError), self.asking(Ask.NOTHING):
+            with suppress(RuntimeError), self.asking(Question.NOTHING):
                 pass  # the program will notice
 
     def close(self) -> None:
@@ -206,7 +218,7 @@ class Group:
         if self._broken:
             self.tell()
             return
-        with suppress(RuntimeError), self.asking(Ask.STOP):
+        with suppress(RuntimeError), self.asking(Question.STOP):
             pass
         self.leave()
 

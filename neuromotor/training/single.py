@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_seed
-from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, Controller
@@ -33,6 +32,7 @@ from neuromotor.storage.components import SettingsError, encode
 from neuromotor.storage.snapshots import save_snapshot
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.training import distributed
+from neuromotor.training.progress_display import live_trainings
 
 __all__ = [
     "initial_parameters",
@@ -99,16 +99,16 @@ def train(
     checkpoint: Path | str | None = None,
     checkpoint_s: float = 60.0,
 ) -> Result:
-    """Train a controller on a batch of a task's trials: one for all, or a new one now and then.
+    """Train a controller on a batch of a task's trials, which can be drawn anew now and then.
 
-    Within `neuromotor.training.distributed.run` the trials are shared out over processes.
+    Within `neuromotor.training.distributed.run` the trials are divided among the processes.
 
     Args:
         task: What is wanted.
         controller: What is trained.
-        optimizer: How.
+        optimizer: The method that trains it.
         budget: When to stop.
-        seed: Of the initialisation and of the trials' draws.
+        seed: Seed of the initialisation and of the trials' draws.
         parameters: Where to start, (P,), instead of a new initialisation.
         trials: The batch, instead of a new one.
         callback: Called after every iteration.
@@ -116,14 +116,14 @@ def train(
             keeps that one.
         products: Precision of Gauss-Newton products, as `torch.float32` for half their time; the
             trials' own if None.
-        resume: Where to go on: a snapshot of the same training, from `Progress.snapshot`, or
-            `load_snapshot(checkpoint)`.
-        threads: Torch's threads meanwhile, on the CPU; one is the fastest for networks of this
-            size, and beside other work by far. None leaves them as they are.
-        progress: Whether to show on stderr how far it is: a live line on a terminal, elsewhere a
-            line every ten seconds.
-        checkpoint: A file that keeps the whole state while it trains and at the end. An existing
-            one is only replaced when the training goes on (`resume`).
+        resume: Where the training goes on: a snapshot of the same training, from
+            `Progress.snapshot` or `load_snapshot(checkpoint)`.
+        threads: How many threads torch uses meanwhile on the CPU. One is the fastest for networks
+            of this size, and much the fastest where other programs run too. None changes nothing.
+        progress: Whether stderr shows how far the training is: by a live line on a terminal, and
+            elsewhere by a line every ten seconds.
+        checkpoint: A file that keeps the whole state of the training while it runs and at the end.
+            An existing file is replaced only when the training goes on from it (`resume`).
         checkpoint_s: Seconds between two checkpoints.
 
     Returns:
@@ -191,7 +191,7 @@ def train(
 
 
 def _telling(told: Sequence[Callback]) -> Callback:
-    """One callback for several."""
+    """Return one callback that calls several."""
 
     def tell(progress: Progress) -> None:
         for callback in told:

@@ -1,17 +1,15 @@
 """Controllers to and from files: weights in safetensors, everything else as JSON in its metadata.
 
-No pickle is ever read. A file says what it is (`_FORMAT`), which version, and its checksum, so that
-a damaged or foreign file is refused with its reason. Version 2, which is written, has the checksum
-of the whole file; version 1, with that of the weights alone, is read too.
+No pickle is ever read. A file says what it is, which version its format has, and its checksum, so
+that a damaged or foreign file is refused with the reason.
 
-A file keeps the precision that its parameters were saved with, float32 or float64. Read, they are
-float64, as everything in this package is that is not asked for in another dtype; float32 numbers
-are all float64 numbers, so nothing changes by it.
+A file keeps the precision that its parameters were saved with, float32 or float64. When they are
+read they become float64, as everything in this package that is not asked for in another dtype.
+Every float32 number is a float64 number too, so this changes no value.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +26,8 @@ from neuromotor.storage.files import parse_json
 from neuromotor.storage.tensor_file import (
     CheckpointError,
     check_file_name,
-    read_container,
-    write_container,
+    read_tensor_file,
+    write_tensor_file,
 )
 from neuromotor.tasks import TASKS, Task
 from neuromotor.zoo import names as zoo_names
@@ -44,7 +42,6 @@ __all__ = [
 ]
 
 _FORMAT = "neuromotor.controller"
-_VERSION = 2
 _TENSOR = "parameters"
 _SHOWN = 12  # controllers of a folder that an error lists
 MAX_BYTES = 1 << 30  # more than a hundred million parameters
@@ -57,7 +54,7 @@ class SavedController:
     Attributes:
         controller: The architecture.
         parameters: Its parameters, (P,), in float64 unless they were asked for in another dtype.
-        task: The task it was trained on, or None.
+        task: The task that it was trained on, or None.
         info: Whatever else was saved with it: method, loss, seed, versions, command.
     """
 
@@ -128,7 +125,7 @@ def save_controller(
         "task": json.dumps(None if task is None else encode(task, TASKS)),
         "info": json.dumps(info or {}, allow_nan=False),
     }
-    write_container(path, _FORMAT, _VERSION, text, {_TENSOR: values})
+    write_tensor_file(path, _FORMAT, text, {_TENSOR: values})
 
 
 def load_controller(
@@ -137,8 +134,8 @@ def load_controller(
     """Read a controller from a file that `save_controller` wrote, or from the zoo.
 
     Args:
-        path: The file, of format version 2 or 1, or the name of an entry of `neuromotor.zoo`; a
-            file wins.
+        path: The file, or the name of an entry of `neuromotor.zoo`; where both exist, the file is
+            read.
         dtype: Of the parameters, whatever they were saved in: float64, as trials have it by
             default, or float32 for trials made with `dtype=torch.float32`.
         max_bytes: Largest file that is read at all.
@@ -155,7 +152,7 @@ def load_controller(
     if dtype not in (torch.float32, torch.float64):
         raise TypeError(f"`dtype` must be torch.float32 or torch.float64, got {dtype!r}.")
     path = find_controller(Path(path))
-    found = read_container(path, _FORMAT, (1, _VERSION), "a neuromotor controller", max_bytes)
+    found = read_tensor_file(path, _FORMAT, "a neuromotor controller", max_bytes)
     metadata, tensors = found.text, found.tensors
     if list(tensors) != [_TENSOR]:
         raise CheckpointError(f"{path} does not agree with itself: it holds {list(tensors)}.")
@@ -179,13 +176,11 @@ def load_controller(
         raise CheckpointError(f"{path} does not agree with itself: {error}") from error
     if not isinstance(info, dict):
         raise CheckpointError(f"{path} does not agree with itself: `info` is not a table.")
-    if found.version == 1 and _digest(parameters) != metadata.get("sha256"):
-        raise CheckpointError(f"{path} is damaged: its checksum is wrong; use another copy.")
     return SavedController(controller, parameters.to(dtype), task, info)
 
 
 def _with_reach(table: dict[str, Any]) -> dict[str, Any]:
-    """A task's settings, those of the reach within it among them."""
+    """Return a task's settings, together with those of the reach within it."""
     reach = table.pop("reach", {})
     return {**table, **{key: value for key, value in reach.items() if key != "type"}}
 
@@ -193,7 +188,7 @@ def _with_reach(table: dict[str, Any]) -> dict[str, Any]:
 def _differences(
     one: dict[str, Any], two: dict[str, Any], prefix: str = ""
 ) -> dict[str, tuple[Any, Any]]:
-    """What two tables have in common by name but not by value; of other components, the names."""
+    """Return the values that differ between two tables; of different components, the names."""
     found: dict[str, tuple[Any, Any]] = {}
     for key in one.keys() & two.keys():
         old, new, name = one[key], two[key], f"{prefix}{key}"
@@ -207,10 +202,10 @@ def _differences(
 
 
 def find_controller(path: Path) -> Path:
-    """Return the file itself, or that of the zoo's entry of this name.
+    """Return the file itself, or the file of the zoo's entry of this name.
 
     Raises:
-        CheckpointError: There is neither.
+        CheckpointError: There is no such file and no such entry.
     """
     name = check_file_name(path).as_posix()
     if path.is_file() or path.suffix == ".safetensors":
@@ -229,8 +224,3 @@ def find_controller(path: Path) -> Path:
         f"{path} is not a file, and not in the zoo; give the path of a neuromotor controller "
         f"(.safetensors) or a name: {did_you_mean(name, zoo_names())}."
     )
-
-
-def _digest(values: Tensor) -> str:
-    """SHA-256 of a tensor's bytes: the checksum of version 1."""
-    return hashlib.sha256(values.numpy().tobytes()).hexdigest()

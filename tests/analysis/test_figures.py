@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from neuromotor import CenterOut, ContinuousTimeRNN
-from neuromotor._units import with_unit
 from neuromotor.analysis import LesionEffect, condition_averages, preferred_directions, record
 from neuromotor.analysis.figures import plot_averages, plot_movements, plot_tuning
 from neuromotor.analysis.network_figures import plot_lesions
+from neuromotor.plotting import with_unit
 from neuromotor.tasks import PulsedReach
 from neuromotor.training.single import initial_parameters
 

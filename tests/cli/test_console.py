@@ -12,7 +12,7 @@ import pytest
 from rich.table import Table
 
 from neuromotor.cli.console import WordConsole
-from neuromotor.cli.display import comparison_table, evaluation_tables
+from neuromotor.cli.display import TerminalWatcher, comparison_table, evaluation_tables
 
 COMMAND = str(Path(sys.executable).parent / "neuromotor")
 NUMBERS = {
@@ -138,8 +138,11 @@ def test_a_figure_that_fails_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("neuromotor.plotting.comparison_figures", fail)
     options = {"task": "center-out", "optimizers": "lbfgs"}
     settings = resolve(gather(None, options, [], smoke=True))
-    summary = run_comparison(settings, "center-out", tmp_path / "run")
+    summary = run_comparison(settings, tmp_path / "run", watcher=TerminalWatcher())
     assert summary["rows"][1]["method"] == "lbfgs"
     assert (tmp_path / "run" / "summary.json").is_file()
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert line == "warning: no figures were drawn (RuntimeError: no font)."
+    with pytest.warns(UserWarning, match="no figures were drawn"):
+        run_comparison(settings, tmp_path / "quiet")
+    assert capsys.readouterr().err == ""

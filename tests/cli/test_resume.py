@@ -173,7 +173,6 @@ def begun(tmp_path):
 def test_a_run_without_a_checkpoint_resumes_from_its_start(begun, tmp_path):
     whole, killed = begun
     (killed / ".neuromotor-hf-x1.safetensors").write_text("half a checkpo")
-    (killed / ".checkpoint-8yq2.safetensors").write_text("of an older version")
     code, text = finish(*TRAIN[:2], "--resume", killed, "--no-figures", log=tmp_path / "log")
     assert code == 0, text
     assert content(killed) == content(whole)
@@ -352,21 +351,6 @@ def test_limits_below_what_was_done_change_nothing(limit, finished, uninterrupte
     assert finish(*LBFGS[:2], *again, log=log)[0] == 0
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["settings"] == json.loads((folder / "settings.json").read_text())
-    assert content(folder) == uninterrupted(LBFGS)[0]
-
-
-def test_a_checkpoint_of_before_there_was_one_a_method_is_read(uninterrupted, tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
-    (folder / "checkpoints/lbfgs.safetensors").rename(folder / "checkpoint.safetensors")
-    (folder / "results/lbfgs.safetensors").unlink()
-    (folder / "metrics.jsonl").unlink()
-    settings = json.loads((folder / "settings.json").read_text())
-    del settings["format_version"], settings["seeds"]
-    (folder / "settings.json").write_text(json.dumps(settings))
-    again = ("--resume", folder, "--budget", "150", "--no-figures")
-    code, text = finish(*LBFGS[:2], *again, log=log)
-    assert code == 0, text
     assert content(folder) == uninterrupted(LBFGS)[0]
 
 

@@ -176,11 +176,11 @@ def test_a_command_runs_in_its_folder(tmp_path):
 
 
 def test_convergence_keeps_the_best_loss_so_far(tmp_path):
-    about = {"command": "c", "versions": {}, "machine": {}}
-    write_json(tmp_path / "summary.json", {**about, "seeds": [3, 4], "interrupted": False})
+    about, done = {"command": "c", "versions": {}, "machine": {}}, {"interrupted": False}
+    write_json(tmp_path / "summary.json", {**about, "seeds": [3, 4], **done})
     for seed, losses in ((3, [4.0, 1.0, 2.0]), (4, [8.0, None, 0.5])):
         part = tmp_path / f"seed-{seed}"
-        write_json(part / "summary.json", {"rows": [{"method": "ilqr", "loss": 0.25}]})
+        write_json(part / "summary.json", {**done, "rows": [{"method": "ilqr", "loss": 0.25}]})
         write_json(part / "history.json", {"hf": {"calls": [2, 5, 9], "loss": losses}})
     data = convergence_data(tmp_path)
     assert data["reference"] == 0.25
@@ -190,7 +190,7 @@ def test_convergence_keeps_the_best_loss_so_far(tmp_path):
     write_json(tmp_path / "summary.json", {**about, "seeds": [3, 4], "interrupted": True})
     with pytest.raises(ValueError, match="interrupted"):
         convergence_data(tmp_path)
-    with pytest.raises(ValueError, match="must be the folder"):
+    with pytest.raises(ValueError, match="no finished run"):
         convergence_data(tmp_path / "nowhere")
 
 

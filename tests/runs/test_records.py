@@ -7,8 +7,8 @@ import random
 import pytest
 
 from neuromotor.runs.figures import plot_runs
-from neuromotor.runs.records import find_runs, read_run, setting_differences
-from neuromotor.storage.claims import lock_folder
+from neuromotor.runs.records import find_runs, read_finished, read_run, setting_differences
+from neuromotor.storage.claims import RunFolderError, lock_folder
 
 HISTORY = {"calls": [1, 5], "seconds": [0.1, 0.4], "loss": [None, 0.5], "gradient_norm": [1, 0.1]}
 
@@ -47,6 +47,32 @@ def test_a_finished_run(tmp_path):
     assert (found.loss, found.ratio, found.calls, found.floor) == (0.5, 2.0, 6, 0.25)
     assert [point.value for point in found.history] == [float("inf"), 0.5]
     assert record.as_dict()["best_method"] == "lbfgs"
+
+
+def test_the_files_of_a_finished_run_are_given_as_they_are(tmp_path):
+    run = read_finished(write(tmp_path / "run"))
+    assert list(run.rows) == ["ilqr", "lbfgs"]
+    assert run.rows["lbfgs"]["calls"] == 6
+    assert run.history["lbfgs"]["loss"] == [None, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("summary", "message"),
+    [
+        ('{"interrupted": true, "rows": []}', "was interrupted; let it finish by `--resume"),
+        ('{"interrupted": false, "format_version": 2}', "format version 2, this neuromotor reads"),
+        ('{"interrupted"', "summary.json is damaged"),
+        (None, "holds no finished run"),
+    ],
+)
+def test_what_is_no_finished_run_is_refused(tmp_path, summary, message):
+    folder = write(tmp_path / "run")
+    if summary is None:
+        (folder / "summary.json").unlink()
+    else:
+        (folder / "summary.json").write_text(summary)
+    with pytest.raises(RunFolderError, match=message):
+        read_finished(folder)
 
 
 def test_an_unfinished_run_tells_what_its_metrics_do(tmp_path):

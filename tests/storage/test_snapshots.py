@@ -1,14 +1,11 @@
 """Snapshots in files: exact, whole or not at all, and damage is noticed."""
 
-import hashlib
-import math
 import random
 from dataclasses import replace
 
 import pytest
 import torch
 from cases import generator
-from safetensors.torch import save_file
 
 from neuromotor import LBFGS, CenterOut, CheckpointError, ClosedLoop, ContinuousTimeRNN
 from neuromotor.optim import OPTIMIZERS, Budget
@@ -61,32 +58,6 @@ def test_every_flipped_bit_is_refused(written, tmp_path):
         flipped.write_bytes(damaged)
         with pytest.raises(CheckpointError):
             load_snapshot(flipped)
-
-
-def test_version_1_is_still_read(tmp_path):
-    path = tmp_path / "old.safetensors"
-    theta = torch.arange(3.0, dtype=torch.float64)
-    history = torch.tensor([[0.0, 2.0, 1.0, 2.0, 0.25]], dtype=torch.float64)
-    content = (
-        '{"optimizer": "LBFGS", "state": {"theta": {"$tensor": "0"}, "value": Infinity}, "run": '
-        '{"counts": [1, 1, 0], "seconds": 0.5, "history": {"$tensor": "1"}, '
-        '"best_parameters": {"$tensor": "0"}, "best_value": 2.0}}'
-    )
-    digest = hashlib.sha256(content.encode())
-    digest.update(b"0 torch.float64 (3,)" + theta.numpy().tobytes())
-    digest.update(b"1 torch.float64 (1, 5)" + history.numpy().tobytes())
-    metadata = {"format": "neuromotor.snapshot", "format_version": "1", "content": content}
-    save_file({"0": theta, "1": history}, path, metadata={**metadata, "sha256": digest.hexdigest()})
-    found = load_snapshot(path)
-    assert found.optimizer == "LBFGS"
-    assert torch.equal(found.state["theta"], theta)
-    assert found.state["value"] == math.inf
-    assert found.run["counts"] == [1, 1, 0]
-    save_file(
-        {"0": 2 * theta, "1": history}, path, metadata={**metadata, "sha256": digest.hexdigest()}
-    )
-    with pytest.raises(CheckpointError, match="checksum is wrong"):
-        load_snapshot(path)
 
 
 def test_wrong_files_are_named(written, tmp_path):

@@ -10,9 +10,9 @@ import torch
 
 import neuromotor as nm
 from neuromotor import zoo
+from neuromotor.analysis import load_recording
 from neuromotor.cli import app as command_line
 from neuromotor.evaluation import robustness as measured
-from neuromotor.runs import execute as runs
 from neuromotor.runs.recipes import find_stages, training_command
 from neuromotor.runs.settings import gather, resolve
 from neuromotor.runs.zoo_entry import Stage, joined_history
@@ -175,7 +175,10 @@ def test_commands_take_names(run, tmp_path):
     assert found["loss"] == pytest.approx(zoo.card("center-out/lbfgs")["training"]["loss"])
     file = tmp_path / "reach.nc"
     run("record", "center-out/lbfgs", "--out", file)
-    assert file.stat().st_size > 100_000
+    recording = load_recording(file)
+    task = nm.load_controller("center-out/lbfgs").task
+    assert recording.sizes["trial"] == len(task.trials())
+    assert np.isfinite(recording["hand_position"]).all()
 
 
 def test_evaluate_warns_outside_of_the_training(monkeypatch, capsys):
@@ -197,7 +200,7 @@ def test_evaluate_warns_outside_of_the_training(monkeypatch, capsys):
 
 
 def test_evaluate_says_the_largest_command(run):
-    found = json.loads(run("evaluate", "center-out/lbfgs", "--json"))["evaluation"]
+    found = json.loads(run("evaluate", "center-out/lbfgs", "--json"))
     assert found["largest_command"] == pytest.approx(
         zoo.card("center-out/lbfgs")["largest_command"]
     )
@@ -223,10 +226,10 @@ def test_robustness_of_a_file(run, tmp_path):
 def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     """Two trainings on new noisy trials, the second from the first's controller."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "_draw", lambda *_: None)  # figures take longest, and none is needed
     few = list(measured.variations(TASKS["ddn"]))[-2:]  # a design of ILQG each
     monkeypatch.setattr(measured, "variations", lambda *_: few)
     small = (
+        "--no-figures",
         "--optimizer",
         "adam",
         "--smoke",
@@ -288,19 +291,31 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
             "seconds": 3.5,
         },
         {"task": "force-field", "plant": "monkey", "optimizers": "lbfgs", "references": "ilqg"},
+        {"task": "center-out", "plant": "human", "optimizers": "hf", "threads": 2, "device": "cpu"},
+        {
+            "task": {"type": "pulsed-reach", "reach": {"plant": {"type": "point-mass"}}},
+            "optimizers": "hf",
+            "ilqr": {"iterations": 7},
+        },
     ],
 )
 def test_settings_become_a_command_that_means_them(raw):
     settings = resolve(raw)
-    task = raw["task"] if isinstance(raw["task"], str) else raw["task"]["type"]
-    command = training_command(settings, task, "runs/x", None)
+    command = training_command(settings, "runs/x", None)
     assert settings_of(command) == settings.as_dict()
+
+
+def test_a_preset_takes_one_word():
+    settings = resolve({"task": "center-out", "plant": "human", "optimizers": "adam"})
+    words = shlex.split(training_command(settings, "runs/x", None))
+    assert words[words.index("--set") + 1] == 'task.plant.type="human"'
+    assert words.count("--set") == 1
 
 
 def test_what_no_option_expresses_is_said():
     settings = resolve({"task": "center-out", "optimizers": "adam", "adam": {"clip_norm": None}})
     with pytest.raises(nm.SettingsError, match=r"no option expresses `adam.clip_norm`"):
-        training_command(settings, "center-out", "runs/x", None)
+        training_command(settings, "runs/x", None)
 
 
 def stage(losses, fresh):

@@ -1,10 +1,10 @@
-"""Settings from several places in one table, later ones winning.
+"""Merges settings from several places into one table; what comes later wins.
 
-A name (`plant = "human"`) stands for a whole component: what an earlier place said of another one
-that it named is gone. A table changes the component that there is; with another `type` it stands
-for a whole one too. The plant is one setting with two spellings, `plant` and `task.plant`
-(`task.reach.plant` for a reach with something done to it), and so is a time
-(`neuromotor.storage.components.time_stem`): the spelling that comes later wins.
+A name (`plant = "human"`) stands for a whole component, so it replaces all that an earlier place
+said about another component. A table changes the component that is there already; a table with
+another `type` stands for a whole component too. The plant is one setting with two spellings,
+`plant` and `task.plant` (`task.reach.plant` for a task around a reach), and a time has several
+spellings too (`neuromotor.storage.components.time_stem`): the spelling that comes later wins.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from neuromotor.storage.components import SettingsError, time_stem
 
-__all__ = ["merged", "nested"]
+__all__ = ["flattened", "merged", "nested"]
 
 _PLANT = "plant"
 
 
 def merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return all layers as one table, later ones winning.
+    """Return all layers as one table, in which later layers win.
 
     Raises:
         SettingsError: One layer says the same thing twice.
@@ -65,15 +65,24 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
+def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return tables within tables as one table with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        flat |= flattened(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
 def _table(spec: Any) -> dict[str, Any]:
-    """A table that says what a name or a number says."""
+    """Return a table that says the same as a name or a number."""
     if isinstance(spec, dict):
         return spec
     return {"others" if isinstance(spec, int) else "type": spec}
 
 
 def _pop_plants(table: Mapping[str, Any]) -> list[Any]:
-    """Take the plants out of a table's task."""
+    """Remove the plants from a table's task, and return them."""
     task = table.get("task")
     places = [task, task.get("reach")] if isinstance(task, dict) else []
     found = [place.pop(_PLANT, None) for place in places if isinstance(place, dict)]
@@ -81,7 +90,7 @@ def _pop_plants(table: Mapping[str, Any]) -> list[Any]:
 
 
 def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """Merge tables level by level; a name meets a table as its `type`, a number as `others`."""
+    """Merge tables level by level; in a table, a name is the `type` and a number is `others`."""
     spelt = {time_stem(name, part): name for name, part in into.items() if name not in extra}
     for key, value in extra.items():
         other = spelt.get(time_stem(key, value))
@@ -100,12 +109,12 @@ def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
 
 
 def _renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether two tables name different components."""
+    """Return whether two tables name different components."""
     return "type" in old and "type" in new and old["type"] != new["type"]
 
 
 def _copied(value: Any) -> Any:
-    """Tables within tables as new ones."""
+    """Return a copy of tables within tables."""
     if isinstance(value, Mapping):
         return {key: _copied(part) for key, part in value.items()}
     return value

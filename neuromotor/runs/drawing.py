@@ -1,6 +1,6 @@
-"""Drawing for programs: without a screen, the same everywhere, and never at the cost of a result.
+"""Drawing in programs: it needs no screen, looks the same everywhere, and never costs a result.
 
-Nothing here imports matplotlib before it is asked to draw.
+This module imports matplotlib only when it is asked to draw.
 """
 
 from __future__ import annotations

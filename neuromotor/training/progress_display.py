@@ -1,6 +1,6 @@
-"""Where trainings stand, on stderr: live lines on a terminal, a line now and then elsewhere.
+"""Shows on stderr where trainings stand, by live lines on a terminal and plain lines elsewhere.
 
-rich is imported where something is shown.
+The package rich is imported only when something is shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LINE_S = 10.0  # between two lines without a terminal
 
 
 class LiveTrainings:
-    """A line a training: how much of the budget is used, loss, ratio to iLQR where known, calls."""
+    """Shows a line for each training: used part of the budget, loss, ratio to iLQR, calls."""
 
     def __init__(
         self, progress: Progress, budget: Budget, console: Console, line_s: float | None
@@ -36,7 +36,7 @@ class LiveTrainings:
         self._lines: dict[str, TaskID] = {}
 
     def update(self, method: str, progress: OptimizerProgress, floor: float | None = None) -> None:
-        """Show where a method stands; made to be a `compare` callback."""
+        """Show where a method stands; this is a callback for `compare`."""
         point = progress.point
         ratio = "" if not floor else f"{point.value / floor:.4g}"
         if not self._console.is_terminal:
@@ -67,7 +67,7 @@ class LiveTrainings:
         self._console.print(words, soft_wrap=True)
 
     def _used(self, calls: int, seconds: float) -> float | None:
-        """How much of the budget is used; None without a limit."""
+        """Return the part of the budget that is used; None without a limit."""
         parts = []
         if self._budget.calls is not None:
             parts.append(calls / self._budget.calls)
@@ -83,8 +83,8 @@ def live_trainings(
     """Show trainings while the block runs.
 
     Args:
-        budget: Of each.
-        console: Where; stderr if None.
+        budget: Budget of each training.
+        console: Where they are shown; stderr if None.
         line_s: Seconds between two lines where there is no terminal; None for no lines.
     """
     from rich.console import Console
