@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -52,24 +51,16 @@ from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.control import ILQR
-from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
-from neuromotor.evaluation.bootstrap import ratio_to
-from neuromotor.evaluation.performance import (
-    HELD_OUT_SEED,
-    assess,
-    controller_runner,
-    held_out,
-    reference_name,
-)
-from neuromotor.evaluation.references import assess_references, no_reference
+from neuromotor.controllers import CONTROLLERS, INITIALIZERS
+from neuromotor.evaluation.performance import HELD_OUT_SEED
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
+from neuromotor.runs.evaluate import evaluate_saved
 from neuromotor.runs.execute import machine, versions
 from neuromotor.runs.settings import resolve_saved
 from neuromotor.storage.components import SettingsError, encode, setting_names
 from neuromotor.tasks import TASKS
 from neuromotor.training import distributed
-from neuromotor.training.single import make_trials
 from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["app", "main"]
@@ -131,60 +122,26 @@ def evaluate(
     }
     uses = ("seed", "held_out", "references", "ilqr", "dtype", "device", "threads")
     settings = resolve_saved(saved, config, options, set_ or [], uses=uses, smoke=smoke)
-    differences = saved.differences(settings.task)
     choose_threads(settings.threads)
-    place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
-    if isinstance(saved.controller, CommandTable):
-        trials = make_trials(settings.task, saved.controller, settings.seed, **place)
-    else:
-        draws = HELD_OUT_SEED if seed is None else seed
-        count = settings.held_out
-        trials = held_out(settings.task, saved.controller, count, seed=draws, **place)
-    reference = settings.ilqr.solve(settings.task, trials)
-    runner = controller_runner(settings.task, saved.controller, saved.parameters)
-    bound = reference_name(trials)
-    bounds = {bound: reference.losses}
-    asked = settings.references or ()
-    missing = no_reference(asked, trials)
-    names = [name for name in asked if name not in missing]
-    references = assess_references(settings.task, trials, names, bounds, ilqr=settings.ilqr)
-    bounds |= {name: found.losses for name, found in references.items()}
-    evaluation = assess(settings.task, trials, runner, bounds)
-    performance = evaluation.performance
-    others: list[dict[str, Any]] = [
-        {"method": n, "evaluation": found.as_dict()} for n, found in references.items()
-    ]
-    others += [{"method": n, "evaluation": None, "reason": why} for n, why in missing.items()]
-    ratio = ratio_to(performance.loss, reference.value)
-    result: dict[str, Any] = {
-        "task": settings.as_dict()["task"],
-        "differs_from_training": differences,
-        **performance.as_dict(),
-        "trials": len(trials),
-        "references": {bound: reference.value},
-        "ratios": {bound: None if math.isnan(ratio) else ratio},
-        "evaluation": evaluation.as_dict(),
-        "evaluated_references": others,
-    }
+    result = evaluate_saved(saved, settings, HELD_OUT_SEED if seed is None else seed)
     if json_:
         print(json.dumps(result, indent=2))
         return
-    headline = Text.assemble(
-        (str(controller), "bold"), f" on {len(trials)} trials of {settings.task_name}"
-    )
-    output.print(headline, soft_wrap=True)
-    for line in difference_lines(differences):
+    headline = f" on {result['trials']} trials of {settings.task_name}"
+    output.print(Text.assemble((str(controller), "bold"), headline), soft_wrap=True)
+    for line in difference_lines(result["differs_from_training"]):
         output.print(f"  {line}", soft_wrap=True)
-    held = f"{bound}'s is zero" if math.isnan(ratio) else f"{ratio:.5g} x {bound}"
-    output.print(f"  loss          {performance.loss:.6g}, {held}")
-    output.print(f"  target error  {performance.target_error_cm:.4g} cm")
-    output.print(f"  end speed     {performance.end_speed_cm_s:.4g} cm/s")
-    output.print(f"  energy        {performance.energy:.4g}")
+    ((bound, ratio),) = result["ratios"].items()
+    held = f"{bound}'s is zero" if ratio is None else f"{ratio:.5g} x {bound}"
+    output.print(f"  loss          {result['loss']:.6g}, {held}")
+    output.print(f"  target error  {result['target_error_cm']:.4g} cm")
+    output.print(f"  end speed     {result['end_speed_cm_s']:.4g} cm/s")
+    output.print(f"  energy        {result['energy']:.4g}")
     unit = settings.task.plant.command_labels[0].partition("(")[2].rstrip(")")
-    output.print(f"  peak command  {performance.largest_command:.4g} {unit}")
-    if settings.task.random or trials.disturbed:
+    output.print(f"  peak command  {result['largest_command']:.4g} {unit}")
+    if settings.task.random or bound == "clairvoyant":
         row = {"method": controller.stem, "evaluation": result["evaluation"]}
-        for report in evaluation_tables([*others, row]):
+        for report in evaluation_tables([*result["evaluated_references"], row]):
             output.print(report)
 
 

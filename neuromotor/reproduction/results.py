@@ -7,30 +7,23 @@ evaluation; ours counts values, gradients and Gauss-Newton products.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuromotor.control import ILQR, ILQRResult
-from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
-from neuromotor.evaluation.performance import (
-    Evaluation,
-    assess,
-    controller_runner,
-    held_out,
-    measure,
-    reference_name,
-)
-from neuromotor.evaluation.references import assess_references
+from neuromotor.control import ILQR
+from neuromotor.evaluation.against_references import EvaluatedReferences, evaluate_ilqr
+from neuromotor.evaluation.bootstrap import Interval
+from neuromotor.evaluation.performance import Evaluation, controller_runner, held_out
 from neuromotor.reproduction.convergence import load_convergence
 from neuromotor.reproduction.experiments import distance_cm, disturbed, reaching_task, robust_trials
 from neuromotor.reproduction.networks import Networks, Trained
 from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
 from neuromotor.reproduction.sensitivity import load_sensitivity, summary
 from neuromotor.reproduction.tables import Table, Value
-from neuromotor.tasks import DDN, Task, Trials
+from neuromotor.tasks import DDN
 
 __all__ = ["REPORTED", "Effort", "chapter6_tables"]
 
@@ -90,18 +83,17 @@ def _center_out(networks: Networks, effort: Effort) -> Table:
     rows: list[dict[str, Value]] = []
     for trained in _present(networks, names):
         task, trials = trained.task, trained.task.trials()
-        solution = ILQR().solve(task, trials)
+        ilqr = evaluate_ilqr(task, trials, ILQR(), responses=False)
+        floor = float(ilqr.ideal.losses.mean())
         if not rows:
-            best = _of_solution(task, trials, solution)
             level = Reported(ILQR_LOSS)
-            rows.append(_center_row("iLQR, every reach by itself", level, 1.0, best, None))
-        runner = controller_runner(task, trained.controller, trained.parameters)
-        own = assess(task, trials, runner, {"ilqr": solution.losses})
+            rows.append(_center_row("iLQR, every reach by itself", level, 1.0, ilqr.ideal, None))
+        own = ilqr.assess(controller_runner(task, trained.controller, trained.parameters))
         reported = REPORTED.get(trained.name)
         ratio = own.ratios["ilqr"].value
         row = _center_row(trained.name, reported, ratio, own, trained)
         aim = REPORTED[_HARDER.get(trained.name, trained.name)].loss / ILQR_LOSS
-        row["calls to the source's ratio"] = calls_to(trained, aim * solution.value)
+        row["calls to the source's ratio"] = calls_to(trained, aim * floor)
         rows.append(row)
     note = (
         "64 reaches, in float64. Best is held against the source's AHF. Energy is the mean time "
@@ -159,35 +151,20 @@ def _evaluated(
     networks: Networks, names: tuple[str, ...], effort: Effort, rows_of: list[dict[str, Value]]
 ) -> Iterator[tuple[Trained, Evaluation]]:
     """Evaluations of networks on the same trials; references' rows are appended before."""
-    bounds: dict[str, torch.Tensor] = {}
+    references: EvaluatedReferences | None = None
     for trained in _present(networks, names):
         task = trained.task
         trials = held_out(task, trained.controller, effort.held_out)
-        if not bounds:
-            solution = ILQR().solve(task, trials)
-            bound = reference_name(trials)
-            bounds[bound] = solution.losses
-            own = _of_solution(task, trials, solution)
-            where = trained.name.partition("/")[0]
-            title = "clairvoyant iLQR" if bound == "clairvoyant" else "iLQR"
-            rows_of.append(_loaded_row(f"{where}: {title}", None, own))
+        if references is None:
+            references = evaluate_ilqr(task, trials, ILQR(), responses=False)
             if effort.ilqg and trials.disturbed:
-                ilqg = assess_references(task, trials, ["ilqg"], bounds)["ilqg"]
-                bounds["ilqg"] = ilqg.losses
-                rows_of.append(_loaded_row(f"{where}: ILQG", None, ilqg))
+                references = references.with_others(["ilqg"])
+            titles = {"clairvoyant": "clairvoyant iLQR", "ilqr": "iLQR", "ilqg": "ILQG"}
+            where = trained.name.partition("/")[0]
+            for name, one in references.evaluations.items():
+                rows_of.append(_loaded_row(f"{where}: {titles[name]}", None, one))
         runner = controller_runner(task, trained.controller, trained.parameters)
-        yield trained, assess(task, trials, runner, bounds)
-
-
-def _of_solution(task: Task, trials: Trials, solution: ILQRResult) -> Evaluation:
-    """What iLQR came to; how it answers loads that it knows ahead is not asked."""
-    return Evaluation(
-        losses=solution.losses,
-        loss=bootstrap_interval(solution.losses),
-        ratios={},
-        performance=measure(task, trials, solution.states, solution.commands),
-        response=None,
-    )
+        yield trained, replace(references, task=task, trials=trials).assess(runner)
 
 
 def _loaded_row(name: str, by: Trained | None, own: Evaluation) -> dict[str, Value]:

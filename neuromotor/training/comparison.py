@@ -15,30 +15,31 @@ from torch import Tensor
 
 from neuromotor._live import live_trainings
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.control import ILQR
+from neuromotor.control import ILQR, ILQRResult
 from neuromotor.controllers import CommandTable, Controller
+from neuromotor.evaluation.against_references import (
+    EvaluatedReferences,
+    KnownEvaluations,
+    evaluate_ilqr,
+    reference_rows,
+)
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import (
     HELD_OUT_TRIALS,
     Evaluation,
     Performance,
-    assess,
     controller_runner,
     held_out,
-    ilqr_runner,
-    known_runner,
     measure,
     reference_name,
 )
-from neuromotor.evaluation.references import assess_references, default_references, no_reference
+from neuromotor.evaluation.references import default_references
 from neuromotor.optim import Budget, Counts, HistoryPoint, Optimizer, Progress, Result, Snapshot
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
 
 __all__ = ["Comparison", "Memory", "MethodRun", "compare", "refresh_of"]
-
-_BOUND = "bound"  # the reference's name for `Memory.evaluation`
 
 MethodCallback = Callable[[str, Progress, float], None]
 
@@ -93,7 +94,7 @@ class MethodRun:
         }
 
 
-class Memory(Protocol):
+class Memory(KnownEvaluations, Protocol):
     """What an earlier, unfinished run of the same comparison came to, and where this one's goes."""
 
     def snapshot(self, method: str) -> Snapshot | None:
@@ -106,14 +107,6 @@ class Memory(Protocol):
 
     def trained(self, method: str, result: Result) -> None:
         """Take notice of the end of a method's training, at once."""
-        ...
-
-    def evaluation(self, reference: str) -> Evaluation | None:
-        """Return a reference's evaluation, if it is known."""
-        ...
-
-    def evaluated(self, reference: str, evaluation: Evaluation) -> None:
-        """Take notice of a reference's evaluation."""
         ...
 
 
@@ -180,14 +173,7 @@ class Comparison:
     @property
     def reference_rows(self) -> list[dict[str, Any]]:
         """The other references: method and evaluation, or the reason why there is none."""
-        found = [
-            {"method": name, "evaluation": evaluation.as_dict()}
-            for name, evaluation in self.references.items()
-        ]
-        return found + [
-            {"method": name, "evaluation": None, "reason": reason}
-            for name, reason in self.no_references.items()
-        ]
+        return reference_rows(self.references, self.no_references)
 
 
 def compare(
@@ -265,41 +251,37 @@ def compare(
     evaluated = trials if trials.disturbed else None
     if task.random:
         evaluated = held_out(task, controller, held_out_trials, dtype=dtype, device=device)
-    reference = _solve(task, trials, ilqr or ILQR(), evaluated, memory)
+    solver = ilqr or ILQR()
+    solution = solver.solve(task, trials)
+    held_against: EvaluatedReferences | None = None
+    if evaluated is not None:
+        own = solution if evaluated is trials else None
+        held_against = evaluate_ilqr(task, evaluated, solver, solution=own, known=memory)
+    reference = _reference(task, trials, solution, held_against)
     if finished is not None:
         finished(reference)
-    bounds: dict[str, Tensor] = {}
-    others: dict[str, Evaluation] = {}
-    missing: dict[str, str] = {}
-    if evaluated is not None and reference.evaluation is not None:
-        bounds = {reference.method: reference.evaluation.losses.to(device)}
+    if held_against is not None:
         if references is None:
-            references = default_references(evaluated)
-        missing = no_reference(references, evaluated)
-        for name in references:
-            if name in missing:
-                continue
-            known = memory.evaluation(name)
-            if known is None:
-                (known,) = assess_references(task, evaluated, [name], bounds, ilqr=ilqr).values()
-                memory.evaluated(name, known)
-            others[name] = known
-        bounds |= {name: other.losses.to(device) for name, other in others.items()}
+            references = default_references(held_against.trials)
+        held_against = held_against.with_others(references, memory)
     runs: list[MethodRun] = []
     for name, optimizer in optimizers.items():
         if budget.interrupted():
             break
-        own = _Options(seed, refresh_of(refresh, name), products, memory)
-        options = replace(own, threads=threads, progress=progress, checkpoint=files.get(name))
+        shared = _Options(seed, refresh_of(refresh, name), products, memory)
+        options = replace(shared, threads=threads, progress=progress, checkpoint=files.get(name))
         run = _train(
             task, controller, trials, start, name, optimizer, budget, reference, callback, options
         )
-        if evaluated is not None:
+        if held_against is not None:
             runner = controller_runner(task, controller, run.parameters)
-            run = replace(run, evaluation=assess(task, evaluated, runner, bounds))
+            run = replace(run, evaluation=held_against.assess(runner))
         runs.append(run)
         if finished is not None:
             finished(run)
+    if held_against is None:
+        return Comparison(task, trials, reference, tuple(runs))
+    others, missing = held_against.others, held_against.reasons
     return Comparison(task, trials, reference, tuple(runs), evaluated, others, missing)
 
 
@@ -325,17 +307,10 @@ def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
     return refresh if isinstance(refresh, int) else refresh.get(method, refresh.get("others", 0))
 
 
-def _solve(
-    task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None, memory: Memory
+def _reference(
+    task: Task, trials: Trials, solution: ILQRResult, held_against: EvaluatedReferences | None
 ) -> MethodRun:
-    """The reference."""
-    solution = ilqr.solve(task, trials)
-    evaluation = None if evaluated is None else memory.evaluation(_BOUND)
-    if evaluated is not None and evaluation is None:
-        runner = ilqr_runner(task, ilqr)
-        runner = known_runner(trials, solution.states, solution.commands, runner)
-        evaluation = assess(task, evaluated, runner)
-        memory.evaluated(_BOUND, evaluation)
+    """What iLQR came to."""
     table = CommandTable(
         trials=len(trials),
         steps=task.steps,
@@ -355,7 +330,7 @@ def _solve(
         converged=solution.converged,
         reason=solution.reason,
         history=(),
-        evaluation=evaluation,
+        evaluation=None if held_against is None else held_against.ideal,
     )
 
 
