@@ -13,6 +13,7 @@ import typer
 
 from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import difference_lines, messages, output, working
+from neuromotor.cli.options import ConfigOption, JsonOption, SetOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.controllers import FeedbackChange
 from neuromotor.evaluation.references import REFERENCES
@@ -76,15 +77,10 @@ def record(
         typer.Option(help="Of `--feedback replay`: a recording whose observations are shown."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of random trials. Default: 0.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings, or a run's settings.json.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as in task.directions=8."),
-    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Run a trained controller, or a reference, and write what its units and the limb did.
 
@@ -141,9 +137,9 @@ def record(
         print(json.dumps({"out": str(out), **sizes}))
         return
     for line in difference_lines(differences):
-        output.print(line, markup=False, soft_wrap=True)
+        output.print(line, soft_wrap=True)
     words = ", ".join(f"{count} {name}s" for name, count in sizes.items())
-    output.print(f"{words}: {out}", soft_wrap=True, markup=False)
+    output.print(f"{words}: {out}", soft_wrap=True)
 
 
 def _format(out: Path | None, given: str | None) -> str:
@@ -274,5 +270,5 @@ def analyze(
     for section in report.sections:
         if section.skipped:
             what = f"{section.title} was not computed: {section.skipped}"
-            messages.print(what, soft_wrap=True, markup=False)
-    output.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)
+            messages.print(what, soft_wrap=True)
+    output.print(f"Report: {folder / 'report.html'}", soft_wrap=True)

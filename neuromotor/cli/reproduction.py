@@ -13,6 +13,7 @@ from rich.table import Table as Grid
 
 from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import messages, output
+from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.reproduction.tables import Table, cell
 from neuromotor.runs.execute import machine, versions
@@ -20,8 +21,6 @@ from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import write_json
 
 __all__ = ["register"]
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +52,7 @@ def chapter6(
         typer.Option(help="Markdown file, as docs/reproduction.md, whose tables are replaced."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("reproduction"),
-    smoke: Annotated[bool, typer.Option("--smoke", help="Tiny figures.")] = False,
+    smoke: SmokeOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Make the tables and figures of the chapter from the trained networks of the zoo.

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from neuromotor.cli.display import messages, output
+from neuromotor.cli.options import JsonOption
 from neuromotor.storage.components import SettingsError
 
 if TYPE_CHECKING:  # its settings are the command line's own: imported where they are used
@@ -45,7 +46,7 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the runs and how they stand; start nothing.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Run `neuromotor train` over a grid of settings and seeds; gather one table and a figure.
 

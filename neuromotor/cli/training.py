@@ -228,7 +228,7 @@ def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str
     settings = resolve(raw)
     unused = check_used(raw, assignments, settings)
     if unused:
-        messages.print(unused, markup=False, soft_wrap=True)
+        messages.print(unused, soft_wrap=True)
     return settings
 
 
@@ -255,7 +255,7 @@ def _with_factors(settings: RunSettings, named: Any) -> RunSettings:
     words = f"{', '.join(lacking)}: there are no Kronecker factors for this controller"
     if named not in (None, "all", ["all"]):
         raise SettingsError(f"`optimizers` must be without {words}; name others, such as lbfgs.")
-    messages.print(f"Left out {words}.", markup=False, soft_wrap=True)
+    messages.print(f"Left out {words}.", soft_wrap=True)
     kept = {name: one for name, one in settings.optimizers.items() if name not in lacking}
     return replace(settings, optimizers=kept)
 

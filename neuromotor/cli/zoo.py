@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from neuromotor import zoo
 from neuromotor.cli.display import interval_words, output, ratio_words
+from neuromotor.cli.options import JsonOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.recipes import find_stages
 from neuromotor.runs.zoo_entry import write_entry
@@ -20,8 +21,6 @@ from neuromotor.storage.components import SettingsError
 from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 class _EntriesAsCommands(TyperGroup):
