@@ -1,4 +1,4 @@
-"""`record` and `analyze`: a controller's activity to a file, a file to a report."""
+"""The commands `record`, which writes a controller's activity, and `analyze`, which reports it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 from neuromotor._headless import draw_without_screen
 from neuromotor.cli.display import difference_lines, messages, output, working
-from neuromotor.cli.options import ConfigOption, JsonOption, SetOption
+from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, TaskOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.controllers import FeedbackChange
 from neuromotor.evaluation.references import REFERENCES
@@ -43,9 +43,7 @@ def record(
             f"a reference: {', '.join(REFERENCES)}."
         ),
     ],
-    task: Annotated[
-        str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
-    ] = None,
+    task: TaskOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -70,13 +68,14 @@ def record(
         ),
     ] = None,
     feedback_delay: Annotated[
-        int, typer.Option(metavar="STEPS", help="Of `--feedback delay`, beyond the task's own.")
+        int,
+        typer.Option(metavar="STEPS", help="Delay of `--feedback delay`, beyond the task's own."),
     ] = 0,
     replay: Annotated[
         Path | None,
-        typer.Option(help="Of `--feedback replay`: a recording whose observations are shown."),
+        typer.Option(help="For `--feedback replay`: a recording whose observations are shown."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of random trials. Default: 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of random trials. Default: 0.")] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
@@ -143,7 +142,7 @@ def record(
 
 
 def _format(out: Path | None, given: str | None) -> str:
-    """What a file's name says, or the option, or netCDF."""
+    """Return the format that a file's name says, or the option, or netCDF."""
     if given is not None and given not in FORMATS:
         raise SettingsError(f"`--format` must be {' or '.join(FORMATS)}, got {given!r}.")
     if out is None:
@@ -160,7 +159,7 @@ def _format(out: Path | None, given: str | None) -> str:
 def _change(
     feedback: tuple[str, int, int] | None, delay: int, replay: Path | None
 ) -> FeedbackChange | None:
-    """The change of feedback that the options ask for."""
+    """Return the change of feedback that the options ask for."""
     from neuromotor.analysis import check_recording, load_recording
 
     if feedback is None:
@@ -197,7 +196,8 @@ def analyze(
         tuple[str, float, float] | None,
         typer.Option(
             metavar="EVENT BEFORE AFTER",
-            help="Cut every trial around an event, as `go_time 0.3 0.6` (s); times are then its.",
+            help="Cut every trial around an event, as `go_time 0.3 0.6` (s). Times then count "
+            "from it.",
         ),
     ] = None,
     window: Annotated[
@@ -212,8 +212,8 @@ def analyze(
             "0.0005 for rates without a unit.",
         ),
     ] = None,
-    surrogates: Annotated[int, typer.Option(min=1, help="Size of the nulls.")] = 50,
-    seed: Annotated[int, typer.Option(help="Of the nulls.")] = 0,
+    surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing report.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print every number as JSON.")] = False,
 ) -> None:

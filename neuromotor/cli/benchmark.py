@@ -1,4 +1,4 @@
-"""`bench`: how long the package's own work takes, beside other people's programs."""
+"""The command `bench`, which times the package beside other people's programs."""
 
 from __future__ import annotations
 
@@ -41,20 +41,24 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     sizes: Annotated[
-        str, typer.Option(metavar="BxT,...", help="Batch x steps, with commas.")
+        str, typer.Option(metavar="BxT,...", help="Sizes as batch x steps, with commas.")
     ] = "64x40,400x60",
     dtypes: Annotated[str, typer.Option(help="float32, float64 or both with a comma.")] = (
         "float32,float64"
     ),
     threads: Annotated[str, typer.Option(help="Numbers of threads, with commas.")] = "1,2",
-    repeats: Annotated[int, typer.Option(help="Rounds; the median over them is printed.")] = 15,
+    repeats: Annotated[
+        int, typer.Option(help="Number of rounds. The table shows the median over them.")
+    ] = 15,
     peers: Annotated[
         bool,
         typer.Option(help="Measure jax and MotorNet too, where the `bench` extra is installed."),
     ] = True,
     envs: Annotated[
         bool,
-        typer.Option("--envs", help="Measure the environments instead: steps a second, and peers."),
+        typer.Option(
+            "--envs", help="Measure the environments instead: steps per second, with peers."
+        ),
     ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the table in Markdown, for a report.")
@@ -62,9 +66,9 @@ def bench(
     smoke: SmokeOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Time value, gradient and Gauss-Newton product: ours, the products alone, and peers.
+    """Time a value, a gradient and a Gauss-Newton product, beside bare matrix products and peers.
 
-    One network (2 x 100 tanh units) on center-out reaches with the monkey's arm. All
+    One network (2 x 100 tanh units) makes center-out reaches with the monkey's arm. All
     implementations take turns in one process, so that a noisy machine disturbs them alike.
 
     Example: `neuromotor bench --sizes 64x40 --threads 1`
@@ -119,7 +123,7 @@ def _print_measurements(rows: Sequence[Any], text: str | Table, *, as_json: bool
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:
-    """`64x40,400x60` as numbers."""
+    """Read sizes such as `64x40,400x60` as numbers."""
     pairs = []
     for item in text.split(","):
         batch, cross, steps = item.partition("x")

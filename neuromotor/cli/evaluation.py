@@ -1,4 +1,4 @@
-"""`evaluate`: how well a trained controller does beside iLQR."""
+"""The command `evaluate`, which says how well a trained controller does beside iLQR."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from neuromotor.cli.options import (
     PlantOption,
     SetOption,
     SmokeOption,
+    TaskOption,
     ThreadsOption,
 )
 from neuromotor.closed_loop.blas import choose_threads
@@ -38,13 +39,11 @@ def evaluate(
     controller: Annotated[
         Path, typer.Argument(help="Controller file (.safetensors), or a name of `neuromotor zoo`.")
     ],
-    task: Annotated[
-        str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
-    ] = None,
+    task: TaskOption = None,
     plant: PlantOption = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Of the trials' draws. Default: that of all held-out trials."),
+        typer.Option(help="Seed of the trials' draws. Default: that of all held-out trials."),
     ] = None,
     dtype: DtypeOption = None,
     device: DeviceOption = None,
@@ -56,9 +55,9 @@ def evaluate(
 ) -> None:
     """Run a trained controller on a task and hold it against iLQR.
 
-    Trials of a random task are held out: drawn from a seed that no training uses. Where something
-    disturbs them, iLQR is the clairvoyant bound, and `--set references=ilqg,online-predictive` adds
-    optimal feedback control and a planner, which take a while to design.
+    Trials of a random task are held out: a seed that no training uses draws them. Where something
+    disturbs the trials, iLQR is the clairvoyant bound. `--set references=ilqg,online-predictive`
+    adds optimal feedback control and a planner, which take a while to design.
 
     Example: `neuromotor evaluate RUN/controllers/lbfgs.safetensors --set task.radius_m=0.06 --json`
     """

@@ -1,4 +1,4 @@
-"""`info`: what there is, and the settings of each piece."""
+"""The command `info`, which lists every component and its settings."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def register(app: typer.Typer) -> None:
 def info(
     name: Annotated[
         str | None,
-        typer.Argument(help="A task, plant, controller, optimizer, ... to list in full."),
+        typer.Argument(help="The name of a task, plant, controller, optimizer or other component."),
     ] = None,
     json_: JsonOption = False,
     smoke: SmokeOption = False,
 ) -> None:
-    """List what there is, with versions and machine; with NAME its settings and their defaults.
+    """List all components, the versions and the machine; with NAME, one component's settings.
 
     Example: `neuromotor info center-out`
     """
-    del smoke  # it is that quick anyway
+    del smoke  # this command is quick without it
     if name is None:
         _list_all(as_json=json_)
         return

@@ -20,7 +20,7 @@ from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.evaluation.performance import held_out, measure
 from neuromotor.optim import Budget, KroneckerDescent, KroneckerLBFGS, Optimizer
-from neuromotor.reproduction.data import DATA
+from neuromotor.reproduction.data import DATA, load_data
 from neuromotor.storage.files import write_json
 from neuromotor.tasks import DDN, CenterOut, Postural, Task
 from neuromotor.training.single import train
@@ -150,7 +150,7 @@ def run_sensitivity(
         calls: Of every training, instead of its own number.
         progress: Told about every training.
     """
-    rows: list[dict[str, Any]] = _read(file)["rows"] if file.is_file() else []
+    rows: list[dict[str, Any]] = load_data(file)["rows"] if file.is_file() else []
     done = {_row_key(row) for row in rows}
     data: dict[str, Any] = {"command": shlex.join(["neuromotor", *sys.argv[1:]]), "rows": rows}
     for seed in range(seeds):
@@ -187,8 +187,7 @@ def summary(data: dict[str, Any]) -> list[dict[str, Any]]:
 
 def load_sensitivity() -> dict[str, Any]:
     """Return the results that come with the package."""
-    data: dict[str, Any] = _read(FILE)
-    return data
+    return load_data(FILE)
 
 
 def _grouped(rows: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], list[dict[str, Any]]]]:
@@ -207,7 +206,3 @@ def _row_key(row: dict[str, Any]) -> str:
 def _layers_words(layers: tuple[int, ...]) -> str:
     """`2 x 100`."""
     return f"{len(layers)} x {layers[0]}"
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuromotor.plotting import COLORS, PAGE_IN, letter
-from neuromotor.reproduction.data import DATA
+from neuromotor.reproduction.data import DATA, load_data
 from neuromotor.reproduction.networks import Networks
 
 __all__ = ["ENVIRONMENTS_FILE", "OPERATIONS_FILE", "draw_speed"]
@@ -34,16 +33,11 @@ def draw_speed(networks: Networks, *, smoke: bool = False) -> Figure:
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(PAGE_IN, 3.4), width_ratios=(1.5, 1), layout="constrained"
     )
-    _draw_operations(left, _rows(OPERATIONS_FILE))
+    _draw_operations(left, load_data(OPERATIONS_FILE)["rows"])
     letter(left, "A")
-    _draw_environments(right, _rows(ENVIRONMENTS_FILE))
+    _draw_environments(right, load_data(ENVIRONMENTS_FILE)["rows"])
     letter(right, "B")
     return figure
-
-
-def _rows(path: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    return rows
 
 
 def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
