@@ -21,8 +21,7 @@ from neuromotor.runs.create import create_run_folder
 from neuromotor.runs.settings import gather, resolve, resolve_saved
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS
-from neuromotor.training.single import make_trials
-from neuromotor.zoo.saved_controller import load_controller
+from neuromotor.zoo.saved_controller import SavedController, load_controller
 
 __all__ = ["register"]
 
@@ -86,15 +85,14 @@ def record(
     Example: `neuromotor record RUN/controllers/lbfgs.safetensors --set task.directions=8`, or
     `neuromotor record ilqg --task ddn`
     """
-    from neuromotor.analysis import record as run
-    from neuromotor.analysis import save_recording
+    from neuromotor.runs.recordings import record_run, write_recording
 
     kind = _format(out, format_)
     if spike_rate is not None and kind != "nwb":
         raise SettingsError("`--spike-rate` needs `--format nwb`, or `--out` with .nwb.")
     change = _change(feedback, feedback_delay, replay)
     options: dict[str, Any] = {"task": task, "seed": seed}
-    actor: Any
+    actor: SavedController | str
     differences: dict[str, tuple[Any, Any]] | None = {}
     if str(controller) in REFERENCES and not controller.is_file():
         if task is None and config is None:
@@ -103,30 +101,20 @@ def record(
                 f"{next(iter(TASKS))}`; known: {', '.join(TASKS)}."
             )
         settings = resolve(gather(config, options, set_ or [], smoke=False))
-        generator = torch.Generator().manual_seed(settings.seed)
-        actor, parameters = str(controller), None
-        trials = settings.task.trials(generator, dtype=settings.dtype)
+        actor = str(controller)
     else:
-        saved = load_controller(controller)
+        actor = load_controller(controller)
         uses = ("seed", "dtype", "threads")
-        settings = resolve_saved(saved, config, options, set_ or [], uses=uses)
-        differences = saved.differences(settings.task)
-        actor = saved.controller
-        trials = make_trials(settings.task, actor, settings.seed, dtype=settings.dtype)
-        parameters = saved.parameters.to(trials.initial_state)
+        settings = resolve_saved(actor, config, options, set_ or [], uses=uses)
+        differences = actor.differences(settings.task)
     choose_threads(settings.threads)
     if out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
     if out.exists() and not force:
         raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
-    recording = run(settings.task, actor, parameters, trials, feedback=change)
-    if kind == "nwb":
-        from neuromotor.analysis.nwb import save_nwb
-
-        save_nwb(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
-    else:
-        save_recording(out, recording, overwrite=force)
+    recording = record_run(actor, settings, change)
+    write_recording(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
     sizes = {
         name: int(recording.sizes[name])
         for name in ("trial", "time", "unit")
