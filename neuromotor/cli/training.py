@@ -1,4 +1,4 @@
-"""`compare` and `train`: run settings into a folder, or go on with one."""
+"""The commands `compare` and `train`, which run settings into a folder or go on with one."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ __all__ = ["register"]
 
 TaskArgument = Annotated[
     str | None,
-    typer.Argument(help=f"What is wanted: {', '.join(TASKS)}. `--resume` knows it."),
+    typer.Argument(help=f"The task: {', '.join(TASKS)}. `--resume` knows it."),
 ]
 CheckpointOption = Annotated[
-    float, typer.Option(metavar="SECONDS", help="Between two checkpoints of the training.")
+    float, typer.Option(metavar="SECONDS", help="Time between two checkpoints of the training.")
 ]
 TensorboardOption = Annotated[
     bool,

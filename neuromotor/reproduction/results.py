@@ -1,6 +1,6 @@
-"""The tables of chapter 6: the source's numbers beside those of trained networks, measured anew.
+"""The tables of chapter 6, with the thesis's numbers beside those of trained networks.
 
-Source: Sutskever (2013), table 6.2b and sections 6.7.1 to 6.7.3. A call of the source is a function
+Source: Sutskever (2013), table 6.2b and sections 6.7.1 to 6.7.3. A call of the thesis is a function
 evaluation; ours counts values, gradients and Gauss-Newton products.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["REPORTED", "Effort", "chapter6_tables"]
 
 @dataclass(frozen=True)
 class Reported:
-    """What the source reports of a controller."""
+    """The numbers that the thesis reports of a controller."""
 
     loss: float
     calls: int | None = None
@@ -78,7 +78,7 @@ def chapter6_tables(
 
 
 def _center_out(networks: Networks, effort: Effort) -> Table:
-    """Table 6.2b."""
+    """Return the table that repeats table 6.2b."""
     names = ("center-out/ahf", "center-out/best", "center-out/lbfgs")
     rows: list[dict[str, Value]] = []
     for trained in _present(networks, names):
@@ -121,7 +121,7 @@ def _center_row(
 
 
 def _postural(networks: Networks, effort: Effort) -> Table:
-    """Section 6.7.2."""
+    """Return the table of section 6.7.2."""
     rows: list[dict[str, Value]] = []
     names = ("postural/best", "postural/lbfgs")
     for trained, evaluation in _evaluated(networks, names, effort, rows_of=rows):
@@ -135,7 +135,7 @@ def _postural(networks: Networks, effort: Effort) -> Table:
 
 
 def _ddn(networks: Networks, effort: Effort) -> Table:
-    """Section 6.7.3."""
+    """Return the table of section 6.7.3."""
     rows: list[dict[str, Value]] = []
     for task in ("ddn", "ddn-robust", "ddn-delay"):
         names = (f"{task}/best", f"{task}/lbfgs")
@@ -150,7 +150,7 @@ def _ddn(networks: Networks, effort: Effort) -> Table:
 def _evaluated(
     networks: Networks, names: tuple[str, ...], effort: Effort, rows_of: list[dict[str, Value]]
 ) -> Iterator[tuple[Trained, Evaluation]]:
-    """Evaluations of networks on the same trials; references' rows are appended before."""
+    """Yield evaluations of networks; rows of the references are appended to `rows_of` first."""
     references: EvaluatedReferences | None = None
     for trained in _present(networks, names):
         task = trained.task
@@ -190,7 +190,7 @@ def _interval(found: Interval) -> str | None:
 
 
 def _robustness(networks: Networks, effort: Effort) -> Table:
-    """Figure 6.4."""
+    """Return the numbers of figure 6.4."""
     rows: list[dict[str, Value]] = []
     names = ("ddn-robust/best", "ddn-robust/lbfgs", "ddn-delay/best", "ddn-delay/lbfgs")
     trained = list(_present(networks, names))
@@ -220,7 +220,7 @@ def _robustness(networks: Networks, effort: Effort) -> Table:
 
 
 def _range(values: NDArray[np.float64]) -> str | None:
-    """Where the middle 80 % of values lie, in words."""
+    """Return the range of the middle 80 % of values, in words."""
     if not len(values):
         return None
     low, high = np.quantile(values, (0.1, 0.9))
@@ -228,7 +228,7 @@ def _range(values: NDArray[np.float64]) -> str | None:
 
 
 def _transfer(networks: Networks, effort: Effort) -> Table:
-    """Figure 6.5."""
+    """Return the numbers of figure 6.5."""
     rows: list[dict[str, Value]] = []
     for trained in _present(networks, ("ddn/best", "ddn/lbfgs")):
         if not isinstance(trained.task, DDN):
@@ -253,7 +253,7 @@ def _transfer(networks: Networks, effort: Effort) -> Table:
 
 
 def _optimizers() -> Table:
-    """Figure 6.2."""
+    """Return the numbers of figure 6.2."""
     data = load_convergence()
     rows: list[dict[str, Value]] = []
     for name, found in data["methods"].items():
@@ -273,7 +273,7 @@ def _optimizers() -> Table:
 
 
 def _sensitivity() -> Table:
-    """What smaller networks and other sizes come to."""
+    """Return the losses of smaller networks and of other sizes."""
     rows = [
         {
             "choice": row["factor"],
@@ -295,7 +295,7 @@ def _sensitivity() -> Table:
 
 
 def claims(tables: list[Table]) -> Table:
-    """Return what the source says in words, beside our numbers; what is not there is left out."""
+    """Return the thesis's claims in words beside our numbers; what was not measured is left out."""
     by = {table.name: {str(row.get("controller")): row for row in table.rows} for table in tables}
     rows: list[dict[str, Value]] = []
 
@@ -356,7 +356,7 @@ _START = "correction starts (ms)"
 
 
 def _energies(tables: list[Table]) -> tuple[float | None, float | None]:
-    """Energy of the smallest and of the source's network, over iLQR's."""
+    """Return the energies of the smallest and of the thesis's network, divided by iLQR's."""
     found: dict[str, float] = {}
     for table in tables:
         if table.name == "sensitivity":
@@ -374,5 +374,5 @@ def calls_to(trained: Trained, level: float) -> int | None:
 
 
 def _present(networks: Networks, names: tuple[str, ...]) -> Iterator[Trained]:
-    """Those networks that are there."""
+    """Yield those of the networks that are there."""
     return (networks.get(name) for name in names if not networks.missing([name]))
