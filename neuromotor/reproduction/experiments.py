@@ -1,4 +1,4 @@
-"""What the reproduction measures of trained networks, for its tables and its figures alike."""
+"""Measurements of trained networks, for the tables and the figures alike."""
 
 from __future__ import annotations
 

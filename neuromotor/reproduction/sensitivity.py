@@ -1,4 +1,4 @@
-"""Which choices that the source leaves open matter: small trainings, one choice varied at a time.
+"""Small trainings that vary one choice at a time, to see which open choices of the thesis matter.
 
 Source of the question: Sutskever (2013), section 6.4, says that smaller networks reach the targets
 but spend more energy, and section 6.7.3 that larger disturbances are harder.
@@ -44,12 +44,12 @@ class Case:
     """One training: everything as usual but one choice.
 
     Attributes:
-        factor: What is varied.
-        value: To what, in words.
-        task: What is wanted.
-        layers: Units a layer.
-        optimizer: Name of it.
-        calls: Of the training.
+        factor: The choice that is varied.
+        value: Its value, in words.
+        task: The task.
+        layers: Number of units in each layer.
+        optimizer: Name of the optimizer.
+        calls: Number of calls of the training.
         refresh: Iterations between new trials; 0 for none.
         standard: Whether the value is the reproduction's own.
     """
@@ -64,7 +64,7 @@ class Case:
     standard: bool = False
 
     def key(self, seed: int) -> tuple[Any, ...]:
-        """What tells its results from others."""
+        """Return what tells its results from others."""
         return self.factor, self.value, list(self.layers), self.optimizer, self.calls, seed
 
 
@@ -146,8 +146,8 @@ def run_sensitivity(
 
     Args:
         file: Written after every training, so that a later call goes on.
-        seeds: How many, from 0 on.
-        calls: Of every training, instead of its own number.
+        seeds: Number of seeds, from 0 on.
+        calls: Number of calls of every training, instead of its own number.
         progress: Told about every training.
     """
     rows: list[dict[str, Any]] = load_data(file)["rows"] if file.is_file() else []
@@ -191,7 +191,7 @@ def load_sensitivity() -> dict[str, Any]:
 
 
 def _grouped(rows: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], list[dict[str, Any]]]]:
-    """Rows of each factor and value, in the order of `cases`."""
+    """Yield the rows of each factor and value, in the order of `cases`."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["factor"], row["value"]), []).append(row)

@@ -30,7 +30,7 @@ from neuromotor.tasks import Task
 
 __all__ = ["draw_convergence", "draw_reaches", "method_label"]
 
-JOINTS = (("shoulder", COLORS[0]), ("elbow", "black"))  # the source's colours
+JOINTS = (("shoulder", COLORS[0]), ("elbow", "black"))  # the thesis's colours
 _SHOWN = 4  # every fourth path
 _SMALLEST = 1e-6  # excess that is drawn
 

@@ -24,7 +24,7 @@ from neuromotor.tasks import DDN
 
 __all__ = ["draw_ddn_reaches", "draw_robustness"]
 
-OFF, ON = COLORS[0], COLORS[1]  # blue without the disturbance, red with it, as in the source
+OFF, ON = COLORS[0], COLORS[1]  # blue without the disturbance, red with it, as in the thesis
 _PATHS = 10
 _EXPECTED_MS = (70, 90)
 

@@ -1,4 +1,4 @@
-"""Figure 9: speed against other people's code, from what `neuromotor bench --json` wrote."""
+"""Figure 9 compares the speed with other people's code, by files of `neuromotor bench --json`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def draw_speed(networks: Networks, *, smoke: bool = False) -> Figure:
 
 
 def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Time of every implementation over ours, one thread, a line an operation and size."""
+    """Draw the time of every implementation divided by ours, a line for each operation and size."""
     rows = [row for row in rows if row["threads"] == 1]
     keys = list(dict.fromkeys((r["operation"], r["batch"], r["steps"], r["dtype"]) for r in rows))
     keys.sort(key=lambda key: (list(_OPERATIONS).index(key[0]), key[1:]))
@@ -63,7 +63,7 @@ def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
 
 
 def _draw_environments(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Steps a second over arms stepped at once."""
+    """Draw steps a second against the number of arms that are stepped at once."""
     styles = {
         "single": ("neuromotor, one arm", COLORS[4], "v"),
         "vector": ("neuromotor, vector", COLORS[0], "o"),
