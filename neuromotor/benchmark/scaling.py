@@ -60,7 +60,7 @@ class ScalingRow:
 
 
 def measure_scaling(batch: int, steps: int, processes: int, rounds: int) -> list[ScalingRow]:
-    """Measure the gradient and the Gauss-Newton product of the seed's network, float64.
+    """Measure the gradient and the Gauss-Newton product of the thesis's network, in float64.
 
     Runs where `distributed.run` leads.
 

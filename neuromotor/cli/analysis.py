@@ -1,4 +1,4 @@
-"""`record` and `analyze`: a controller's activity to a file, a file to a report."""
+"""The commands `record`, which writes a controller's activity, and `analyze`, which reports it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 import typer
 
 from neuromotor.cli.display import difference_lines, messages, output, working
+from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, TaskOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.controllers import FeedbackChange
 from neuromotor.evaluation.references import REFERENCES
@@ -20,8 +21,7 @@ from neuromotor.runs.drawing import draw_without_screen
 from neuromotor.runs.settings import gather, resolve, resolve_saved
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS
-from neuromotor.training.single import make_trials
-from neuromotor.zoo.saved_controller import load_controller
+from neuromotor.zoo.saved_controller import SavedController, load_controller
 
 __all__ = ["register"]
 
@@ -42,9 +42,7 @@ def record(
             f"a reference: {', '.join(REFERENCES)}."
         ),
     ],
-    task: Annotated[
-        str | None, typer.Option(help="What is wanted. Default: what it was trained on.")
-    ] = None,
+    task: TaskOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -69,37 +67,32 @@ def record(
         ),
     ] = None,
     feedback_delay: Annotated[
-        int, typer.Option(metavar="STEPS", help="Of `--feedback delay`, beyond the task's own.")
+        int,
+        typer.Option(metavar="STEPS", help="Delay of `--feedback delay`, beyond the task's own."),
     ] = 0,
     replay: Annotated[
         Path | None,
-        typer.Option(help="Of `--feedback replay`: a recording whose observations are shown."),
+        typer.Option(help="For `--feedback replay`: a recording whose observations are shown."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of random trials. Default: 0.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings, or a run's settings.json.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as in task.directions=8."),
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of random trials. Default: 0.")] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Run a trained controller, or a reference, and write what its units and the limb did.
 
     Example: `neuromotor record RUN/controllers/lbfgs.safetensors --set task.directions=8`, or
     `neuromotor record ilqg --task ddn`
     """
-    from neuromotor.analysis import record as run
-    from neuromotor.analysis import save_recording
+    from neuromotor.runs.recordings import record_run, write_recording
 
     kind = _format(out, format_)
     if spike_rate is not None and kind != "nwb":
         raise SettingsError("`--spike-rate` needs `--format nwb`, or `--out` with .nwb.")
     change = _change(feedback, feedback_delay, replay)
     options: dict[str, Any] = {"task": task, "seed": seed}
-    actor: Any
+    actor: SavedController | str
     differences: dict[str, tuple[Any, Any]] | None = {}
     if str(controller) in REFERENCES and not controller.is_file():
         if task is None and config is None:
@@ -108,30 +101,20 @@ def record(
                 f"{next(iter(TASKS))}`; known: {', '.join(TASKS)}."
             )
         settings = resolve(gather(config, options, set_ or [], smoke=False))
-        generator = torch.Generator().manual_seed(settings.seed)
-        actor, parameters = str(controller), None
-        trials = settings.task.trials(generator, dtype=settings.dtype)
+        actor = str(controller)
     else:
-        saved = load_controller(controller)
+        actor = load_controller(controller)
         uses = ("seed", "dtype", "threads")
-        settings = resolve_saved(saved, config, options, set_ or [], uses=uses)
-        differences = saved.differences(settings.task)
-        actor = saved.controller
-        trials = make_trials(settings.task, actor, settings.seed, dtype=settings.dtype)
-        parameters = saved.parameters.to(trials.initial_state)
+        settings = resolve_saved(actor, config, options, set_ or [], uses=uses)
+        differences = actor.differences(settings.task)
     choose_threads(settings.threads)
     if out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
     if out.exists() and not force:
         raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
-    recording = run(settings.task, actor, parameters, trials, feedback=change)
-    if kind == "nwb":
-        from neuromotor.analysis.nwb import save_nwb
-
-        save_nwb(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
-    else:
-        save_recording(out, recording, overwrite=force)
+    recording = record_run(actor, settings, change)
+    write_recording(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
     sizes = {
         name: int(recording.sizes[name])
         for name in ("trial", "time", "unit")
@@ -141,13 +124,13 @@ def record(
         print(json.dumps({"out": str(out), **sizes}))
         return
     for line in difference_lines(differences):
-        output.print(line, markup=False, soft_wrap=True)
+        output.print(line, soft_wrap=True)
     words = ", ".join(f"{count} {name}s" for name, count in sizes.items())
-    output.print(f"{words}: {out}", soft_wrap=True, markup=False)
+    output.print(f"{words}: {out}", soft_wrap=True)
 
 
 def _format(out: Path | None, given: str | None) -> str:
-    """What a file's name says, or the option, or netCDF."""
+    """Return the format that a file's name says, or the option, or netCDF."""
     if given is not None and given not in FORMATS:
         raise SettingsError(f"`--format` must be {' or '.join(FORMATS)}, got {given!r}.")
     if out is None:
@@ -164,7 +147,7 @@ def _format(out: Path | None, given: str | None) -> str:
 def _change(
     feedback: tuple[str, int, int] | None, delay: int, replay: Path | None
 ) -> FeedbackChange | None:
-    """The change of feedback that the options ask for."""
+    """Return the change of feedback that the options ask for."""
     from neuromotor.analysis import check_recording, load_recording
 
     if feedback is None:
@@ -201,7 +184,8 @@ def analyze(
         tuple[str, float, float] | None,
         typer.Option(
             metavar="EVENT BEFORE AFTER",
-            help="Cut every trial around an event, as `go_time 0.3 0.6` (s); times are then its.",
+            help="Cut every trial around an event, as `go_time 0.3 0.6` (s). Times then count "
+            "from it.",
         ),
     ] = None,
     window: Annotated[
@@ -216,8 +200,8 @@ def analyze(
             "0.0005 for rates without a unit.",
         ),
     ] = None,
-    surrogates: Annotated[int, typer.Option(min=1, help="Size of the nulls.")] = 50,
-    seed: Annotated[int, typer.Option(help="Of the nulls.")] = 0,
+    surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing report.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print every number as JSON.")] = False,
 ) -> None:
@@ -274,5 +258,5 @@ def analyze(
     for section in report.sections:
         if section.skipped:
             what = f"{section.title} was not computed: {section.skipped}"
-            messages.print(what, soft_wrap=True, markup=False)
-    output.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)
+            messages.print(what, soft_wrap=True)
+    output.print(f"Report: {folder / 'report.html'}", soft_wrap=True)

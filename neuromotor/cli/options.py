@@ -24,6 +24,7 @@ __all__ = [
     "SeedOption",
     "SetOption",
     "SmokeOption",
+    "TaskOption",
     "ThreadsOption",
 ]
 
@@ -40,26 +41,32 @@ SetOption = Annotated[
         "`'controller.layers=[100, 100]'`; may be repeated.",
     ),
 ]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(help="The task. Default: the one that the controller was trained on."),
+]
 PlantOption = Annotated[
-    str | None, typer.Option(help=f"What moves: {', '.join(PLANTS)}. Default: the task's own.")
+    str | None, typer.Option(help=f"The plant: {', '.join(PLANTS)}. Default: the task's own.")
 ]
 ControllerOption = Annotated[
-    str | None, typer.Option(help=f"What is trained: {', '.join(CONTROLLERS)}. Default: rnn.")
+    str | None,
+    typer.Option(help=f"The controller to train: {', '.join(CONTROLLERS)}. Default: rnn."),
 ]
 BudgetOption = Annotated[
-    int | None, typer.Option(metavar="CALLS", help="Calls for each optimizer. Default: 2000.")
+    int | None,
+    typer.Option(metavar="CALLS", help="Number of calls for each optimizer. Default: 2000."),
 ]
 SecondsOption = Annotated[
     float | None, typer.Option(help="Wall-clock seconds for each optimizer. Default: no limit.")
 ]
 SeedOption = Annotated[
-    int | None, typer.Option(help="Of initial weights and random trials. Default: 0.")
+    int | None, typer.Option(help="Seed of the initial weights and the random trials. Default: 0.")
 ]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        help="Torch's threads. Default: 1, the fastest for networks of this size; "
-        "run several commands side by side instead."
+        help="Number of torch's threads. Default: 1, the fastest for networks of this size. "
+        "To use more cores, run several commands side by side."
     ),
 ]
 DtypeOption = Annotated[str | None, typer.Option(help="float64 (default) or float32.")]

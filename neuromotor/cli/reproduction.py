@@ -1,4 +1,4 @@
-"""`reproduce`: chapter 6 of Sutskever (2013) done again, and the measurements behind it."""
+"""The commands `reproduce`, which repeat chapter 6 of Sutskever (2013)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.table import Table as Grid
 
 from neuromotor.cli.display import messages, output
+from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.reproduction.tables import Table, cell
 from neuromotor.runs.drawing import draw_without_screen
@@ -21,14 +22,12 @@ from neuromotor.storage.files import write_json
 
 __all__ = ["register"]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs on stdout.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Chapter 6 of Sutskever (2013) done again: tables, figures, trainings.",
+        help="Repeat chapter 6 of Sutskever (2013): its tables, figures and trainings.",
     )
     group.command()(chapter6)
     group.command()(sensitivity)
@@ -38,22 +37,25 @@ def register(app: typer.Typer) -> None:
 
 def chapter6(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer trials and the source's own figures only.")
+        bool,
+        typer.Option("--quick", help="Use fewer trials, and draw only the thesis's own figures."),
     ] = False,
     from_scratch: Annotated[
         bool,
-        typer.Option("--from-scratch", help="Train all networks again; goes on where it stopped."),
+        typer.Option(
+            "--from-scratch", help="Train all networks again, from where this stopped before."
+        ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long trainings.")] = False,
     networks: Annotated[
-        Path | None, typer.Option(help="Folder of run folders, instead of the zoo's networks.")
+        Path | None, typer.Option(help="Folder of run folders, whose networks replace the zoo's.")
     ] = None,
     document: Annotated[
         Path | None,
         typer.Option(help="Markdown file, as docs/reproduction.md, whose tables are replaced."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder.")] = Path("reproduction"),
-    smoke: Annotated[bool, typer.Option("--smoke", help="Tiny figures.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("reproduction"),
+    smoke: SmokeOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Make the tables and figures of the chapter from the trained networks of the zoo.
@@ -90,7 +92,7 @@ def chapter6(
 
 
 def _train_all(out: Path, *, ask: bool) -> None:
-    """Retrain the zoo's networks, after saying how long it takes."""
+    """Retrain the zoo's networks after a word on how long it takes."""
     from neuromotor.reproduction.scratch import estimate, plan, retrain
 
     trainings = plan()
@@ -112,7 +114,7 @@ def _train_all(out: Path, *, ask: bool) -> None:
 
 
 def _printed(table: Table) -> Grid:
-    """A table for the terminal."""
+    """Return a table for the terminal."""
     columns = list(table.rows[0]) if table.rows else []
     grid = Grid(*columns, box=None, caption=table.note, caption_justify="left")
     for row in table.rows:
@@ -125,10 +127,10 @@ def _say(words: str) -> None:
 
 
 def sensitivity(
-    out: Annotated[Path, typer.Option(help="JSON file; what it holds already is not repeated.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How many trainings of each case.")] = 2,
+    out: Annotated[Path, typer.Option(help="JSON file. Results in it are not computed again.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Number of trainings of each case.")] = 2,
     budget: Annotated[
-        int | None, typer.Option(metavar="CALLS", min=1, help="Of every training.")
+        int | None, typer.Option(metavar="CALLS", min=1, help="Number of calls in every training.")
     ] = None,
     json_: JsonOption = False,
 ) -> None:

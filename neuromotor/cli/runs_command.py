@@ -1,4 +1,4 @@
-"""`runs`: what lies in run folders, and how some of them differ."""
+"""The commands `runs`, which list run folders and compare some of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 class _ListByDefault(typer.core.TyperGroup):
-    """`runs FOLDER` is `runs list FOLDER`."""
+    """A group that takes `runs FOLDER` for `runs list FOLDER`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `list` where no command is named."""
@@ -51,7 +51,8 @@ def register(app: typer.Typer) -> None:
 @runs.command("list")
 def list_runs(
     folder: Annotated[
-        Path | None, typer.Argument(help="Where to look, with all within. Default: runs.")
+        Path | None,
+        typer.Argument(help="Folder to search, with all its subfolders. Default: runs."),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare the checksums of all files too.")

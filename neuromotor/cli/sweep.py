@@ -1,4 +1,4 @@
-"""`neuromotor sweep`: many trainings from one file."""
+"""The command `sweep`, which runs many trainings from one file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from neuromotor.cli.display import messages, output
+from neuromotor.cli.options import JsonOption
 from neuromotor.storage.components import SettingsError
 
 if TYPE_CHECKING:  # its settings are the command line's own: imported where they are used
@@ -30,22 +31,22 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="What to run.")],
+    file: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="File that says what to run.")],
     launcher: Annotated[
-        str, typer.Option(help="local: processes side by side here; slurm: jobs in a queue.")
+        str, typer.Option(help="`local` runs processes side by side here, `slurm` queues jobs.")
     ] = "local",
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="local: processes at a time. Default: one a core."),
+        typer.Option(min=1, help="Number of processes at a time of `local`. Default: one a core."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of runs and results. Default: the file's, or runs/sweep-FILE."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the runs and how they stand; start nothing.")
+        bool, typer.Option("--dry-run", help="List the runs and their states, and start nothing.")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Run `neuromotor train` over a grid of settings and seeds; gather one table and a figure.
 
@@ -143,7 +144,7 @@ def _report(plan: Sweep, files: list[Path], *, as_json: bool) -> list[dict[str, 
 
 
 class _Display:
-    """A bar for the sweep and a line for each run in progress; without a terminal, words."""
+    """Shows a bar for the sweep and a line for each run; without a terminal, it prints words."""
 
     def __init__(self, total: int, finished: int) -> None:
         self._total, self._done = total, finished
@@ -190,7 +191,7 @@ class _Display:
 
 
 class _Stop:
-    """SIGTERM stops a sweep as Ctrl-C does."""
+    """Lets SIGTERM stop a sweep as Ctrl-C does."""
 
     def __init__(self) -> None:
         self.signal = int(signal.SIGINT)

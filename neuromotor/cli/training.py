@@ -1,4 +1,4 @@
-"""`compare` and `train`: run settings into a folder, or go on with one."""
+"""The commands `compare` and `train`, which run settings into a folder or go on with one."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ __all__ = ["register"]
 
 TaskArgument = Annotated[
     str | None,
-    typer.Argument(help=f"What is wanted: {', '.join(TASKS)}. `--resume` knows it."),
+    typer.Argument(help=f"The task: {', '.join(TASKS)}. `--resume` knows it."),
 ]
 CheckpointOption = Annotated[
-    float, typer.Option(metavar="SECONDS", help="Between two checkpoints of the training.")
+    float, typer.Option(metavar="SECONDS", help="Time between two checkpoints of the training.")
 ]
 TensorboardOption = Annotated[
     bool,
@@ -229,7 +229,7 @@ def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str
     settings = resolve(raw)
     unused = check_used(raw, assignments, settings)
     if unused:
-        messages.print(unused, markup=False, soft_wrap=True)
+        messages.print(unused, soft_wrap=True)
     return settings
 
 
@@ -258,7 +258,7 @@ def _with_factors(settings: RunSettings, named: Any) -> RunSettings:
     words = f"{', '.join(lacking)}: there are no Kronecker factors for this controller"
     if named not in (None, "all", ["all"]):
         raise SettingsError(f"`optimizers` must be without {words}; name others, such as lbfgs.")
-    messages.print(f"Left out {words}.", markup=False, soft_wrap=True)
+    messages.print(f"Left out {words}.", soft_wrap=True)
     kept = {name: one for name, one in settings.optimizers.items() if name not in lacking}
     return replace(settings, optimizers=kept)
 

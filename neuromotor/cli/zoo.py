@@ -1,4 +1,4 @@
-"""`zoo`: the controllers that come with the package, and how one gets among them."""
+"""The commands `zoo`, which show the controllers that come with the package and add others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from neuromotor import zoo
 from neuromotor.cli.display import interval_words, messages, output, ratio_words, robustness_table
+from neuromotor.cli.options import JsonOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.evaluation.robustness import TRIALS as ROBUSTNESS_TRIALS
 from neuromotor.evaluation.robustness import Variation
@@ -26,11 +27,9 @@ from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-
 
 class _EntriesAsCommands(TyperGroup):
-    """What is no command is the name of an entry to show."""
+    """A group that takes any word but a command for the name of an entry to show."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.commands:
@@ -87,7 +86,7 @@ def entries(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="As in the list of `neuromotor zoo`.")],
+    name: Annotated[str, typer.Argument(help="A name in the list of `neuromotor zoo`.")],
     json_: JsonOption = False,
 ) -> None:
     """Show an entry: how good it is, and how to make it again.
@@ -113,7 +112,7 @@ def show(
 
 def add(
     run: Annotated[Path, typer.Argument(help="Finished run folder of `train` or `compare`.")],
-    method: Annotated[str, typer.Argument(help="Which of its optimizers.")],
+    method: Annotated[str, typer.Argument(help="The optimizer whose controller is taken.")],
     name: Annotated[str, typer.Argument(metavar="TASK/NAME", help="The entry's name.")],
     zoo_folder: Annotated[
         Path, typer.Option("--zoo", help="Folder of the zoo. Default: the package's own.")
@@ -121,7 +120,7 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing entry.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Make an entry of the zoo out of a finished run: for those who develop neuromotor.
+    """Make an entry of the zoo out of a finished run; developers of neuromotor need this.
 
     The weights are rounded to float32 and measured as they are shipped: on the training trials and,
     where something disturbs them, on held-out ones against the references.
@@ -266,7 +265,7 @@ def _own_settings(card: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _headline(card: dict[str, Any]) -> tuple[float, float | None, str]:
-    """The loss that counts, and its ratio to the reference nearest to what is possible."""
+    """Return the loss that counts, its ratio to the best reference, and that reference's name."""
     training, evaluation = card["training"], card["evaluation"]
     if evaluation is None:
         return training["loss"], training["ratio"], training["reference"]
@@ -275,7 +274,7 @@ def _headline(card: dict[str, Any]) -> tuple[float, float | None, str]:
 
 
 def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
-    """A card as pairs of words."""
+    """Return the lines of a card as pairs of words."""
     training, evaluation = card["training"], card["evaluation"]
     lines = [
         ("task", card["task"]),

@@ -1,1 +1,1 @@
-"""How well a controller does: its losses and errors, beside references, with intervals."""
+"""Losses and errors of controllers, beside those of references and with intervals."""

@@ -1,4 +1,4 @@
-"""How far a mean over trials can be trusted: percentile bootstrap intervals.
+"""Percentile bootstrap intervals, which say how far a mean over trials can be trusted.
 
 Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 13.3.
 """
@@ -47,12 +47,12 @@ def bootstrap_interval(
     """Return the mean of `values` and its percentile bootstrap interval over trials.
 
     Args:
-        values: One a trial, (N,). Where one is not finite, nothing can be said of the mean.
-        divide_by: One a trial, (N,): the estimate is the ratio of the two means, and both are
-            resampled together, because they belong to the same trials.
+        values: One value a trial, (N,). If one is not finite, nothing can be said of the mean.
+        divide_by: One value a trial, (N,). The estimate is then the ratio of the two means. Both
+            are resampled together, because they belong to the same trials.
         level: Coverage of the interval.
         resamples: Number of bootstrap samples.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
 
     Raises:
         ValueError: `values` is no vector, `divide_by` has another shape, or a number is out of

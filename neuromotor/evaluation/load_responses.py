@@ -1,4 +1,4 @@
-"""How the hand answers a load: displacement, settling, overshoot, oscillation, error at the end.
+"""Measures of how the hand answers a load, such as its displacement and the time to settle.
 
 Deviation is the hand's distance from where it would be in the same trial without the load, same
 noise draws included, so that a load in the middle of a reach is measured like one at rest. Where a
@@ -142,7 +142,7 @@ def load_response(
         return None
     ms = 1e3 * plant.dt_s
     single = [
-        _single(deviation[onset:].double().cpu(), ms)
+        _trial_response(deviation[onset:].double().cpu(), ms)
         for deviation, onset in zip(deviations, onsets[which].tolist(), strict=True)
     ]
     displacement: dict[str, float | None] = {}
@@ -164,8 +164,8 @@ def load_response(
 
 
 @dataclass(frozen=True)
-class _Single:
-    """One trial's response."""
+class _TrialResponse:
+    """The response of one trial."""
 
     size: list[float]  # cm, from onset on
     settling_ms: float  # infinity where it never settles
@@ -173,12 +173,12 @@ class _Single:
     oscillations: int
 
 
-def _single(deviation: Tensor, ms: float) -> _Single:
-    """Measures of one trial, from its deviation (cm) from onset on, (K, 2)."""
+def _trial_response(deviation: Tensor, ms: float) -> _TrialResponse:
+    """Measure one trial by its deviation (cm) from the onset of the load on, (K, 2)."""
     size = deviation.norm(dim=-1)
     peak = int(size.argmax())
     if size[peak] == 0:
-        return _Single(size.tolist(), 0.0, 0.0, 0)
+        return _TrialResponse(size.tolist(), 0.0, 0.0, 0)
     outside = torch.nonzero(size > SETTLED * size[peak])
     last = int(outside[-1])
     settling = math.inf if last == len(size) - 1 else (last + 1) * ms
@@ -187,4 +187,4 @@ def _single(deviation: Tensor, ms: float) -> _Single:
     for s in along:
         if -side * s > OVERSHOOT:
             side, swings = -side, swings + 1
-    return _Single(size.tolist(), settling, max(0.0, -min(along)), swings)
+    return _TrialResponse(size.tolist(), settling, max(0.0, -min(along)), swings)

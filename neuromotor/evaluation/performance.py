@@ -1,4 +1,4 @@
-"""How well a controller does on trials that it was not trained on, and how sure that is.
+"""Losses and errors of a controller on trials that it was not trained on, with intervals.
 
 Held-out trials come from one fixed seed, so every controller meets the same draws.
 """
@@ -134,10 +134,10 @@ def held_out(
     Args:
         task: What is wanted.
         controller: What will run them.
-        trials: How many of a random task.
-        seed: Of all draws.
-        dtype: Of all parts.
-        device: Of all parts.
+        trials: Number of trials of a random task.
+        seed: Seed of all draws.
+        dtype: Dtype of all parts.
+        device: Device of all parts.
 
     Raises:
         ValueError: `trials` is not positive.

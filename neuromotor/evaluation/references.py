@@ -36,8 +36,8 @@ __all__ = [
     "reference_trajectories",
 ]
 
-# What a trained controller is held against where something disturbs it, beside the clairvoyant
-# bound. The delay-blind planner of the seed diverges at its own delays, so it is not among them.
+# A trained controller that something disturbs is held against these, beside the clairvoyant bound.
+# The thesis's planner does not know of the delay and diverges, so it is not among them.
 DEFAULT_REFERENCES = ("ilqg", "online-predictive")
 
 
@@ -63,7 +63,7 @@ def no_reference(names: Iterable[str], trials: Trials) -> dict[str, str]:
 
 
 def _beyond_ilqg(trials: Trials) -> str | None:
-    """What of the trials ILQG's design knows nothing of, in words; None where there is nothing."""
+    """Say what in the trials the design of ILQG does not know; None where it knows everything."""
     if trials.field is not None and bool((trials.field != 0).any()):
         return "its design knows no force field"
     for part in (trials.load, trials.hand_force):
@@ -238,17 +238,17 @@ class _Made:
 
 
 def _clairvoyant(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """ILQR that knows every load, draw and cue to come: a lower bound."""
+    """Let iLQR know every load, draw and cue in advance, which gives a lower bound."""
     return _table(task, settings.ilqr.solve(task, trials))
 
 
 def _open_loop(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """ILQR's commands for the undisturbed trials, whatever happens."""
+    """Give iLQR's commands for the undisturbed trials, whatever happens."""
     return _table(task, settings.ilqr.solve(task, trials.undisturbed()))
 
 
 def _table(task: Task, solution: ILQRResult) -> _Made:
-    """A solution's commands as a controller."""
+    """Turn a solution's commands into a controller."""
     table = CommandTable(
         trials=len(solution.losses),
         steps=task.steps,
@@ -259,17 +259,17 @@ def _table(task: Task, solution: ILQRResult) -> _Made:
 
 
 def _ilqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """Optimal feedback control with what the task lets a controller know."""
+    """Design optimal feedback control, with what the task lets a controller know."""
     return _designed(task, trials, settings, settings.ilqg)
 
 
 def _lqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """The same with an estimate that moves by the linearised plant."""
+    """Design the same, but let the estimate move by the linearised plant."""
     return _designed(task, trials, settings, replace(settings.ilqg, extended=False))
 
 
 def _designed(task: Task, trials: Trials, settings: _Settings, ilqg: ILQG) -> _Made:
-    """A design as a controller."""
+    """Turn a design into a controller."""
     design: ILQGResult = ilqg.design(task, trials, settings.uncertainty)
     return _Made(
         design.controller,
@@ -281,17 +281,17 @@ def _designed(task: Task, trials: Trials, settings: _Settings, ilqg: ILQG) -> _M
 
 
 def _online(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """A new plan at every step, from the delayed observation."""
+    """Plan anew at every step, from the delayed observation."""
     return _planner(task, trials, settings, predictive=False)
 
 
 def _online_predictive(task: Task, trials: Trials, settings: _Settings) -> _Made:
-    """The same from a prediction of the present state, which knows the delay but no load."""
+    """Plan from a prediction of the present state, which knows the delay but no load."""
     return _planner(task, trials, settings, predictive=True)
 
 
 def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: bool) -> _Made:
-    """An online planner, which has nothing to converge beforehand."""
+    """Make an online planner, which has nothing to solve before it starts."""
     if not _plannable(trials):
         raise ValueError(
             "`names` must be without online planners for trials that wait for a cue: a planner "
@@ -308,7 +308,7 @@ def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: boo
 
 
 def _plannable(trials: Trials) -> bool:
-    """Whether a planner is told all that the cost depends on."""
+    """Return whether a planner is told everything that the cost depends on."""
     return trials.cue is None and trials.wanted is None and trials.counted is None
 
 

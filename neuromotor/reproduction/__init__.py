@@ -1,1 +1,1 @@
-"""Chapter 6 of Sutskever (2013), Training Recurrent Neural Networks, done again."""
+"""Repeats chapter 6 of Sutskever (2013), Training Recurrent Neural Networks (the thesis)."""

@@ -1,4 +1,4 @@
-"""All of the reproduction at once: tables as Markdown and JSON, and every figure, in one folder."""
+"""Writes all tables and figures of the reproduction into one folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def reproduce(
         networks: Where trained networks come from. What lacks one is left out, and said.
         out: The folder.
         about: Command, machine and versions, kept in tables.json.
-        quick: Whether fewer trials, no ILQG and the source's own figures are enough.
+        quick: Whether fewer trials, no ILQG and the thesis's own figures are enough.
         smoke: Whether figures may be tiny.
         progress: Told about every table and figure.
     """

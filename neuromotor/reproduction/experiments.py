@@ -1,4 +1,4 @@
-"""What the reproduction measures of trained networks, for its tables and its figures alike."""
+"""Measurements of trained networks, for the tables and the figures alike."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from neuromotor.closed_loop import Trajectory
-from neuromotor.control import ILQR, ILQRResult
 from neuromotor.evaluation.load_responses import correction_latencies, load_onsets
 from neuromotor.evaluation.performance import held_out
 from neuromotor.reproduction.networks import Trained
 from neuromotor.tasks import DDN, CenterOut, Task, Trials
 
-__all__ = ["Disturbed", "disturbed", "distance_cm", "reaching_task", "robust_trials", "solve"]
+__all__ = ["Disturbed", "disturbed", "distance_cm", "reaching_task", "robust_trials"]
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,3 @@ def robust_trials(trained: Trained, count: int) -> tuple[DDN, Trials]:
         raise ValueError(f"{trained.name} must have been trained on a DDN task, got {task}.")
     task = replace(task, noise=0.0, disturbance_nm=None)
     return task, held_out(task, trained.controller, count)
-
-
-def solve(task: Task, trials: Trials) -> ILQRResult:
-    """Return iLQR's solutions."""
-    return ILQR().solve(task, trials)

@@ -1,43 +1,36 @@
-"""The tables of chapter 6: the source's numbers beside those of trained networks, measured anew.
+"""The tables of chapter 6, with the thesis's numbers beside those of trained networks.
 
-Source: Sutskever (2013), table 6.2b and sections 6.7.1 to 6.7.3. A call of the source is a function
+Source: Sutskever (2013), table 6.2b and sections 6.7.1 to 6.7.3. A call of the thesis is a function
 evaluation; ours counts values, gradients and Gauss-Newton products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuromotor.control import ILQR, ILQRResult
-from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
-from neuromotor.evaluation.performance import (
-    Evaluation,
-    assess,
-    controller_runner,
-    held_out,
-    measure,
-    reference_name,
-)
-from neuromotor.evaluation.references import assess_references
+from neuromotor.control import ILQR
+from neuromotor.evaluation.against_references import EvaluatedReferences, evaluate_ilqr
+from neuromotor.evaluation.bootstrap import Interval
+from neuromotor.evaluation.performance import Evaluation, controller_runner, held_out
 from neuromotor.reproduction.convergence import load_convergence
 from neuromotor.reproduction.experiments import distance_cm, disturbed, reaching_task, robust_trials
 from neuromotor.reproduction.networks import Networks, Trained
 from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
 from neuromotor.reproduction.sensitivity import load_sensitivity, summary
 from neuromotor.reproduction.tables import Table, Value
-from neuromotor.tasks import DDN, Task, Trials
+from neuromotor.tasks import DDN
 
 __all__ = ["REPORTED", "Effort", "chapter6_tables"]
 
 
 @dataclass(frozen=True)
 class Reported:
-    """What the source reports of a controller."""
+    """The numbers that the thesis reports of a controller."""
 
     loss: float
     calls: int | None = None
@@ -85,23 +78,22 @@ def chapter6_tables(
 
 
 def _center_out(networks: Networks, effort: Effort) -> Table:
-    """Table 6.2b."""
+    """Return the table that repeats table 6.2b."""
     names = ("center-out/ahf", "center-out/best", "center-out/lbfgs")
     rows: list[dict[str, Value]] = []
     for trained in _present(networks, names):
         task, trials = trained.task, trained.task.trials()
-        solution = ILQR().solve(task, trials)
+        ilqr = evaluate_ilqr(task, trials, ILQR(), responses=False)
+        floor = float(ilqr.ideal.losses.mean())
         if not rows:
-            best = _of_solution(task, trials, solution)
             level = Reported(ILQR_LOSS)
-            rows.append(_center_row("iLQR, every reach by itself", level, 1.0, best, None))
-        runner = controller_runner(task, trained.controller, trained.parameters)
-        own = assess(task, trials, runner, {"ilqr": solution.losses})
+            rows.append(_center_row("iLQR, every reach by itself", level, 1.0, ilqr.ideal, None))
+        own = ilqr.assess(controller_runner(task, trained.controller, trained.parameters))
         reported = REPORTED.get(trained.name)
         ratio = own.ratios["ilqr"].value
         row = _center_row(trained.name, reported, ratio, own, trained)
         aim = REPORTED[_HARDER.get(trained.name, trained.name)].loss / ILQR_LOSS
-        row["calls to the source's ratio"] = calls_to(trained, aim * solution.value)
+        row["calls to the source's ratio"] = calls_to(trained, aim * floor)
         rows.append(row)
     note = (
         "64 reaches, in float64. Best is held against the source's AHF. Energy is the mean time "
@@ -129,7 +121,7 @@ def _center_row(
 
 
 def _postural(networks: Networks, effort: Effort) -> Table:
-    """Section 6.7.2."""
+    """Return the table of section 6.7.2."""
     rows: list[dict[str, Value]] = []
     names = ("postural/best", "postural/lbfgs")
     for trained, evaluation in _evaluated(networks, names, effort, rows_of=rows):
@@ -144,7 +136,7 @@ def _postural(networks: Networks, effort: Effort) -> Table:
 
 
 def _ddn(networks: Networks, effort: Effort) -> Table:
-    """Section 6.7.3."""
+    """Return the table of section 6.7.3."""
     rows: list[dict[str, Value]] = []
     for task in ("ddn", "ddn-robust", "ddn-delay"):
         names = (f"{task}/best", f"{task}/lbfgs")
@@ -159,36 +151,21 @@ def _ddn(networks: Networks, effort: Effort) -> Table:
 def _evaluated(
     networks: Networks, names: tuple[str, ...], effort: Effort, rows_of: list[dict[str, Value]]
 ) -> Iterator[tuple[Trained, Evaluation]]:
-    """Evaluations of networks on the same trials; references' rows are appended before."""
-    bounds: dict[str, torch.Tensor] = {}
+    """Yield evaluations of networks; rows of the references are appended to `rows_of` first."""
+    references: EvaluatedReferences | None = None
     for trained in _present(networks, names):
         task = trained.task
         trials = held_out(task, trained.controller, effort.held_out)
-        if not bounds:
-            solution = ILQR().solve(task, trials)
-            bound = reference_name(trials)
-            bounds[bound] = solution.losses
-            own = _of_solution(task, trials, solution)
-            where = trained.name.partition("/")[0]
-            title = "clairvoyant iLQR" if bound == "clairvoyant" else "iLQR"
-            rows_of.append(_loaded_row(f"{where}: {title}", None, own))
+        if references is None:
+            references = evaluate_ilqr(task, trials, ILQR(), responses=False)
             if effort.ilqg and trials.disturbed:
-                ilqg = assess_references(task, trials, ["ilqg"], bounds)["ilqg"]
-                bounds["ilqg"] = ilqg.losses
-                rows_of.append(_loaded_row(f"{where}: ILQG", None, ilqg))
+                references = references.with_others(["ilqg"])
+            titles = {"clairvoyant": "clairvoyant iLQR", "ilqr": "iLQR", "ilqg": "ILQG"}
+            where = trained.name.partition("/")[0]
+            for name, one in references.evaluations.items():
+                rows_of.append(_loaded_row(f"{where}: {titles[name]}", None, one))
         runner = controller_runner(task, trained.controller, trained.parameters)
-        yield trained, assess(task, trials, runner, bounds)
-
-
-def _of_solution(task: Task, trials: Trials, solution: ILQRResult) -> Evaluation:
-    """What iLQR came to; how it answers loads that it knows ahead is not asked."""
-    return Evaluation(
-        losses=solution.losses,
-        loss=bootstrap_interval(solution.losses),
-        ratios={},
-        performance=measure(task, trials, solution.states, solution.commands),
-        response=None,
-    )
+        yield trained, replace(references, task=task, trials=trials).assess(runner)
 
 
 def _loaded_row(name: str, by: Trained | None, own: Evaluation) -> dict[str, Value]:
@@ -214,7 +191,7 @@ def _interval(found: Interval) -> str | None:
 
 
 def _robustness(networks: Networks, effort: Effort) -> Table:
-    """Figure 6.4."""
+    """Return the numbers of figure 6.4."""
     rows: list[dict[str, Value]] = []
     names = ("ddn-robust/best", "ddn-robust/lbfgs", "ddn-delay/best", "ddn-delay/lbfgs")
     trained = list(_present(networks, names))
@@ -244,7 +221,7 @@ def _robustness(networks: Networks, effort: Effort) -> Table:
 
 
 def _range(values: NDArray[np.float64]) -> str | None:
-    """Where the middle 80 % of values lie, in words."""
+    """Return the range of the middle 80 % of values, in words."""
     if not len(values):
         return None
     low, high = np.quantile(values, (0.1, 0.9))
@@ -252,7 +229,7 @@ def _range(values: NDArray[np.float64]) -> str | None:
 
 
 def _transfer(networks: Networks, effort: Effort) -> Table:
-    """Figure 6.5."""
+    """Return the numbers of figure 6.5."""
     rows: list[dict[str, Value]] = []
     for trained in _present(networks, ("ddn/best", "ddn/lbfgs")):
         if not isinstance(trained.task, DDN):
@@ -277,7 +254,7 @@ def _transfer(networks: Networks, effort: Effort) -> Table:
 
 
 def _optimizers() -> Table:
-    """Figure 6.2."""
+    """Return the numbers of figure 6.2."""
     data = load_convergence()
     rows: list[dict[str, Value]] = []
     for name, found in data["methods"].items():
@@ -297,7 +274,7 @@ def _optimizers() -> Table:
 
 
 def _sensitivity() -> Table:
-    """What smaller networks and other sizes come to."""
+    """Return the losses of smaller networks and of other sizes."""
     rows = [
         {
             "choice": row["factor"],
@@ -319,7 +296,7 @@ def _sensitivity() -> Table:
 
 
 def claims(tables: list[Table]) -> Table:
-    """Return what the source says in words, beside our numbers; what is not there is left out."""
+    """Return the thesis's claims in words beside our numbers; what was not measured is left out."""
     by = {table.name: {str(row.get("controller")): row for row in table.rows} for table in tables}
     rows: list[dict[str, Value]] = []
 
@@ -380,7 +357,7 @@ _START = "correction starts (ms)"
 
 
 def _energies(tables: list[Table]) -> tuple[float | None, float | None]:
-    """Energy of the smallest and of the source's network, over iLQR's."""
+    """Return the energies of the smallest and of the thesis's network, divided by iLQR's."""
     found: dict[str, float] = {}
     for table in tables:
         if table.name == "sensitivity":
@@ -398,5 +375,5 @@ def calls_to(trained: Trained, level: float) -> int | None:
 
 
 def _present(networks: Networks, names: tuple[str, ...]) -> Iterator[Trained]:
-    """Those networks that are there."""
+    """Yield those of the networks that are there."""
     return (networks.get(name) for name in names if not networks.missing([name]))

@@ -1,4 +1,4 @@
-"""Training all networks again by the recipes of the zoo, going on where it was stopped."""
+"""Trains all networks again by the recipes of the zoo, from where this was stopped before."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def run_command(words: Sequence[str], folder: Path) -> int:
 
 
 def _next_command(command: tuple[str, ...], out: Path) -> tuple[str, ...]:
-    """The command itself, or how to go on with what it left."""
+    """Return the command itself, or the one that goes on with what it left."""
     if (out / "settings.json").is_file():
         return ("train", command[1], "--resume", _value(command, "--out"))
     return command
@@ -110,5 +110,5 @@ def _training(name: str, card: dict[str, Any], recipe: list[dict[str, Any]]) -> 
 
 
 def _value(command: Sequence[str], option: str) -> str:
-    """What follows an option."""
+    """Return the word after an option."""
     return command[list(command).index(option) + 1]

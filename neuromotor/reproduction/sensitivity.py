@@ -1,4 +1,4 @@
-"""Which choices that the source leaves open matter: small trainings, one choice varied at a time.
+"""Small trainings that vary one choice at a time, to see which open choices of the thesis matter.
 
 Source of the question: Sutskever (2013), section 6.4, says that smaller networks reach the targets
 but spend more energy, and section 6.7.3 that larger disturbances are harder.
@@ -20,7 +20,7 @@ from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.evaluation.performance import held_out, measure
 from neuromotor.optim import Budget, KroneckerDescent, KroneckerLBFGS, Optimizer
-from neuromotor.reproduction.data import DATA
+from neuromotor.reproduction.data import DATA, load_data
 from neuromotor.storage.files import write_json
 from neuromotor.tasks import DDN, CenterOut, Postural, Task
 from neuromotor.training.single import train
@@ -44,12 +44,12 @@ class Case:
     """One training: everything as usual but one choice.
 
     Attributes:
-        factor: What is varied.
-        value: To what, in words.
-        task: What is wanted.
-        layers: Units a layer.
-        optimizer: Name of it.
-        calls: Of the training.
+        factor: The choice that is varied.
+        value: Its value, in words.
+        task: The task.
+        layers: Number of units in each layer.
+        optimizer: Name of the optimizer.
+        calls: Number of calls of the training.
         refresh: Iterations between new trials; 0 for none.
         standard: Whether the value is the reproduction's own.
     """
@@ -64,7 +64,7 @@ class Case:
     standard: bool = False
 
     def key(self, seed: int) -> tuple[Any, ...]:
-        """What tells its results from others."""
+        """Return what tells its results from others."""
         return self.factor, self.value, list(self.layers), self.optimizer, self.calls, seed
 
 
@@ -146,11 +146,11 @@ def run_sensitivity(
 
     Args:
         file: Written after every training, so that a later call goes on.
-        seeds: How many, from 0 on.
-        calls: Of every training, instead of its own number.
+        seeds: Number of seeds, from 0 on.
+        calls: Number of calls of every training, instead of its own number.
         progress: Told about every training.
     """
-    rows: list[dict[str, Any]] = _read(file)["rows"] if file.is_file() else []
+    rows: list[dict[str, Any]] = load_data(file)["rows"] if file.is_file() else []
     done = {_row_key(row) for row in rows}
     data: dict[str, Any] = {"command": shlex.join(["neuromotor", *sys.argv[1:]]), "rows": rows}
     for seed in range(seeds):
@@ -187,12 +187,11 @@ def summary(data: dict[str, Any]) -> list[dict[str, Any]]:
 
 def load_sensitivity() -> dict[str, Any]:
     """Return the results that come with the package."""
-    data: dict[str, Any] = _read(FILE)
-    return data
+    return load_data(FILE)
 
 
 def _grouped(rows: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], list[dict[str, Any]]]]:
-    """Rows of each factor and value, in the order of `cases`."""
+    """Yield the rows of each factor and value, in the order of `cases`."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["factor"], row["value"]), []).append(row)
@@ -207,7 +206,3 @@ def _row_key(row: dict[str, Any]) -> str:
 def _layers_words(layers: tuple[int, ...]) -> str:
     """`2 x 100`."""
     return f"{len(layers)} x {layers[0]}"
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -11,21 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from neuromotor.control import ILQR
+from neuromotor.evaluation.against_references import evaluate_ilqr
 from neuromotor.evaluation.performance import (
     HELD_OUT_TRIALS,
-    assess,
     command_unit,
     controller_runner,
     held_out,
-    ilqr_runner,
-    known_runner,
     measure,
     reference_name,
 )
-from neuromotor.evaluation.references import assess_references, default_references, no_reference
+from neuromotor.evaluation.references import default_references
 from neuromotor.evaluation.robustness import CHANGE, Variation, default_reference, robustness
 from neuromotor.evaluation.robustness import TRIALS as ROBUSTNESS_TRIALS
 from neuromotor.storage.files import write_json
@@ -95,30 +92,24 @@ def measure_entry(
     with torch.no_grad():
         states, commands = run(batch)
     performance = measure(task, batch, states, commands)
-    bound = reference_name(batch)
     training = {
         "trials": len(batch),
         **performance.as_dict(),
-        "reference": bound,
+        "reference": reference_name(batch),
         "reference_loss": solution.value,
         "ratio": performance.loss / solution.value if solution.value else None,
     }
     if not (task.random or batch.disturbed):
         return {"training": training, "evaluation": None}
     evaluated = held_out(task, saved.controller, trials) if task.random else batch
-    ideal = assess(
-        task,
-        evaluated,
-        known_runner(batch, solution.states, solution.commands, ilqr_runner(task, solver)),
-    )
-    bounds: dict[str, Tensor] = {bound: ideal.losses}
-    names = default_references(evaluated)
-    names = tuple(name for name in names if name not in no_reference(names, evaluated))
-    others = assess_references(task, evaluated, names, bounds, ilqr=solver)
-    bounds |= {name: other.losses for name, other in others.items()}
-    found = assess(task, evaluated, run, bounds)
-    references = {name: other.loss.as_dict() for name, other in {bound: ideal, **others}.items()}
-    evaluation = {"held_out": task.random, **found.as_dict(), "references": references}
+    own = solution if evaluated is batch else None
+    references = evaluate_ilqr(task, evaluated, solver, solution=own)
+    references = references.with_others(default_references(evaluated))
+    evaluation = {
+        "held_out": task.random,
+        **references.assess(run).as_dict(),
+        "references": {name: one.loss.as_dict() for name, one in references.evaluations.items()},
+    }
     return {"training": training, "evaluation": evaluation}
 
 

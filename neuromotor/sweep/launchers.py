@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are executed: side by side on this machine, or by Slurm."""
+"""Launchers, which execute the runs of a sweep on this machine or by Slurm."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ __all__ = ["Launcher", "Local", "Slurm", "Watcher", "cores"]
 
 
 class Watcher(Protocol):
-    """Who is told how it goes."""
+    """Receives the beginnings and ends of runs."""
 
     def started(self, run: Run) -> None:
-        """Hear that a run began."""
+        """Take notice that a run began."""
         ...
 
     def ended(self, run: Run, outcome: Outcome) -> None:
-        """Hear how it ended."""
+        """Take notice of how a run ended."""
         ...
 
 
 class Launcher(Protocol):
-    """Executes runs."""
+    """Executes the runs of a sweep."""
 
     def launch(self, out: Path, runs: Sequence[Run], watcher: Watcher) -> None:
         """Execute all runs, and return when they have ended.
@@ -174,7 +174,7 @@ class Slurm:
     def _submit(
         self, submitit: Any, folder: Path, out: Path, runs: Sequence[Run]
     ) -> dict[str, Any]:
-        """A job for each run, all of them one array."""
+        """Submit a job for each run, all of them in one array."""
         if not runs:
             return {}
         executor = submitit.AutoExecutor(folder=folder / "%j", cluster=self.cluster)
@@ -190,7 +190,7 @@ class Slurm:
         return {run.name: job for run, job in zip(runs, jobs, strict=True)}
 
     def _still_queued(self, submitit: Any, folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
-        """Jobs of an earlier sweep that have not ended."""
+        """Return the jobs of an earlier sweep that have not ended."""
         if self.cluster != "slurm":
             return {}
         found: dict[str, Any] = {}
@@ -226,7 +226,7 @@ class _Job:
 
 
 def _result(job: Any) -> Outcome:
-    """How a job ended; one that Slurm ended has no result."""
+    """Return how a job ended; a job that Slurm ended has no result."""
     error = job.exception()
     if error is None:
         outcome: Outcome = job.result()

@@ -35,9 +35,9 @@ class Run:
     """One training of a sweep.
 
     Attributes:
-        name: Of its folder.
-        settings: Of `neuromotor train`, as `--config` reads them.
-        swept: Those that differ between the runs, by dotted key, the seed last.
+        name: Name of its folder.
+        settings: Settings of `neuromotor train`, as `--config` reads them.
+        swept: The settings that differ between the runs, by dotted key, the seed last.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What it sweeps, in words."""
+        """The settings that it sweeps, in words."""
         return ", ".join(f"{key}={_short(value)}" for key, value in self.swept.items())
 
     @property
@@ -79,7 +79,7 @@ class Sweep:
 
 
 class _File(pydantic.BaseModel):
-    """What a sweep's file may hold."""
+    """The keys that a sweep's file may have."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -126,7 +126,7 @@ def load_sweep(path: Path | str, out: Path | str | None = None) -> Sweep:
 
 
 def _read(path: Path) -> _File:
-    """The file, checked as far as its own shape goes."""
+    """Return the file with its keys and types checked."""
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:
@@ -152,7 +152,7 @@ def _read(path: Path) -> _File:
 
 
 def _seeds(file: _File) -> list[int]:
-    """Seed of each repetition."""
+    """Return the seed of each repetition."""
     swept = {key for table in (file.grid, *file.points) for key in flattened(table)}
     if "seed" in swept:
         raise SettingsError("`seed` cannot be swept by the grid or points; list it in `seeds`.")
@@ -202,5 +202,5 @@ def _run(
 
 
 def _short(value: Any) -> str:
-    """A value in few letters."""
+    """Return a value in few letters."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

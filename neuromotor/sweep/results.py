@@ -1,4 +1,4 @@
-"""What came of a sweep, as one table and figures."""
+"""The results of a sweep, as one table and figures."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def write_results(sweep: Sweep, warn: Callable[[str], object] = warnings.warn) -
 
 
 def _row(sweep: Sweep, run: Run) -> dict[str, Any]:
-    """A run's settings and results."""
+    """Return the settings and results of a run."""
     row: dict[str, Any] = dict.fromkeys(columns(sweep))
     row |= {**_shared(sweep), **run.swept}
     outcome = state_of(sweep.out, run)
@@ -95,7 +95,7 @@ def _row(sweep: Sweep, run: Run) -> dict[str, Any]:
 
 
 def _shared(sweep: Sweep) -> dict[str, Any]:
-    """The settings that the file gives to all runs."""
+    """Return the settings that the file gives to all runs."""
     first = flattened(sweep.runs[0].settings) if sweep.runs else {}
     same = {
         key: value
@@ -110,7 +110,7 @@ def _shared(sweep: Sweep) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """Lists and tables as JSON."""
+    """Return lists and tables as JSON, and other values as they are."""
     return json.dumps(value) if isinstance(value, (list, dict)) else value
 
 

@@ -1,4 +1,4 @@
-"""One run of a sweep: its files, its state on disk, and its process.
+"""The files, the state on disk and the process of one run of a sweep.
 
 Everything is read from disk anew, so that a sweep that was killed goes on where it was: `settings`
 holds what each run is asked for, `runs` the run folders of `neuromotor train`, `logs` what they
@@ -119,7 +119,7 @@ def execute(
 
 
 def _outcome(out: Path, run: Run, code: int, log: Path) -> Outcome:
-    """What an exit code means."""
+    """Return what an exit code means."""
     if code == 0 and summary_of(out, run) is not None:
         return Outcome("finished")
     if code < 0:
@@ -132,7 +132,7 @@ def _outcome(out: Path, run: Run, code: int, log: Path) -> Outcome:
 
 
 def _command(out: Path, run: Run) -> list[str]:
-    """What goes on with a run, or starts it."""
+    """Return the command that goes on with a run, or starts it."""
     folder = out / "runs" / run.name
     train = [sys.executable, "-m", "neuromotor", "train"]
     task = read_run(folder).task
@@ -143,7 +143,7 @@ def _command(out: Path, run: Run) -> list[str]:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """The variables of a run, which is no part of whatever started the sweep."""
+    """Return a run's environment without the variables of the launcher that started the sweep."""
     variables = {key: value for key, value in os.environ.items() if key not in _LAUNCHED}
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         variables[name] = str(threads)

@@ -14,22 +14,25 @@ import torch
 from torch import Tensor
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.control import ILQR
+from neuromotor.control import ILQR, ILQRResult
 from neuromotor.controllers import CommandTable, Controller
+from neuromotor.evaluation.against_references import (
+    EvaluatedReferences,
+    KnownEvaluations,
+    evaluate_ilqr,
+    reference_rows,
+)
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import (
     HELD_OUT_TRIALS,
     Evaluation,
     Performance,
-    assess,
     controller_runner,
     held_out,
-    ilqr_runner,
-    known_runner,
     measure,
     reference_name,
 )
-from neuromotor.evaluation.references import assess_references, default_references, no_reference
+from neuromotor.evaluation.references import default_references
 from neuromotor.optim import (
     Budget,
     Callback,
@@ -54,8 +57,6 @@ __all__ = [
     "compare",
     "refresh_of",
 ]
-
-_BOUND = "bound"  # the reference's name for `Memory.evaluation`
 
 MethodCallback = Callable[[str, Progress, float], None]
 
@@ -111,7 +112,7 @@ class MethodRun:
         }
 
 
-class Memory(Protocol):
+class Memory(KnownEvaluations, Protocol):
     """Keeps what a comparison has computed, so that a later run of the same one can go on."""
 
     def snapshot(self, method: str) -> Snapshot | None:
@@ -124,14 +125,6 @@ class Memory(Protocol):
 
     def trained(self, method: str, result: Result) -> None:
         """Keep the end of a method's training, at once."""
-        ...
-
-    def evaluation(self, reference: str) -> Evaluation | None:
-        """Return a reference's evaluation, if it is known."""
-        ...
-
-    def evaluated(self, reference: str, evaluation: Evaluation) -> None:
-        """Keep a reference's evaluation."""
         ...
 
 
@@ -213,15 +206,8 @@ class Comparison:
 
     @property
     def reference_rows(self) -> list[dict[str, Any]]:
-        """Rows of the other references: method and evaluation, or why there is no evaluation."""
-        found = [
-            {"method": name, "evaluation": evaluation.as_dict()}
-            for name, evaluation in self.references.items()
-        ]
-        return found + [
-            {"method": name, "evaluation": None, "reason": reason}
-            for name, reason in self.no_references.items()
-        ]
+        """The other references: method and evaluation, or the reason why there is none."""
+        return reference_rows(self.references, self.no_references)
 
 
 def compare(
@@ -286,26 +272,19 @@ def compare(
     evaluated = trials if trials.disturbed else None
     if task.random:
         evaluated = held_out(task, controller, settings.held_out_trials, **place)
-    reference = _solve(task, trials, settings.ilqr, evaluated, memory)
+    solution = settings.ilqr.solve(task, trials)
+    held_against: EvaluatedReferences | None = None
+    if evaluated is not None:
+        own = solution if evaluated is trials else None
+        held_against = evaluate_ilqr(task, evaluated, settings.ilqr, solution=own, known=memory)
+    reference = _reference(task, trials, solution, held_against)
     if finished is not None:
         finished(reference)
     floor = reference.performance.loss
-    bounds: dict[str, Tensor] = {}
-    others: dict[str, Evaluation] = {}
-    missing: dict[str, str] = {}
-    if evaluated is not None and reference.evaluation is not None:
-        bounds = {reference.method: reference.evaluation.losses.to(start.device)}
+    if held_against is not None:
         names = settings.references
-        names = default_references(evaluated) if names is None else names
-        missing = no_reference(names, evaluated)
-        for name in (name for name in names if name not in missing):
-            known = memory.evaluation(name)
-            if known is None:
-                found = assess_references(task, evaluated, [name], bounds, ilqr=settings.ilqr)
-                known = found[name]
-                memory.evaluated(name, known)
-            others[name] = known
-        bounds |= {name: other.losses.to(start.device) for name, other in others.items()}
+        names = default_references(held_against.trials) if names is None else names
+        held_against = held_against.with_others(names, memory)
     runs: list[MethodRun] = []
     for name, optimizer in optimizers.items():
         if budget.interrupted():
@@ -336,12 +315,15 @@ def compare(
                 )
             memory.trained(name, result)
         run = _trained(task, controller, trials, name, result, floor)
-        if evaluated is not None:
+        if held_against is not None:
             runner = controller_runner(task, controller, run.parameters)
-            run = replace(run, evaluation=assess(task, evaluated, runner, bounds))
+            run = replace(run, evaluation=held_against.assess(runner))
         runs.append(run)
         if finished is not None:
             finished(run)
+    if held_against is None:
+        return Comparison(task, trials, reference, tuple(runs))
+    others, missing = held_against.others, held_against.reasons
     return Comparison(task, trials, reference, tuple(runs), evaluated, others, missing)
 
 
@@ -367,17 +349,10 @@ def refresh_of(refresh: Mapping[str, int] | int, method: str) -> int:
     return refresh if isinstance(refresh, int) else refresh.get(method, refresh.get("others", 0))
 
 
-def _solve(
-    task: Task, trials: Trials, ilqr: ILQR, evaluated: Trials | None, memory: Memory
+def _reference(
+    task: Task, trials: Trials, solution: ILQRResult, held_against: EvaluatedReferences | None
 ) -> MethodRun:
     """Return the run of the reference, iLQR."""
-    solution = ilqr.solve(task, trials)
-    evaluation = None if evaluated is None else memory.evaluation(_BOUND)
-    if evaluated is not None and evaluation is None:
-        runner = ilqr_runner(task, ilqr)
-        runner = known_runner(trials, solution.states, solution.commands, runner)
-        evaluation = assess(task, evaluated, runner)
-        memory.evaluated(_BOUND, evaluation)
     table = CommandTable(
         trials=len(trials),
         steps=task.steps,
@@ -397,7 +372,7 @@ def _solve(
         converged=solution.converged,
         reason=solution.reason,
         history=(),
-        evaluation=evaluation,
+        evaluation=None if held_against is None else held_against.ideal,
     )
 
 

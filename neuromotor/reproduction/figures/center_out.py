@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from neuromotor.control import ILQRResult
+from neuromotor.control import ILQR, ILQRResult
 from neuromotor.plants import Plant, degrees_of_freedom
 from neuromotor.plotting import (
     COLORS,
@@ -24,13 +24,13 @@ from neuromotor.plotting import (
     letter,
 )
 from neuromotor.reproduction.convergence import load_convergence
-from neuromotor.reproduction.experiments import distance_cm, solve
+from neuromotor.reproduction.experiments import distance_cm
 from neuromotor.reproduction.networks import Networks, Trained
 from neuromotor.tasks import Task
 
 __all__ = ["draw_convergence", "draw_reaches", "method_label"]
 
-JOINTS = (("shoulder", COLORS[0]), ("elbow", "black"))  # the source's colours
+JOINTS = (("shoulder", COLORS[0]), ("elbow", "black"))  # the thesis's colours
 _SHOWN = 4  # every fourth path
 _SMALLEST = 1e-6  # excess that is drawn
 
@@ -43,7 +43,7 @@ def draw_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
     task = rows["ahf"].task
     trials = task.trials()
     plant = task.plant
-    best = solve(task, trials)
+    best = ILQR().solve(task, trials)
     marked = len(trials) // 8
     figure = plt.figure(figsize=(PAGE_IN, 4.1), layout="constrained")
     grid = figure.add_gridspec(2, 4, width_ratios=(1.15, 1, 1, 1))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from neuromotor.control import ILQR
 from neuromotor.plotting import COLORS, PAGE_IN, finish_plane, hand_cm, letter, match_planes
 from neuromotor.reproduction.experiments import (
     Disturbed,
@@ -16,7 +17,6 @@ from neuromotor.reproduction.experiments import (
     disturbed,
     reaching_task,
     robust_trials,
-    solve,
 )
 from neuromotor.reproduction.figures.center_out import method_label
 from neuromotor.reproduction.networks import Networks
@@ -24,7 +24,7 @@ from neuromotor.tasks import DDN
 
 __all__ = ["draw_ddn_reaches", "draw_robustness"]
 
-OFF, ON = COLORS[0], COLORS[1]  # blue without the disturbance, red with it, as in the source
+OFF, ON = COLORS[0], COLORS[1]  # blue without the disturbance, red with it, as in the thesis
 _PATHS = 10
 _EXPECTED_MS = (70, 90)
 
@@ -115,7 +115,7 @@ def draw_ddn_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
         raise ValueError(f"ddn/best must have been trained on a DDN task, got {own}.")
     task = reaching_task(own)
     trials = task.trials()
-    best = solve(task, trials)
+    best = ILQR().solve(task, trials)
     center = hand_cm(task.plant, best.states[0, 0])
     figure, axes = plt.subplots(1, 3, figsize=(PAGE_IN, 2.6), layout="constrained")
     *planes, course = axes

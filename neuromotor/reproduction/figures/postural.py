@@ -1,4 +1,4 @@
-"""Figures 6.3 and 7: holding a posture against a load that nobody announces."""
+"""Figures 6.3 and 7 show how networks hold a posture against an unannounced load."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _draw_displacement(
     color: str,
     label: str,
 ) -> None:
-    """Median and range over the loads."""
+    """Draw the median and the range over the loads."""
     away = distance_cm(task, states, trials.target[:, None]).numpy()
     ax.plot(time_ms, np.median(away, 0), color=color, label=label)
     ax.fill_between(time_ms, away.min(0), away.max(0), color=color, alpha=0.2, linewidth=0)

@@ -1,8 +1,7 @@
-"""Figure 9: speed against other people's code, from what `neuromotor bench --json` wrote."""
+"""Figure 9 compares the speed with other people's code, by files of `neuromotor bench --json`."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuromotor.plotting import COLORS, PAGE_IN, letter
-from neuromotor.reproduction.data import DATA
+from neuromotor.reproduction.data import DATA, load_data
 from neuromotor.reproduction.networks import Networks
 
 __all__ = ["ENVIRONMENTS_FILE", "OPERATIONS_FILE", "draw_speed"]
@@ -34,20 +33,15 @@ def draw_speed(networks: Networks, *, smoke: bool = False) -> Figure:
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(PAGE_IN, 3.4), width_ratios=(1.5, 1), layout="constrained"
     )
-    _draw_operations(left, _rows(OPERATIONS_FILE))
+    _draw_operations(left, load_data(OPERATIONS_FILE)["rows"])
     letter(left, "A")
-    _draw_environments(right, _rows(ENVIRONMENTS_FILE))
+    _draw_environments(right, load_data(ENVIRONMENTS_FILE)["rows"])
     letter(right, "B")
     return figure
 
 
-def _rows(path: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    return rows
-
-
 def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Time of every implementation over ours, one thread, a line an operation and size."""
+    """Draw the time of every implementation divided by ours, a line for each operation and size."""
     rows = [row for row in rows if row["threads"] == 1]
     keys = list(dict.fromkeys((r["operation"], r["batch"], r["steps"], r["dtype"]) for r in rows))
     keys.sort(key=lambda key: (list(_OPERATIONS).index(key[0]), key[1:]))
@@ -69,7 +63,7 @@ def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
 
 
 def _draw_environments(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Steps a second over arms stepped at once."""
+    """Draw steps a second against the number of arms that are stepped at once."""
     styles = {
         "single": ("neuromotor, one arm", COLORS[4], "v"),
         "vector": ("neuromotor, vector", COLORS[0], "o"),

@@ -1,0 +1,98 @@
+"""The command `evaluate`, which says how well a trained controller does beside iLQR."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from neuromotor.cli.display import difference_lines, evaluation_tables, messages, output
+from neuromotor.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    PlantOption,
+    SetOption,
+    SmokeOption,
+    TaskOption,
+    ThreadsOption,
+)
+from neuromotor.closed_loop.blas import choose_threads
+from neuromotor.evaluation.performance import HELD_OUT_SEED, command_unit
+from neuromotor.runs.evaluate import evaluate_saved
+from neuromotor.runs.settings import resolve_saved
+from neuromotor.zoo.saved_controller import load_controller
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to the command line."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    controller: Annotated[
+        Path, typer.Argument(help="Controller file (.safetensors), or a name of `neuromotor zoo`.")
+    ],
+    task: TaskOption = None,
+    plant: PlantOption = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the trials' draws. Default: that of all held-out trials."),
+    ] = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Run a trained controller on a task and hold it against iLQR.
+
+    Trials of a random task are held out: a seed that no training uses draws them. A warning names
+    each setting that lies outside those of the training. Where something
+    disturbs the trials, iLQR is the clairvoyant bound. `--set references=ilqg,online-predictive`
+    adds optimal feedback control and a planner, which take a while to design.
+
+    Example: `neuromotor evaluate RUN/controllers/lbfgs.safetensors --set task.radius_m=0.06 --json`
+    """
+    saved = load_controller(controller)
+    options: dict[str, Any] = {
+        "task": task,
+        "plant": plant,
+        "seed": seed,
+        "dtype": dtype,
+        "device": device,
+        "threads": threads,
+    }
+    uses = ("seed", "held_out", "references", "ilqr", "dtype", "device", "threads")
+    settings = resolve_saved(saved, config, options, set_ or [], uses=uses, smoke=smoke)
+    choose_threads(settings.threads)
+    result = evaluate_saved(saved, settings, HELD_OUT_SEED if seed is None else seed)
+    for sentence in result["outside_training"]:
+        messages.print(f"Warning: {sentence}", style="yellow", soft_wrap=True)
+    if json_:
+        print(json.dumps(result, indent=2))
+        return
+    headline = f" on {result['trials']} trials of {settings.task_name}"
+    output.print(Text.assemble((str(controller), "bold"), headline), soft_wrap=True)
+    for line in difference_lines(result["differs_from_training"]):
+        output.print(f"  {line}", soft_wrap=True)
+    ((bound, ratio),) = result["ratios"].items()
+    held = f"{bound}'s is zero" if ratio is None else f"{ratio:.5g} x {bound}"
+    output.print(f"  loss          {result['loss']:.6g}, {held}")
+    output.print(f"  target error  {result['target_error_cm']:.4g} cm")
+    output.print(f"  end speed     {result['end_speed_cm_s']:.4g} cm/s")
+    output.print(f"  energy        {result['energy']:.4g}")
+    unit = command_unit(settings.task)
+    output.print(f"  commands      up to {result['largest_command']:.4g} {unit}")
+    if settings.task.random or bound == "clairvoyant":
+        row = {"method": controller.stem, "evaluation": result["evaluation"]}
+        for report in evaluation_tables([*result["evaluated_references"], row]):
+            output.print(report)

@@ -1,0 +1,58 @@
+"""A saved controller evaluated on a task, as settings say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from neuromotor.controllers import CommandTable
+from neuromotor.evaluation.against_references import evaluate_ilqr, reference_rows
+from neuromotor.evaluation.bootstrap import ratio_to
+from neuromotor.evaluation.performance import HELD_OUT_SEED, controller_runner, held_out
+from neuromotor.runs.settings import RunSettings
+from neuromotor.tasks.ranges import outside
+from neuromotor.training.single import make_trials
+from neuromotor.zoo.saved_controller import SavedController
+
+__all__ = ["evaluate_saved"]
+
+
+def evaluate_saved(
+    saved: SavedController, settings: RunSettings, seed: int = HELD_OUT_SEED
+) -> dict[str, Any]:
+    """Return how well a saved controller does on a task beside iLQR and the settings' references.
+
+    Args:
+        saved: The controller. A `CommandTable` runs the trials that it was made for, drawn from the
+            settings' seed; any other controller runs held-out trials.
+        settings: The task, the references and the solver.
+        seed: Seed of the held-out trials.
+
+    Returns:
+        A table for JSON: `task`; `differs_from_training`, see `SavedController.differences`; the
+        means of `Performance` and `trials`, their number; `references` and `ratios`, the loss of
+        iLQR and the ratio to it by iLQR's name; `evaluation`; `evaluated_references`, see
+        `reference_rows`; and `outside_training`, sentences on settings that lie outside of it.
+    """
+    task = settings.task
+    place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
+    if isinstance(saved.controller, CommandTable):
+        trials = make_trials(task, saved.controller, settings.seed, **place)
+    else:
+        trials = held_out(task, saved.controller, settings.held_out_trials, seed=seed, **place)
+    ilqr = evaluate_ilqr(task, trials, settings.ilqr, responses=False)
+    references = ilqr.with_others(settings.references or ())
+    found = references.assess(controller_runner(task, saved.controller, saved.parameters))
+    floor = float(ilqr.ideal.losses.mean())
+    ratio = ratio_to(found.performance.loss, floor)
+    return {
+        "task": settings.as_dict()["task"],
+        "differs_from_training": saved.differences(task),
+        **found.performance.as_dict(),
+        "trials": len(trials),
+        "references": {ilqr.bound: floor},
+        "ratios": {ilqr.bound: None if math.isnan(ratio) else ratio},
+        "evaluation": found.as_dict(),
+        "evaluated_references": reference_rows(references.others, references.reasons),
+        "outside_training": outside(saved.task, task) if saved.task else [],
+    }

@@ -1,0 +1,55 @@
+"""Recordings of saved controllers and of references, as settings say, and their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import xarray as xr
+
+from neuromotor.analysis import record, save_recording
+from neuromotor.controllers import FeedbackChange
+from neuromotor.runs.settings import RunSettings
+from neuromotor.training.single import make_trials
+from neuromotor.zoo.saved_controller import SavedController
+
+__all__ = ["record_run", "write_recording"]
+
+
+def record_run(
+    actor: SavedController | str, settings: RunSettings, feedback: FeedbackChange | None = None
+) -> xr.Dataset:
+    """Return what units and limb do while a controller or a reference does the settings' task.
+
+    Args:
+        actor: A saved controller, or the name of a reference.
+        settings: The task, and the seed and dtype of its trials.
+        feedback: A change of what is seen.
+    """
+    task, dtype = settings.task, settings.dtype
+    if isinstance(actor, str):
+        trials = task.trials(torch.Generator().manual_seed(settings.seed), dtype=dtype)
+        return record(task, actor, None, trials, feedback=feedback)
+    trials = make_trials(task, actor.controller, settings.seed, dtype=dtype)
+    parameters = actor.parameters.to(trials.initial_state)
+    return record(task, actor.controller, parameters, trials, feedback=feedback)
+
+
+def write_recording(
+    path: Path, recording: xr.Dataset, *, spike_rate_hz: float | None, seed: int, overwrite: bool
+) -> None:
+    """Write a recording as Neurodata Without Borders where the path ends in .nwb, else as netCDF.
+
+    Args:
+        path: The file.
+        recording: What is written.
+        spike_rate_hz: For .nwb: the rate of Poisson spikes at the highest activity, None for none.
+        seed: For .nwb: seed of the spikes.
+        overwrite: Whether an existing file is replaced.
+    """
+    if path.suffix.lower() == ".nwb":
+        from neuromotor.analysis.nwb import save_nwb
+
+        save_nwb(path, recording, spike_rate_hz=spike_rate_hz, seed=seed, overwrite=overwrite)
+    else:
+        save_recording(path, recording, overwrite=overwrite)

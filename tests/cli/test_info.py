@@ -1,0 +1,18 @@
+"""`neuromotor info`, run as a user would."""
+
+import json
+
+from command import neuromotor
+
+
+def test_info_lists_and_explains():
+    everything = json.loads(neuromotor("info", "--json").stdout)
+    assert "neuromotor/CenterOutGoal-v0" in everything["environment"]
+    assert "center-out" in everything["task"]
+    assert everything["machine"]["cores"] >= 1
+    one = json.loads(neuromotor("info", "center-out", "--json").stdout)
+    assert one["settings"]["radius_m"] == 0.04463
+    text = neuromotor("info", "monkey").stdout
+    assert "monkey" in text
+    assert "inertia_1" in text
+    assert neuromotor("info").returncode == 0
