@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuromotor._declared import declares
 from neuromotor.closed_loop.arrays import Array, NumpyArrays
-from neuromotor.closed_loop.dynamics import advance, linearize_plant
+from neuromotor.closed_loop.dynamics import (
+    StepDraws,
+    advance,
+    advance_components,
+    linearize_arm,
+    linearize_plant,
+)
 from neuromotor.closed_loop.passes.layout import Forward, LayerParts, Layout, Network
-from neuromotor.plants.arm import TwoJointArm
-from neuromotor.plants.field import in_field
-from neuromotor.plants.plant import saturated
+from neuromotor.plants.arm_fast import FastArm
+from neuromotor.plants.plant import fast_form
 
 __all__ = ["jacobians", "run_forward"]
 
@@ -101,7 +105,7 @@ def _stepper(
 ) -> Callable[[int], None]:
     """What writes the states after step t."""
     trials, plant = layout.trials, layout.task.plant
-    arm = _numpy_arm(layout)
+    arm = _fast_arm(layout)
     if arm is None:
         x, u = list(layout.kit.give(room.states)), list(layout.kit.give(room.commands))
 
@@ -109,48 +113,30 @@ def _stepper(
             x[t + 1].copy_(advance(plant, x[t], u[t], trials, t))
 
         return step_in_torch
-    factor, load, force, noise = _disturbances(layout)
-    field = None if trials.field is None else trials.field.numpy().transpose(1, 2, 0)
+    draws, field = _draws(layout), None
+    if trials.field is not None:
+        field = trials.field.numpy().transpose(1, 2, 0)
 
     def step(t: int) -> None:
-        torque = commands[t]
-        if factor is not None:
-            torque = torque * factor[:, t]
-        if arm.command_limit is not None:
-            torque = _saturated(torque, arm)
-        if load is not None:
-            torque = torque + load[:, t]
-        pull = None if force is None else force[:, t]
-        if field is not None:
-            rest = _resting_force(arm, states[t], field)
-            pull = rest if pull is None else pull + rest
-        arm.numpy_step(states[t], torque, states[t + 1], pull)
-        if field is not None:
-            velocity = in_field(arm, states[t + 1].T, field, np)[2:]
-            states[t + 1][:, 2:] = np.stack(velocity, axis=-1)
-        if noise is not None:
-            states[t + 1] += noise[:, t]
+        now = StepDraws(field=field, **{name: part[:, t] for name, part in draws.items()})
+        after = advance_components(plant, arm, states[t].T, commands[t].T, now, np)
+        for into, component in zip(states[t + 1].T, after, strict=True):
+            into[:] = component
 
     return step
 
 
-def _numpy_arm(layout: Layout) -> TwoJointArm | None:
-    """The plant, if its step exists for this kit's arrays."""
-    plant = layout.task.plant
-    if not isinstance(plant, TwoJointArm) or not isinstance(layout.kit, NumpyArrays):
-        return None
-    return plant if declares(plant, "has_numpy_step") else None
+def _fast_arm(layout: Layout) -> FastArm | None:
+    """The plant's fast form, if it is an arm's and exists for this kit's arrays."""
+    form = fast_form(layout.task.plant) if isinstance(layout.kit, NumpyArrays) else None
+    return form if isinstance(form, FastArm) else None
 
 
-def _disturbances(layout: Layout) -> tuple[Array, Array, Array, Array]:
-    """Factor on commands, load, hand force and plant noise, (B, T, .) each, None where none."""
-    trials = layout.trials
-    return (
-        None if trials.command_noise is None else 1 + trials.command_noise.numpy(),
-        None if trials.load is None else trials.load.numpy(),
-        None if trials.hand_force is None else trials.hand_force.numpy(),
-        None if trials.plant_noise is None else trials.plant_noise.numpy(),
-    )
+def _draws(layout: Layout) -> dict[str, Array]:
+    """What acts on the plant at every step, (., T, B), by its name; fields are no such part."""
+    parts = {name: getattr(layout.trials, name) for name in StepDraws._fields if name != "field"}
+    present = {name: part for name, part in parts.items() if part is not None}
+    return {name: part.numpy().transpose(2, 1, 0) for name, part in present.items()}
 
 
 def _drives(layout: Layout, network: Network) -> list[list[Array]]:
@@ -173,47 +159,24 @@ def _drives(layout: Layout, network: Network) -> list[list[Array]]:
 
 
 def jacobians(layout: Layout, forward: Forward) -> Array:
-    """J along the trajectory, (T, B, n, n + m)."""
-    jacobians = layout.kit.empty(layout.steps, layout.batch, layout.n, layout.n + layout.m)
-    arm = _numpy_arm(layout)
+    """Return J along the trajectory, (T, B, n, n + m)."""
+    found = layout.kit.empty(layout.steps, layout.batch, layout.n, layout.n + layout.m)
+    states, commands = forward.states[:-1], forward.commands
+    arm = _fast_arm(layout)
     if arm is not None and layout.trials.field is None:
-        factor, load, force, _ = _disturbances(layout)
-        torque = forward.commands
-        if factor is not None:
-            torque = torque * factor.swapaxes(0, 1)
-        slope = None
-        if arm.command_limit is not None:
-            torque = _saturated(torque, arm)
-            slope = 1 - (torque / np.asarray(arm.command_limit, dtype=torque.dtype)) ** 2
-        if load is not None:
-            torque = torque + load.swapaxes(0, 1)
-        arm.numpy_jacobian(
-            forward.states[:-1],
-            torque,
-            jacobians,
-            None if force is None else force.swapaxes(0, 1),
+        linearize_arm(
+            arm,
+            np.moveaxis(states, -1, 0),
+            np.moveaxis(commands, -1, 0),
+            StepDraws(**_draws(layout)),
+            out=found,
         )
-        if factor is not None:
-            jacobians[..., layout.n :] *= factor.swapaxes(0, 1)[:, :, None]
-        if slope is not None:
-            jacobians[..., layout.n :] *= slope[:, :, None]
-        return jacobians
+        return found
     linearize_plant(
         layout.task.plant,
         layout.trials,
-        layout.kit.give(forward.states)[:-1].transpose(0, 1),
-        layout.kit.give(forward.commands).transpose(0, 1),
-        out=layout.kit.give(jacobians).transpose(0, 1),
+        layout.kit.give(states).transpose(0, 1),
+        layout.kit.give(commands).transpose(0, 1),
+        out=layout.kit.give(found).transpose(0, 1),
     )
-    return jacobians
-
-
-def _resting_force(arm: TwoJointArm, state: Array, field: Array) -> Array:
-    """The force (N) of fields (2, 5, B) on hands, (B, 2), without the part with velocity."""
-    x, y, *_ = arm.component_hand(state.T, np)
-    return np.stack([row[0] + row[1] * x + row[2] * y for row in field], axis=-1)
-
-
-def _saturated(torque: Array, arm: TwoJointArm) -> Array:
-    """What the actuators give for commands with noise, (..., 2)."""
-    return np.stack(saturated(np.moveaxis(torque, -1, 0), arm.command_limit, np), axis=-1)
+    return found
