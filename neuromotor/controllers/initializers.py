@@ -133,7 +133,7 @@ class EchoState:
         connections: Incoming weights a unit that are not zero (all, where there are fewer).
         spectral_radius: Largest absolute eigenvalue of the weights within a layer.
         input_scale: Standard deviation of weights from inputs and between layers; 0.3 was the
-            seed's value for the memorisation tasks.
+            thesis's value for the memorisation tasks.
         output_scale: Standard deviation of weights to the commands (our choice).
 
     Raises:

@@ -44,7 +44,7 @@ class NetworkWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class ContinuousTimeRNN:
-    """A stack of recurrent tanh layers: the seed's controller with its defaults, 32,002 parameters.
+    """A stack of recurrent tanh layers: the thesis's controller with its defaults, 32,002 parameters.
 
     Input is ``[observation, target]``, and the cues of a task that gives some. Within a step, layer
     1 feeds layer 2 and so on; the last layer feeds the linear commands.
@@ -54,7 +54,7 @@ class ContinuousTimeRNN:
         input_size: Numbers in observation, target and cues together (`Trials.input_size`).
         command_size: Numbers in a command.
         dt_s: Step length (s); must be the plant's.
-        time_constant_s: tau_v (s), at least `dt_s`; equal to it in the seed.
+        time_constant_s: tau_v (s), at least `dt_s`; equal to it in the thesis.
         skip_inputs: Whether the input feeds every layer or only the first.
         learn_initial_state: Whether the activations before the first step are parameters (one
             value a unit, the same in every trial) or zero.

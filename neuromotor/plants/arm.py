@@ -52,7 +52,7 @@ class TwoJointArm:
 
     Attributes:
         parameters: Geometry and inertia.
-        dt_s: Step length (s); 0.01 in the seed (Sutskever 2013, section 6.3).
+        dt_s: Step length (s); 0.01 in the thesis (Sutskever 2013, section 6.3).
         integrator: How a step is taken.
         viscosity: Joint viscosity B (N m s/rad), 2 x 2, or None for none.
         limits: Soft joint limits, or None for none.

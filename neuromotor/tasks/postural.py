@@ -22,7 +22,7 @@ from neuromotor.tasks.chance import (
     noisy_senses,
     with_chance,
 )
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import QuadraticCost, check_weights
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["HAND_FORCE_N", "JOINT_TORQUE_NM", "Postural"]
@@ -47,17 +47,17 @@ class Postural:
             in monkey work.
         load_size: Size of the load (N or N m); None is 0.7 N or 0.2 N m times the plant's
             `load_scale`.
-        directions: Number of loads; 8 in the seed.
+        directions: Number of loads; 8 in the thesis.
         onset_step: Step from which the load acts, to the end; 0, the whole trial, is our choice.
         postures_deg: Shoulder and elbow angles (deg) of the postures; None is a 3 x 3 grid of hand
-            positions around the plant's home (the seed has nine postures and does not say which).
+            positions around the plant's home (the thesis has nine postures and does not say which).
         grid_spacing_m: Distance between neighbours of that grid (m), our choice.
         draws: Number of trials with a posture and a load direction drawn at random, for held-out
             trials: uniform over the square of the grid, or among `postures_deg` where they are
             given. None is every posture under every load.
-        steps: Number of steps; 100 of 10 ms in the seed.
-        delay_steps: Feedback delay in steps; 10 in the seed.
-        energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the seed.
+        steps: Number of steps; 100 of 10 ms in the thesis.
+        delay_steps: Feedback delay in steps; 10 in the thesis.
+        energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the thesis.
         error_weight: Weight of the squared error of the configuration (rad or m) at every step.
         velocity_weight: Weight of the squared velocity at every step of the second half.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command; none
@@ -109,9 +109,7 @@ class Postural:
             check_integer("draws", self.draws, minimum=1)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
-        check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
-        check_number("error_weight", self.error_weight, minimum=0.0)
-        check_number("velocity_weight", self.velocity_weight, minimum=0.0)
+        check_weights(self)
         if self.postures_deg is not None and not self.postures_deg:
             raise ValueError("`postures_deg` must name at least one posture, got none.")
         for posture in self.postures_deg or ():
