@@ -85,8 +85,7 @@ class FastObjective:
     @property
     def readout(self) -> slice:
         """Which parameters turn rates into commands: weights and bias of the output."""
-        units, size = self.controller.layers[-1], self.controller.command_size
-        return slice(self.controller.parameter_count - (units + 1) * size, None)
+        return self.controller.readout
 
     @torch.no_grad()
     @quiet_floats()
@@ -100,8 +99,8 @@ class FastObjective:
 
         Args:
             parameters: (P,).
-            generator: Of the random residuals.
-            place: Of the trials in a larger batch, whose residuals are drawn.
+            generator: Source of the random residuals.
+            place: Where the trials stand in a larger batch; residuals are drawn for all of that.
         """
         layout = self._layout
         network = layout.arrange(parameters)

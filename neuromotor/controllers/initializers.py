@@ -47,9 +47,9 @@ class Gaussian:
     (Sompolinsky, Crisanti & Sommers 1988). The gains are our choice.
 
     Attributes:
-        gain: Of weights from inputs and between layers.
-        recurrent_gain: Of weights within a layer.
-        output_gain: Of weights to the commands.
+        gain: Gain of weights from inputs and between layers.
+        recurrent_gain: Gain of weights within a layer.
+        output_gain: Gain of weights to the commands.
 
     Raises:
         ValueError: A gain is negative or not finite.

@@ -107,9 +107,9 @@ class CenterOut:
         """Return `repeats` trials a target, `condition` counting the targets.
 
         Args:
-            generator: Of the noise, if there is any; None is a new one of seed 0.
-            dtype: Of all parts; draws are made in float64.
-            device: Of all parts.
+            generator: Source of the noise, if there is any; None is a new one of seed 0.
+            dtype: Dtype of all parts; draws are made in float64.
+            device: Device of all parts.
 
         Raises:
             UnreachableError: A target is out of the plant's reach.

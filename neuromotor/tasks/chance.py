@@ -72,11 +72,11 @@ def with_chance(
         trials: B trials in float64 on the CPU, without noise.
         steps: T.
         commands: Numbers in a command.
-        generator: Of the draws; None is a new one of seed 0.
+        generator: Source of the draws; None is a new one of seed 0.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command.
         sensory_noise: Standard deviation of the noise on what is observed, one for all numbers of
             a state or one for each.
-        repeats: Of each trial.
+        repeats: Number of times that each trial is there.
     """
     if repeats > 1:
         trials = trials.subset(torch.arange(len(trials)).repeat_interleave(repeats))

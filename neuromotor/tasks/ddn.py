@@ -26,8 +26,8 @@ _DEFAULT_SEED = 0
 class DDN:
     """Random reaches under Delay, Disturbance and Noise; loss ``|x_T - x*|^2 / 2 + energy``.
 
-    Each joint's disturbance is a torque from N(0, `disturbance_nm`^2), switched on at a step that
-    is uniform over the first half of the trial and held to the end. The plant receives
+    Each joint's disturbance is a torque drawn from N(0, `disturbance_nm`^2). It is switched on at a
+    step that is uniform over the first half of the trial, and held to the end. The plant receives
     ``u (1 + xi) + d`` with xi from N(0, `noise`^2) for each joint and step. Registered variants:
     `ddn-delay` (no disturbance, no noise), `ddn-robust` (no noise), `ddn` (all three).
 
@@ -36,7 +36,7 @@ class DDN:
         pairs: Number of start-target pairs in a batch; 400 in the thesis.
         shoulder_deg: Lowest and highest shoulder angle (deg) of start and target, drawn uniformly;
             the thesis says "the typical workspace", the numbers are ours.
-        elbow_deg: The same of the elbow.
+        elbow_deg: The same for the elbow.
         disturbance_nm: Standard deviation of each joint's disturbance (N m); None is 0.2 times the
             plant's `load_scale`, 0 is none.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command; 0 is
@@ -140,9 +140,9 @@ class DDN:
         disturbance and noise, so variants can be compared draw by draw.
 
         Args:
-            generator: Of all draws, on the CPU; None is a new one of seed 0.
-            dtype: Of all parts; draws are made in float64.
-            device: Of all parts.
+            generator: Source of all draws, on the CPU; None is a new one of seed 0.
+            dtype: Dtype of all parts; draws are made in float64.
+            device: Device of all parts.
         """
         if generator is None:
             generator = torch.Generator().manual_seed(_DEFAULT_SEED)

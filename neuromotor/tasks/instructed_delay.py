@@ -105,9 +105,9 @@ class InstructedDelay(ReachExperiment):
         """Return `repeats` trials a target; `condition` counts targets, then those of catch trials.
 
         Args:
-            generator: Of the draws; a fixed one if None.
-            dtype: Of all parts.
-            device: Of all parts.
+            generator: Source of the draws; None is a new one of seed 0.
+            dtype: Dtype of all parts.
+            device: Device of all parts.
         """
         if generator is None:
             generator = torch.Generator().manual_seed(_DEFAULT_SEED)

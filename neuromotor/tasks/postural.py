@@ -34,11 +34,11 @@ _KINDS = {"hand": "hand forces", "joint": "joint torques"}
 
 @dataclass(frozen=True)
 class Postural:
-    """Nine postures under eight constant loads; loss ``sum_t |q - q*|^2 / 2``, later with velocity.
+    """Nine postures under eight constant loads; the loss sums the errors of all steps.
 
-    Every step counts the squared error of the configuration, every step of the second half also
-    the squared velocity; energy throughout. The controller sees its delayed state and the posture,
-    not the load.
+    The squared error of the configuration counts at every step, the squared velocity at every step
+    of the second half, and energy throughout. The controller sees its delayed state and the
+    posture, not the load.
 
     Attributes:
         plant: What is pushed.
@@ -151,9 +151,9 @@ class Postural:
         `condition` counts them, `repeats` of one as one.
 
         Args:
-            generator: Of random trials and of noise; None is a new one of seed 0.
-            dtype: Of all parts.
-            device: Of all parts.
+            generator: Source of random trials and of noise; None is a new one of seed 0.
+            dtype: Dtype of all parts.
+            device: Device of all parts.
 
         Raises:
             UnreachableError: A posture is out of the plant's reach.

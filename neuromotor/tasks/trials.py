@@ -48,7 +48,8 @@ def _part(*args: Any, **settings: Any) -> Any:
 class Trials:
     """Initial states, targets, loads and noise draws of B trials of T steps; n state, m command.
 
-    An optional part that is None is zero, but for `wanted` and `counted`.
+    A part that is None is zero, or what is said there. Each field declares the rest about itself
+    (`TrialPart`), and whatever reads trials goes by that: no list of parts stands anywhere else.
 
     Attributes:
         initial_state: States at the start (rad, rad/s or m, m/s), (B, n).

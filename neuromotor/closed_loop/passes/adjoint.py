@@ -19,7 +19,17 @@ def run_adjoint(
     d_commands: Array,
     sources: tuple[Array, ...] = (),
 ) -> Tensor:
-    """Pull derivatives by states, commands (overwritten) and v back to a flat vector."""
+    """Return the derivative by the parameters, (P,), of what has given derivatives otherwise.
+
+    Args:
+        layout: Network and trials.
+        network: The parameters.
+        forward: Where the derivatives are taken.
+        jacobians: J along it.
+        d_states: Derivatives by the states, (T + 1, B, n); overwritten.
+        d_commands: Derivatives by the commands, (T, B, m); overwritten.
+        sources: Derivatives by the activations of each layer, (T, B, units) each, if there are any.
+    """
     n, kit, leak = layout.n, layout.kit, layout.leak
     layers = network.layers
     last = len(layers) - 1

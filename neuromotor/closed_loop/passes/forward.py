@@ -36,7 +36,7 @@ class _LayerViews:
 
 
 def run_forward(layout: Layout, network: Network, room: Forward | None) -> Forward:
-    """Run the trials; `room` is a former pass whose buffers may be overwritten."""
+    """Run the trials; `room` is an earlier pass whose buffers may be overwritten, or None."""
     trials, n, kit, leak = layout.trials, layout.n, layout.kit, layout.leak
     if room is None:
         room = Forward(

@@ -30,10 +30,11 @@ def kronecker_factors(
     generator: torch.Generator,
     place: Place | None = None,
 ) -> tuple[KroneckerBlock, ...]:
-    """Second moments of every layer's inputs and of what random residuals pull at its drives.
+    """Return second moments of each layer's inputs, and of the derivatives by its drives.
 
-    The Gauss-Newton matrix is the covariance of the gradient under residuals of unit
-    variance; taking inputs and pulls, and steps, as independent makes it a Kronecker product.
+    The derivatives are those under random residuals of unit variance, whose gradient has the
+    Gauss-Newton matrix as its covariance. That is a Kronecker product if inputs are independent of
+    derivatives, and steps of each other, which is assumed.
     """
     kit = layout.kit
     place = place or Place(0, layout.batch)

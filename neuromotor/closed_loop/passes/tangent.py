@@ -38,7 +38,10 @@ def run_tangent(
     direction: Network,
     activations: tuple[Array, ...] = (),
 ) -> tuple[Array, Array]:
-    """Changes of states and commands along a direction; R v goes to `activations` if given."""
+    """Return the changes of states and commands along a direction.
+
+    R v of each layer is written to `activations`, if those are given.
+    """
     n, kit, leak = layout.n, layout.kit, layout.leak
     r_states, r_commands = layout.room("states"), layout.room("commands")
     layers = [
