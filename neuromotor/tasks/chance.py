@@ -13,6 +13,7 @@ __all__ = [
     "SensoryNoise",
     "check_chance",
     "check_delay",
+    "default_generator",
     "noisy_senses",
     "with_chance",
     "with_noisy_senses",
@@ -20,7 +21,10 @@ __all__ = [
 
 SensoryNoise = float | tuple[float, ...]
 
-_DEFAULT_SEED = 0
+
+def default_generator() -> torch.Generator:
+    """Return a new generator of seed 0, which stands for one that is not given."""
+    return torch.Generator().manual_seed(0)
 
 
 def check_delay(delay_steps: object, steps: int, dt_s: float) -> None:
@@ -83,8 +87,7 @@ def with_chance(
     senses = noisy_senses(sensory_noise)
     if not (noise or senses):
         return trials
-    if generator is None:
-        generator = torch.Generator().manual_seed(_DEFAULT_SEED)
+    generator = generator or default_generator()
     count = len(trials)
     xi = torch.randn(count, steps, commands, generator=generator, dtype=torch.float64)
     if noise:

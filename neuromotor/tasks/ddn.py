@@ -12,14 +12,19 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number
 from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
-from neuromotor.tasks.chance import SensoryNoise, check_chance, check_delay, with_noisy_senses
+from neuromotor.tasks.chance import (
+    SensoryNoise,
+    check_chance,
+    check_delay,
+    default_generator,
+    with_noisy_senses,
+)
 from neuromotor.tasks.cost import QuadraticCost, check_weights, final_state_cost
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["DDN", "DISTURBANCE_NM"]
 
 DISTURBANCE_NM = 0.2  # Sutskever (2013), section 6.7.3; we read Normal(0, 0.2) as its deviation
-_DEFAULT_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,7 @@ class DDN:
             dtype: Dtype of all parts; draws are made in float64.
             device: Device of all parts.
         """
-        if generator is None:
-            generator = torch.Generator().manual_seed(_DEFAULT_SEED)
+        generator = generator or default_generator()
         low, high = self._workspace()
         ends = torch.rand(2, self.pairs, 2, generator=generator, dtype=torch.float64)
         ends = low + (high - low) * ends

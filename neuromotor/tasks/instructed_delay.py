@@ -9,13 +9,12 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer
 from neuromotor.tasks.center_out import CenterOut
+from neuromotor.tasks.chance import default_generator
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.reach_experiments import REACHES, ReachExperiment
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["InstructedDelay"]
-
-_DEFAULT_SEED = 0
 
 
 def _default_reach() -> CenterOut:
@@ -109,8 +108,7 @@ class InstructedDelay(ReachExperiment):
             dtype: Dtype of all parts.
             device: Device of all parts.
         """
-        if generator is None:
-            generator = torch.Generator().manual_seed(_DEFAULT_SEED)
+        generator = generator or default_generator()
         plain = self.calm_reach.trials()
         start = plain.initial_state.repeat_interleave(self.repeats, dim=0)
         target = plain.target.repeat_interleave(self.repeats, dim=0)

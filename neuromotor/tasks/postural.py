@@ -19,6 +19,7 @@ from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
     check_delay,
+    default_generator,
     noisy_senses,
     with_chance,
 )
@@ -159,7 +160,7 @@ class Postural:
             UnreachableError: A posture is out of the plant's reach.
         """
         postures = self._postures()
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = generator or default_generator()
         angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
         if self.draws is None:
             posture = postures.repeat_interleave(self.directions, dim=0)
