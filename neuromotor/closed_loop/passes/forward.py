@@ -18,6 +18,7 @@ from neuromotor.closed_loop.dynamics import (
 from neuromotor.closed_loop.passes.layout import Forward, LayerParts, Layout, Network
 from neuromotor.plants.arm_fast import FastArm
 from neuromotor.plants.plant import fast_form
+from neuromotor.tasks.trials import Trials
 
 __all__ = ["jacobians", "run_forward"]
 
@@ -133,10 +134,10 @@ def _fast_arm(layout: Layout) -> FastArm | None:
 
 
 def _draws(layout: Layout) -> dict[str, Array]:
-    """What acts on the plant at every step, (., T, B), by its name; fields are no such part."""
-    parts = {name: getattr(layout.trials, name) for name in StepDraws._fields if name != "field"}
-    present = {name: part for name, part in parts.items() if part is not None}
-    return {name: part.numpy().transpose(2, 1, 0) for name, part in present.items()}
+    """What acts on the plant at every step, (., T, B), by its name."""
+    present = layout.trials.present()
+    names = (n for n in Trials.names(seen_by="plant", axis="step") if n in present)
+    return {name: present[name].numpy().transpose(2, 1, 0) for name in names}
 
 
 def _drives(layout: Layout, network: Network) -> list[list[Array]]:
