@@ -41,6 +41,7 @@ from neuromotor.plants import Plant, degrees_of_freedom
 from neuromotor.storage.components import SettingsError, decode, encode
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import TASKS, Task, Trials
+from neuromotor.tasks.trials import TRIAL_PARTS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -197,10 +198,11 @@ def record(
             raise RecordingError(str(error)) from error
         values["activation"] = torch.cat(run.memory, dim=-1)
         values["rate"] = torch.cat(rates, dim=-1)
-    for part_name in ("shown_target", "cue"):
-        part = getattr(trials, part_name)
-        if part is not None:
-            values[part_name] = part
+    values.update(
+        (part_name, part)
+        for part_name, part in trials.present().items()
+        if TRIAL_PARTS[part_name].seen_by == "controller"
+    )
     values["push_force"] = _largest(force)
     values["push_load"] = _largest(load)
     variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}

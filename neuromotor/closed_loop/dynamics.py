@@ -1,16 +1,31 @@
-"""One step of a plant within its trials, and its Jacobians along whole trajectories."""
+"""One step of a plant within its trials, and its Jacobians along whole trajectories.
+
+Each is here twice: `advance` and `linearize_plant` on tensors, for any plant and for autograd, and
+`advance_components` and `linearize_arm` on floats or numpy arrays, which are faster.
+"""
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor.plants.field import carried_in_field, resting_force
-from neuromotor.plants.plant import Plant
+from neuromotor.plants.arm_fast import FastArm
+from neuromotor.plants.field import carried_in_field, in_field, resting_force
+from neuromotor.plants.plant import FastForm, Plant
 from neuromotor.tasks.task import Task
-from neuromotor.tasks.trials import Trials
+from neuromotor.tasks.trials import TRIAL_PARTS, Trials
 
-__all__ = ["advance", "check_trials", "linearize_plant"]
+__all__ = [
+    "StepDraws",
+    "advance",
+    "advance_components",
+    "check_trials",
+    "linearize_arm",
+    "linearize_plant",
+]
 
 CHUNK = 16384  # trial-steps
 
@@ -40,6 +55,47 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
     return after if trials.plant_noise is None else after + trials.plant_noise[:, t]
 
 
+class StepDraws(NamedTuple):
+    """The parts of `Trials` that act on the plant in one step, in components; None is zero.
+
+    The field has two rows of five components.
+    """
+
+    load: Any = None
+    hand_force: Any = None
+    field: Any = None
+    command_noise: Any = None
+    plant_noise: Any = None
+
+
+def advance_components(
+    plant: Any, form: FastForm, state: Any, command: Any, draws: StepDraws, kit: Any
+) -> Any:
+    """Return what `advance` does, in components.
+
+    Args:
+        plant: What moves.
+        form: Its step on components.
+        state: n floats, arrays or tensors.
+        command: m of them, without noise.
+        draws: What acts in this step.
+        kit: What has their functions: `math`, `numpy` or `torch`.
+    """
+    if draws.command_noise is not None:
+        command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
+    force = draws.hand_force
+    if draws.field is not None:
+        x, y, *_ = form.hand(state, kit)
+        pull = [row[0] + row[1] * x + row[2] * y for row in draws.field]
+        force = pull if force is None else [f + g for f, g in zip(force, pull, strict=True)]
+    after = form.step(state, command, kit, draws.load, force)
+    if draws.field is not None:
+        after = in_field(plant, after, draws.field, kit)
+    if draws.plant_noise is not None:
+        after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
+    return after
+
+
 def check_trials(task: Task, trials: Trials) -> None:
     """Raise unless a batch fits a task: state and command sizes, and steps of loads and noise."""
     plant = task.plant
@@ -48,9 +104,8 @@ def check_trials(task: Task, trials: Trials) -> None:
             f"`trials.initial_state` must have {plant.state_size} numbers a trial for this plant, "
             f"got {trials.initial_state.shape[1]}."
         )
-    for name in ("load", "command_noise"):
-        part = getattr(trials, name)
-        if part is not None and part.shape[2] != plant.command_size:
+    for name, part in trials.present().items():
+        if TRIAL_PARTS[name].size == "command" and part.shape[2] != plant.command_size:
             raise ValueError(
                 f"`trials.{name}` must have {plant.command_size} numbers a step for this plant, "
                 f"got {part.shape[2]}."
@@ -95,3 +150,25 @@ def linearize_plant(
                 (row,) = torch.autograd.grad(after[..., i].sum(), inputs, retain_graph=i < n - 1)
                 out[:, part, i] = row
     return out
+
+
+def linearize_arm(
+    arm: FastArm, states: Any, commands: Any, draws: StepDraws, out: NDArray[Any]
+) -> None:
+    """Write what `linearize_plant` returns for an arm, (..., n, n + m), from numpy arrays.
+
+    Args:
+        arm: What moves.
+        states: Four arrays (...).
+        commands: Two arrays (...), without noise.
+        draws: What acts, of arrays (...), without a field.
+        out: Where the result goes, (..., n, n + m).
+    """
+    if draws.command_noise is None:
+        arm.jacobian(states, commands, out, draws.load, draws.hand_force)
+        return
+    factors = [1 + xi for xi in draws.command_noise]
+    noisy = [u * factor for u, factor in zip(commands, factors, strict=True)]
+    arm.jacobian(states, noisy, out, draws.load, draws.hand_force)
+    for i, factor in enumerate(factors):
+        out[..., 4 + i] *= factor[..., None]

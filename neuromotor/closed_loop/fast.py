@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import declares
-from neuromotor.closed_loop.passes import Forward, Passes, Place, quiet_floats
+from neuromotor.closed_loop.passes import (
+    Forward,
+    Layout,
+    Place,
+    jacobians,
+    kronecker_factors,
+    quiet_floats,
+    run_adjoint,
+    run_forward,
+    run_tangent,
+)
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.tasks.task import Task
@@ -49,33 +59,33 @@ class FastObjective:
         self.task = task
         self.controller = controller
         self.trials = trials
-        self._passes = Passes(task, controller, trials)
+        self._layout = Layout(task, controller, trials)
         self._forward: Forward | None = None
 
     @torch.no_grad()
     @quiet_floats()
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
-        passes = self._passes
-        self._forward = passes.forward(passes.arrange(parameters), self._forward)
-        return passes.loss(self._forward)
+        layout = self._layout
+        self._forward = run_forward(layout, layout.arrange(parameters), self._forward)
+        return layout.loss(self._forward)
 
     @torch.no_grad()
     @quiet_floats()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
-        passes = self._passes
-        network = passes.arrange(parameters)
-        self._forward = passes.forward(network, self._forward)
-        jacobians = passes.jacobians(self._forward)
-        gradient = passes.adjoint(network, self._forward, jacobians, *passes.pulls(self._forward))
-        return passes.loss(self._forward), gradient
+        layout = self._layout
+        network = layout.arrange(parameters)
+        self._forward = run_forward(layout, network, self._forward)
+        along = jacobians(layout, self._forward)
+        pulls = layout.pulls(self._forward)
+        gradient = run_adjoint(layout, network, self._forward, along, *pulls)
+        return layout.loss(self._forward), gradient
 
     @property
     def readout(self) -> slice:
         """Which parameters turn rates into commands: weights and bias of the output."""
-        units, size = self.controller.layers[-1], self.controller.command_size
-        return slice(self.controller.parameter_count - (units + 1) * size, None)
+        return self.controller.readout
 
     @torch.no_grad()
     @quiet_floats()
@@ -89,14 +99,14 @@ class FastObjective:
 
         Args:
             parameters: (P,).
-            generator: Of the random residuals.
-            place: Of the trials in a larger batch, whose residuals are drawn.
+            generator: Source of the random residuals.
+            place: Where the trials stand in a larger batch; residuals are drawn for all of that.
         """
-        passes = self._passes
-        network = passes.arrange(parameters)
-        self._forward = passes.forward(network, self._forward)
-        jacobians = passes.jacobians(self._forward)
-        return passes.kronecker_factors(network, self._forward, jacobians, generator, place)
+        layout = self._layout
+        network = layout.arrange(parameters)
+        self._forward = run_forward(layout, network, self._forward)
+        along = jacobians(layout, self._forward)
+        return kronecker_factors(layout, network, self._forward, along, generator, place)
 
     def part(self, size: int, generator: torch.Generator) -> FastObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""
@@ -106,39 +116,39 @@ class FastObjective:
     @quiet_floats()
     def linearize(self, parameters: Tensor) -> FastLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
-        return FastLinearization(self._passes, parameters)
+        return FastLinearization(self._layout, parameters)
 
 
 class FastLinearization:
     """One trajectory with its plant Jacobians: each product is a tangent and an adjoint pass."""
 
-    def __init__(self, passes: Passes, parameters: Tensor) -> None:
-        self._passes = passes
-        self._network = passes.arrange(parameters.detach().clone())
-        self._forward = passes.forward(self._network, None)
-        self._jacobians = passes.jacobians(self._forward)
-        self.value = passes.loss(self._forward)
-        self.gradient = passes.adjoint(
-            self._network, self._forward, self._jacobians, *passes.pulls(self._forward)
-        )
+    def __init__(self, layout: Layout, parameters: Tensor) -> None:
+        self._layout = layout
+        self._network = layout.arrange(parameters.detach().clone())
+        self._forward = run_forward(layout, self._network, None)
+        self._jacobians = jacobians(layout, self._forward)
+        self.value = layout.loss(self._forward)
+        pulls = layout.pulls(self._forward)
+        self.gradient = run_adjoint(layout, self._network, self._forward, self._jacobians, *pulls)
 
     @torch.no_grad()
     @quiet_floats()
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
-        passes = self._passes
-        sources = passes.activation_room() if structural else ()
-        r_states, r_commands = passes.tangent(
-            self._network, self._forward, self._jacobians, passes.arrange(vector), sources
+        layout = self._layout
+        sources = layout.activation_room() if structural else ()
+        r_states, r_commands = run_tangent(
+            layout, self._network, self._forward, self._jacobians, layout.arrange(vector), sources
         )
         for i, r_v in enumerate(sources):
-            rate = passes.rate(self._forward, i)
+            rate = layout.rate(self._forward, i)
             r_v *= 1 - rate * rate
-            r_v *= structural / passes.batch
-        return passes.adjoint(
+            r_v *= structural / layout.batch
+        return run_adjoint(
+            layout,
             self._network,
             self._forward,
             self._jacobians,
-            *passes.weighted(r_states, r_commands),
+            *layout.weighted(r_states, r_commands),
             sources,
         )

@@ -276,8 +276,7 @@ def _outside_jacobians(
 
 def _distinct(trials: Trials) -> tuple[Trials, Tensor]:
     """Trials that differ, which share a design where they do not, and which one each is."""
-    names = ("initial_state", "target", "wanted", "counted")
-    parts = {name: part for name in names if (part := getattr(trials, name)) is not None}
+    parts = {"initial_state": trials.initial_state, "target": trials.target, **trials.present()}
     flat = [part.flatten(1) for part in parts.values()]
     rows, index = torch.unique(torch.cat(flat, dim=-1), dim=0, return_inverse=True)
     pieces = rows.split([part.shape[1] for part in flat], dim=-1)

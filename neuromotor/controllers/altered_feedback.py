@@ -1,4 +1,4 @@
-"""Feedback that is cut, frozen, delayed or replayed for some steps, under any controller."""
+"""Feedback that is cut, frozen, delayed or replayed for some steps, for any controller."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class FeedbackChange:
         kind: `cut`, `freeze`, `delay` or `replay`.
         first_step: First step of the window, from 0.
         last_step: Last step of the window.
-        delay_steps: Of a delay, in steps.
-        replay: Of a replay, the observations of all steps, (B, T, n), such as those of a recording
-            of unperturbed trials.
+        delay_steps: Length of a delay, in steps.
+        replay: Observations of all steps that a replay shows, (B, T, n), such as those of a
+            recording of unperturbed trials.
 
     Raises:
         TypeError: `replay` is no floating-point tensor.
@@ -115,7 +115,7 @@ class AlteredFeedback:
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Tensor:
-        """Return those of the controller, (P,)."""
+        """Return the controller's initial parameters, (P,)."""
         return self.controller.initial_parameters(generator, dtype=dtype, device=device)
 
     def unpack(self, parameters: Tensor) -> Any:

@@ -14,7 +14,7 @@ __all__ = ["CommandTable"]
 
 @dataclass(frozen=True)
 class CommandTable(ZeroStart):
-    """Commands read from a table, so that training it is trajectory optimisation.
+    """Commands read from a table: to train it is to optimise trajectories.
 
     A second-order method on it must find iLQR's trajectories (Sutskever 2013, section 6.8).
 
@@ -87,5 +87,5 @@ class CommandTable(ZeroStart):
         return memory, weights[:, t]
 
     def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return none: there are no units."""
+        """Return no rates: there are no units."""
         return memory

@@ -19,10 +19,16 @@ class Controller(Protocol):
     `unpack` is called once a simulation, `step` once a time step; both are differentiable in the
     flat parameter vector (P,).
 
-    For structural damping a controller also has a method `damped(memory)`, which returns pairs of a
-    tensor, computed from the memory, and the weights of its squared changes, a tensor of the same
-    shape. A subclass that overrides `step` overrides `rates` and `damped` too: those of its parent
-    speak about the parent's step, and are not used.
+    A controller declares more where it can, and what it does not declare is refused where it is
+    needed:
+
+    - `damped(memory)` serves structural damping. It returns pairs of a tensor that is computed from
+      the memory, and of the weights of its squared changes, a tensor of the same shape.
+    - `readout` is the slice of the parameters that turns rates into commands.
+    - `follows_equations` says that hand-derived passes, which repeat a class's `step`, are right.
+
+    A subclass that overrides `step` overrides `rates` and `damped` too: those of its parent are
+    about the parent's step, and are not used.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""A plain function as a controller: for whoever writes one by hand."""
+"""A plain function as a controller, for those who write one by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FunctionController(ZeroStart):
 
     @property
     def parameter_count(self) -> int:
-        """None."""
+        """Zero: there are none."""
         return 0
 
     def unpack(self, parameters: Tensor) -> None:
@@ -83,5 +83,5 @@ class FunctionController(ZeroStart):
         return memory, command.to(observation)
 
     def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return none: there are no units."""
+        """Return no rates: there are no units."""
         return memory

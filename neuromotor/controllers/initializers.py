@@ -47,9 +47,9 @@ class Gaussian:
     (Sompolinsky, Crisanti & Sommers 1988). The gains are our choice.
 
     Attributes:
-        gain: Of weights from inputs and between layers.
-        recurrent_gain: Of weights within a layer.
-        output_gain: Of weights to the commands.
+        gain: Gain of weights from inputs and between layers.
+        recurrent_gain: Gain of weights within a layer.
+        output_gain: Gain of weights to the commands.
 
     Raises:
         ValueError: A gain is negative or not finite.
@@ -133,7 +133,7 @@ class EchoState:
         connections: Incoming weights a unit that are not zero (all, where there are fewer).
         spectral_radius: Largest absolute eigenvalue of the weights within a layer.
         input_scale: Standard deviation of weights from inputs and between layers; 0.3 was the
-            seed's value for the memorisation tasks.
+            thesis's value for the memorisation tasks.
         output_scale: Standard deviation of weights to the commands (our choice).
 
     Raises:

@@ -35,7 +35,7 @@ class LayerWeights(NamedTuple):
 
 
 class NetworkWeights(NamedTuple):
-    """Views of all of a network's parameters."""
+    """Views of all parameters of a network."""
 
     layers: tuple[LayerWeights, ...]
     output: Tensor  # (command_size, units of the last layer)
@@ -44,7 +44,7 @@ class NetworkWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class ContinuousTimeRNN:
-    """A stack of recurrent tanh layers: the seed's controller with its defaults, 32,002 parameters.
+    """A stack of recurrent tanh layers; by default that of the thesis, with 32,002 parameters.
 
     Input is ``[observation, target]``, and the cues of a task that gives some. Within a step, layer
     1 feeds layer 2 and so on; the last layer feeds the linear commands.
@@ -54,7 +54,7 @@ class ContinuousTimeRNN:
         input_size: Numbers in observation, target and cues together (`Trials.input_size`).
         command_size: Numbers in a command.
         dt_s: Step length (s); must be the plant's.
-        time_constant_s: tau_v (s), at least `dt_s`; equal to it in the seed.
+        time_constant_s: tau_v (s), at least `dt_s`; equal to it in the thesis.
         skip_inputs: Whether the input feeds every layer or only the first.
         learn_initial_state: Whether the activations before the first step are parameters (one
             value a unit, the same in every trial) or zero.
@@ -108,6 +108,11 @@ class ContinuousTimeRNN:
     def parameter_count(self) -> int:
         """Number P of parameters."""
         return sum(rows * columns for rows, columns in self._shapes())
+
+    @property
+    def readout(self) -> slice:
+        """Which parameters turn rates into commands: weights and bias of the output."""
+        return slice(self.parameter_count - (self.layers[-1] + 1) * self.command_size, None)
 
     @property
     def noise_size(self) -> int:

@@ -8,59 +8,47 @@ same lines on the task's own plant and cost.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._checks import declares
+from neuromotor.closed_loop.dynamics import StepDraws, advance_components
 from neuromotor.envs.options import EnvOptions
-from neuromotor.plants import degrees_of_freedom
-from neuromotor.plants.field import in_field
+from neuromotor.plants import Plant, degrees_of_freedom
+from neuromotor.plants.plant import fast_form
 from neuromotor.tasks.cost import quadratic
+from neuromotor.tasks.trials import TRIAL_PARTS
 
-__all__ = ["Core", "Draws", "StepDraws"]
+__all__ = ["Core", "Draws"]
 
 Components = Any  # a sequence of floats or arrays (N,), or the array (., N) itself
 
 
-class StepDraws(NamedTuple):
-    """Loads and noise of one step; None is zero."""
+class Draws(SimpleNamespace):
+    """What `Trials` holds of one arm's trial beside start and target, by its names; None is none.
 
-    load: Components | None
-    hand_force: Components | None
-    field: Components | None
-    command_noise: Components | None
-    plant_noise: Components | None
-
-
-class Draws(NamedTuple):
-    """What `Trials` holds of one arm's trial beside start and target, by its names; None is zero.
-
-    Each part is (T, .), but `field`, which holds for the whole trial, (2, 5), and `wanted` and
-    `counted`, which are (T + 1, n).
+    Each part has its steps or states first, but for the field, (2, 5), which holds throughout.
     """
 
-    load: Any = None
-    hand_force: Any = None
-    field: Any = None
-    command_noise: Any = None
-    plant_noise: Any = None
-    sensory_noise: Any = None
-    shown_target: Any = None
-    cue: Any = None
-    wanted: Any = None
-    counted: Any = None
+    names: ClassVar[tuple[str, ...]] = tuple(
+        name for name, part in TRIAL_PARTS.items() if part.seen_by != "units"
+    )
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**{**dict.fromkeys(self.names), **parts})
 
     def at(self, t: int) -> StepDraws:
         """Return what acts in step `t`."""
+        parts = ((name, getattr(self, name)) for name in StepDraws._fields)
         return StepDraws(
-            None if self.load is None else self.load[t],
-            None if self.hand_force is None else self.hand_force[t],
-            self.field,
-            None if self.command_noise is None else self.command_noise[t],
-            None if self.plant_noise is None else self.plant_noise[t],
+            *(
+                part if part is None or TRIAL_PARTS[name].axis == "trial" else part[t]
+                for name, part in parts
+            )
         )
 
 
@@ -80,7 +68,7 @@ class Core:
         self.plant: Any = task.plant
         self.steps, self.delay = task.steps, task.delay_steps
         self.dt_s = task.plant.dt_s
-        self._direct = declares(task.plant, "has_component_step")
+        self.form = fast_form(task.plant) or _TensorForm(task.plant)
         cost = quadratic(task.cost, "environments")
         self.half_energy_weight = 0.5 * cost.energy_weight
         weights = cost.state_weights.double().cpu().numpy()
@@ -100,33 +88,11 @@ class Core:
 
     def advance(self, state: Components, command: Components, draws: StepDraws) -> Components:
         """Return the state one step later: `closed_loop.advance` on components."""
-        if draws.command_noise is not None:
-            command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
-        pull = draws.hand_force
-        if draws.field is not None:
-            x, y, *_ = self.hand(state)
-            field = [row[0] + row[1] * x + row[2] * y for row in draws.field]
-            pull = field if pull is None else [f + g for f, g in zip(pull, field, strict=True)]
-        if self._direct:
-            after = self.plant.component_step(state, command, self.kit, draws.load, pull)
-        else:
-            load = None if draws.load is None else _tensor(draws.load)
-            force = None if pull is None else _tensor(pull)
-            after = self.plant.step(_tensor(state), _tensor(command), load, force)
-            after = _components(after, state[0])
-        if draws.field is not None:
-            after = in_field(self.plant, after, draws.field, self.kit)
-        if draws.plant_noise is not None:
-            after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
-        return after
+        return advance_components(self.plant, self.form, state, command, draws, self.kit)
 
     def hand(self, state: Components) -> Components:
         """Return the hand's position (m) and velocity (m/s), four components."""
-        if self._direct:
-            return self.plant.component_hand(state, self.kit)
-        tensor = _tensor(state)
-        position, velocity = self.plant.hand_position(tensor), self.plant.hand_velocity(tensor)
-        return _components(torch.cat([position, velocity], dim=-1), state[0])
+        return self.form.hand(state, self.kit)
 
     def effort(self, command: Components) -> Any:
         """Return the squared norm of commands."""
@@ -188,6 +154,26 @@ class Core:
         else:
             reward = -(distance >= self.options.success_error_m).astype(np.float64)
         return float(reward) if reward.ndim == 0 else reward
+
+
+@dataclass(frozen=True)
+class _TensorForm:
+    """Any plant's own step, with components made tensors and back."""
+
+    plant: Plant
+
+    def step(
+        self, state: Any, command: Any, kit: Any, load: Any = None, hand_force: Any = None
+    ) -> Components:
+        del kit
+        extras = [None if extra is None else _tensor(extra) for extra in (load, hand_force)]
+        return _components(self.plant.step(_tensor(state), _tensor(command), *extras), state[0])
+
+    def hand(self, state: Any, kit: Any) -> Components:
+        del kit
+        tensor = _tensor(state)
+        position, velocity = self.plant.hand_position(tensor), self.plant.hand_velocity(tensor)
+        return _components(torch.cat([position, velocity], dim=-1), state[0])
 
 
 def _tensor(parts: Components) -> Tensor:

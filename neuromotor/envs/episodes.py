@@ -7,7 +7,7 @@ one is used up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,14 +43,6 @@ class Bank:
         Raises:
             ValueError: The batch has a part that the environments cannot play.
         """
-        parts = {
-            f.name: getattr(trials, f.name)
-            for f in fields(trials)
-            if f.name not in ("initial_state", "target", "condition", "unit_noise")
-        }
-        for name, part in parts.items():
-            if part is not None and name not in Draws._fields:
-                raise ValueError(f"`trials.{name}` must be None: environments cannot play it.")
         if trials.cue is not None and trials.cue.shape[2] != 1:
             raise ValueError(
                 f"`trials.cue` must be one number a step for environments, got "
@@ -62,7 +54,9 @@ class Bank:
             condition=np.full(len(trials), -1)
             if trials.condition is None
             else trials.condition.cpu().numpy().astype(np.int64),
-            draws={name: _array(part) for name, part in parts.items() if part is not None},
+            draws={
+                name: _array(part) for name, part in trials.present().items() if name in Draws.names
+            },
         )
 
     @classmethod

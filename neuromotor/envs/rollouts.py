@@ -74,7 +74,7 @@ def rollout(
     core, layout = Core(settings, "torch"), Layout(settings)
     limit = settings.limits.command
     scale, bound = (limit, 1.0) if settings.normalized else (1.0, limit)
-    draws = Draws(*(_by_step(getattr(trials, name, None)) for name in Draws._fields))
+    draws = Draws(**{name: _by_step(getattr(trials, name)) for name in Draws.names})
     target = trials.target.unbind(-1)
     hand_target = core.hand(target)[:2]
     action = trials.target.new_zeros(len(trials), task.plant.command_size)

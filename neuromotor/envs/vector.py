@@ -14,17 +14,17 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer
-from neuromotor.envs.core import Core, StepDraws
+from neuromotor.closed_loop.dynamics import StepDraws
+from neuromotor.envs.core import Core
 from neuromotor.envs.episodes import Bank, TrialSource, dealt
 from neuromotor.envs.observation import Glimpse, Layout
 from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.single import action_space, check_render_mode
+from neuromotor.tasks.trials import TRIAL_PARTS
 
 __all__ = ["MotorVectorEnv"]
 
 Floats = NDArray[np.float64]
-
-_BY_TRIAL = ("field", "wanted", "counted")  # draws that are not kept by the clock's step
 
 
 class MotorVectorEnv(VectorEnv[Any, Any, Any]):
@@ -284,9 +284,10 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         for name, room in self._draws.items():
             fresh = bank.draws.get(name)
             if fresh is None:
-                room[which] = self._usual(name, which)
-            else:
-                room[which] = fresh if name in _BY_TRIAL else np.roll(fresh, self._clock, axis=1)
+                fresh = self._usual(name, which)
+            elif TRIAL_PARTS[name].axis == "step":
+                fresh = np.roll(fresh, self._clock, axis=1)
+            room[which] = fresh
         self._condition[which] = bank.condition
         self._moment[which] = 0
         self._loss[which] = self._effort[which] = 0.0
@@ -297,9 +298,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _usual(self, name: str, which: NDArray[Any]) -> Any:
         """What a part of the draws is where a trial has none."""
-        if name in ("shown_target", "wanted"):
-            return self._target[:, None, which].T
-        return 1.0 if name == "counted" else 0.0
+        missing = TRIAL_PARTS[name].missing
+        return self._target[:, None, which].T if missing == "target" else missing
 
     def _anew(self, which: NDArray[Any], options: dict[str, Any] | None = None) -> None:
         """The next trials of arms."""
@@ -439,7 +439,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         part = self._draws.get(name)
         if part is None:
             return None
-        if name == "field":
+        if TRIAL_PARTS[name].axis == "trial":
             return np.moveaxis(part, 0, -1)
         return part[:, self._clock % part.shape[1]].T
 

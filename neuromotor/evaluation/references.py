@@ -308,8 +308,9 @@ def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: boo
 
 
 def _plannable(trials: Trials) -> bool:
-    """Return whether a planner is told everything that the cost depends on."""
-    return trials.cue is None and trials.wanted is None and trials.counted is None
+    """Return whether a planner is told all that the cost depends on."""
+    for_the_cost = set(Trials.names(seen_by="cost")).intersection(trials.present())
+    return trials.cue is None and not for_the_cost
 
 
 REFERENCES: dict[str, Callable[[Task, Trials, _Settings], _Made]] = {

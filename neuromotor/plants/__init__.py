@@ -1,7 +1,7 @@
 """Plants: pure, batched, differentiable dynamics with no task and no network in them."""
 
 from neuromotor.plants.arm import TwoJointArm, UnreachableError
-from neuromotor.plants.field import carried_in_field
+from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
@@ -12,7 +12,7 @@ from neuromotor.plants.parameters import (
     ArmParameters,
     JointLimits,
 )
-from neuromotor.plants.plant import Plant, actuated, degrees_of_freedom, field_force
+from neuromotor.plants.plant import Plant, actuated, degrees_of_freedom
 from neuromotor.plants.point_mass import PointMass
 
 __all__ = [

@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from neuromotor._checks import check_number, check_positive
+from neuromotor.plants.arm_fast import FastArm, accelerations, velocity_rates
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
@@ -36,8 +35,6 @@ from neuromotor.plants.parameters import (
 from neuromotor.plants.plant import check_command_limit, check_last_axis, saturated
 
 __all__ = ["TwoJointArm", "UnreachableError"]
-
-Array = TypeVar("Array", float, Tensor, NDArray[Any])
 
 _STATE = "shoulder and elbow angle, shoulder and elbow velocity"
 
@@ -55,7 +52,7 @@ class TwoJointArm:
 
     Attributes:
         parameters: Geometry and inertia.
-        dt_s: Step length (s); 0.01 in the seed (Sutskever 2013, section 6.3).
+        dt_s: Step length (s); 0.01 in the thesis (Sutskever 2013, section 6.3).
         integrator: How a step is taken.
         viscosity: Joint viscosity B (N m s/rad), 2 x 2, or None for none.
         limits: Soft joint limits, or None for none.
@@ -187,7 +184,8 @@ class TwoJointArm:
         _, elbow, shoulder_rate, elbow_rate = state.unbind(-1)
         shoulder_torque, elbow_torque = torque.unbind(-1)
         return torch.stack(
-            self._accelerations(
+            accelerations(
+                self.parameters,
                 torch.cos(elbow),
                 torch.sin(elbow),
                 shoulder_rate,
@@ -198,138 +196,12 @@ class TwoJointArm:
             dim=-1,
         )
 
-    def _accelerations(
-        self,
-        cosine: Array,
-        sine: Array,
-        shoulder_rate: Array,
-        elbow_rate: Array,
-        shoulder_torque: Array,
-        elbow_torque: Array,
-    ) -> tuple[Array, Array]:
-        """``M^-1 (torque - c)``, joint by joint: arithmetic alone, for any kind of number."""
-        a1, a2, a3 = self.parameters.inertia_constants
-        coupling, bend = a2 * cosine, a2 * sine
-        shoulder_net = shoulder_torque + bend * elbow_rate * (2 * shoulder_rate + elbow_rate)
-        elbow_net = elbow_torque - bend * shoulder_rate * shoulder_rate
-        m12 = a3 + coupling
-        determinant = a3 * (a1 - a3) - coupling * coupling
-        shoulder = (a3 * shoulder_net - m12 * elbow_net) / determinant
-        elbow = ((a1 + 2 * coupling) * elbow_net - m12 * shoulder_net) / determinant
-        return shoulder, elbow
-
     @property
-    def has_numpy_step(self) -> bool:
-        """Whether `numpy_step` does all that `step` does for this arm's options."""
-        return type(self.integrator) is Euler and self.viscosity is None and self.limits is None
-
-    def numpy_step(
-        self,
-        state: NDArray[Any],
-        torque: NDArray[Any],
-        after: NDArray[Any],
-        hand_force: NDArray[Any] | None = None,
-    ) -> None:
-        """Write the Euler step of B arms into `after`, (B, 4): the same equations on numpy arrays.
-
-        On a CPU numpy starts a small operation several times sooner than torch, which is most of
-        the time of a step of tens of arms. Only where `has_numpy_step`.
-
-        Args:
-            state: Joint angles (rad) and velocities (rad/s), (B, 4).
-            torque: What acts at the joints: the actuators' torques and the loads (N m), (B, 2).
-            after: Where the states one step later go, (B, 4); not `state` itself.
-            hand_force: External force (N) on the hand, (B, 2).
-        """
-        elbow, shoulder_rate, elbow_rate = state[:, 1], state[:, 2], state[:, 3]
-        shoulder_torque, elbow_torque = torque[:, 0], torque[:, 1]
-        cosine, sine = np.cos(elbow), np.sin(elbow)
-        if hand_force is not None:
-            from_shoulder, from_elbow = self._torques_of(
-                state[:, 0], cosine, sine, hand_force.T, np
-            )
-            shoulder_torque = shoulder_torque + from_shoulder
-            elbow_torque = elbow_torque + from_elbow
-        shoulder, elbow = self._accelerations(
-            cosine, sine, shoulder_rate, elbow_rate, shoulder_torque, elbow_torque
-        )
-        np.multiply(state[:, 2:], self.dt_s, out=after[:, :2])
-        np.multiply(shoulder, self.dt_s, out=after[:, 2])
-        np.multiply(elbow, self.dt_s, out=after[:, 3])
-        after += state
-
-    def _torques_of(
-        self, angle: Any, cosine: Any, sine: Any, hand_force: Any, kit: Any
-    ) -> tuple[Any, Any]:
-        """``J^T F`` (N m) from the shoulder's angle and the elbow's cosine and sine."""
-        along, across = _from_upper_arm(angle, hand_force, kit)
-        elbow = self.parameters.length_2 * (cosine * across - sine * along)
-        return self.parameters.length_1 * across + elbow, elbow
-
-    @property
-    def has_component_step(self) -> bool:
-        """Whether `component_step` does all that `step` does for this arm's options."""
-        return type(self.integrator) is Euler and self.limits is None
-
-    def component_step(
-        self, state: Any, torque: Any, kit: Any, load: Any = None, hand_force: Any = None
-    ) -> tuple[Any, ...]:
-        """Return the Euler step, number by number: the same equations on floats or on arrays.
-
-        One arm in floats steps tens of times sooner than an array of one. Only where
-        `has_component_step`.
-
-        Args:
-            state: Joint angles (rad) and velocities (rad/s): four floats or arrays.
-            torque: Joint torques (N m), two.
-            kit: What has their cosine: `math` or `numpy`.
-            load: Joint torques from outside (N m), two.
-            hand_force: Force on the hand (N), two.
-        """
-        shoulder_angle, elbow_angle, shoulder_rate, elbow_rate = state
-        on_shoulder, on_elbow = saturated(torque, self.command_limit, kit)
-        if load is not None:
-            on_shoulder, on_elbow = on_shoulder + load[0], on_elbow + load[1]
-        cosine, sine = kit.cos(elbow_angle), kit.sin(elbow_angle)
-        if hand_force is not None:
-            from_shoulder, from_elbow = self._torques_of(
-                shoulder_angle, cosine, sine, hand_force, kit
-            )
-            on_shoulder, on_elbow = on_shoulder + from_shoulder, on_elbow + from_elbow
-        if self.viscosity is not None:
-            (b11, b12), (b21, b22) = self.viscosity
-            on_shoulder = on_shoulder - (b11 * shoulder_rate + b12 * elbow_rate)
-            on_elbow = on_elbow - (b21 * shoulder_rate + b22 * elbow_rate)
-        shoulder, elbow = self._accelerations(
-            cosine,
-            sine,
-            shoulder_rate,
-            elbow_rate,
-            on_shoulder,
-            on_elbow,
-        )
-        dt = self.dt_s
-        return (
-            shoulder_angle + dt * shoulder_rate,
-            elbow_angle + dt * elbow_rate,
-            shoulder_rate + dt * shoulder,
-            elbow_rate + dt * elbow,
-        )
-
-    def component_hand(self, state: Any, kit: Any) -> tuple[Any, Any, Any, Any]:
-        """Return the hand's position (m) and velocity (m/s); arguments as `component_step`."""
-        p = self.parameters
-        shoulder_angle, elbow_angle, shoulder_rate, elbow_rate = state
-        forearm = shoulder_angle + elbow_angle
-        along, across = p.length_2 * kit.cos(forearm), p.length_2 * kit.sin(forearm)
-        x = p.length_1 * kit.cos(shoulder_angle) + along
-        y = p.length_1 * kit.sin(shoulder_angle) + across
-        return (
-            x,
-            y,
-            -y * shoulder_rate - across * elbow_rate,
-            x * shoulder_rate + along * elbow_rate,
-        )
+    def fast(self) -> FastArm | None:
+        """The same step on floats and numpy arrays: for Euler steps without joint limits."""
+        if type(self.integrator) is not Euler or self.limits is not None:
+            return None
+        return FastArm(self.parameters, self.dt_s, self.viscosity, self.command_limit)
 
     def velocity_rates(self, state: Any, drag: Any, kit: Any) -> tuple[Any, Any, Any, Any]:
         """Return ``M^-1 J^T D J`` (1/s), row by row: how a force ``D v`` on the hand changes q'.
@@ -339,78 +211,7 @@ class TwoJointArm:
             drag: D (N s/m), two rows of two.
             kit: What has their cosine: `math`, `numpy` or `torch`.
         """
-        p = self.parameters
-        cosine, sine = kit.cos(state[1]), kit.sin(state[1])
-        forearm = state[0] + state[1]
-        along, across = p.length_2 * kit.cos(forearm), p.length_2 * kit.sin(forearm)
-        x = p.length_1 * kit.cos(state[0]) + along
-        y = p.length_1 * kit.sin(state[0]) + across
-        columns = []
-        for toward_x, toward_y in ((-y, x), (-across, along)):  # of J
-            force_x, force_y = (row[0] * toward_x + row[1] * toward_y for row in drag)
-            on_shoulder, on_elbow = x * force_y - y * force_x, along * force_y - across * force_x
-            columns.append(self._accelerations(cosine, sine, 0.0, 0.0, on_shoulder, on_elbow))
-        (a11, a21), (a12, a22) = columns
-        return a11, a12, a21, a22
-
-    def numpy_jacobian(
-        self,
-        state: NDArray[Any],
-        torque: NDArray[Any],
-        out: NDArray[Any],
-        hand_force: NDArray[Any] | None = None,
-    ) -> None:
-        """Write the derivative of `numpy_step`'s result by state and torque, (..., 4, 6).
-
-        From M q'' = torque - c: ``d q'' = M^-1 (d torque - dc - dM q'')``.
-
-        Args:
-            state: (..., 4).
-            torque: (..., 2).
-            out: (..., 4, 6).
-            hand_force: (..., 2).
-        """
-        dt = self.dt_s
-        a1, a2, a3 = self.parameters.inertia_constants
-        w1, w2 = state[..., 2], state[..., 3]
-        cosine, sine = np.cos(state[..., 1]), np.sin(state[..., 1])
-        coupling, bend = a2 * cosine, a2 * sine
-        shoulder_torque, elbow_torque = torque[..., 0], torque[..., 1]
-        d_first: NDArray[Any] | float = (
-            0.0  # of both torques by the shoulder angle, if a force acts
-        )
-        d_elbow: NDArray[Any] | float = 0.0
-        if hand_force is not None:
-            p = self.parameters
-            force = np.moveaxis(hand_force, -1, 0)
-            from_shoulder, from_elbow = self._torques_of(state[..., 0], cosine, sine, force, np)
-            shoulder_torque = shoulder_torque + from_shoulder
-            elbow_torque = elbow_torque + from_elbow
-            along, across = _from_upper_arm(state[..., 0], force, np)
-            d_elbow = -p.length_2 * (cosine * along + sine * across)
-            d_first = d_elbow - p.length_1 * along
-        first, second = self._accelerations(cosine, sine, w1, w2, shoulder_torque, elbow_torque)
-        scale = dt / (a3 * (a1 - a3) - coupling * coupling)
-        m11, m12, m22 = a3 * scale, -(a3 + coupling) * scale, (a1 + 2 * coupling) * scale
-        out[:] = 0.0
-        for i in range(4):
-            out[..., i, i] = 1.0
-        out[..., 0, 2] = out[..., 1, 3] = dt
-        sources = {  # column of `out`: d (torque - c) - dM q'', shoulder and elbow
-            1: (
-                coupling * w2 * (2 * w1 + w2) + bend * (2 * first + second) + d_elbow,
-                bend * first - coupling * w1 * w1 + d_elbow,
-            ),
-            2: (2 * bend * w2, -2 * bend * w1),
-            3: (2 * bend * (w1 + w2), 0.0),
-            4: (1.0, 0.0),
-            5: (0.0, 1.0),
-        }
-        if hand_force is not None:
-            sources[0] = (d_first, d_elbow)
-        for column, (on_shoulder, on_elbow) in sources.items():
-            out[..., 2, column] += m11 * on_shoulder + m12 * on_elbow
-            out[..., 3, column] += m12 * on_shoulder + m22 * on_elbow
+        return velocity_rates(self.parameters, state, drag, kit)
 
     def derivative(
         self,
@@ -518,10 +319,3 @@ class TwoJointArm:
         across = p.length_2 * torch.sin(elbow)
         shoulder = torch.atan2(along * y - across * x, along * x + across * y)
         return torch.stack([shoulder, elbow], dim=-1)
-
-
-def _from_upper_arm(angle: Any, hand_force: Any, kit: Any) -> tuple[Any, Any]:
-    """A force (N) along and across the upper arm, so that no third angle needs its cosine."""
-    cosine, sine = kit.cos(angle), kit.sin(angle)
-    x, y = hand_force
-    return cosine * x + sine * y, cosine * y - sine * x

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from neuromotor.plants.plant import Plant
 
-__all__ = ["carried_in_field", "in_field", "resting_force"]
+__all__ = ["carried_in_field", "field_force", "in_field", "resting_force"]
 
 _SMALL = 1e-6  # |square| below which its power series is exact to rounding, derivatives included
 
@@ -45,11 +45,26 @@ def carried_in_field(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
     return torch.stack(list(in_field(plant, state.unbind(-1), rows, torch)), dim=-1)
 
 
+def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
+    """Return the force (N) of an affine field on the hand, ``field [1, p, v]``, (..., 2).
+
+    Args:
+        plant: What moves.
+        state: (..., n).
+        field: (..., 2, 5), of a leading shape that broadcasts with that of `state`.
+    """
+    return _affine(field, plant.hand_position(state), plant.hand_velocity(state))
+
+
 def resting_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
-    """Return the part of the field's force (N) that does not depend on velocity, (..., 2)."""
-    position = plant.hand_position(state)
-    inputs = torch.cat([torch.ones_like(position[..., :1]), position], dim=-1)
-    return (field[..., :3] @ inputs.unsqueeze(-1)).squeeze(-1)
+    """Return the part of `field_force` that does not depend on velocity, (..., 2)."""
+    return _affine(field[..., :3], plant.hand_position(state))
+
+
+def _affine(field: Tensor, position: Tensor, *others: Tensor) -> Tensor:
+    """``field [1, p, ...]``, (..., 2)."""
+    inputs = torch.cat([torch.ones_like(position[..., :1]), position, *others], dim=-1)
+    return (field @ inputs.unsqueeze(-1)).squeeze(-1)
 
 
 def in_field(plant: Any, state: Any, field: Any, kit: Any) -> Any:

@@ -31,7 +31,7 @@ class Integrator(Protocol):
 
 @dataclass(frozen=True)
 class Euler:
-    """Explicit Euler, order 1: positions advance with the old velocities. The seed's choice.
+    """Explicit Euler, order 1: positions advance with the old velocities, as in the thesis.
 
     Source: Sutskever (2013), section 6.3.
     """

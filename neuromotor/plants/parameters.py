@@ -184,7 +184,7 @@ class JointLimits:
 
 # As used in published monkey models (Lillicrap & Scott 2013; Kalidindi et al. 2021). The inertias
 # are the human ones of Li & Todorov (2004): radii of gyration longer than the links, so read them
-# as limb plus exoskeleton robot. iLQR's loss on center-out shows that they are the seed's too.
+# as limb plus exoskeleton robot. iLQR's loss on center-out shows that they are the thesis's too.
 MONKEY_PUBLISHED = ArmParameters(
     length_1=0.145,
     length_2=0.284,

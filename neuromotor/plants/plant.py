@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from neuromotor._checks import check_positive
+from neuromotor._checks import declares
 
 __all__ = [
     "CommandLimit",
+    "FastForm",
     "Plant",
     "actuated",
     "check_command_limit",
     "check_last_axis",
     "degrees_of_freedom",
-    "field_force",
+    "fast_form",
     "saturated",
 ]
 
@@ -29,9 +31,10 @@ class Plant(Protocol):
     A state is ``[configuration, velocity]``, (..., 2 n). Any leading shape, dtype and device; no
     hidden state, so that loss, environment and baseline share one physics.
 
-    Two things are optional. A plant with `velocity_rates(state, drag, kit)` can move in a force
-    field that depends on velocity (see `carried_in_field` and `TwoJointArm`); a plant with
-    `actuated(command)` says what its actuators give where that is not the command itself.
+    Three things are optional. A plant with `velocity_rates(state, drag, kit)` can move in a force
+    field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
+    `actuated(command)` says what its actuators give where that is not the command itself. A plant
+    with a property `fast` has a second form of its step (`FastForm`), or None for these settings.
     """
 
     @property
@@ -112,6 +115,26 @@ class Plant(Protocol):
         ...
 
 
+class FastForm(Protocol):
+    """A plant's step on components, which are floats (`kit` is `math`) or arrays (`numpy`)."""
+
+    def step(
+        self, state: Any, command: Any, kit: Any, load: Any = None, hand_force: Any = None
+    ) -> Sequence[Any]:
+        """Return what the plant's `step` does."""
+        ...
+
+    def hand(self, state: Any, kit: Any) -> Sequence[Any]:
+        """Return the hand's position (m) and velocity (m/s), four components."""
+        ...
+
+
+def fast_form(plant: Plant) -> FastForm | None:
+    """Return a plant's step on components, or None where its own class declares none."""
+    form: FastForm | None = getattr(plant, "fast", None) if declares(plant, "fast") else None
+    return form
+
+
 def check_last_axis(name: str, value: Tensor, size: int, meaning: str) -> None:
     """Raise unless the last axis of `value` has `size` entries; `meaning` names them."""
     if value.ndim == 0 or value.shape[-1] != size:
@@ -176,17 +199,3 @@ def actuated(plant: Plant, command: Tensor) -> Tensor:
     gives = getattr(plant, "actuated", None)
     result: Tensor = command if gives is None else gives(command)
     return result
-
-
-def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
-    """Return the force (N) of an affine field on the hand, ``field [1, p, v]``, (..., 2).
-
-    Args:
-        plant: What moves.
-        state: (..., n).
-        field: (..., 2, 5), of a leading shape that broadcasts with that of `state`.
-    """
-    position = plant.hand_position(state)
-    ones = torch.ones_like(position[..., :1])
-    inputs = torch.cat([ones, position, plant.hand_velocity(state)], dim=-1)
-    return (field @ inputs.unsqueeze(-1)).squeeze(-1)

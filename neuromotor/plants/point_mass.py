@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_number, check_positive
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.plant import check_command_limit, check_last_axis, saturated
+from neuromotor.plants.plant import CommandLimit, check_command_limit, check_last_axis, saturated
 
 __all__ = ["PointMass"]
 
@@ -162,16 +162,28 @@ class PointMass:
         )
 
     @property
-    def has_component_step(self) -> bool:
-        """Whether `component_step` does all that `step` does: for Euler steps."""
-        return type(self.integrator) is Euler
+    def fast(self) -> FastPointMass | None:
+        """The same step on floats and numpy arrays: for Euler steps."""
+        if type(self.integrator) is not Euler:
+            return None
+        return FastPointMass(self.mass, self.damping, self.dt_s, self.command_limit)
 
-    def component_step(
-        self, state: Any, force: Any, kit: Any, load: Any = None, hand_force: Any = None
+
+@dataclass(frozen=True)
+class FastPointMass:
+    """The Euler step of a `PointMass` on components, as `FastArm` has it; attributes as there."""
+
+    mass: float
+    damping: float
+    dt_s: float
+    command_limit: CommandLimit
+
+    def step(
+        self, state: Any, command: Any, kit: Any, load: Any = None, hand_force: Any = None
     ) -> tuple[Any, ...]:
-        """Return the Euler step number by number; arguments as `TwoJointArm.component_step`."""
+        """Return what `PointMass.step` does, in components."""
         x, y, speed_x, speed_y = state
-        force_x, force_y = saturated(force, self.command_limit, kit)
+        force_x, force_y = saturated(command, self.command_limit, kit)
         for extra in (load, hand_force):
             if extra is not None:
                 force_x, force_y = force_x + extra[0], force_y + extra[1]
@@ -185,7 +197,7 @@ class PointMass:
             speed_y + change * force_y,
         )
 
-    def component_hand(self, state: Any, kit: Any) -> tuple[Any, ...]:
-        """Return the hand's position (m) and velocity (m/s): the state itself."""
+    def hand(self, state: Any, kit: Any) -> tuple[Any, ...]:
+        """Return the position (m) and velocity (m/s): the state itself."""
         del kit
         return tuple(state)

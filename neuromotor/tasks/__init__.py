@@ -30,7 +30,7 @@ TASKS: dict[str, Task] = {
     "center-out": CenterOut(),
     "postural": Postural(),
     "ddn": DDN(),
-    # The seed's other two settings (Sutskever 2013, section 6.7.3): the delay alone, and with the
+    # The thesis's other two settings (Sutskever 2013, section 6.7.3): the delay alone, and with the
     # disturbance, which is what its "robust RNN" was trained on.
     "ddn-delay": DDN(disturbance_nm=0.0, noise=0.0),
     "ddn-robust": DDN(noise=0.0),

@@ -20,7 +20,7 @@ from neuromotor.tasks.chance import (
     noisy_senses,
     with_chance,
 )
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import QuadraticCost, check_weights, final_state_cost
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["CenterOut"]
@@ -38,13 +38,13 @@ class CenterOut:
         radius_m: Radius of the circle of targets (m). The default is calibrated: with
             `MONKEY_PUBLISHED` it gives iLQR's mean loss 8.95e-5, the figure of Sutskever (2013),
             table 6.2b, which does not state its radius. Most monkey work uses 0.06 m.
-        directions: Number of targets, evenly spaced from the positive x axis; 64 in the seed.
+        directions: Number of targets, evenly spaced from the positive x axis; 64 in the thesis.
         center_posture_deg: Shoulder and elbow angle (deg) at the centre; None is the plant's home,
             30 and 90 degrees for an arm (our choice).
-        steps: Number of steps; 40 of 10 ms in the seed.
-        delay_steps: Feedback delay in steps; none in the seed.
+        steps: Number of steps; 40 of 10 ms in the thesis.
+        delay_steps: Feedback delay in steps; none in the thesis.
         energy_weight: Weight of the time integral of the squared command (1/s); multiplied by the
-            step length. 1e-2 in the seed.
+            step length. 1e-2 in the thesis.
         error_weight: Weight of the squared error of the final configuration (rad or m).
         velocity_weight: Weight of the squared error of the final velocity.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command; none
@@ -82,9 +82,7 @@ class CenterOut:
         check_integer("steps", self.steps, minimum=1)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
-        check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
-        check_number("error_weight", self.error_weight, minimum=0.0)
-        check_number("velocity_weight", self.velocity_weight, minimum=0.0)
+        check_weights(self)
         for angle in self.center_posture_deg or ():
             check_number("center_posture_deg", angle, "degrees")
         self.trials()  # a target out of reach is refused here, not in the middle of a run
@@ -92,13 +90,7 @@ class CenterOut:
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the final state and energy."""
-        return QuadraticCost.of_final_state(
-            self.plant.state_size,
-            self.steps,
-            error_weight=self.error_weight,
-            velocity_weight=self.velocity_weight,
-            energy_weight=self.energy_weight * self.plant.dt_s,
-        )
+        return final_state_cost(self)
 
     @property
     def random(self) -> bool:
@@ -115,9 +107,9 @@ class CenterOut:
         """Return `repeats` trials a target, `condition` counting the targets.
 
         Args:
-            generator: Of the noise, if there is any; None is a new one of seed 0.
-            dtype: Of all parts; draws are made in float64.
-            device: Of all parts.
+            generator: Source of the noise, if there is any; None is a new one of seed 0.
+            dtype: Dtype of all parts; draws are made in float64.
+            device: Device of all parts.
 
         Raises:
             UnreachableError: A target is out of the plant's reach.

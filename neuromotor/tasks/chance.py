@@ -13,6 +13,7 @@ __all__ = [
     "SensoryNoise",
     "check_chance",
     "check_delay",
+    "default_generator",
     "noisy_senses",
     "with_chance",
     "with_noisy_senses",
@@ -20,7 +21,10 @@ __all__ = [
 
 SensoryNoise = float | tuple[float, ...]
 
-_DEFAULT_SEED = 0
+
+def default_generator() -> torch.Generator:
+    """Return a new generator of seed 0, which stands for one that is not given."""
+    return torch.Generator().manual_seed(0)
 
 
 def check_delay(delay_steps: object, steps: int, dt_s: float) -> None:
@@ -72,19 +76,18 @@ def with_chance(
         trials: B trials in float64 on the CPU, without noise.
         steps: T.
         commands: Numbers in a command.
-        generator: Of the draws; None is a new one of seed 0.
+        generator: Source of the draws; None is a new one of seed 0.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command.
         sensory_noise: Standard deviation of the noise on what is observed, one for all numbers of
             a state or one for each.
-        repeats: Of each trial.
+        repeats: Number of times that each trial is there.
     """
     if repeats > 1:
         trials = trials.subset(torch.arange(len(trials)).repeat_interleave(repeats))
     senses = noisy_senses(sensory_noise)
     if not (noise or senses):
         return trials
-    if generator is None:
-        generator = torch.Generator().manual_seed(_DEFAULT_SEED)
+    generator = generator or default_generator()
     count = len(trials)
     xi = torch.randn(count, steps, commands, generator=generator, dtype=torch.float64)
     if noise:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from neuromotor._checks import check_finite_tensor, check_number, declares
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["QuadraticCost", "quadratic"]
+__all__ = ["QuadraticCost", "check_weights", "final_state_cost", "quadratic"]
 
 
 @dataclass(frozen=True)
@@ -44,30 +44,6 @@ class QuadraticCost:
         if bool((self.state_weights < 0).any()):
             raise ValueError("`state_weights` must be zero or more, got negative entries.")
         check_number("energy_weight", self.energy_weight, minimum=0.0)
-
-    @classmethod
-    def of_final_state(
-        cls,
-        state_size: int,
-        steps: int,
-        *,
-        error_weight: float,
-        velocity_weight: float,
-        energy_weight: float,
-    ) -> QuadraticCost:
-        """Return the cost of a reach: squared errors at the last step, energy at every one.
-
-        Args:
-            state_size: Numbers in a state, velocities its second half.
-            steps: Number T of commands.
-            error_weight: Of the configuration's squared error.
-            velocity_weight: Of the velocity's.
-            energy_weight: alpha.
-        """
-        weights = torch.zeros(steps + 1, state_size, dtype=torch.float64)
-        weights[-1, : state_size // 2] = error_weight
-        weights[-1, state_size // 2 :] = velocity_weight
-        return cls(weights, energy_weight)
 
     @property
     def steps(self) -> int:
@@ -123,3 +99,18 @@ def quadratic(cost: QuadraticCost, user: str) -> QuadraticCost:
             "`follows_equations = True`."
         )
     return cost
+
+
+def check_weights(task: object) -> None:
+    """Raise unless the three weights of a task's cost are finite numbers, zero or more."""
+    for name, unit in (("energy_weight", "1/s"), ("error_weight", ""), ("velocity_weight", "")):
+        check_number(name, getattr(task, name), unit, minimum=0.0)
+
+
+def final_state_cost(task: Any) -> QuadraticCost:
+    """Return a reach's cost by the task's weights: errors at the last step, energy at every one."""
+    size = task.plant.state_size
+    weights = torch.zeros(task.steps + 1, size, dtype=torch.float64)
+    weights[-1, : size // 2] = task.error_weight
+    weights[-1, size // 2 :] = task.velocity_weight
+    return QuadraticCost(weights, task.energy_weight * task.plant.dt_s)

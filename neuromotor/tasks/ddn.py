@@ -12,41 +12,46 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number
 from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
-from neuromotor.tasks.chance import SensoryNoise, check_chance, check_delay, with_noisy_senses
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.chance import (
+    SensoryNoise,
+    check_chance,
+    check_delay,
+    default_generator,
+    with_noisy_senses,
+)
+from neuromotor.tasks.cost import QuadraticCost, check_weights, final_state_cost
 from neuromotor.tasks.ranges import Range
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["DDN", "DISTURBANCE_NM"]
 
 DISTURBANCE_NM = 0.2  # Sutskever (2013), section 6.7.3; we read Normal(0, 0.2) as its deviation
-_DEFAULT_SEED = 0
 
 
 @dataclass(frozen=True)
 class DDN:
     """Random reaches under Delay, Disturbance and Noise; loss ``|x_T - x*|^2 / 2 + energy``.
 
-    Each joint's disturbance is a torque from N(0, `disturbance_nm`^2), switched on at a step that
-    is uniform over the first half of the trial and held to the end. The plant receives
+    Each joint's disturbance is a torque drawn from N(0, `disturbance_nm`^2). It is switched on at a
+    step that is uniform over the first half of the trial, and held to the end. The plant receives
     ``u (1 + xi) + d`` with xi from N(0, `noise`^2) for each joint and step. Registered variants:
     `ddn-delay` (no disturbance, no noise), `ddn-robust` (no noise), `ddn` (all three).
 
     Attributes:
         plant: What moves.
-        pairs: Number of start-target pairs in a batch; 400 in the seed.
+        pairs: Number of start-target pairs in a batch; 400 in the thesis.
         shoulder_deg: Lowest and highest shoulder angle (deg) of start and target, drawn uniformly;
-            the seed says "the typical workspace", the numbers are ours.
-        elbow_deg: The same of the elbow.
+            the thesis says "the typical workspace", the numbers are ours.
+        elbow_deg: The same for the elbow.
         disturbance_nm: Standard deviation of each joint's disturbance (N m); None is 0.2 times the
             plant's `load_scale`, 0 is none.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command; 0 is
-            none. The seed gives no number; 0.1 is ours.
+            none. The thesis gives no number; 0.1 is ours.
         sensory_noise: Standard deviation of the noise on what the controller observes, one number
             for all of a state (rad and rad/s) or one for each; none by default.
-        steps: Number of steps; 60 of 10 ms in the seed.
-        delay_steps: Feedback delay in steps; 7 in the seed.
-        energy_weight: Weight of the time integral of the squared command (1/s); 1e-4 in the seed.
+        steps: Number of steps; 60 of 10 ms in the thesis.
+        delay_steps: Feedback delay in steps; 7 in the thesis.
+        energy_weight: Weight of the time integral of the squared command (1/s); 1e-4 in the thesis.
         error_weight: Weight of the squared error of the final configuration (rad).
         velocity_weight: Weight of the squared error of the final velocity.
 
@@ -87,9 +92,7 @@ class DDN:
         check_chance(self.noise, self.sensory_noise, 1, self.plant.state_size)
         check_integer("steps", self.steps, minimum=2)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
-        check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
-        check_number("error_weight", self.error_weight, minimum=0.0)
-        check_number("velocity_weight", self.velocity_weight, minimum=0.0)
+        check_weights(self)
         self._workspace()  # a plant without joints is refused here
 
     @property
@@ -102,13 +105,7 @@ class DDN:
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the final state and energy."""
-        return QuadraticCost.of_final_state(
-            self.plant.state_size,
-            self.steps,
-            error_weight=self.error_weight,
-            velocity_weight=self.velocity_weight,
-            energy_weight=self.energy_weight * self.plant.dt_s,
-        )
+        return final_state_cost(self)
 
     @property
     def random(self) -> bool:
@@ -130,7 +127,7 @@ class DDN:
     def at_difficulty(self, fraction: float) -> DDN:
         """Return the task with that fraction of its delay (in whole steps) and disturbance.
 
-        For a curriculum: the seed found that longer delays and larger disturbances make the
+        For a curriculum: the thesis found that longer delays and larger disturbances make the
         optimisation harder (Sutskever 2013, section 6.7.3). Noise stays; at 1 the task is itself.
 
         Args:
@@ -161,12 +158,11 @@ class DDN:
         disturbance and noise, so variants can be compared draw by draw.
 
         Args:
-            generator: Of all draws, on the CPU; None is a new one of seed 0.
-            dtype: Of all parts; draws are made in float64.
-            device: Of all parts.
+            generator: Source of all draws, on the CPU; None is a new one of seed 0.
+            dtype: Dtype of all parts; draws are made in float64.
+            device: Device of all parts.
         """
-        if generator is None:
-            generator = torch.Generator().manual_seed(_DEFAULT_SEED)
+        generator = generator or default_generator()
         low, high = self._workspace()
         ends = torch.rand(2, self.pairs, 2, generator=generator, dtype=torch.float64)
         ends = low + (high - low) * ends

@@ -41,7 +41,7 @@ class ForceField(ReachExperiment):
     any step (`plants.carried_in_field`); walls must be soft enough for steps of 10 ms.
 
     Attributes:
-        reach: What is done without a field.
+        reach: The reach that is bent.
         strength_ns_m: b (N s/m), positive to the left of the movement; None is 5 times the
             plant's `load_scale`.
         kinds: What each target is met with, one trial an entry: `field`, `catch` or `channel`. One

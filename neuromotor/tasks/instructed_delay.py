@@ -9,13 +9,12 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer
 from neuromotor.tasks.center_out import CenterOut
+from neuromotor.tasks.chance import default_generator
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.reach_experiments import REACHES, ReachExperiment
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["InstructedDelay"]
-
-_DEFAULT_SEED = 0
 
 
 def _default_reach() -> CenterOut:
@@ -105,12 +104,11 @@ class InstructedDelay(ReachExperiment):
         """Return `repeats` trials a target; `condition` counts targets, then those of catch trials.
 
         Args:
-            generator: Of the draws; a fixed one if None.
-            dtype: Of all parts.
-            device: Of all parts.
+            generator: Source of the draws; None is a new one of seed 0.
+            dtype: Dtype of all parts.
+            device: Device of all parts.
         """
-        if generator is None:
-            generator = torch.Generator().manual_seed(_DEFAULT_SEED)
+        generator = generator or default_generator()
         plain = self.calm_reach.trials()
         start = plain.initial_state.repeat_interleave(self.repeats, dim=0)
         target = plain.target.repeat_interleave(self.repeats, dim=0)

@@ -19,10 +19,11 @@ from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
     check_delay,
+    default_generator,
     noisy_senses,
     with_chance,
 )
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import QuadraticCost, check_weights
 from neuromotor.tasks.ranges import Range
 from neuromotor.tasks.trials import Trials
 
@@ -37,11 +38,11 @@ _KINDS = {"hand": ("hand",), "joint": ("joint",), "mixed": ("hand", "joint")}
 
 @dataclass(frozen=True)
 class Postural:
-    """Nine postures under eight constant loads; loss ``sum_t |q - q*|^2 / 2``, later with velocity.
+    """Nine postures under eight constant loads; the loss sums the errors of all steps.
 
-    Every step counts the squared error of the configuration, every step of the second half also
-    the squared velocity; energy throughout. The controller sees its delayed state and the posture,
-    not the load.
+    The squared error of the configuration counts at every step, the squared velocity at every step
+    of the second half, and energy throughout. The controller sees its delayed state and the
+    posture, not the load.
 
     Attributes:
         plant: What is pushed.
@@ -50,10 +51,10 @@ class Postural:
             in monkey work. `mixed`: either, hand forces first; one of them by chance in `draws`.
         load_size: Size of the load (N or N m); None is 0.7 N or 0.2 N m times the plant's
             `load_scale`, and must be None where `loads` are mixed.
-        directions: Number of loads; 8 in the seed.
+        directions: Number of loads; 8 in the thesis.
         onset_step: Step from which the load acts, to the end; 0, the whole trial, is our choice.
         postures_deg: Shoulder and elbow angles (deg) of the postures; None is a 3 x 3 grid of hand
-            positions around the plant's home (the seed has nine postures and does not say which).
+            positions around the plant's home (the thesis has nine postures and does not say which).
         grid_spacing_m: Distance between neighbours of that grid (m), our choice.
         draws: Number of trials with a posture and a load direction drawn at random, for held-out
             trials: uniform over the square of the grid, or among `postures_deg` where they are
@@ -62,9 +63,9 @@ class Postural:
             the `draws`.
         onset_steps: Earliest and latest onset, drawn uniformly for each of the `draws`; None is
             `onset_step`.
-        steps: Number of steps; 100 of 10 ms in the seed.
-        delay_steps: Feedback delay in steps; 10 in the seed.
-        energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the seed.
+        steps: Number of steps; 100 of 10 ms in the thesis.
+        delay_steps: Feedback delay in steps; 10 in the thesis.
+        energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the thesis.
         error_weight: Weight of the squared error of the configuration (rad or m) at every step.
         velocity_weight: Weight of the squared velocity at every step of the second half.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command; none
@@ -136,9 +137,7 @@ class Postural:
             check_integer("draws", self.draws, minimum=1)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
-        check_number("energy_weight", self.energy_weight, "1/s", minimum=0.0)
-        check_number("error_weight", self.error_weight, minimum=0.0)
-        check_number("velocity_weight", self.velocity_weight, minimum=0.0)
+        check_weights(self)
         if self.postures_deg is not None and not self.postures_deg:
             raise ValueError("`postures_deg` must name at least one posture, got none.")
         for posture in self.postures_deg or ():
@@ -202,15 +201,15 @@ class Postural:
         `condition` counts them, `repeats` of one as one.
 
         Args:
-            generator: Of random trials and of noise; None is a new one of seed 0.
-            dtype: Of all parts.
-            device: Of all parts.
+            generator: Source of random trials and of noise; None is a new one of seed 0.
+            dtype: Dtype of all parts.
+            device: Device of all parts.
 
         Raises:
             UnreachableError: A posture is out of the plant's reach.
         """
         postures = self._postures()
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = generator or default_generator()
         kinds = _KINDS[self.loads]
         angle = torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
         if self.draws is None:

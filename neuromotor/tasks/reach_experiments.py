@@ -35,7 +35,7 @@ def default_reach() -> CenterOut:
 class ReachExperiment(ABC):
     """A center-out reach with something done to it.
 
-    Plant, time, delay, noise, repeats and cost are the reach's, as `reach.noise`.
+    Plant, time, delay, noise, repeats and cost are those of `reach`.
     """
 
     reach: CenterOut = field(default_factory=default_reach, metadata={"registry": REACHES})
@@ -73,12 +73,12 @@ class ReachExperiment(ABC):
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Trials:
-        """Return the batch, the reach's repeats of a trial in a row; `condition` counts without.
+        """Return the batch, repeats of a trial in a row; `condition` counts trials without repeats.
 
         Args:
-            generator: Of the reach's noise, if it has any; None is a new one of seed 0.
-            dtype: Of all parts; draws are made in float64.
-            device: Of all parts.
+            generator: Source of the reach's noise, if any; None is a new one of seed 0.
+            dtype: Dtype of all parts; draws are made in float64.
+            device: Device of all parts.
         """
 
     @property
@@ -104,7 +104,7 @@ class TargetJump(ReachExperiment):
     Massey (1981); time and angle are ours.
 
     Attributes:
-        reach: What is done without a jump.
+        reach: The reach whose target jumps.
         jumps_deg: Jumps (deg) along the circle, positive anticlockwise; every target meets each.
         jump_step: First step at which the new target is shown.
 
@@ -155,11 +155,11 @@ class PulsedReach(ReachExperiment):
     length of the pulse are ours.
 
     Attributes:
-        reach: What is done without a push.
+        reach: The reach that is pushed.
         force_n: Size of the push (N); None is 1 N times the plant's `load_scale`.
-        pushes: Multiples of it, positive to the left of the reach; every target meets each.
+        pushes: Multiples of the size, positive to the left of the reach; every target meets each.
         onset_step: First step of the push; 100 ms.
-        pulse_steps: Its length in steps; 50 ms.
+        pulse_steps: Length of the push in steps; 50 ms.
 
     Raises:
         ValueError: A number is out of range.

@@ -4,38 +4,52 @@ The same object serves loss, baseline, environment and figure, so that results a
 by draw and an objective's value, gradient and curvature product always see the same draws.
 """
 
+# ruff: noqa: RUF009 -- `_part` makes a field of a dataclass
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor
 
-__all__ = ["Trials"]
+__all__ = ["TRIAL_PARTS", "TrialPart", "Trials"]
 
-# The optional parts with an axis of steps, and those with an axis of the states around them.
-_BY_STEP = (
-    "shown_target",
-    "cue",
-    "load",
-    "hand_force",
-    "command_noise",
-    "plant_noise",
-    "sensory_noise",
-    "unit_noise",
-)
-_BY_STATE = ("wanted", "counted")
+
+@dataclass(frozen=True)
+class TrialPart:
+    """What a field of `Trials` declares about itself, once for all that read trials.
+
+    Attributes:
+        axis: What it has beside trials: an entry a `step`, one a `state` (before each step and
+            after the last), or the same for the whole `trial`.
+        size: Numbers in an entry: a `state`, a `command`, a shape, or any number.
+        seen_by: Whom it acts on: the `plant`, the `senses`, the `controller` (which is told), its
+            `units`, or the `cost`.
+        missing: What None means: a number, or `target`.
+    """
+
+    axis: Literal["step", "state", "trial"]
+    size: Literal["state", "command"] | tuple[int | None, ...]
+    seen_by: Literal["plant", "senses", "controller", "units", "cost"]
+    missing: float | Literal["target"] = 0.0
+
+
+def _part(*args: Any, **settings: Any) -> Any:
+    """A field of `Trials` that may be None; arguments are those of `TrialPart`."""
+    return field(default=None, metadata={"part": TrialPart(*args, **settings)})
 
 
 @dataclass(frozen=True)
 class Trials:
     """Initial states, targets, loads and noise draws of B trials of T steps; n state, m command.
 
-    An optional part that is None is zero, but for `wanted` and `counted`.
+    A part that is None is zero, or what is said there. Each field declares the rest about itself
+    (`TrialPart`), and whatever reads trials goes by that: no list of parts stands anywhere else.
 
     Attributes:
         initial_state: States at the start (rad, rad/s or m, m/s), (B, n).
@@ -69,17 +83,17 @@ class Trials:
 
     initial_state: Tensor
     target: Tensor
-    shown_target: Tensor | None = None
-    cue: Tensor | None = None
-    wanted: Tensor | None = None
-    counted: Tensor | None = None
-    load: Tensor | None = None
-    hand_force: Tensor | None = None
-    field: Tensor | None = None
-    command_noise: Tensor | None = None
-    plant_noise: Tensor | None = None
-    sensory_noise: Tensor | None = None
-    unit_noise: Tensor | None = None
+    shown_target: Tensor | None = _part("step", "state", "controller", missing="target")
+    cue: Tensor | None = _part("step", (None,), "controller")
+    wanted: Tensor | None = _part("state", "state", "cost", missing="target")
+    counted: Tensor | None = _part("state", "state", "cost", missing=1.0)
+    load: Tensor | None = _part("step", "command", "plant")
+    hand_force: Tensor | None = _part("step", (2,), "plant")
+    field: Tensor | None = _part("trial", (2, 5), "plant")
+    command_noise: Tensor | None = _part("step", "command", "plant")
+    plant_noise: Tensor | None = _part("step", "state", "plant")
+    sensory_noise: Tensor | None = _part("step", "state", "senses")
+    unit_noise: Tensor | None = _part("step", (None,), "units")
     condition: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -88,35 +102,26 @@ class Trials:
         if batch == 0:
             raise ValueError("`initial_state` must hold at least one trial, got none.")
         check_finite_tensor("target", self.target, (batch, state_size))
-        if self.field is not None:
-            check_finite_tensor("field", self.field, (batch, 2, 5), hint="Columns: 1, p, v.")
-        steps = None
-        widths = {name: state_size for name in ("shown_target", "plant_noise", "sensory_noise")}
-        widths["hand_force"] = 2
-        for name in _BY_STEP:
-            part = getattr(self, name)
-            if part is None:
+        steps: int | None = None
+        for name, part in self.present().items():
+            declared = TRIAL_PARTS[name]
+            size: tuple[int | None, ...] = (None,)
+            if declared.size != "command":
+                size = (state_size,) if declared.size == "state" else declared.size
+            if declared.axis == "trial":
+                check_finite_tensor(name, part, (batch, *size), hint="Columns: 1, p, v.")
                 continue
-            shape = (batch, steps, widths.get(name))
-            check_finite_tensor(name, part, shape, hint="Axes: trial, step, value.")
-            steps = part.shape[1]
-        states = None if steps is None else steps + 1
-        for name in _BY_STATE:
-            part = getattr(self, name)
-            if part is None:
-                continue
-            hint = "Axes: trial, state before each step and after the last, value."
-            check_finite_tensor(name, part, (batch, states, state_size), hint=hint)
-            states = part.shape[1]
+            more = int(declared.axis == "state")
+            hint = "state before each step and after the last" if more else "step"
+            shape = (batch, None if steps is None else steps + more, *size)
+            check_finite_tensor(name, part, shape, hint=f"Axes: trial, {hint}, value.")
+            steps = part.shape[1] - more
         if self.counted is not None and bool((self.counted < 0).any()):
             raise ValueError("`counted` must be zero or more, got negative entries.")
-        for field in fields(self):
-            part = getattr(self, field.name)
-            if part is None or field.name == "condition":
-                continue
+        for name, part in {"target": self.target, **self.present()}.items():
             if part.dtype != self.dtype or part.device != self.device:
                 raise ValueError(
-                    f"`{field.name}` must share dtype and device with `initial_state` "
+                    f"`{name}` must share dtype and device with `initial_state` "
                     f"({self.dtype}, {self.device}), got {part.dtype}, {part.device}."
                 )
         if self.condition is not None:
@@ -128,6 +133,24 @@ class Trials:
                 raise ValueError(
                     f"`condition` must have shape ({batch},), got {tuple(self.condition.shape)}."
                 )
+
+    @classmethod
+    def names(cls, **declared: Any) -> tuple[str, ...]:
+        """Return the names of the parts that may be None, those that declare what is asked for.
+
+        Args:
+            **declared: Fields of `TrialPart`, with the values that they must have.
+        """
+        return tuple(
+            name
+            for name, part in TRIAL_PARTS.items()
+            if all(getattr(part, key) == value for key, value in declared.items())
+        )
+
+    def present(self) -> dict[str, Tensor]:
+        """Return the parts that may be None and are there, by name."""
+        parts = {name: getattr(self, name) for name in TRIAL_PARTS}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def __len__(self) -> int:
         return self.initial_state.shape[0]
@@ -145,11 +168,9 @@ class Trials:
     @property
     def steps(self) -> int | None:
         """Steps T that the parts over time cover, or None where there are none."""
-        for names, more in ((_BY_STEP, 0), (_BY_STATE, 1)):
-            for name in names:
-                part: Tensor | None = getattr(self, name)
-                if part is not None:
-                    return part.shape[1] - more
+        for name, part in self.present().items():
+            if TRIAL_PARTS[name].axis != "trial":
+                return part.shape[1] - (TRIAL_PARTS[name].axis == "state")
         return None
 
     @property
@@ -188,8 +209,7 @@ class Trials:
 
         Loads, force fields, noise on the way from command to state, another target, or a cue.
         """
-        parts = (self.field, self.command_noise, self.plant_noise, self.shown_target, self.cue)
-        return self.loaded or any(part is not None for part in parts)
+        return any(TRIAL_PARTS[name].seen_by in ("plant", "controller") for name in self.present())
 
     def without_loads(self) -> Trials:
         """Return the same trials, noise included, without loads and hand forces."""
@@ -197,7 +217,8 @@ class Trials:
 
     def undisturbed(self) -> Trials:
         """Return start, target and what the cost counts, and nothing else."""
-        return Trials(self.initial_state, self.target, wanted=self.wanted, counted=self.counted)
+        counts = {name: getattr(self, name) for name in Trials.names(seen_by="cost")}
+        return Trials(self.initial_state, self.target, **counts)
 
     @classmethod
     def concatenate(cls, batches: Sequence[Trials]) -> Trials:
@@ -209,15 +230,15 @@ class Trials:
         if not batches:
             raise ValueError("`batches` must hold at least one batch of trials, got none.")
         parts: dict[str, Any] = {}
-        for field in fields(cls):
-            present = [getattr(b, field.name) for b in batches]
+        for one in fields(cls):
+            present = [getattr(b, one.name) for b in batches]
             missing = sum(part is None for part in present)
             if missing not in (0, len(present)):
                 raise ValueError(
-                    f"`batches` must all have `{field.name}` or none, got {missing} of "
+                    f"`batches` must all have `{one.name}` or none, got {missing} of "
                     f"{len(present)} without; give zeros there."
                 )
-            parts[field.name] = None if missing else torch.cat(present)
+            parts[one.name] = None if missing else torch.cat(present)
         return cls(**parts)
 
     def to(
@@ -250,3 +271,8 @@ class Trials:
             name: None if part is None else change(part) for name, part in parts.items()
         }
         return replace(self, **changed)
+
+
+TRIAL_PARTS: dict[str, TrialPart] = {
+    one.name: one.metadata["part"] for one in fields(Trials) if "part" in one.metadata
+}

@@ -8,8 +8,9 @@ import pytest
 import torch
 from cases import PLANTS, generator, noisy, normal
 
-from neuromotor.closed_loop import ClosedLoop, passes
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.arrays import NumpyArrays, TorchArrays
+from neuromotor.closed_loop.passes import layout
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.plants import PointMass
 from neuromotor.tasks import CenterOut
@@ -133,7 +134,7 @@ def test_passes_on_tensors_equal_passes_on_numpy_arrays(network, monkeypatch):
     direction = normal(len(theta), seed=9)
     found = []
     for kit in (NumpyArrays, TorchArrays):
-        monkeypatch.setattr(passes, "arrays_like", kit)
+        monkeypatch.setattr(layout, "arrays_like", kit)
         objective = loop.objective(trials)
         linear = objective.linearize(theta)
         value, gradient = objective.value_and_gradient(theta)

@@ -7,8 +7,10 @@ import torch
 from cases import PLANTS, generator, noisy, normal, timed, uniform
 
 from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop.passes import Layout, run_forward
 from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.envs import MotorEnv, MotorVectorEnv
 from neuromotor.plants import TwoJointArm
 from neuromotor.tasks import CenterOut, QuadraticCost, Trials
 
@@ -59,6 +61,34 @@ def test_losses_are_the_written_sum():
         assert float(loss) == pytest.approx(total, rel=1e-12)
         residuals = task.cost.residuals(states, commands, trials)[b]
         assert 0.5 * float(residuals.square().sum()) == pytest.approx(total, rel=1e-12)
+
+
+def test_every_form_of_the_cost_is_the_same_number_with_the_same_derivatives():
+    """`QuadraticCost`, the hand-derived passes and the environments: one and many, in any order."""
+    task, net = Weighted(), ContinuousTimeRNN((4,), input_size=9)
+    trials = timed(task.trials(), 8)
+    theta = net.initial_parameters(generator(2))
+    run = ClosedLoop(task, net).simulate(theta, trials)
+    losses = task.cost.losses(run.states, run.commands, trials)
+    layout = Layout(task, net, trials)
+    forward = run_forward(layout, layout.arrange(theta), None)
+    assert layout.loss(forward) == pytest.approx(float(losses.mean()), rel=1e-12)
+
+    states, commands = (part.detach().requires_grad_() for part in (run.states, run.commands))
+    mean = task.cost.losses(states, commands, trials).mean()
+    wanted = torch.autograd.grad(mean, (states, commands))
+    for found, expected in zip(layout.pulls(forward), wanted, strict=True):
+        torch.testing.assert_close(torch.from_numpy(found).transpose(0, 1), expected)
+
+    options = {"normalized": False, "command_limit": 100.0}
+    many = MotorVectorEnv(3, task, **options)
+    many.reset(options={"trials": trials})
+    rewards = [many.step(run.commands[:, t].detach().numpy())[1] for t in range(8)]
+    torch.testing.assert_close(-torch.tensor(sum(rewards)), losses)
+    one = MotorEnv(task=task, **options)
+    one.reset(options={"trials": trials.subset(slice(1, 2))})
+    total = sum(one.step(run.commands[1, t].detach().numpy())[1] for t in range(8))
+    assert -total == pytest.approx(float(losses[1]), rel=1e-10)
 
 
 CASES = [
@@ -157,8 +187,8 @@ def test_a_cue_arrives_at_its_very_step(delay):
     commands = ClosedLoop(task, net).simulate(theta, trials).commands
     expected = 0.1 * torch.tanh(cue).expand(-1, -1, 2)
     torch.testing.assert_close(commands, expected, rtol=1e-12, atol=0)
-    passes = ClosedLoop(task, net).objective(trials)._passes
-    found = passes.forward(passes.arrange(theta), None).commands.swapaxes(0, 1)
+    layout = Layout(task, net, trials)
+    found = run_forward(layout, layout.arrange(theta), None).commands.swapaxes(0, 1)
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-12, atol=0)
 
 

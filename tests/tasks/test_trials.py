@@ -1,12 +1,18 @@
 """Trials are checked at the boundary and moved as one."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from cases import generator, noisy
+from cases import generator, noisy, timed
 
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.envs import MotorVectorEnv
 from neuromotor.tasks import CenterOut, QuadraticCost, Trials
+from neuromotor.tasks.trials import TRIAL_PARTS
 
 STATE = torch.zeros(3, 4, dtype=torch.float64)
 
@@ -73,3 +79,49 @@ def test_negative_weights_are_refused():
         QuadraticCost(-torch.ones(3, 4), 0.1)
     with pytest.raises(ValueError, match="`energy_weight` must be"):
         QuadraticCost(torch.ones(3, 4), -0.1)
+
+
+def of_missing(name, trials, steps):
+    """What a part that is None means, in full, as `TrialPart` declares it."""
+    part, (batch, n) = TRIAL_PARTS[name], trials.target.shape
+    size = {"state": (n,), "command": (2,)}.get(part.size, part.size)
+    times = {"step": (steps,), "state": (steps + 1,), "trial": ()}[part.axis]
+    full = torch.ones(batch, *times, *(number or 3 for number in size), dtype=torch.float64)
+    return trials.target[:, None] * full if part.missing == "target" else part.missing * full
+
+
+@pytest.mark.parametrize("name", [name for name in TRIAL_PARTS if name != "cue"])
+def test_a_part_that_is_none_means_what_it_declares(name):
+    task, net = CenterOut(directions=3, steps=5), ContinuousTimeRNN(layers=(4,))
+    plain = task.trials()
+    given = replace(plain, **{name: of_missing(name, plain, 5)})
+    assert list(given.present()) == [name]
+    assert given.steps == (None if TRIAL_PARTS[name].axis == "trial" else 5)
+    theta = net.initial_parameters(generator(1))
+    loop = ClosedLoop(task, net)
+    torch.testing.assert_close(loop.losses(theta, given), loop.losses(theta, plain))
+    for fast in (True, False):
+        found, wanted = (loop.objective(t, fast=fast).value(theta) for t in (given, plain))
+        assert found == pytest.approx(wanted, rel=1e-12)
+    ends = []
+    for trials in (given, plain):
+        envs = MotorVectorEnv(3, task)
+        if name == "unit_noise":
+            trials = replace(trials, unit_noise=None)  # a network's own, which environments lack
+        envs.reset(options={"trials": trials})
+        rewards = [envs.step(0.1 * np.ones((3, 2)))[1] for _ in range(5)]
+        ends.append((np.stack(rewards), envs.states))
+    np.testing.assert_allclose(ends[0][0], ends[1][0], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(ends[0][1], ends[1][1], rtol=1e-12, atol=1e-15)
+
+
+def test_what_is_left_of_undisturbed_trials_is_what_the_cost_counts():
+    trials = timed(noisy(CenterOut(directions=3, steps=5).trials(), 5, units=4), 5)
+    calm = trials.undisturbed()
+    assert set(calm.present()) == {"wanted", "counted"} == set(Trials.names(seen_by="cost"))
+    assert trials.disturbed
+    assert not calm.disturbed
+    assert not replace(calm, sensory_noise=trials.sensory_noise).disturbed
+    for name in Trials.names(seen_by="plant") + Trials.names(seen_by="controller"):
+        part = of_missing(name, calm, 5)
+        assert replace(calm, **{name: part}).disturbed

@@ -1,0 +1,108 @@
+"""The fast forms of plants against their torch steps: floats, arrays, Jacobians, fields."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from cases import ARMS, arm_states, noisy, normal
+
+from neuromotor.closed_loop.dynamics import (
+    StepDraws,
+    advance,
+    advance_components,
+    linearize_arm,
+    linearize_plant,
+)
+from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, RK4, JointLimits, PointMass, TwoJointArm
+from neuromotor.plants.arm_fast import FastArm
+from neuromotor.plants.plant import fast_form
+from neuromotor.tasks import Trials
+
+FORMS = {
+    **ARMS,
+    "viscous": TwoJointArm(HUMAN, viscosity=HUMAN_VISCOSITY),
+    "bounded": TwoJointArm(command_limit=0.3),
+    "all options": TwoJointArm(
+        HUMAN, dt_s=0.004, viscosity=((0.06, 0.01), (0.03, 0.05)), command_limit=(0.4, 0.2)
+    ),
+    "point-mass": PointMass(mass=0.7, damping=0.4, command_limit=(0.5, 0.7)),
+}
+COUNT = 40
+
+
+def trials_of(kind):
+    states = arm_states(COUNT)
+    calm = Trials(states, states)
+    if kind == "calm":
+        return calm
+    loaded = noisy(calm, 1)
+    return loaded if kind == "loaded" else replace(loaded, field=0.5 * normal(COUNT, 2, 5, seed=9))
+
+
+def acting(trials):
+    """The parts of the only step as arrays, components first."""
+    parts = {name: getattr(trials, name) for name in StepDraws._fields}
+    present = {name: part for name, part in parts.items() if part is not None}
+    return StepDraws(
+        **{
+            name: part.numpy().transpose(1, 2, 0) if name == "field" else part[:, 0].numpy().T
+            for name, part in present.items()
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", ["calm", "loaded", "in a field"])
+@pytest.mark.parametrize("plant", FORMS)
+def test_steps_in_floats_and_arrays_are_the_step_in_torch(plant, kind):
+    plant, trials = FORMS[plant], trials_of(kind)
+    form, draws, command = fast_form(plant), acting(trials), normal(COUNT, 2, seed=4)
+    wanted = advance(plant, trials.initial_state, command, trials, 0).numpy()
+    close = {"rtol": 1e-11, "atol": 1e-12}
+    states, commands = trials.initial_state.numpy(), command.numpy()
+    found = advance_components(plant, form, states.T, commands.T, draws, np)
+    np.testing.assert_allclose(np.stack(list(found), axis=-1), wanted, **close)
+    for i in range(3):
+        own = StepDraws(*(None if part is None else part[..., i].tolist() for part in draws))
+        one = advance_components(plant, form, states[i].tolist(), commands[i].tolist(), own, math)
+        assert all(type(number) is float for number in one)
+        np.testing.assert_allclose(list(one), wanted[i], **close)
+
+
+@pytest.mark.parametrize("plant", FORMS)
+def test_hands_in_components_are_the_hands_in_torch(plant):
+    plant, states = FORMS[plant], arm_states(COUNT)
+    wanted = torch.cat([plant.hand_position(states), plant.hand_velocity(states)], dim=-1)
+    found = fast_form(plant).hand(states.numpy().T, np)
+    np.testing.assert_allclose(np.stack(list(found), axis=-1), wanted, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["calm", "loaded"])
+@pytest.mark.parametrize("plant", [name for name in FORMS if name != "point-mass"])
+def test_the_fast_jacobian_is_autograds(plant, kind):
+    plant, trials = FORMS[plant], trials_of(kind)
+    command = normal(COUNT, 2, seed=4)
+    states = trials.initial_state
+    wanted = linearize_plant(plant, trials, states[:, None], command[:, None])[:, 0].numpy()
+    found = np.empty((COUNT, 4, 6))
+    arm = fast_form(plant)
+    assert isinstance(arm, FastArm)
+    linearize_arm(arm, states.numpy().T, command.numpy().T, acting(trials), found)
+    np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-11)
+
+
+def test_options_without_a_fast_form_and_subclasses_have_none():
+    class Own(TwoJointArm):
+        """May override anything."""
+
+    assert fast_form(TwoJointArm(limits=JointLimits())) is None
+    assert fast_form(TwoJointArm(integrator=RK4())) is None
+    assert fast_form(PointMass(integrator=RK4())) is None
+    assert fast_form(Own()) is None
+
+
+def test_step_draws_are_the_parts_of_trials_that_act_on_the_plant():
+    assert Trials.names(seen_by="plant") == StepDraws._fields
