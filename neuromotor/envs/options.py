@@ -122,7 +122,10 @@ class EnvOptions:
         known = [f.name for f in fields(cls) if f.init and f.name != "task"]
         for name in options:
             if name not in known:
-                raise TypeError(f"unknown option `{name}`; {did_you_mean(name, known)}.")
+                # Python's own words, which Gymnasium and TorchRL look for
+                raise TypeError(
+                    f"got an unexpected keyword argument {name!r}; {did_you_mean(name, known)}."
+                )
         return cls(task=task, **options)
 
     @property

@@ -30,8 +30,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
     * End: after the task's last step, as `terminated` (see `EnvOptions.horizon`). A plant that
       leaves the observation's bounds has failed: its trial ends at once as `terminated`, and the
       remaining cost is paid as if it stayed where it is.
-    * Info at the end of a trial: `is_success`, `loss`, `target_error_m`, `hand_speed_m_s`, `energy`
-      (time integral of the squared command), `failed`; at the start: `condition`.
+    * Info: `condition`; at the end of a trial also `is_success`, `loss`, `target_error_m`,
+      `hand_speed_m_s`, `energy` (time integral of the squared command), `failed`.
 
     Attributes:
         options: The settings.
@@ -149,14 +149,14 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._effort += effort
 
         observation = self._observe()
-        reward, info = -cost, {}
+        reward, info = -cost, {"condition": self._condition}
         if self.options.goal:
             reward = core.compute_reward(observation["achieved_goal"], observation["desired_goal"])
         elif self.options.reward == "dense":
             reward = core.dense(*core.outcome(state, self._hand_goal(t)), last)
         if last:
             self._over = True
-            info = self._summary(failed)
+            info.update(self._summary(failed))
         truncated = last and not failed and self.options.horizon == "truncated"
         if self.render_mode == "human":
             self.render()
@@ -202,13 +202,14 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._trial = Draws(**parts)
         self._states = [trial.initial_state[0].tolist()]
         self._target = trial.target[0].tolist()
+        self._condition = int(trial.condition[0])
         self._hand_target = self._core.hand(self._target)[:2]
         self._action = [0.0] * self._size
         self._t, self._loss, self._effort, self._over = 0, 0.0, 0.0, False
         observation = self._observe()
         if self.render_mode == "human":
             self.render()
-        return observation, {"condition": int(trial.condition[0])}
+        return observation, {"condition": self._condition}
 
     def _command(self, action: Any) -> list[float]:
         """The action in N m (N), checked and clipped."""

@@ -37,6 +37,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         options: The settings.
         observation_labels: Name and unit of each number of an arm's observation.
         action_labels: Name and unit of each number of an arm's action.
+        autoreset_mode: How a finished arm starts its next trial, as in Gymnasium's own vector
+            environments.
         compute_reward: As that of `MotorEnv`.
 
     Example:
@@ -85,12 +87,12 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self.num_envs = num_envs
-        self._mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
         self._torch = arrays == "torch"
         self._core = Core(self.options, "numpy")
         self.metadata = {  # type: ignore[misc]
             **self.metadata,
-            "autoreset_mode": self._mode,
+            "autoreset_mode": self.autoreset_mode,
             "render_fps": round(1 / self._core.dt_s),
         }
         self._layout = Layout(self.options)
@@ -150,7 +152,9 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         which = self._index if mask is None else np.flatnonzero(self._checked_mask(mask))
         self._seed(seed)
         self._anew(which, options)
-        return self._out(self._observe()), self._start_info(which)
+        return self._out(self._observe()), _masked(
+            {"condition": self._condition[which]}, which, self.num_envs
+        )
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Advance every arm by one step of the plant.
@@ -162,7 +166,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         """
         self._check_begun()
         resting, some_rest = self._done, self._some_done  # they start anew in this step
-        if some_rest and self._mode == AutoresetMode.DISABLED:
+        if some_rest and self.autoreset_mode == AutoresetMode.DISABLED:
             raise RuntimeError(
                 f"{int(resting.sum())} arms have finished their trials; reset them with "
                 "`reset(options={'reset_mask': ...})` before `step`."
@@ -187,7 +191,6 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         fresh = np.flatnonzero(resting) if some_rest else self._index[:0]
         if some_rest:
             self._anew(fresh)
-            infos.update(self._start_info(fresh))
         observation = self._observe()
         if self.options.goal:
             reward = self._core.compute_reward(
@@ -200,8 +203,9 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             truncated = last & ~failed
             terminated = last & failed
         self._done, self._some_done = last.copy(), any_last
-        if any_last and self._mode == AutoresetMode.SAME_STEP:
+        if any_last and self.autoreset_mode == AutoresetMode.SAME_STEP:
             observation, infos = self._restarted(observation, infos)
+        infos.update(self._conditions())
         return (
             self._out(observation),
             self._out(reward),
@@ -315,7 +319,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._out(np.zeros(self.num_envs)),
             self._out(nothing),
             self._out(nothing.copy()),
-            self._start_info(self._index),
+            self._conditions(),
         )
 
     def _restarted(self, observation: Any, infos: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -335,7 +339,6 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             "_final_obs": done,
             "final_info": infos,
             "_final_info": done.copy(),
-            **self._start_info(which),
         }
         return self._observe(), started
 
@@ -493,6 +496,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         fallen = failed[which]
         close = (error < options.success_error_m) & (speed < options.success_speed_m_s)
         values = {
+            "condition": self._condition[which],
             "is_success": close & ~fallen,
             "loss": self._loss[which],
             "target_error_m": error,
@@ -502,9 +506,12 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         }
         return _masked(values, which, self.num_envs)
 
-    def _start_info(self, which: NDArray[Any]) -> dict[str, Any]:
-        """The infos of a start."""
-        return _masked({"condition": self._condition[which]}, which, self.num_envs)
+    def _conditions(self) -> dict[str, Any]:
+        """The info that every step has."""
+        return {
+            "condition": self._condition.copy(),
+            "_condition": np.ones(self.num_envs, dtype=bool),
+        }
 
     def _out(self, value: Any) -> Any:
         """As the caller wants it: arrays, or tensors on the same memory."""
