@@ -166,7 +166,6 @@ class ControllerPolicy:
         actions = (command * self._scale).float().numpy()
         return (actions[0] if single else actions), (memory, steps + 1)
 
-
     def _decided(
         self, memory: tuple[Tensor, ...], seen: Tensor, steps: NDArray[Any], noise: Tensor | None
     ) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -285,19 +284,23 @@ class PolicyController(ZeroStart):
 def _normalization(policy: Policy) -> Callable[[Any], Any]:
     """How observations are normalised for a policy: as in the environments it was trained in.
 
-    Stable-Baselines3 keeps running means in the environments (`VecNormalize`), not in the model, and
-    `predict` expects observations that are normalised already.
+    Stable-Baselines3 keeps running means in the environments (`VecNormalize`), not in the model,
+    and `predict` expects observations that are normalised already.
     """
     environments = getattr(policy, "get_vec_normalize_env", lambda: None)()
     if environments is not None:
         normalize: Callable[[Any], Any] = environments.normalize_obs
         return normalize
-    # What training behind `VecNormalize` leaves in a model, and in its file: the only trace of it.
-    if getattr(policy, "_last_original_obs", None) is not None:
+    # The only trace of `VecNormalize` in a model and in its file. Off-policy methods leave it in
+    # any case, so those without environments may need the means.
+    traced = getattr(policy, "_last_original_obs", None) is not None
+    certain = not hasattr(policy, "replay_buffer_class")
+    if traced and (certain or policy.get_env() is None):  # type: ignore[attr-defined]
         raise ValueError(
-            "`policy` was trained behind VecNormalize, and its running means are missing, got a "
-            "model without that environment; load it with it: "
-            "`PPO.load(path, env=VecNormalize.load(means, environments))`."
+            "`policy` must have the running means that its observations are normalised with, got a "
+            f"model that {'was' if certain else 'may have been'} trained behind VecNormalize, "
+            "without those environments; load it with the environments of its training: "
+            "`load(path, env=VecNormalize.load(means, environments))`, or the plain ones."
         )
     return lambda observation: observation
 

@@ -579,7 +579,7 @@ def test_labels_name_every_number():
         ({"dtype": "float16"}, ValueError, "`dtype` must be one of"),
         ({"success_error_m": 0.0}, ValueError, "`success_error_m` must be"),
         ({"render_mode": "ascii"}, ValueError, "`render_mode` must be None, rgb_array"),
-        ({"torque": 1.0}, TypeError, "unknown option `torque`"),
+        ({"torque": 1.0}, TypeError, "unexpected keyword argument 'torque'"),
         ({"task": "centre-out"}, ValueError, "did you mean 'center-out'"),
         ({"task": {"radius": 0.1}}, ValueError, "unknown setting `task.radius`"),
         ({"task": 3}, TypeError, "`task` must be a task"),
