@@ -21,8 +21,8 @@ from neuromotor.closed_loop import simulate
 from neuromotor.control import ILQR
 from neuromotor.controllers import Controller
 from neuromotor.controllers.controller import ZeroStart
-from neuromotor.envs.core import Core
-from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.components import ComponentTask
+from neuromotor.envs.observation import Layout, Observables
 from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.single import action_space
 from neuromotor.evaluation.bootstrap import ratio_to
@@ -84,7 +84,7 @@ class ControllerPolicy:
             ValueError: The environment does not show what the controller needs, or has other
                 commands.
         """
-        names = options.observe
+        names = options.parts
         cued = options.typed_task.trials().cue is not None
         needed = ["state", "target", *(["cue"] if cued else [])]
         if options.goal or not set(needed) <= set(names):
@@ -214,7 +214,7 @@ class PolicyController(ZeroStart):
         self.options = options
         plant = options.typed_task.plant
         self.command_size, self.dt_s = plant.command_size, plant.dt_s
-        self._core = Core(options, "numpy")
+        self._physics = ComponentTask(options, "numpy")
         self._layout = Layout(options)
         _check_space(policy, "observation_space", self._layout.space)
         _check_space(policy, "action_space", action_space(options))
@@ -250,18 +250,18 @@ class PolicyController(ZeroStart):
             self._memory: Any = None
             self._action = np.zeros((self.command_size, count))
             self._first_goal = goal
-        glimpse = Glimpse(
+        observables = Observables(
             seen=observation.double().cpu().numpy().T,
             target=goal,
-            hand=self._core.hand,
-            hand_target=self._core.hand(goal)[:2],
-            hand_goal=self._core.hand(goal)[:2],
-            time=np.full(count, t / self._core.steps),
+            hand=self._physics.hand,
+            hand_target=self._physics.hand(goal)[:2],
+            hand_goal=self._physics.hand(goal)[:2],
+            time=np.full(count, t / self._physics.steps),
             command=self._action,
             cue=cues[0] if len(cues) else (goal != self._first_goal).any(axis=0),
         )
         actions, self._memory = self.policy.predict(
-            self._normalize(self._layout.many(glimpse, count)),
+            self._normalize(self._layout.many(observables, count)),
             state=self._memory,
             episode_start=np.full(count, t == 0),
             deterministic=True,

@@ -8,7 +8,8 @@ same lines on the task's own plant and cost.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,51 +21,12 @@ from neuromotor.plants import degrees_of_freedom
 from neuromotor.plants.field import in_field
 from neuromotor.tasks.cost import quadratic
 
-__all__ = ["Core", "Draws", "StepDraws"]
+__all__ = ["ComponentTask", "Components"]
 
 Components = Any  # a sequence of floats or arrays (N,), or the array (., N) itself
 
 
-class StepDraws(NamedTuple):
-    """Loads and noise of one step; None is zero."""
-
-    load: Components | None
-    hand_force: Components | None
-    field: Components | None
-    command_noise: Components | None
-    plant_noise: Components | None
-
-
-class Draws(NamedTuple):
-    """What `Trials` holds of one arm's trial beside start and target, by its names; None is zero.
-
-    Each part is (T, .), but `field`, which holds for the whole trial, (2, 5), and `wanted` and
-    `counted`, which are (T + 1, n).
-    """
-
-    load: Any = None
-    hand_force: Any = None
-    field: Any = None
-    command_noise: Any = None
-    plant_noise: Any = None
-    sensory_noise: Any = None
-    shown_target: Any = None
-    cue: Any = None
-    wanted: Any = None
-    counted: Any = None
-
-    def at(self, t: int) -> StepDraws:
-        """Return what acts in step `t`."""
-        return StepDraws(
-            None if self.load is None else self.load[t],
-            None if self.hand_force is None else self.hand_force[t],
-            self.field,
-            None if self.command_noise is None else self.command_noise[t],
-            None if self.plant_noise is None else self.plant_noise[t],
-        )
-
-
-class Core:
+class ComponentTask:
     """A task's plant and cost on components."""
 
     def __init__(self, options: EnvOptions, kit: str) -> None:
@@ -96,28 +58,40 @@ class Core:
         self.bounds = [limits.configuration] * half + [limits.velocity] * half
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Core, (self.options, self._kit_name)
+        return ComponentTask, (self.options, self._kit_name)
 
-    def advance(self, state: Components, command: Components, draws: StepDraws) -> Components:
-        """Return the state one step later: `closed_loop.advance` on components."""
-        if draws.command_noise is not None:
-            command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
-        pull = draws.hand_force
-        if draws.field is not None:
+    def advance(
+        self, state: Components, command: Components, part: Callable[[str], Components | None]
+    ) -> Components:
+        """Return the state one step later: `closed_loop.advance` on components.
+
+        Args:
+            state: Before the step.
+            command: In N m (N).
+            part: Gives the loads and draws of the step by their names in `Trials`; None is none.
+        """
+        noise, load, pull = part("command_noise"), part("load"), part("hand_force")
+        field, plant_noise = part("field"), part("plant_noise")
+        if noise is not None:
+            command = [u * (1 + xi) for u, xi in zip(command, noise, strict=True)]
+        if field is not None:
             x, y, *_ = self.hand(state)
-            field = [row[0] + row[1] * x + row[2] * y for row in draws.field]
-            pull = field if pull is None else [f + g for f, g in zip(pull, field, strict=True)]
+            resting = [row[0] + row[1] * x + row[2] * y for row in field]
+            pull = resting if pull is None else [f + g for f, g in zip(pull, resting, strict=True)]
         if self._direct:
-            after = self.plant.component_step(state, command, self.kit, draws.load, pull)
+            after = self.plant.component_step(state, command, self.kit, load, pull)
         else:
-            load = None if draws.load is None else _tensor(draws.load)
-            force = None if pull is None else _tensor(pull)
-            after = self.plant.step(_tensor(state), _tensor(command), load, force)
+            after = self.plant.step(
+                _tensor(state),
+                _tensor(command),
+                None if load is None else _tensor(load),
+                None if pull is None else _tensor(pull),
+            )
             after = _components(after, state[0])
-        if draws.field is not None:
-            after = in_field(self.plant, after, draws.field, self.kit)
-        if draws.plant_noise is not None:
-            after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
+        if field is not None:
+            after = in_field(self.plant, after, field, self.kit)
+        if plant_noise is not None:
+            after = [x + zeta for x, zeta in zip(after, plant_noise, strict=True)]
         return after
 
     def hand(self, state: Components) -> Components:
@@ -150,19 +124,6 @@ class Core:
             total = total + (0.5 * weight) * (error * error)
         return total
 
-    def charge(self, t: int, state: Components, target: Components, draws: Draws) -> Any:
-        """Return what a state costs at step `t` of a trial, or of trials at the same step."""
-        return self.state_cost(
-            self.factored(t, None if draws.counted is None else draws.counted[t]),
-            state,
-            target if draws.wanted is None else draws.wanted[t],
-        )
-
-    def factored(self, t: int, factors: Components | None) -> list[tuple[int, Any]]:
-        """Return the weights of step `t` with the trials' own factors on them, by component."""
-        row = self.rows[t]
-        return row if factors is None else [(i, weight * factors[i]) for i, weight in row]
-
     def outcome(self, state: Components, hand_target: Components) -> tuple[Any, Any]:
         """Return the hand's distance from its target (m) and its speed (m/s)."""
         x, y, speed_x, speed_y = self.hand(state)
@@ -177,6 +138,22 @@ class Core:
         error = distance / self.options.success_error_m
         hurry = speed / self.options.success_speed_m_s
         return -(error / self.steps) - 0.5 * last * (error + hurry)
+
+    def summary(
+        self, state: Components, hand_goal: Components, loss: Any, effort: Any, failed: Any
+    ) -> dict[str, Any]:
+        """Return how a trial went: its last state, its loss, its sum of squared commands."""
+        distance, speed = self.outcome(state, hand_goal)
+        near = distance < self.options.success_error_m
+        slow = speed < self.options.success_speed_m_s
+        return {
+            "is_success": near & slow & (failed == 0),
+            "loss": loss,
+            "target_error_m": distance,
+            "hand_speed_m_s": speed,
+            "energy": self.dt_s * effort,
+            "failed": failed,
+        }
 
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
         """Return the reward of achieved goals (m), (2,) or (..., 2), for hindsight replay."""
