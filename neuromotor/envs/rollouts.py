@@ -99,7 +99,7 @@ def rollout(
             outcome = physics.outcome(states[-1], trial.hand_goal(t + 1))
             rewards.append(physics.dense(*outcome, t + 1 == task.steps))
         else:
-            rewards.append(-trial.cost(t + 1, states[-2], command, states[-1]))
+            rewards.append(-trial.cost(t + 1, states[-2], physics.effort(command), states[-1]))
     return Rollout(
         rewards=torch.stack(rewards, dim=1),
         observations=torch.stack(observations, dim=1),

@@ -136,7 +136,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._states.append(state)
         trial.step = t = trial.step + 1
 
-        cost = trial.cost(t, before, command, state)
+        effort = physics.effort(command)
+        cost = trial.cost(t, before, effort, state)
         failed = not all(
             -bound <= x <= bound for x, bound in zip(state, physics.bounds, strict=True)
         )
@@ -144,7 +145,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         if failed:
             cost += trial.left_to_pay(state)
         self._loss += cost
-        self._effort += physics.effort(command)
+        self._effort += effort
 
         observation = self._observe()
         reward, info = -cost, {"condition": self._condition}

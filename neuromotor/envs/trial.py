@@ -61,11 +61,13 @@ class Trial:
 
     def shown(self) -> tuple[Components, Components, Any]:
         """Return the target that is shown now, as a state and as the hand's place, and the cue."""
+        if "shown_target" not in self.parts and "cue" not in self.parts:
+            return self.target, self.hand_target, 0.0
         target, cue = self.part("shown_target"), self.part("cue")
         if cue is not None:
             cue = cue[0]
         if target is None:
-            return self.target, self.hand_target, 0.0 if cue is None else cue
+            return self.target, self.hand_target, cue
         if cue is None:
             first = self.first("shown_target")
             cue = reduce(or_, (now != then for now, then in zip(target, first, strict=True)))
@@ -78,9 +80,8 @@ class Trial:
             seen: The delayed state, without its sensory noise.
             action: The last action.
         """
-        noise = self.part("sensory_noise")
-        if noise is not None:
-            seen = self.noisy(seen, noise)
+        if "sensory_noise" in self.parts:
+            seen = self.noisy(seen, self.part("sensory_noise"))
         target, hand_target, cue = self.shown()
         return Observables(
             seen=seen,
@@ -106,18 +107,20 @@ class Trial:
         wanted = self.at_state("wanted", step)
         return self.hand_target if wanted is None else self.task.hand(wanted)[:2]
 
-    def cost(self, step: int, before: Components, command: Components, after: Components) -> Any:
-        """Return what a step costs after which `step` commands are given."""
-        cost = self.task.half_energy_weight * self.task.effort(command) + self.charge(step, after)
+    def cost(self, step: int, before: Components, effort: Any, after: Components) -> Any:
+        """Return what a step costs after which `step` commands are given; `effort` is its own."""
+        cost = self.task.half_energy_weight * effort + self.charge(step, after)
         return cost + self.charge(0, before) if step == 1 else cost
 
     def charge(self, step: int, state: Components) -> Any:
         """Return what the state costs at a step, the same for all arms."""
-        factors, wanted = self.at_state("counted", step), self.at_state("wanted", step)
-        terms = self.task.rows[step]
-        if factors is not None:
+        terms, goal = self.task.rows[step], self.target
+        if "counted" in self.parts:
+            factors = self.at_state("counted", step)
             terms = [(i, weight * factors[i]) for i, weight in terms]
-        return self.task.state_cost(terms, state, self.target if wanted is None else wanted)
+        if "wanted" in self.parts:
+            goal = self.at_state("wanted", step)
+        return self.task.state_cost(terms, state, goal)
 
     def left_to_pay(self, state: Components) -> Any:
         """Return what is left to pay if the state stayed as it is."""
