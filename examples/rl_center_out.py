@@ -14,7 +14,6 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 
@@ -35,25 +34,13 @@ OBSERVE = ("state", "target", "time")
 ARMS, STEPS_A_ROLLOUT = 32, 160
 
 
-class Normalized:
-    """A trained model with the running normalisation that it was trained behind."""
-
-    def __init__(self, model: PPO, arms: VecNormalize) -> None:
-        """Join them."""
-        self._model, self._arms = model, arms
-
-    def predict(self, observation: Any, **how: Any) -> tuple[Any, Any]:
-        """Return actions and no state."""
-        return self._model.predict(self._arms.normalize_obs(observation), **how)
-
-
-def test_success(policy: Normalized, task: CenterOut) -> dict[str, float]:
-    """Return how the policy does on every target, without exploration."""
+def test_success(model: PPO, arms: VecNormalize, task: CenterOut) -> dict[str, float]:
+    """Return how the model does on every target, without exploration."""
     trials = task.trials()
     envs = MotorVectorEnv(len(trials), task, observe=OBSERVE)
     seen, _ = envs.reset(options={"trials": trials})
     for _ in range(task.steps):
-        actions, _ = policy.predict(seen, deterministic=True)
+        actions, _ = model.predict(arms.normalize_obs(seen), deterministic=True)
         seen, _, _, _, infos = envs.step(actions)
     names = ("is_success", "loss", "target_error_m", "hand_speed_m_s")
     return {name: float(infos[name].mean()) for name in names}
@@ -75,7 +62,7 @@ class LearningCurve(BaseCallback):
         point = {
             "steps": float(self.num_timesteps),
             "seconds": time.perf_counter() - self._start,
-            **test_success(Normalized(self.model, self._arms), self._task),
+            **test_success(self.model, self._arms, self._task),
         }
         self.points.append(point)
         print(
@@ -142,7 +129,7 @@ def main() -> None:
     model.learn(steps, callback=curve)
     curve.measure()
 
-    run = evaluate_policy(Normalized(model, arms), task, task.trials(), name="ppo", observe=OBSERVE)
+    run = evaluate_policy(model, task, task.trials(), name="ppo", observe=OBSERVE)
     print(f"loss {run.performance.loss:.3g}, {run.ratio:.4g} x iLQR")
     arguments.out.mkdir(parents=True, exist_ok=True)
     report = {"seed": arguments.seed, "ratio_to_ilqr": run.ratio, "curve": curve.points}

@@ -17,10 +17,14 @@ from torch import Tensor
 
 from neuromotor._checks import lookup
 from neuromotor.closed_loop.dynamics import check_trials
-from neuromotor.envs.core import Core, Draws
+from neuromotor.envs.components import ComponentTask
 from neuromotor.tasks import Task, Trials
+from neuromotor.tasks.trials import TRIAL_PARTS
 
-__all__ = ["RESET_OPTIONS", "Bank", "TrialSource", "dealt"]
+__all__ = ["PLAYED", "RESET_OPTIONS", "TrialArrays", "TrialSource", "dealt"]
+
+# The optional parts of `Trials` that environments play: all but those of a network's own units.
+PLAYED = tuple(name for name, part in TRIAL_PARTS.items() if part.seen_by != "units")
 
 RESET_OPTIONS = ("target", "disturbance", "trials")
 
@@ -28,16 +32,16 @@ _KEPT = 64  # trials of a batch that one arm alone uses, so that many sources fi
 
 
 @dataclass
-class Bank:
+class TrialArrays:
     """A batch of trials as arrays in double precision."""
 
     initial_state: NDArray[np.float64]  # (B, n)
     target: NDArray[np.float64]  # (B, n)
     condition: NDArray[np.int64]  # (B,); -1 where the task counts none
-    draws: dict[str, NDArray[np.float64]]  # of the names of `Draws`, those that there are, (B, ...)
+    parts: dict[str, NDArray[np.float64]]  # the others that there are, by name, (B, ...)
 
     @classmethod
-    def whole(cls, trials: Trials) -> Bank:
+    def whole(cls, trials: Trials) -> TrialArrays:
         """Return a batch as it is.
 
         Raises:
@@ -54,21 +58,21 @@ class Bank:
             condition=np.full(len(trials), -1)
             if trials.condition is None
             else trials.condition.cpu().numpy().astype(np.int64),
-            draws={
-                name: _array(part) for name, part in trials.present().items() if name in Draws.names
+            parts={
+                name: _array(part) for name, part in trials.present().items() if name in PLAYED
             },
         )
 
     @classmethod
-    def of(cls, segments: Sequence[tuple[Bank, NDArray[np.int64]]]) -> Bank:
-        """Return rows of banks, one after the other; a copy."""
+    def of(cls, segments: Sequence[tuple[TrialArrays, NDArray[np.int64]]]) -> TrialArrays:
+        """Return rows of batches, one after the other; a copy."""
         return cls(
-            initial_state=_joined([bank.initial_state[rows] for bank, rows in segments]),
-            target=_joined([bank.target[rows] for bank, rows in segments]),
-            condition=_joined([bank.condition[rows] for bank, rows in segments]),
-            draws={
-                name: _joined([bank.draws[name][rows] for bank, rows in segments])
-                for name in segments[0][0].draws
+            initial_state=_joined([batch.initial_state[rows] for batch, rows in segments]),
+            target=_joined([batch.target[rows] for batch, rows in segments]),
+            condition=_joined([batch.condition[rows] for batch, rows in segments]),
+            parts={
+                name: _joined([batch.parts[name][rows] for batch, rows in segments])
+                for name in segments[0][0].parts
             },
         )
 
@@ -79,7 +83,7 @@ class Bank:
 class TrialSource:
     """Deals out a task's trials, one seed one order.
 
-    A bank of which nothing was drawn (center-out) is made once.
+    A batch of which nothing was drawn (as of center-out) is made once.
     """
 
     def __init__(self, task: Task, rng: np.random.Generator, arms: int = 1) -> None:
@@ -93,38 +97,41 @@ class TrialSource:
         self._task = task
         self._rng = rng
         self._kept = max(_KEPT, arms)
-        self._bank: Bank | None = None
+        self._batch: TrialArrays | None = None
         self._fixed = False
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
-    def take(self, count: int) -> Iterator[tuple[Bank, NDArray[np.int64]]]:
-        """Yield banks and rows of them until there are `count` trials."""
+    def take(self, count: int) -> Iterator[tuple[TrialArrays, NDArray[np.int64]]]:
+        """Yield batches and rows of them until there are `count` trials."""
         while count:
             if not len(self._order):
                 self._refill()
             rows, self._order = self._order[:count], self._order[count:]
             count -= len(rows)
-            if self._bank is not None:
-                yield self._bank, rows
+            if self._batch is not None:
+                yield self._batch, rows
 
     def _refill(self) -> None:
-        if self._bank is None or not self._fixed:
+        if self._batch is None or not self._fixed:
             generator = torch.Generator().manual_seed(int(self._rng.integers(2**63)))
             before = generator.get_state()
-            self._bank = Bank.whole(self._task.trials(generator))
+            self._batch = TrialArrays.whole(self._task.trials(generator))
             self._fixed = bool(torch.equal(before, generator.get_state()))
-        self._order = self._rng.permutation(len(self._bank))[: self._kept]
+        self._order = self._rng.permutation(len(self._batch))[: self._kept]
 
 
 def dealt(
-    sources: Sequence[TrialSource], count: int, core: Core, options: Mapping[str, Any] | None
-) -> Bank:
-    """Return trials for `count` arms as one bank, changed by the options of a reset.
+    sources: Sequence[TrialSource],
+    count: int,
+    physics: ComponentTask,
+    options: Mapping[str, Any] | None,
+) -> TrialArrays:
+    """Return trials for `count` arms as arrays, changed by the options of a reset.
 
     Args:
         sources: One for all arms, or one for each.
         count: Number of arms.
-        core: Plant and task.
+        physics: Plant and task.
         options: ``target``: where the hand shall be (m), (2,), or the state to be reached, (n,);
             ``disturbance``: load (N m or N), (m,) for the whole trial or (T, m) by step; both also
             with a first axis of arms. ``trials``: a `Trials` batch of `count` trials that are
@@ -137,20 +144,20 @@ def dealt(
     options = options or {}
     for name in options:
         lookup("reset option", name, dict.fromkeys(RESET_OPTIONS))
-    task = core.options.typed_task
+    task = physics.options.typed_task
     if "trials" in options:
-        bank = _given(options["trials"], count, task)
+        batch = _given(options["trials"], count, task)
     elif len(sources) == 1:
-        bank = Bank.of(list(sources[0].take(count)))
+        batch = TrialArrays.of(list(sources[0].take(count)))
     else:
-        bank = Bank.of([segment for source in sources for segment in source.take(1)])
+        batch = TrialArrays.of([segment for source in sources for segment in source.take(1)])
     if options.get("target") is not None:
-        old, bank.target = bank.target, _target(options["target"], count, core)
-        bank.draws.pop("shown_target", None)
-        wanted = bank.draws.get("wanted")
+        old, batch.target = batch.target, _target(options["target"], count, physics)
+        batch.parts.pop("shown_target", None)
+        wanted = batch.parts.get("wanted")
         if wanted is not None:
             there = (wanted == old[:, None]).all(axis=-1, keepdims=True)
-            bank.draws["wanted"] = np.where(there, bank.target[:, None], wanted)
+            batch.parts["wanted"] = np.where(there, batch.target[:, None], wanted)
     if options.get("disturbance") is not None:
         shape = (count, task.steps, task.plant.command_size)
         value = np.asarray(options["disturbance"], dtype=np.float64)
@@ -159,11 +166,11 @@ def dealt(
                 "`options['disturbance']` must have shape "
                 f"{shape[2:]}, {shape[1:]} or {shape}, got {value.shape}."
             )
-        bank.draws["load"] = _placed(value, shape, "options['disturbance']")
-    return bank
+        batch.parts["load"] = _placed(value, shape, "options['disturbance']")
+    return batch
 
 
-def _given(trials: object, count: int, task: Task) -> Bank:
+def _given(trials: object, count: int, task: Task) -> TrialArrays:
     """A batch from outside."""
     if not isinstance(trials, Trials):
         raise TypeError(f"`options['trials']` must be a Trials batch, got {type(trials).__name__}.")
@@ -173,12 +180,14 @@ def _given(trials: object, count: int, task: Task) -> Bank:
             f"`options['trials']` must hold {count} trial{'s' if count > 1 else ''}, one an arm, "
             f"got {len(trials)}; use `trials.subset(...)`."
         )
-    return Bank.of([(Bank.whole(trials), np.arange(count))])  # a copy, which may be written to
+    return TrialArrays.of(
+        [(TrialArrays.whole(trials), np.arange(count))]
+    )  # a copy, which may be written to
 
 
-def _target(value: Any, count: int, core: Core) -> NDArray[np.float64]:
+def _target(value: Any, count: int, physics: ComponentTask) -> NDArray[np.float64]:
     """Target states (count, n) from hand positions or states."""
-    plant = core.options.typed_task.plant
+    plant = physics.options.typed_task.plant
     array = np.asarray(value, dtype=np.float64)
     name = "options['target']"
     if array.ndim and array.shape[-1] == plant.state_size:

@@ -17,11 +17,11 @@ from neuromotor.plants import degrees_of_freedom
 if TYPE_CHECKING:
     from neuromotor.envs.options import EnvOptions
 
-__all__ = ["PARTS", "Glimpse", "Layout"]
+__all__ = ["PARTS", "Observables", "Layout"]
 
 
 @dataclass
-class Glimpse:
+class Observables:
     """What the parts choose from, as components: floats for one arm, arrays (N,) for many."""
 
     seen: Any  # delayed state with noise, n
@@ -38,7 +38,7 @@ class Glimpse:
 class _Part:
     """One part: its numbers, their names with units, and bounds (from minus to plus)."""
 
-    take: Callable[[Glimpse], Any]
+    take: Callable[[Observables], Any]
     labels: Callable[[EnvOptions], Sequence[str]]
     bounds: Callable[[EnvOptions], Sequence[tuple[float, float]]]
     tells_target: bool = False
@@ -117,17 +117,25 @@ class _Group:
     def space(self) -> spaces.Box:
         return spaces.Box(self.low, self.high, dtype=self.dtype.type)
 
-    def one(self, glimpse: Glimpse) -> NDArray[Any]:
+    def one(self, observables: Observables) -> NDArray[Any]:
         """The array (k,) of one arm; beyond its bounds a sensor shows the bound."""
         values: list[float] = []
         for take in self._takes:
-            values += take(glimpse)
+            values += take(observables)
         shown = np.array(values, dtype=self.dtype)
         return self._clipped(shown)
 
-    def stacked(self, glimpse: Glimpse) -> Tensor:
+    def stacked(self, observables: Observables) -> Tensor:
         """The tensor (N, k) of N arms, with gradients."""
-        shown = torch.stack([part for take in self._takes for part in take(glimpse)], dim=-1)
+        parts = [part for take in self._takes for part in take(observables)]
+        like: Tensor = observables.seen[0]
+        shown = torch.stack(
+            [
+                torch.as_tensor(p, dtype=like.dtype, device=like.device).expand_as(like)
+                for p in parts
+            ],
+            dim=-1,
+        )
         low, high = (torch.from_numpy(bound).to(shown) for bound in (self.low, self.high))
         return torch.clamp(shown, low, high)
 
@@ -136,12 +144,12 @@ class _Group:
         np.minimum(shown, self.high, out=shown)
         return shown
 
-    def many(self, glimpse: Glimpse, count: int) -> NDArray[Any]:
+    def many(self, observables: Observables, count: int) -> NDArray[Any]:
         """The array (N, k) of N arms."""
         shown = np.empty((count, len(self.low)), dtype=self.dtype)
         column = 0
         for take in self._takes:
-            for component in take(glimpse):
+            for component in take(observables):
                 shown[:, column] = component
                 column += 1
         return self._clipped(shown)
@@ -156,7 +164,7 @@ class Layout:
     """
 
     def __init__(self, options: EnvOptions) -> None:
-        parts = [PARTS[name] for name in options.observe]
+        parts = [PARTS[name] for name in options.parts]
         self._options = options
         self._goal = options.goal
         if not options.goal:
@@ -183,22 +191,22 @@ class Layout:
 
     def columns(self, name: str) -> slice:
         """Return where a part of the observation lies in its array."""
-        before = self._options.observe[: self._options.observe.index(name)]
+        before = self._options.parts[: self._options.parts.index(name)]
         start = sum(len(PARTS[part].labels(self._options)) for part in before)
         return slice(start, start + len(PARTS[name].labels(self._options)))
 
-    def one(self, glimpse: Glimpse) -> Any:
+    def one(self, observables: Observables) -> Any:
         """Return one arm's observation."""
         if not self._goal:
-            return self._groups[""].one(glimpse)
-        return {name: group.one(glimpse) for name, group in self._groups.items()}
+            return self._groups[""].one(observables)
+        return {name: group.one(observables) for name, group in self._groups.items()}
 
-    def stacked(self, glimpse: Glimpse) -> Tensor:
+    def stacked(self, observables: Observables) -> Tensor:
         """Return N arms' observations from tensors, (N, k), with gradients; not with goals."""
-        return self._groups[""].stacked(glimpse)
+        return self._groups[""].stacked(observables)
 
-    def many(self, glimpse: Glimpse, count: int) -> Any:
+    def many(self, observables: Observables, count: int) -> Any:
         """Return N arms' observations, (N, ...) each."""
         if not self._goal:
-            return self._groups[""].many(glimpse, count)
-        return {name: group.many(glimpse, count) for name, group in self._groups.items()}
+            return self._groups[""].many(observables, count)
+        return {name: group.many(observables, count) for name, group in self._groups.items()}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,8 +61,8 @@ class EnvOptions:
         ValueError: A setting is unknown or out of range.
     """
 
-    task: Any = "center-out"
-    observe: tuple[str, ...] = None  # type: ignore[assignment]  # what it is None for: see above
+    task: Task | str | Mapping[str, Any] = "center-out"
+    observe: Sequence[str] | None = None
     goal: bool = False
     reward: str | None = None
     command_limit: float | None = None
@@ -88,7 +88,7 @@ class EnvOptions:
             set_(self, "observe", ("state", "target", *cue))
         if isinstance(self.observe, str):
             set_(self, "observe", (self.observe,))
-        set_(self, "observe", tuple(self.observe))
+        set_(self, "observe", tuple(self.observe or ()))
         if not self.observe:
             raise ValueError("`observe` must name at least one part of the observation, got none.")
         for name in self.observe:
@@ -110,7 +110,7 @@ class EnvOptions:
                 raise TypeError(f"`{name}` must be True or False, got {getattr(self, name)!r}.")
         check_positive("success_error_m", self.success_error_m, "metres")
         check_positive("success_speed_m_s", self.success_speed_m_s, "metres per second")
-        set_(self, "limits", limits_of(self.task.plant, self.command_limit))
+        set_(self, "limits", limits_of(self.typed_task.plant, self.command_limit))
 
     @classmethod
     def of(cls, task: Any, options: Mapping[str, Any]) -> EnvOptions:
@@ -122,14 +122,21 @@ class EnvOptions:
         known = [f.name for f in fields(cls) if f.init and f.name != "task"]
         for name in options:
             if name not in known:
-                raise TypeError(f"unknown option `{name}`; {did_you_mean(name, known)}.")
+                # Python's own words, which Gymnasium and TorchRL look for
+                raise TypeError(
+                    f"got an unexpected keyword argument {name!r}; {did_you_mean(name, known)}."
+                )
         return cls(task=task, **options)
 
     @property
     def typed_task(self) -> Task:
         """The task."""
-        task: Task = self.task
-        return task
+        return cast(Task, self.task)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the observation."""
+        return tuple(self.observe or ())
 
     @property
     def plane_m(self) -> float:

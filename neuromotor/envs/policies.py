@@ -6,11 +6,13 @@ actions and its next state, as Stable-Baselines3's models do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,9 +21,10 @@ from neuromotor.closed_loop import simulate
 from neuromotor.control import ILQR
 from neuromotor.controllers import Controller
 from neuromotor.controllers.controller import ZeroStart
-from neuromotor.envs.core import Core
-from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.components import ComponentTask
+from neuromotor.envs.observation import Layout, Observables
 from neuromotor.envs.options import EnvOptions
+from neuromotor.envs.single import action_space
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import measure
 from neuromotor.optim import Counts
@@ -81,7 +84,7 @@ class ControllerPolicy:
             ValueError: The environment does not show what the controller needs, or has other
                 commands.
         """
-        names = options.observe
+        names = options.parts
         cued = options.typed_task.trials().cue is not None
         needed = ["state", "target", *(["cue"] if cued else [])]
         if options.goal or not set(needed) <= set(names):
@@ -99,6 +102,7 @@ class ControllerPolicy:
         self._dtype = parameters.dtype
         self._weights = controller.unpack(parameters.detach().cpu())
         self._scale = 1 / options.limits.command if options.normalized else 1.0
+        self._last_step = options.typed_task.steps - 1
         layout = Layout(options)
         self._size = len(layout.labels)
         columns = list(range(self._size))
@@ -158,30 +162,62 @@ class ControllerPolicy:
             noise = torch.randn(
                 count, self.controller.noise_size, generator=self._generator, dtype=self._dtype
             )
-        memory, command = self.controller.step(
-            self._weights, memory, seen[:, self._state], seen[:, self._told], int(steps[0]), noise
-        )
+        memory, command = self._decided(memory, seen, steps, noise)
         actions = (command * self._scale).float().numpy()
         return (actions[0] if single else actions), (memory, steps + 1)
+
+    def _decided(
+        self, memory: tuple[Tensor, ...], seen: Tensor, steps: NDArray[Any], noise: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The memory and command of each arm at its own step of its trial.
+
+        A finished arm that waits for its next trial counts as at the last step: its action is
+        ignored, and a controller that depends on the step has no later one.
+        """
+        steps = np.minimum(steps, self._last_step)
+        state, told = seen[:, self._state], seen[:, self._told]
+        decided = None
+        for t in np.unique(steps):
+            fresh = self.controller.step(self._weights, memory, state, told, int(t), noise)
+            if decided is None:
+                decided = fresh
+                continue
+            here = torch.from_numpy(steps == t)[:, None]
+            decided = (
+                tuple(torch.where(here, a, b) for a, b in zip(fresh[0], decided[0], strict=True)),
+                torch.where(here, fresh[1], decided[1]),
+            )
+        assert decided is not None
+        return decided
 
 
 class PolicyController(ZeroStart):
     """A policy as a controller of the closed loop: what `simulate` and `measure` take.
 
-    It sees what the environment of `options` would show, and its actions are clipped as there. It
-    has no parameters to train. With goals it cannot say where a hand is to be that waits for a cue.
+    It sees what the environment of `options` would show, and its actions are clipped as there. A
+    model of Stable-Baselines3 that was trained behind `VecNormalize` sees observations normalised
+    as there. The controller has no parameters to train. With goals it cannot say where a hand is to
+    be that waits for a cue.
     """
 
     parameter_count = 0
 
     def __init__(self, policy: Policy, options: EnvOptions) -> None:
-        """Join a policy and the settings of the environment that it was trained in."""
+        """Join a policy and the settings of the environment that it was trained in.
+
+        Raises:
+            ValueError: The policy was trained on other observations or actions than those of
+                `options`, or behind a normalisation that it no longer has.
+        """
         self.policy = policy
+        self._normalize = _normalization(policy)
         self.options = options
         plant = options.typed_task.plant
         self.command_size, self.dt_s = plant.command_size, plant.dt_s
-        self._core = Core(options, "numpy")
+        self._physics = ComponentTask(options, "numpy")
         self._layout = Layout(options)
+        _check_space(policy, "observation_space", self._layout.space)
+        _check_space(policy, "action_space", action_space(options))
 
     def unpack(self, parameters: Tensor) -> None:
         """Return nothing."""
@@ -214,18 +250,18 @@ class PolicyController(ZeroStart):
             self._memory: Any = None
             self._action = np.zeros((self.command_size, count))
             self._first_goal = goal
-        glimpse = Glimpse(
+        observables = Observables(
             seen=observation.double().cpu().numpy().T,
             target=goal,
-            hand=self._core.hand,
-            hand_target=self._core.hand(goal)[:2],
-            hand_goal=self._core.hand(goal)[:2],
-            time=np.full(count, t / self._core.steps),
+            hand=self._physics.hand,
+            hand_target=self._physics.hand(goal)[:2],
+            hand_goal=self._physics.hand(goal)[:2],
+            time=np.full(count, t / self._physics.steps),
             command=self._action,
             cue=cues[0] if len(cues) else (goal != self._first_goal).any(axis=0),
         )
         actions, self._memory = self.policy.predict(
-            self._layout.many(glimpse, count),
+            self._normalize(self._layout.many(observables, count)),
             state=self._memory,
             episode_start=np.full(count, t == 0),
             deterministic=True,
@@ -245,6 +281,53 @@ class PolicyController(ZeroStart):
         return memory
 
 
+def _normalization(policy: Policy) -> Callable[[Any], Any]:
+    """How observations are normalised for a policy: as in the environments it was trained in.
+
+    Stable-Baselines3 keeps running means in the environments (`VecNormalize`), not in the model,
+    and `predict` expects observations that are normalised already.
+    """
+    environments = getattr(policy, "get_vec_normalize_env", lambda: None)()
+    if environments is not None:
+        normalize: Callable[[Any], Any] = environments.normalize_obs
+        return normalize
+    # The only trace of `VecNormalize` in a model and in its file. Off-policy methods leave it in
+    # any case, so those without environments may need the means.
+    traced = getattr(policy, "_last_original_obs", None) is not None
+    certain = not hasattr(policy, "replay_buffer_class")
+    if traced and (certain or policy.get_env() is None):  # type: ignore[attr-defined]
+        raise ValueError(
+            "`policy` must have the running means that its observations are normalised with, got a "
+            f"model that {'was' if certain else 'may have been'} trained behind VecNormalize, "
+            "without those environments; load it with the environments of its training: "
+            "`load(path, env=VecNormalize.load(means, environments))`, or the plain ones."
+        )
+    return lambda observation: observation
+
+
+def _check_space(policy: Policy, name: str, expected: spaces.Space[Any]) -> None:
+    """Raise if a policy says what space it was trained with, and it is another one."""
+    trained = getattr(policy, name, expected)
+    if not _same_space(trained, expected):
+        raise ValueError(
+            f"`policy` must have the {name.replace('_', ' ')} of the environment's options "
+            f"({expected}), got {trained}; give the options that it was trained with (`observe`, "
+            "`goal`, `normalized`, `command_limit`), or a policy whose `predict` does what a "
+            "wrapper of its environment did."
+        )
+
+
+def _same_space(one: Any, other: Any) -> bool:
+    """Whether two spaces have the same parts, shapes and bounds; their dtypes may differ."""
+    if isinstance(one, spaces.Dict) and isinstance(other, spaces.Dict):
+        return one.keys() == other.keys() and all(_same_space(one[k], other[k]) for k in one)
+    if not (isinstance(one, spaces.Box) and isinstance(other, spaces.Box)):
+        return False
+    return one.shape == other.shape and all(
+        np.allclose(a, b, rtol=1e-5) for a, b in ((one.low, other.low), (one.high, other.high))
+    )
+
+
 def evaluate_policy(
     policy: Policy,
     task: Task,
@@ -257,7 +340,8 @@ def evaluate_policy(
     """Run a policy in the task's own evaluation, as `compare` runs trained controllers.
 
     Args:
-        policy: What decides, deterministically.
+        policy: What decides, deterministically. A model of Stable-Baselines3 that was trained
+            behind `VecNormalize` sees observations normalised as in its environments.
         task: What is wanted.
         trials: The batch.
         name: The method's name in a table.
@@ -269,7 +353,9 @@ def evaluate_policy(
         no parameters, counts or history; `row()` is its line of the table.
 
     Raises:
-        ValueError: Policy, task and trials do not fit together.
+        ValueError: Policy, task and trials do not fit together; the policy was trained on other
+            observations or actions than those of `options`, or behind `VecNormalize` and came
+            without its running means.
     """
     controller = PolicyController(policy, EnvOptions.of(task, options))
     nothing = trials.initial_state.new_empty(0)

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from neuromotor.closed_loop.dynamics import check_trials
-from neuromotor.envs.core import Core, Draws
-from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.components import ComponentTask
+from neuromotor.envs.episodes import PLAYED
+from neuromotor.envs.observation import Layout
 from neuromotor.envs.options import EnvOptions
+from neuromotor.envs.trial import Trial
 from neuromotor.tasks import Task, Trials
 
 __all__ = ["Rollout", "rollout"]
@@ -71,33 +73,17 @@ def rollout(
     if settings.goal:
         raise ValueError("`goal` must be False for a rollout: a sparse reward has no gradient.")
     check_trials(task, trials)
-    core, layout = Core(settings, "torch"), Layout(settings)
+    physics, layout = ComponentTask(settings, "torch"), Layout(settings)
     limit = settings.limits.command
     scale, bound = (limit, 1.0) if settings.normalized else (1.0, limit)
-    draws = Draws(**{name: _by_step(getattr(trials, name)) for name in Draws.names})
-    target = trials.target.unbind(-1)
-    hand_target = core.hand(target)[:2]
+    trial = Trial(physics, trials.target.unbind(-1), _parts(trials))
     action = trials.target.new_zeros(len(trials), task.plant.command_size)
     states: list[Any] = [trials.initial_state.unbind(-1)]
     rewards, observations, actions = [], [], []
     for t in range(task.steps):
+        trial.step = t
         seen = states[max(t - task.delay_steps, 0)]
-        if draws.sensory_noise is not None:
-            seen = [x + noise for x, noise in zip(seen, draws.sensory_noise[t], strict=True)]
-        shown, hand_shown, cue = target, hand_target, torch.zeros_like(target[0])
-        if draws.shown_target is not None:
-            shown = draws.shown_target[t]
-            hand_shown = core.hand(shown)[:2]
-            changed = [
-                now != first for now, first in zip(shown, draws.shown_target[0], strict=True)
-            ]
-            cue = torch.stack(changed).any(0).to(cue)
-        if draws.cue is not None:
-            cue = draws.cue[t][0]
-        time = torch.full_like(target[0], t / task.steps)
-        observation = layout.stacked(
-            Glimpse(seen, shown, core.hand, hand_shown, hand_shown, time, action.unbind(-1), cue)
-        )
+        observation = layout.stacked(trial.observables(seen, action.unbind(-1)))
         action = policy(observation)
         if action.shape != (len(trials), task.plant.command_size):
             raise ValueError(
@@ -106,19 +92,14 @@ def rollout(
             )
         action = action.clamp(-bound, bound)
         command = (action * scale).unbind(-1)
-        states.append(core.advance(states[-1], command, draws.at(t)))
+        states.append(physics.advance(states[-1], command, trial.part))
         observations.append(observation)
         actions.append(action)
         if settings.reward == "dense":
-            goal = hand_target if draws.wanted is None else core.hand(draws.wanted[t + 1])[:2]
-            outcome = core.outcome(states[-1], goal)
-            rewards.append(core.dense(*outcome, t + 1 == task.steps))
-            continue
-        cost = core.half_energy_weight * core.effort(command)
-        cost = cost + core.charge(t + 1, states[-1], target, draws)
-        if t == 0:
-            cost = cost + core.charge(0, states[0], target, draws)
-        rewards.append(-cost)
+            outcome = physics.outcome(states[-1], trial.hand_goal(t + 1))
+            rewards.append(physics.dense(*outcome, t + 1 == task.steps))
+        else:
+            rewards.append(-trial.cost(t + 1, states[-2], physics.effort(command), states[-1]))
     return Rollout(
         rewards=torch.stack(rewards, dim=1),
         observations=torch.stack(observations, dim=1),
@@ -127,6 +108,7 @@ def rollout(
     )
 
 
-def _by_step(part: Tensor | None) -> Tensor | None:
-    """Draws (B, T, .) as (T, ., B); a field (B, 2, 5) as (2, 5, B)."""
-    return None if part is None else part.permute(1, 2, 0)
+def _parts(trials: Trials) -> dict[str, Tensor]:
+    """The parts beside start and target, (T, ., B); a field as (2, 5, B)."""
+    parts = {name: getattr(trials, name) for name in PLAYED}
+    return {name: part.permute(1, 2, 0) for name, part in parts.items() if part is not None}

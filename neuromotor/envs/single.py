@@ -10,10 +10,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from neuromotor.envs.core import Core, Draws
-from neuromotor.envs.episodes import Bank, TrialSource, dealt
-from neuromotor.envs.observation import Glimpse, Layout
+from neuromotor.envs.components import ComponentTask
+from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
+from neuromotor.envs.observation import Layout
 from neuromotor.envs.options import EnvOptions
+from neuromotor.envs.trial import Trial
 
 __all__ = ["MotorEnv", "action_space"]
 
@@ -30,8 +31,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
     * End: after the task's last step, as `terminated` (see `EnvOptions.horizon`). A plant that
       leaves the observation's bounds has failed: its trial ends at once as `terminated`, and the
       remaining cost is paid as if it stayed where it is.
-    * Info at the end of a trial: `is_success`, `loss`, `target_error_m`, `hand_speed_m_s`, `energy`
-      (time integral of the squared command), `failed`; at the start: `condition`.
+    * Info: `condition`; at the end of a trial also `is_success`, `loss`, `target_error_m`,
+      `hand_speed_m_s`, `energy` (time integral of the squared command), `failed`.
 
     Attributes:
         options: The settings.
@@ -69,22 +70,22 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self.options = EnvOptions.of(task, options)
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
-        self._core = Core(self.options, "math")
+        self._physics = ComponentTask(self.options, "math")
         self._layout = Layout(self.options)
         self.observation_space = self._layout.space
         self.observation_labels = self._layout.labels
         self.action_space = action_space(self.options)
         self.action_labels = tuple(self.options.typed_task.plant.command_labels)
-        self.metadata = {**self.metadata, "render_fps": round(1 / self._core.dt_s)}  # type: ignore[misc]
+        self.metadata = {**self.metadata, "render_fps": round(1 / self._physics.dt_s)}  # type: ignore[misc]
         if self.options.goal:  # others take an environment for goal-conditioned if it has this
-            self.compute_reward = self._core.compute_reward
+            self.compute_reward = self._physics.compute_reward
         limit = self.options.limits.command
         self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
         self._size = self.options.typed_task.plant.command_size
         self._source: TrialSource | None = None
-        self._trial: Draws | None = None
+        self._trial: Trial | None = None
         self._over = False
-        self._t, self._loss, self._effort = 0, 0.0, 0.0
+        self._loss, self._effort = 0.0, 0.0
         self._painter: Any = None
 
     # ---- what others may look at ----
@@ -98,8 +99,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
     @property
     def target(self) -> NDArray[np.float64]:
         """The state to be reached, (n,)."""
-        self._running()
-        return np.array(self._target)
+        return np.array(self._running().target)
 
     # ---- the interface of Gymnasium ----
 
@@ -119,7 +119,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         super().reset(seed=seed)
         if seed is not None or self._source is None:
             self._source = TrialSource(self.options.typed_task, self.np_random)
-        return self._start(dealt([self._source], 1, self._core, options))
+        return self._start(dealt([self._source], 1, self._physics, options))
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Advance by one step of the plant.
@@ -130,33 +130,34 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         """
         if self._over or self._trial is None:
             raise RuntimeError("the trial is over or has not begun; call `reset` before `step`.")
-        core, t, target = self._core, self._t, self._target
-        command = self._command(action)
-        state = core.advance(self._states[-1], command, self._trial.at(t))
+        physics, trial = self._physics, self._trial
+        command, before = self._command(action), self._states[-1]
+        state = physics.advance(before, command, trial.part)
         self._states.append(state)
-        self._t = t = t + 1
+        trial.step = t = trial.step + 1
 
-        effort = core.effort(command)
-        trial = self._trial
-        cost = core.half_energy_weight * effort + core.charge(t, state, target, trial)
-        if t == 1:
-            cost += core.charge(0, self._states[0], target, trial)
-        failed = not all(-bound <= x <= bound for x, bound in zip(state, core.bounds, strict=True))
-        last = failed or t == core.steps
+        effort = physics.effort(command)
+        cost = trial.cost(t, before, effort, state)
+        failed = not all(
+            -bound <= x <= bound for x, bound in zip(state, physics.bounds, strict=True)
+        )
+        last = failed or t == physics.steps
         if failed:
-            cost += self._rest(state)
+            cost += trial.left_to_pay(state)
         self._loss += cost
         self._effort += effort
 
         observation = self._observe()
-        reward, info = -cost, {}
+        reward, info = -cost, {"condition": self._condition}
         if self.options.goal:
-            reward = core.compute_reward(observation["achieved_goal"], observation["desired_goal"])
+            reward = physics.compute_reward(
+                observation["achieved_goal"], observation["desired_goal"]
+            )
         elif self.options.reward == "dense":
-            reward = core.dense(*core.outcome(state, self._hand_goal(t)), last)
+            reward = physics.dense(*physics.outcome(state, trial.hand_goal(t)), last)
         if last:
             self._over = True
-            info = self._summary(failed)
+            info.update(trial.summary(state, self._loss, self._effort, failed))
         truncated = last and not failed and self.options.horizon == "truncated"
         if self.render_mode == "human":
             self.render()
@@ -176,15 +177,13 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         if self._painter is None:
             painter = Painter(self.options)
             self._painter = painter if self.render_mode == "rgb_array" else Window(painter)
-        core, t = self._core, self._t
-        now = trial.at(min(t, core.steps - 1))
         scene = Scene(
             states=np.array(self._states),
-            seen=np.array(self._states[max(t - core.delay, 0)]),
-            target=np.array(self._shown()[0]),
+            seen=np.array(self._delayed()),
+            target=np.array(trial.shown()[0]),
             success_error_m=self.options.success_error_m,
-            load=now.load,
-            hand_force=now.hand_force,
+            load=trial.part("load"),
+            hand_force=trial.part("hand_force"),
         )
         return self._painter.draw(scene)
 
@@ -196,19 +195,18 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
 
     # ---- inner workings ----
 
-    def _start(self, trial: Bank) -> tuple[Any, dict[str, Any]]:
-        """The first observation of a bank of one trial."""
-        parts = {name: part[0].tolist() for name, part in trial.draws.items()}
-        self._trial = Draws(**parts)
-        self._states = [trial.initial_state[0].tolist()]
-        self._target = trial.target[0].tolist()
-        self._hand_target = self._core.hand(self._target)[:2]
+    def _start(self, trials: TrialArrays) -> tuple[Any, dict[str, Any]]:
+        """The first observation of a trial, given as arrays of one arm."""
+        parts = {name: part[0].tolist() for name, part in trials.parts.items()}
+        self._trial = Trial(self._physics, trials.target[0].tolist(), parts)
+        self._states = [trials.initial_state[0].tolist()]
+        self._condition = int(trials.condition[0])
         self._action = [0.0] * self._size
-        self._t, self._loss, self._effort, self._over = 0, 0.0, 0.0, False
+        self._loss, self._effort, self._over = 0.0, 0.0, False
         observation = self._observe()
         if self.render_mode == "human":
             self.render()
-        return observation, {"condition": int(trial.condition[0])}
+        return observation, {"condition": self._condition}
 
     def _command(self, action: Any) -> list[float]:
         """The action in N m (N), checked and clipped."""
@@ -223,65 +221,15 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._action = clipped
         return [value * self._scale for value in clipped]
 
+    def _delayed(self) -> Any:
+        """The state that is seen now, without noise."""
+        return self._states[max(self._running().step - self._physics.delay, 0)]
+
     def _observe(self) -> Any:
         """What is seen now."""
-        t, trial = self._t, self._running()
-        seen = self._states[max(t - self._core.delay, 0)]
-        if trial.sensory_noise is not None and t < self._core.steps:
-            seen = [x + noise for x, noise in zip(seen, trial.sensory_noise[t], strict=True)]
-        target, hand_target, cue = self._shown()
-        return self._layout.one(
-            Glimpse(
-                seen,
-                target,
-                self._core.hand,
-                hand_target,
-                hand_target if trial.wanted is None else self._hand_goal(t),
-                t / self._core.steps,
-                self._action,
-                cue,
-            )
-        )
+        return self._layout.one(self._running().observables(self._delayed(), self._action))
 
-    def _shown(self) -> tuple[Any, Any, float]:
-        """The target that is shown now, as a state and as the hand's place, and its cue."""
-        trial, t = self._running(), min(self._t, self._core.steps - 1)
-        shown, cue = trial.shown_target, 0.0 if trial.cue is None else trial.cue[t][0]
-        if shown is None:
-            return self._target, self._hand_target, cue
-        target = shown[t]
-        if trial.cue is None:
-            cue = float(any(now != first for now, first in zip(target, shown[0], strict=True)))
-        return target, self._core.hand(target)[:2], cue
-
-    def _hand_goal(self, t: int) -> Any:
-        """Where the hand is to be at a step."""
-        wanted = self._running().wanted
-        return self._hand_target if wanted is None else self._core.hand(wanted[t])[:2]
-
-    def _rest(self, state: Any) -> Any:
-        """What is left to pay if a state stayed as it is."""
-        core, trial, t = self._core, self._running(), self._t
-        if trial.wanted is None and trial.counted is None:
-            return core.state_cost(core.terms(core.rest[t]), state, self._target)
-        ahead = range(t + 1, core.steps + 1)
-        return sum(core.charge(later, state, self._target, trial) for later in ahead)
-
-    def _summary(self, failed: bool) -> dict[str, Any]:
-        """How the trial went."""
-        error, speed = self._core.outcome(self._states[-1], self._hand_goal(self._core.steps))
-        options = self.options
-        close = error < options.success_error_m and speed < options.success_speed_m_s
-        return {
-            "is_success": bool(close and not failed),
-            "loss": self._loss,
-            "target_error_m": error,
-            "hand_speed_m_s": speed,
-            "energy": self._core.dt_s * self._effort,
-            "failed": failed,
-        }
-
-    def _running(self) -> Draws:
+    def _running(self) -> Trial:
         """The trial, if there is one."""
         if self._trial is None:
             raise RuntimeError("no trial has begun; call `reset` first.")

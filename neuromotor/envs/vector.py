@@ -14,13 +14,39 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer
-from neuromotor.closed_loop.dynamics import StepDraws
-from neuromotor.envs.core import Core
-from neuromotor.envs.episodes import Bank, TrialSource, dealt
-from neuromotor.envs.observation import Glimpse, Layout
-from neuromotor.envs.options import EnvOptions
-from neuromotor.envs.single import action_space, check_render_mode
-from neuromotor.tasks.trials import TRIAL_PARTS
+from neuromotor.closed_loop.dynamics import (
+    StepDraws,
+)
+from neuromotor.envs.core import (
+    Core,
+)
+from neuromotor.envs.episodes import (
+    Bank,
+    TrialArrays,
+    TrialSource,
+    dealt,
+)
+from neuromotor.envs.observation import (
+    Glimpse,
+    Layout,
+)
+from neuromotor.envs.options import (
+    EnvOptions,
+)
+from neuromotor.envs.single import (
+    action_space,
+    check_render_mode,
+)
+from neuromotor.tasks.trials import (
+    TRIAL_PARTS,
+)
+from neuromotor.envs.components import (
+    ComponentTask,
+)
+from neuromotor.envs.trial import (
+    BY_TRIAL,
+    TrialsApart,
+)
 
 __all__ = ["MotorVectorEnv"]
 
@@ -37,6 +63,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         options: The settings.
         observation_labels: Name and unit of each number of an arm's observation.
         action_labels: Name and unit of each number of an arm's action.
+        autoreset_mode: How a finished arm starts its next trial, as in Gymnasium's own vector
+            environments.
         compute_reward: As that of `MotorEnv`.
 
     Example:
@@ -85,13 +113,13 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self.num_envs = num_envs
-        self._mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
         self._torch = arrays == "torch"
-        self._core = Core(self.options, "numpy")
+        self._physics = ComponentTask(self.options, "numpy")
         self.metadata = {  # type: ignore[misc]
             **self.metadata,
-            "autoreset_mode": self._mode,
-            "render_fps": round(1 / self._core.dt_s),
+            "autoreset_mode": self.autoreset_mode,
+            "render_fps": round(1 / self._physics.dt_s),
         }
         self._layout = Layout(self.options)
         self.observation_labels = self._layout.labels
@@ -101,7 +129,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         if self.options.goal:  # others take an environment for goal-conditioned if it has this
-            self.compute_reward = self._core.compute_reward
+            self.compute_reward = self._physics.compute_reward
         limit = self.options.limits.command
         self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
         self._size = self.options.typed_task.plant.command_size
@@ -124,7 +152,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
     def targets(self) -> Floats:
         """The states to be reached, (N, n)."""
         self._check_begun()
-        return self._target.T.copy()
+        targets: Floats = self._trials.target.T.copy()
+        return targets
 
     # ---- the interface of Gymnasium ----
 
@@ -150,7 +179,9 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         which = self._index if mask is None else np.flatnonzero(self._checked_mask(mask))
         self._seed(seed)
         self._anew(which, options)
-        return self._out(self._observe()), self._start_info(which)
+        return self._out(self._observe()), _masked(
+            {"condition": self._condition[which]}, which, self.num_envs
+        )
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Advance every arm by one step of the plant.
@@ -162,7 +193,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         """
         self._check_begun()
         resting, some_rest = self._done, self._some_done  # they start anew in this step
-        if some_rest and self._mode == AutoresetMode.DISABLED:
+        if some_rest and self.autoreset_mode == AutoresetMode.DISABLED:
             raise RuntimeError(
                 f"{int(resting.sum())} arms have finished their trials; reset them with "
                 "`reset(options={'reset_mask': ...})` before `step`."
@@ -171,26 +202,27 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         if some_rest and resting.all():
             return self._all_anew()
         cost, failed = self._advance(command)
-        last = failed | (self._moment == self._core.steps)
+        last = failed | (self._trials.step == self._physics.steps)
         if some_rest:
             last &= ~resting
             failed &= ~resting
         any_last = bool(last.any())
         if any_last and bool(failed.any()):
-            cost = cost + self._rest(failed)
+            cost = cost + self._trials.left_for(failed, self._past[self._now])
         self._loss += cost
         reward = np.negative(cost)
         if self.options.reward == "dense" and not self.options.goal:
-            distances = self._core.outcome(self._past[self._now], self._hand_goals(self._moment))
-            reward = self._core.dense(*distances, last)
+            distances = self._physics.outcome(
+                self._past[self._now], self._trials.hand_goal(self._trials.step)
+            )
+            reward = self._physics.dense(*distances, last)
         infos = self._summary(last, failed) if any_last else {}
         fresh = np.flatnonzero(resting) if some_rest else self._index[:0]
         if some_rest:
             self._anew(fresh)
-            infos.update(self._start_info(fresh))
         observation = self._observe()
         if self.options.goal:
-            reward = self._core.compute_reward(
+            reward = self._physics.compute_reward(
                 observation["achieved_goal"], observation["desired_goal"]
             )
         reward[fresh] = 0.0
@@ -200,8 +232,9 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             truncated = last & ~failed
             terminated = last & failed
         self._done, self._some_done = last.copy(), any_last
-        if any_last and self._mode == AutoresetMode.SAME_STEP:
+        if any_last and self.autoreset_mode == AutoresetMode.SAME_STEP:
             observation, infos = self._restarted(observation, infos)
+        infos.update(self._conditions())
         return (
             self._out(observation),
             self._out(reward),
@@ -224,8 +257,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._painter = Painter(self.options)
         order = np.arange(self._now + 1, self._now + 1 + len(self._past)) % len(self._past)
         past = self._past[order]  # the oldest first
-        target, *_ = self._shown()
-        load, force = self._draws_now("load"), self._draws_now("hand_force")
+        target, *_ = self._trials.shown()
+        load, force = self._trials.part("load"), self._trials.part("hand_force")
         return tuple(
             self._painter.draw(
                 Scene(
@@ -256,55 +289,50 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             )
         self._sources = [TrialSource(task, seeding.np_random(one)[0]) for one in seed]
 
-    def _begin(self, which: NDArray[Any], bank: Bank) -> None:
+    def _begin(self, which: NDArray[Any], trials: TrialArrays) -> None:
         """Put trials into arms."""
-        core, count = self._core, self.num_envs
+        physics, count = self._physics, self.num_envs
         if not self._begun or len(which) == count:
-            self._past = np.repeat(bank.initial_state.T[None].copy(), core.delay + 1, axis=0)
+            self._past = np.repeat(trials.initial_state.T[None].copy(), physics.delay + 1, axis=0)
             self._now = 0
-            self._target = bank.target.T.copy()
-            self._hand_target = np.stack(core.hand(self._target)[:2])
-            self._draws = bank.draws  # by the clock's step, the same for arms that began apart
-            self._clock = 0
-            self._condition = bank.condition
-            self._moment = np.zeros(count, dtype=np.int64)
+            self._trials = TrialsApart(physics, trials.target.T.copy(), trials.parts)
+            self._condition = trials.condition
             self._loss, self._effort = np.zeros(count), np.zeros(count)
             self._action = np.zeros((self._size, count))
             self._done, self._some_done = np.zeros(count, dtype=bool), False
-            self._together = True
             self._begun = True
             return
-        self._past[:, :, which] = bank.initial_state.T
-        self._target[:, which] = target = bank.target.T
-        self._hand_target[:, which] = np.stack(core.hand(target)[:2])
-        for name, part in bank.draws.items():
-            if name not in self._draws:
-                self._draws[name] = np.zeros((count, *part.shape[1:]))
-                self._draws[name] += self._usual(name, self._index)
-        for name, room in self._draws.items():
-            fresh = bank.draws.get(name)
+        self._past[:, :, which] = trials.initial_state.T
+        self._trials.target[:, which] = target = trials.target.T
+        self._trials.hand_target[:, which] = np.stack(physics.hand(target)[:2])
+        for name, part in trials.parts.items():
+            if name not in self._trials.parts:
+                self._trials.parts[name] = np.zeros((count, *part.shape[1:]))
+                self._trials.parts[name] += self._usual(name, self._index)
+        for name, room in self._trials.parts.items():
+            fresh = trials.parts.get(name)
             if fresh is None:
                 fresh = self._usual(name, which)
             elif TRIAL_PARTS[name].axis == "step":
-                fresh = np.roll(fresh, self._clock, axis=1)
+                fresh = np.roll(fresh, self._trials.clock, axis=1)
             room[which] = fresh
-        self._condition[which] = bank.condition
-        self._moment[which] = 0
+        self._condition[which] = trials.condition
+        self._trials.step[which] = 0
         self._loss[which] = self._effort[which] = 0.0
         self._action[:, which] = 0.0
         self._done[which] = False
         self._some_done = bool(self._done.any())
-        self._together = bool((self._moment == self._moment[0]).all())
+        self._trials.together = bool((self._trials.step == self._trials.step[0]).all())
 
     def _usual(self, name: str, which: NDArray[Any]) -> Any:
         """What a part of the draws is where a trial has none."""
         missing = TRIAL_PARTS[name].missing
-        return self._target[:, None, which].T if missing == "target" else missing
+        return self._trials.target[:, None, which].T if missing == "target" else missing
 
     def _anew(self, which: NDArray[Any], options: dict[str, Any] | None = None) -> None:
         """The next trials of arms."""
         sources = self._sources if len(self._sources) == 1 else [self._sources[i] for i in which]
-        self._begin(which, dealt(sources, len(which), self._core, options))
+        self._begin(which, dealt(sources, len(which), self._physics, options))
 
     def _all_anew(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """A step in which every arm starts anew."""
@@ -315,7 +343,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._out(np.zeros(self.num_envs)),
             self._out(nothing),
             self._out(nothing.copy()),
-            self._start_info(self._index),
+            self._conditions(),
         )
 
     def _restarted(self, observation: Any, infos: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -335,7 +363,6 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             "_final_obs": done,
             "final_info": infos,
             "_final_info": done.copy(),
-            **self._start_info(which),
         }
         return self._observe(), started
 
@@ -361,150 +388,55 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _advance(self, command: Floats) -> tuple[Any, NDArray[np.bool_]]:
         """Step the plants; what the step costs, and which plants have left their bounds."""
-        core = self._core
+        physics = self._physics
         before = self._past[self._now]
-        after = core.advance(before, command, self._step_draws())
+        after = physics.advance(before, command, self._trials.part)
         self._now = (self._now + 1) % len(self._past)
-        self._clock += 1
+        self._trials.clock += 1
         state = self._past[self._now]
-        effort = core.effort(command)
-        cost = core.half_energy_weight * effort
+        effort = physics.effort(command)
+        cost = physics.half_energy_weight * effort
         self._effort += effort
-        self._moment += 1
-        np.minimum(self._moment, core.steps, out=self._moment)  # of arms at rest
-        if self._together:
-            t = int(self._moment[0])
+        self._trials.step += 1
+        np.minimum(self._trials.step, physics.steps, out=self._trials.step)  # of arms at rest
+        if self._trials.together:
+            t = int(self._trials.step[0])
             if t == 1:
-                cost = cost + self._cost_together(0, before)
-            cost = cost + self._cost_together(t, after)
+                cost = cost + self._trials.charge(0, before)
+            cost = cost + self._trials.charge(t, after)
         else:
-            cost = cost + self._cost_apart(before, after)
+            cost = cost + self._trials.charge_apart(before, after)
         inside = np.ones(self.num_envs, dtype=bool)
-        for i, (x, bound) in enumerate(zip(after, core.bounds, strict=True)):
+        for i, (x, bound) in enumerate(zip(after, physics.bounds, strict=True)):
             state[i] = x
             inside &= np.abs(x) <= bound
         return cost, ~inside
 
-    def _step_draws(self) -> StepDraws:
-        """Loads and noise of this step, (., N) each."""
-        return StepDraws(*[self._draws_now(name) for name in StepDraws._fields])
-
-    def _cost_together(self, t: int, state: Any) -> Any:
-        """What the states cost where all arms are at one step of their trials."""
-        counted = self._draws.get("counted")
-        terms = self._core.factored(t, None if counted is None else counted[:, t].T)
-        return self._core.state_cost(terms, state, self._goals(t))
-
-    def _cost_apart(self, before: Any, after: Any) -> Any:
-        """What the states cost where arms are at different steps of their trials."""
-        core, total = self._core, 0.0
-        counted = self._draws.get("counted")
-        for row, state in ((self._moment, after), (np.where(self._moment == 1, 0, -1), before)):
-            if core.counted[row].any():
-                weights = core.counted_weights[row]
-                if counted is not None:
-                    weights = weights * counted[self._index, row]
-                terms = list(enumerate(weights.T))
-                total = total + core.state_cost(terms, state, self._goals(row))
-        return total
-
-    def _rest(self, failed: NDArray[np.bool_]) -> Any:
-        """What is left to pay by arms that failed, if their states stayed as they are, (N,)."""
-        core, state = self._core, self._past[self._now]
-        counted, wanted = self._draws.get("counted"), self._draws.get("wanted")
-        if counted is None and wanted is None:
-            stays = list(enumerate((core.rest[self._moment] * failed[:, None]).T))
-            return core.state_cost(stays, state, self._target)
-        total = np.zeros(self.num_envs)
-        for arm in np.flatnonzero(failed):
-            ahead = slice(self._moment[arm] + 1, None)
-            weights = core.weights[ahead] * (1.0 if counted is None else counted[arm, ahead])
-            goals = self._target[:, arm] if wanted is None else wanted[arm, ahead]
-            total[arm] = 0.5 * (weights * (state[:, arm] - goals) ** 2).sum()
-        return total
-
-    def _goals(self, row: Any) -> Any:
-        """What the states at a step, or at one step each, are compared with, (n, N)."""
-        wanted = self._draws.get("wanted")
-        return self._target if wanted is None else wanted[self._index, row].T
-
-    def _hand_goals(self, row: Any) -> Any:
-        """Where hands are to be then, (2, N)."""
-        if "wanted" not in self._draws:
-            return self._hand_target
-        return np.stack(self._core.hand(self._goals(row))[:2])
-
-    def _draws_now(self, name: str) -> Floats | None:
-        """One kind of draws of the present step, (., N)."""
-        part = self._draws.get(name)
-        if part is None:
-            return None
-        if TRIAL_PARTS[name].axis == "trial":
-            return np.moveaxis(part, 0, -1)
-        return part[:, self._clock % part.shape[1]].T
-
-    def _shown(self) -> tuple[Any, Any, Any]:
-        """The targets shown now, as states (n, N) and the hands' places (2, N), and cues (N,)."""
-        part, cues = self._draws.get("shown_target"), self._draws.get("cue")
-        if part is None and cues is None:
-            return self._target, self._hand_target, 0.0
-        steps = self._core.steps
-        over = self._moment == steps  # nothing new is shown after the last command
-        now = (self._clock - over) % steps
-        cue = None if cues is None else cues[self._index, now, 0]
-        if part is None:
-            return self._target, self._hand_target, cue
-        target = part[self._index, now].T
-        if cue is None:
-            first = part[self._index, (self._clock - self._moment) % steps].T
-            cue = (target != first).any(axis=0)
-        return target, self._core.hand(target)[:2], cue
-
     def _observe(self) -> Any:
         """What is seen now, (N, ...)."""
-        core = self._core
-        seen: Any = self._past[(self._now + 1) % len(self._past)]  # the oldest
-        noise = self._draws_now("sensory_noise")
-        if noise is not None:
-            seen = seen + noise * (self._moment < core.steps)
-        target, hand_target, cue = self._shown()
-        return self._layout.many(
-            Glimpse(
-                seen,
-                target,
-                core.hand,
-                hand_target,
-                self._hand_goals(self._moment) if "wanted" in self._draws else hand_target,
-                self._moment / core.steps,
-                self._action,
-                cue,
-            ),
-            self.num_envs,
-        )
+        seen = self._past[(self._now + 1) % len(self._past)]  # the oldest
+        return self._layout.many(self._trials.observables(seen, self._action), self.num_envs)
 
     # ---- infos ----
 
     def _summary(self, last: NDArray[np.bool_], failed: NDArray[np.bool_]) -> dict[str, Any]:
         """How the trials that end now went, with the masks that Gymnasium asks for."""
-        options, which = self.options, np.flatnonzero(last)
-        error, speed = self._core.outcome(
-            self._past[self._now][:, which], self._hand_goals(-1)[:, which]
+        which = np.flatnonzero(last)
+        values = self._physics.summary(
+            self._past[self._now][:, which],
+            self._trials.hand_goal(-1)[:, which],
+            self._loss[which],
+            self._effort[which],
+            failed[which],
         )
-        fallen = failed[which]
-        close = (error < options.success_error_m) & (speed < options.success_speed_m_s)
-        values = {
-            "is_success": close & ~fallen,
-            "loss": self._loss[which],
-            "target_error_m": error,
-            "hand_speed_m_s": speed,
-            "energy": self._core.dt_s * self._effort[which],
-            "failed": fallen,
-        }
-        return _masked(values, which, self.num_envs)
+        return _masked({"condition": self._condition[which], **values}, which, self.num_envs)
 
-    def _start_info(self, which: NDArray[Any]) -> dict[str, Any]:
-        """The infos of a start."""
-        return _masked({"condition": self._condition[which]}, which, self.num_envs)
+    def _conditions(self) -> dict[str, Any]:
+        """The info that every step has."""
+        return {
+            "condition": self._condition.copy(),
+            "_condition": np.ones(self.num_envs, dtype=bool),
+        }
 
     def _out(self, value: Any) -> Any:
         """As the caller wants it: arrays, or tensors on the same memory."""

@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from neuromotor._checks import check_positive
-from neuromotor._checks import declares
+from neuromotor._checks import check_positive, declares
 
 __all__ = [
     "CommandLimit",

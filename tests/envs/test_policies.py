@@ -9,7 +9,14 @@ import pytest
 import torch
 from cases import generator, noisy
 
-from neuromotor import ILQR, CenterOut, ClosedLoop, ContinuousTimeRNN, save_controller
+from neuromotor import (
+    ILQR,
+    CenterOut,
+    ClosedLoop,
+    CommandTable,
+    ContinuousTimeRNN,
+    save_controller,
+)
 from neuromotor.envs import (
     ControllerPolicy,
     EnvOptions,
@@ -228,3 +235,132 @@ def test_an_sb3_model_is_a_policy():
     run = evaluate_policy(model, TASK, TASK.trials(), name="ppo")
     assert run.ratio > 1
     assert evaluate_policy(hindsight, TASK, TASK.trials(), goal=True, reference_loss=1.0)
+    hindsight.env = None  # as loaded from a file alone
+    with pytest.raises(ValueError, match="may have been trained behind VecNormalize"):
+        evaluate_policy(hindsight, TASK, TASK.trials(), goal=True, reference_loss=1.0)
+
+
+@pytest.fixture(scope="module")
+def normalized():
+    """An SB3 model with running means of its observations, and those environments."""
+    if importlib.util.find_spec("stable_baselines3") is None:
+        pytest.skip("stable-baselines3 is not installed (extra `rl`)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from stable_baselines3 import PPO
+        from stable_baselines3.common.env_util import make_vec_env
+        from stable_baselines3.common.vec_env import VecNormalize
+
+        arms = VecNormalize(
+            make_vec_env("neuromotor/CenterOut-v0", n_envs=6, seed=0, env_kwargs={"task": TASK})
+        )
+        model = PPO("MlpPolicy", arms, n_steps=30, batch_size=30, n_epochs=1, device="cpu", seed=0)
+        model.learn(180)
+    return model, arms
+
+
+def test_a_model_sees_observations_normalised_as_in_its_training(normalized):
+    """Its loss is that of the environment, played with the means by hand; without them another."""
+    model, arms = normalized
+    trials = TASK.trials()
+    losses = {}
+    for name, shown_to in (("with", arms.normalize_obs), ("without", lambda seen: seen)):
+        envs = MotorVectorEnv(6, TASK)
+        seen, _ = envs.reset(options={"trials": trials})
+        for _ in range(TASK.steps):
+            actions, _ = model.predict(shown_to(seen), deterministic=True)
+            seen, _, _, _, infos = envs.step(actions)
+        losses[name] = infos["loss"].mean()
+    run = evaluate_policy(model, TASK, trials, reference_loss=1.0)
+    assert run.performance.loss == pytest.approx(losses["with"], rel=1e-5)
+    assert abs(losses["without"] / losses["with"] - 1) > 0.01
+
+
+def test_a_model_without_the_means_of_its_training_is_refused(normalized, tmp_path):
+    model, arms = normalized
+    model.save(tmp_path / "model.zip")
+    bare = type(model).load(tmp_path / "model.zip", device="cpu")
+    with pytest.raises(ValueError, match="model that was trained behind VecNormalize"):
+        evaluate_policy(bare, TASK, TASK.trials(), reference_loss=1.0)
+    whole = type(model).load(tmp_path / "model.zip", env=arms, device="cpu")
+    expected = evaluate_policy(model, TASK, TASK.trials(), reference_loss=1.0).ratio
+    assert evaluate_policy(whole, TASK, TASK.trials(), reference_loss=1.0).ratio == expected
+
+
+def test_a_policy_of_other_observations_or_actions_is_refused():
+    class Trained:
+        def __init__(self, env):
+            self.observation_space, self.action_space = env.observation_space, env.action_space
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.zeros((len(observation), 2)), None
+
+    trials = TASK.trials()
+    env = MotorEnv(TASK, observe=("hand", "hand_target"), normalized=False)
+    options = {"observe": ("hand", "hand_target"), "normalized": False}
+    assert evaluate_policy(Trained(env), TASK, trials, reference_loss=1.0, **options)
+    with pytest.raises(ValueError, match="`policy` must have the observation space"):
+        evaluate_policy(Trained(env), TASK, trials, reference_loss=1.0, normalized=False)
+    with pytest.raises(ValueError, match="`policy` must have the action space"):
+        evaluate_policy(
+            Trained(env), TASK, trials, reference_loss=1.0, observe=("hand", "hand_target")
+        )
+    scaled = gymnasium.wrappers.NormalizeObservation(MotorEnv(TASK))
+    with pytest.raises(ValueError, match="what a wrapper of its environment did"):
+        evaluate_policy(Trained(scaled), TASK, trials, reference_loss=1.0)
+
+
+def losses_of_trials_in_a_row(mode, begins):
+    """Mean losses of three trials by a trained network; `begins(ended, before)` says when."""
+    task = CenterOut()
+    envs = MotorVectorEnv(64, task, autoreset_mode=mode)
+    policy = ControllerPolicy.from_file("center-out/lbfgs", envs.options)
+    shown, _ = envs.reset(seed=0)
+    memory, start, ended = None, np.ones(64, dtype=bool), np.zeros(64, dtype=bool)
+    losses = []
+    while len(losses) < 3:
+        actions, memory = policy.predict(shown, memory, episode_start=start)
+        before = ended
+        shown, _, terminated, truncated, infos = envs.step(actions)
+        ended = terminated | truncated
+        if ended.any():
+            losses.append(infos.get("final_info", infos)["loss"].mean())
+            if mode == "Disabled":
+                shown, _ = envs.reset(options={"reset_mask": ended})
+        start = begins(ended, before)
+    return losses
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+def test_a_memory_that_begins_with_its_trial_keeps_the_loss(mode):
+    """As the guide's loop has it; a memory that begins one step off, or never, loses it."""
+    right = (lambda ended, before: before) if mode == "NextStep" else (lambda ended, before: ended)
+    wrong = (lambda ended, before: ended) if mode == "NextStep" else (lambda ended, before: before)
+    kept = losses_of_trials_in_a_row(mode, right)
+    np.testing.assert_allclose(kept, kept[0], rtol=1e-6)
+    assert kept[0] == pytest.approx(9.49e-5, rel=1e-3)  # of the network's card
+    for begins in (wrong, lambda ended, before: np.zeros_like(ended)):
+        first, *others = losses_of_trials_in_a_row(mode, begins)
+        assert first == pytest.approx(kept[0])
+        assert min(others) > 50 * kept[0]
+
+
+def test_arms_that_began_apart_are_each_at_their_own_step():
+    """A table's commands depend on the step: a mask begins one arm anew, the other goes on."""
+    table = CommandTable(trials=2, steps=15)
+    theta = 0.1 * torch.arange(60.0, dtype=torch.float64).sin()
+    envs = MotorVectorEnv(2, TASK, autoreset_mode="Disabled", normalized=False)
+    policy = ControllerPolicy(table, theta, envs.options)
+    shown, _ = envs.reset(seed=0)
+    memory, begins, given = None, None, []
+    for t in range(8):
+        if t == 5:
+            begins = np.array([False, True])
+            shown, _ = envs.reset(options={"reset_mask": begins})
+        actions, memory = policy.predict(shown, memory, begins)
+        begins = None
+        given.append(actions)
+        shown, *_ = envs.step(actions)
+    commands = theta.view(2, 15, 2).float().numpy()
+    np.testing.assert_array_equal(np.stack(given)[:, 0], commands[0, :8])
+    np.testing.assert_array_equal(np.stack(given)[:, 1], commands[1, [0, 1, 2, 3, 4, 0, 1, 2]])

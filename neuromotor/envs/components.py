@@ -8,9 +8,19 @@ same lines on the task's own plant and cost.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from dataclasses import (
+    dataclass,
+)
+from types import (
+    SimpleNamespace,
+)
+from typing import (
+    Any,
+    ClassVar,
+)
+from collections.abc import (
+    Callable,
+)
 
 import numpy as np
 import torch
@@ -23,36 +33,12 @@ from neuromotor.plants.plant import fast_form
 from neuromotor.tasks.cost import quadratic
 from neuromotor.tasks.trials import TRIAL_PARTS
 
-__all__ = ["Core", "Draws"]
+__all__ = ["ComponentTask", "Components"]
 
 Components = Any  # a sequence of floats or arrays (N,), or the array (., N) itself
 
 
-class Draws(SimpleNamespace):
-    """What `Trials` holds of one arm's trial beside start and target, by its names; None is none.
-
-    Each part has its steps or states first, but for the field, (2, 5), which holds throughout.
-    """
-
-    names: ClassVar[tuple[str, ...]] = tuple(
-        name for name, part in TRIAL_PARTS.items() if part.seen_by != "units"
-    )
-
-    def __init__(self, **parts: Any) -> None:
-        super().__init__(**{**dict.fromkeys(self.names), **parts})
-
-    def at(self, t: int) -> StepDraws:
-        """Return what acts in step `t`."""
-        parts = ((name, getattr(self, name)) for name in StepDraws._fields)
-        return StepDraws(
-            *(
-                part if part is None or TRIAL_PARTS[name].axis == "trial" else part[t]
-                for name, part in parts
-            )
-        )
-
-
-class Core:
+class ComponentTask:
     """A task's plant and cost on components."""
 
     def __init__(self, options: EnvOptions, kit: str) -> None:
@@ -84,10 +70,19 @@ class Core:
         self.bounds = [limits.configuration] * half + [limits.velocity] * half
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Core, (self.options, self._kit_name)
+        return ComponentTask, (self.options, self._kit_name)
 
-    def advance(self, state: Components, command: Components, draws: StepDraws) -> Components:
-        """Return the state one step later: `closed_loop.advance` on components."""
+    def advance(
+        self, state: Components, command: Components, part: Callable[[str], Components | None]
+    ) -> Components:
+        """Return the state one step later: `closed_loop.advance` on components.
+
+        Args:
+            state: Before the step.
+            command: In N m (N).
+            part: Gives the loads and draws of the step by their names in `Trials`; None is none.
+        """
+        draws = StepDraws(*map(part, StepDraws._fields))
         return advance_components(self.plant, self.form, state, command, draws, self.kit)
 
     def hand(self, state: Components) -> Components:
@@ -116,19 +111,6 @@ class Core:
             total = total + (0.5 * weight) * (error * error)
         return total
 
-    def charge(self, t: int, state: Components, target: Components, draws: Draws) -> Any:
-        """Return what a state costs at step `t` of a trial, or of trials at the same step."""
-        return self.state_cost(
-            self.factored(t, None if draws.counted is None else draws.counted[t]),
-            state,
-            target if draws.wanted is None else draws.wanted[t],
-        )
-
-    def factored(self, t: int, factors: Components | None) -> list[tuple[int, Any]]:
-        """Return the weights of step `t` with the trials' own factors on them, by component."""
-        row = self.rows[t]
-        return row if factors is None else [(i, weight * factors[i]) for i, weight in row]
-
     def outcome(self, state: Components, hand_target: Components) -> tuple[Any, Any]:
         """Return the hand's distance from its target (m) and its speed (m/s)."""
         x, y, speed_x, speed_y = self.hand(state)
@@ -143,6 +125,22 @@ class Core:
         error = distance / self.options.success_error_m
         hurry = speed / self.options.success_speed_m_s
         return -(error / self.steps) - 0.5 * last * (error + hurry)
+
+    def summary(
+        self, state: Components, hand_goal: Components, loss: Any, effort: Any, failed: Any
+    ) -> dict[str, Any]:
+        """Return how a trial went: its last state, its loss, its sum of squared commands."""
+        distance, speed = self.outcome(state, hand_goal)
+        near = distance < self.options.success_error_m
+        slow = speed < self.options.success_speed_m_s
+        return {
+            "is_success": near & slow & (failed == 0),
+            "loss": loss,
+            "target_error_m": distance,
+            "hand_speed_m_s": speed,
+            "energy": self.dt_s * effort,
+            "failed": failed,
+        }
 
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
         """Return the reward of achieved goals (m), (2,) or (..., 2), for hindsight replay."""
