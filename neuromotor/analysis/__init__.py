@@ -16,8 +16,10 @@ from neuromotor.analysis.decoding import Regression, decode, decode_each, encode
 from neuromotor.analysis.demixing import DemixedComponents, DemixedPart, demixed_components
 from neuromotor.analysis.deviations import HandDeviations, hand_deviations
 from neuromotor.analysis.fixed_points import FixedPoints, find_fixed_points, network_fixed_points
+from neuromotor.analysis.from_arrays import make_recording, movement_onset
 from neuromotor.analysis.jacobians import JacobianSpectrum, jacobian_spectrum
 from neuromotor.analysis.latencies import Latencies, response_latency
+from neuromotor.analysis.layout import LAYOUT, RecordingError, check_recording
 from neuromotor.analysis.lesions import (
     LesionEffect,
     lesion_effect,
@@ -28,17 +30,8 @@ from neuromotor.analysis.lesions import (
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.page import write_report
-from neuromotor.analysis.recording import (
-    LAYOUT,
-    RecordingError,
-    check_recording,
-    load_recording,
-    make_recording,
-    movement_onset,
-    record,
-    recorded_run,
-    save_recording,
-)
+from neuromotor.analysis.recording import record, recorded_run
+from neuromotor.analysis.recording_files import load_recording, save_recording
 from neuromotor.analysis.report import Report, Section, analyze
 from neuromotor.analysis.rotations import NullBand, Rotations, rotational_dynamics, rotations_of
 from neuromotor.analysis.similarity import (

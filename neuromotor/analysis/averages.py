@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import r_squared
-from neuromotor.analysis.recording import EVENTS, RecordingError, check_recording, sample_at
+from neuromotor.analysis.layout import EVENTS, RecordingError, check_recording, sample_at
 
 if TYPE_CHECKING:
     import xarray as xr

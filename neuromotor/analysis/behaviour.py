@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import null_p, r_squared
-from neuromotor.analysis.recording import RecordingError, check_recording, sample_at
+from neuromotor.analysis.layout import RecordingError, check_recording, sample_at
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import by_sample, r_squared, unique
 from neuromotor.analysis.averages import window
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.layout import RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.analysis._arrays import by_sample, rank_above_rounding
 from neuromotor.analysis.averages import condition_averages, window
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.layout import RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.layout import RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from neuromotor.analysis._arrays import by_sample
 from neuromotor.analysis.jacobians import network_step, spectrum, with_jacobian
-from neuromotor.analysis.recording import RecordingError, sample_at, told
+from neuromotor.analysis.layout import RecordingError, sample_at, told
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import Controller
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor._checks import check_integer
-from neuromotor.analysis.recording import RecordingError, check_recording, told
+from neuromotor.analysis.layout import RecordingError, check_recording, told
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import Controller
 

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from neuromotor._checks import check_fraction
-from neuromotor.analysis.recording import RecordingError, check_recording, sample_at
+from neuromotor.analysis.layout import RecordingError, check_recording, sample_at
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,6 +14,7 @@ import torch
 from neuromotor._declared import declares
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
+from neuromotor.analysis.layout import RecordingError, check_recording
 from neuromotor.analysis.lesions import LesionEffect, lesion_effect, sensitivity
 from neuromotor.analysis.network_figures import (
     plot_fixed_points,
@@ -21,7 +22,7 @@ from neuromotor.analysis.network_figures import (
     plot_lesions,
     plot_sensitivity,
 )
-from neuromotor.analysis.recording import RecordingError, check_recording, record, recorded_run
+from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.section import Section, span
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from neuromotor._checks import check_positive
 from neuromotor._extras import require
 from neuromotor._version import __version__
-from neuromotor.analysis.recording import EVENTS, LAYOUT, check_recording, check_suffix
+from neuromotor.analysis.layout import EVENTS, LAYOUT, check_recording
+from neuromotor.analysis.recording_files import new_file
 from neuromotor.storage.files import atomic_path, safe_names
 
 if TYPE_CHECKING:
@@ -71,13 +72,10 @@ def save_nwb(
         RecordingError: The dataset is not a recording.
         RuntimeError: pynwb is not installed.
     """
-    path = Path(path)
-    check_suffix(path, ".nwb", "save_nwb")
+    path = new_file(path, ".nwb", "save_nwb", overwrite=overwrite)
     check_recording(recording, [] if spike_rate_hz is None else ["rate"])
     if spike_rate_hz is not None:
         check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
     pynwb = require("pynwb", "nwb")
     changed = recording.attrs.get("feedback")
     start = session_start or datetime.datetime.now(datetime.UTC)

@@ -11,7 +11,7 @@ import numpy as np
 
 from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
 from neuromotor.analysis.averages import window
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.layout import RecordingError, check_recording
 from neuromotor.analysis.section import Section
 from neuromotor.closed_loop.blas import blas_threads, torch_threads
 from neuromotor.zoo.saved_controller import SavedController

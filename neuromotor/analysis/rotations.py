@@ -41,8 +41,8 @@ from neuromotor.analysis._arrays import (
     soft_normalised,
 )
 from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.nulls import fit_maximum_entropy
-from neuromotor.analysis.recording import RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr

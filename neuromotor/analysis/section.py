@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.layout import RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -35,7 +35,7 @@ from neuromotor.analysis.figures import (
     plot_tuning,
 )
 from neuromotor.analysis.latencies import response_latency
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.rotations import FEWEST_CONDITIONS, rotational_dynamics
 from neuromotor.analysis.section import Section, by_layer, layers_of, median, span, with_reasons
 from neuromotor.analysis.similarity import Similarity, compare_populations

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import by_sample, rank_above_rounding, reduced
 from neuromotor.analysis.averages import condition_averages
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.layout import RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -26,7 +26,7 @@ from neuromotor.analysis._arrays import (
     soft_normalised,
 )
 from neuromotor.analysis.averages import condition_averages
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.layout import RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from neuromotor._checks import lookup
 from neuromotor.analysis._arrays import r_squared
 from neuromotor.analysis.averages import window
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.layout import RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr
