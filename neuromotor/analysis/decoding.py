@@ -10,20 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import by_sample, r_squared, unique
-from neuromotor.analysis.averages import window
+from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.section import Findings, Material, SectionSpec, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["Regression", "decode", "decode_each", "encode_units"]
+__all__ = ["Regression", "decode", "decode_each", "encode_units", "plot_decoding"]
 
+_DECODED = (  # in the report
+    *("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
+    *("command", "load"),
+)
 _STRENGTHS = np.logspace(-6, 4, 11)
 
 
@@ -251,3 +258,55 @@ def _predicted(y: NDArray[np.float64], folds: Sequence[_Fold]) -> NDArray[np.flo
     for fold in folds:
         prediction[fold.trials] = fold.predict(y)
     return prediction
+
+
+def plot_decoding(found: dict[str, Regression]) -> Figure:
+    """Draw held-out R^2 of each value, and those of exchanged trials."""
+    from neuromotor.analysis.drawing import panels, plain
+    from neuromotor.plotting import COLORS
+
+    labels = [
+        plain(label.replace("_", " ")) for result in found.values() for label in result.labels
+    ]
+    values = np.concatenate([result.r2 for result in found.values()])
+    null = np.concatenate([result.null for result in found.values()], axis=1)
+    with panels(figsize=(5.2, 0.5 + 0.3 * len(labels))) as (figure, ax):
+        places = np.arange(len(labels))
+        ax.barh(places, np.maximum(values, 0), color=COLORS[0], height=0.6)
+        for row in null:
+            ax.plot(np.maximum(row, 0), places, "|", color="black", markersize=8)
+        ax.set_yticks(places, labels)
+        ax.invert_yaxis()
+        ax.set(
+            xlabel="held-out R² (ticks: trials exchanged; below 0 drawn at 0)", xlim=(-0.02, 1.02)
+        )
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Kinematics, torques and loads from rates."""
+    recording = given.activity
+    present = [n for n in _DECODED if n in recording and np.ptp(recording[n].values) > 0]
+    if not present:
+        raise RecordingError("there is nothing to decode: no kinematics, torques or loads.")
+    found = decode_each(recording, present, shuffles=2, seed=given.seed)
+    numbers = {
+        label: {"r2": result.r2[i], "null": np.median(result.null[:, i])}
+        for result in found.values()
+        for i, label in enumerate(result.labels)
+    }
+    text = (
+        "Ridge regression predicts each value from all rates at the same time, "
+        f"{span(recording)}. Whole conditions are held out."
+    )
+    return Findings(text, numbers, {"decoding": partial(plot_decoding, found)})
+
+
+SECTION = SectionSpec(
+    "decoding",
+    "Decoding",
+    100,
+    _section,
+    ("changing rates",),
+    lambda given: 0.1 + 0.5 * given.million_rates,
+)

@@ -18,6 +18,7 @@ Reference: how pure PCA's components are. Null: condition labels permuted over t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +26,16 @@ from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.analysis._arrays import by_sample, rank_above_rounding
-from neuromotor.analysis.averages import condition_averages, window
+from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["DemixedComponents", "DemixedPart", "demixed_components"]
+__all__ = ["DemixedComponents", "DemixedPart", "demixed_components", "plot_demixed_components"]
 
 
 @dataclass(frozen=True)
@@ -168,3 +172,53 @@ def _purity(
     """Share of each component's variance that comes from a part, (k,)."""
     own = ((part @ decoder.T) ** 2).sum((0, 1))
     return np.asarray(own / ((mean @ decoder.T) ** 2).sum((0, 1)), np.float64)
+
+
+def plot_demixed_components(found: DemixedComponents) -> Figure:
+    """Draw the first component of what is shared and the first two of what differs, over time."""
+    from neuromotor.analysis.drawing import add_condition_key, condition_colors, panels
+
+    second = found.condition.scores.shape[2] > 1
+    shown = [("shared", found.time, 0), ("condition", found.condition, 0)]
+    shown += [("condition", found.condition, 1)] if second else []
+    with panels(1, len(shown), figsize=(2.2 * len(shown), 2.3)) as (figure, axes):
+        for ax, (name, part, place) in zip(axes, shown, strict=True):
+            for trace, color in zip(
+                part.scores[..., place], condition_colors(len(part.scores)), strict=True
+            ):
+                ax.plot(1e3 * found.time_s, trace, color=color, linewidth=0.8)
+            ax.set(xlabel="time (ms)", ylabel="score")
+            ax.set_title(
+                f"{name} {place + 1}: {100 * part.explained[place]:.0f} % of variance,\n"
+                f"{100 * part.purity[place]:.0f} % its own"
+            )
+        add_condition_key(figure, found.conditions)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Demixed components of all layers together."""
+    found = demixed_components(given.activity, seed=given.seed)
+    numbers = {}
+    for name, part in (("shared", found.time), ("condition", found.condition)):
+        row = {"share": part.share, "null_share": median(part.null_share)}
+        row |= {f"explained_{i + 1}": value for i, value in enumerate(part.explained)}
+        row |= {f"purity_{i + 1}": value for i, value in enumerate(part.purity)}
+        numbers[name] = row | {"pca_purity": part.pca_purity}
+    text = (
+        "The components show what all conditions share and what differs between them, "
+        f"{span(given.activity)}. Purity is the share of a component's variance that belongs to "
+        "its own part; the purity that principal components reach stands beside it. For the null, "
+        "condition labels are permuted; there is no null where each condition has one trial."
+    )
+    return Findings(text, numbers, {"demixing": partial(plot_demixed_components, found)})
+
+
+SECTION = SectionSpec(
+    "demixing",
+    "Demixed principal components",
+    60,
+    _section,
+    ("changing rates",),
+    lambda given: 0.2 + given.million_rates,
+)

@@ -22,8 +22,10 @@ together; docs/analysis.md holds the measured error rates.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -41,15 +43,35 @@ from neuromotor.analysis._arrays import (
     soft_normalised,
 )
 from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.cutting import align
 from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.nulls import fit_maximum_entropy
+from neuromotor.analysis.section import (
+    Findings,
+    Material,
+    SectionSpec,
+    by_layer,
+    span,
+    with_reasons,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["FEWEST_CONDITIONS", "NullBand", "Rotations", "rotational_dynamics", "rotations_of"]
+__all__ = [
+    "FEWEST_CONDITIONS",
+    "NullBand",
+    "Rotations",
+    "plot_rotations",
+    "rotational_dynamics",
+    "rotations_of",
+]
 
 FEWEST_CONDITIONS = 8  # with fewer, the null rejects structureless data too often
+_AFTER_ONSET_S = 0.3  # Churchland et al. 2012, Kalidindi et al. 2021
+_COLUMNS = {"invert": "half_inverted", "maximum entropy": "null_maximum entropy"}
+_ROWS = {"invert": "not a null:\nhalf inverted", "maximum entropy": "null:\nmaximum entropy"}
 _STATES = {"start": "at the start of each step", "middle": "halfway through it"}
 
 
@@ -281,3 +303,107 @@ def _band(
     return NullBand(
         np.array([fit.r2_skew for fit in fits]), np.array([fit.r2_unconstrained for fit in fits])
     )
+
+
+def plot_rotations(found: dict[str, Rotations]) -> Figure:
+    """Draw the first plane of each named population, and R^2 among those of surrogates below it.
+
+    Data in which half of the conditions are inverted are no null, and their row says so.
+    """
+    from neuromotor.analysis.drawing import add_condition_key, draw_conditions, panels, plain
+    from neuromotor.plotting import COLORS
+
+    with panels(
+        2, len(found), figsize=(3.2 * len(found), 4.6), squeeze=False, height_ratios=(2, 1)
+    ) as (figure, axes):
+        for (plane, bars), (name, rotation) in zip(axes.T, found.items(), strict=True):
+            draw_conditions(plane, rotation.projection)
+            plane.set_title(
+                f"{plain(name)}: {rotation.frequencies_hz[0]:.2f} Hz\n"
+                f"{100 * rotation.plane_variance[0]:.0f} % of variance"
+            )
+            plane.set(xlabel="jPC 1", ylabel="jPC 2")
+            rows = list(rotation.nulls.items())
+            for place, (_, band) in enumerate(rows):
+                for offset, values, color in (
+                    (0.15, band.skew, COLORS[0]),
+                    (-0.15, band.unconstrained, COLORS[1]),
+                ):
+                    heights = np.full(len(values), place + offset)
+                    bars.plot(values, heights, "|", color=color, alpha=0.5)
+            for value, color, label in (
+                (rotation.r2_skew, COLORS[0], "skew-symmetric"),
+                (rotation.r2_unconstrained, COLORS[1], "unconstrained"),
+            ):
+                bars.axvline(value, color=color, label=f"{label} {value:.2f}")
+            bars.set_yticks(range(len(rows)), [_ROWS[label] for label, _ in rows])
+            bars.set_ylim(-0.5, max(len(rows), 1) - 0.5)
+            bars.set(xlabel="R²", xlim=(min(0.0, bars.get_xlim()[0]), 1.02))
+            bars.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        add_condition_key(figure, next(iter(found.values())).conditions)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Rotations of each layer, in the window that was given or after movement onset."""
+    recording = given.activity
+    times = f"{span(recording)}, as given"
+    if given.window_s is None:
+        times = f"{span(recording)}, the whole recording"
+        with contextlib.suppress(RecordingError):
+            aligned = align(recording, "movement_onset", 0.0, _AFTER_ONSET_S)
+            times = (
+                f"{span(aligned)}, in {aligned.sizes['trial']} of {recording.sizes['trial']} trials"
+            )
+            recording = aligned
+    found, reasons = by_layer(
+        recording,
+        lambda part: rotational_dynamics(
+            part, soft=given.soft, surrogates=given.surrogates, seed=given.seed
+        ),
+    )
+    numbers = {}
+    for layer, result in found.items():
+        row = {
+            "r2_skew": result.r2_skew,
+            "r2_unconstrained": result.r2_unconstrained,
+            "p_skew": result.p_skew,
+            "angle_deg": result.angle_deg,
+            "first_plane_variance": result.plane_variance[0],
+            "kept_variance": result.kept_variance,
+        }
+        row |= {f"frequency_{i + 1}_hz": hz for i, hz in enumerate(result.frequencies_hz)}
+        for name, band in result.nulls.items():
+            row[f"{_COLUMNS[name]}_median_r2_skew"] = np.median(band.skew)
+            row[f"{_COLUMNS[name]}_median_r2_unconstrained"] = np.median(band.unconstrained)
+        numbers[layer] = row
+    first = next(iter(found.values()))
+    unit = str(recording["rate"].attrs.get("units", "1"))
+    text = (
+        f"jPCA of {times}, with six components. Each unit is divided by its range plus "
+        f"{first.soft:g} ({'rates without a unit' if unit == '1' else unit}). "
+    )
+    if first.nulls:
+        text += (
+            "p compares the skew-symmetric fit with fits of maximum-entropy tensors that have the "
+            "same covariances. Data in which half of the conditions are inverted are no null and "
+            "give no p: most smooth noise without structure lies beyond them."
+        )
+    else:
+        text += (
+            f"No p: {len(first.conditions)} conditions are fewer than {FEWEST_CONDITIONS}, with "
+            "which the null rejects structureless data too often."
+        )
+    return Findings(
+        with_reasons(text, reasons), numbers, {"rotations": partial(plot_rotations, found)}
+    )
+
+
+SECTION = SectionSpec(
+    "rotations",
+    "Rotational dynamics",
+    70,
+    _section,
+    ("changing rates",),
+    lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
+)

@@ -11,20 +11,38 @@ exchanged at random.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import by_sample, rank_above_rounding, reduced
+from neuromotor.analysis._arrays import by_sample, null_p, rank_above_rounding, reduced
 from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.section import (
+    Findings,
+    Material,
+    SectionSpec,
+    layers_of,
+    median,
+    with_reasons,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["Similarity", "canonical_correlations", "compare_populations", "procrustes_distance"]
+__all__ = [
+    "Similarity",
+    "canonical_correlations",
+    "compare_populations",
+    "plot_similarity",
+    "procrustes_distance",
+]
 
 
 @dataclass(frozen=True)
@@ -117,3 +135,79 @@ def _scores(mean: NDArray[np.float64], components: int) -> NDArray[np.float64]:
             + ("; use fewer `components`." if rank else ".")
         )
     return reduced(centered, components)[0]
+
+
+def plot_similarity(found: dict[tuple[str, str], Similarity]) -> Figure:
+    """Draw canonical correlations and Procrustes distances of pairs of layers, and their nulls."""
+    from neuromotor.analysis.drawing import NULL_COLOR, panels, plain
+    from neuromotor.plotting import COLORS
+
+    with panels(1, 2, figsize=(6.4, 1.6 + 0.35 * len(found))) as (figure, (left, right)):
+        for place, ((own, other), result) in enumerate(found.items()):
+            color = COLORS[place % len(COLORS)]
+            order = np.arange(1, len(result.correlations) + 1)
+            label = plain(f"{own} - {other}")
+            left.plot(order, result.correlations, "o-", color=color, markersize=3, label=label)
+            left.plot(order, np.median(result.null_correlations, axis=0), ":", color=color)
+            null = result.null_distance_rad
+            right.plot(null, np.full(len(null), place), "|", color=NULL_COLOR)
+            right.plot(result.distance_rad, place, "o", color=color, markersize=4)
+        left.set(xlabel="component", ylabel="canonical correlation", ylim=(0, 1.02))
+        left.set_title("dotted: conditions exchanged (median)")
+        right.set_yticks(range(len(found)), [plain(f"{own} - {other}") for own, other in found])
+        right.set(xlabel="Procrustes distance (rad)", xlim=(0, np.pi / 2), title="ticks: null")
+        right.invert_yaxis()
+        figure.legend(loc="outside lower center", ncols=min(len(found), 4), fontsize=6)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Every layer of a recording compared with every layer of another."""
+    if given.against is None:
+        raise RecordingError("this analysis needs another recording.")
+    other_recording = window(given.against, given.window_s)
+    found: dict[tuple[str, str], Similarity] = {}
+    reasons = []
+    for (own, one), (other, two) in itertools.product(
+        layers_of(given.activity).items(), layers_of(other_recording).items()
+    ):
+        try:
+            found[own, other] = compare_populations(
+                one, two, shuffles=given.surrogates, seed=given.seed
+            )
+        except RecordingError as error:
+            reasons.append(f"{own} and {other}: {error}")
+    if not found:
+        raise RecordingError(" ".join(dict.fromkeys(reasons)))
+    numbers = {}
+    for (own, other), result in found.items():
+        row = {
+            "procrustes_rad": result.distance_rad,
+            "procrustes_null_median_rad": median(result.null_distance_rad),
+            "procrustes_p": null_p(-result.distance_rad, -result.null_distance_rad),
+        }
+        for i, value in enumerate(result.correlations):
+            row[f"correlation_{i + 1}"] = value
+            row[f"correlation_{i + 1}_null_median"] = median(result.null_correlations[:, i])
+        mean = result.null_correlations.mean(1)
+        row["correlations_p"] = null_p(float(result.correlations.mean()), mean)
+        numbers[f"{own} - {other}"] = row
+    text = (
+        "Each layer of this recording is compared with each layer of the other, by canonical "
+        "correlations and the Procrustes distance (0 for populations that are alike, pi/2 for "
+        "unrelated ones) of six principal components. For the null, conditions are exchanged; p is "
+        "that of the mean correlation and of the distance."
+    )
+    return Findings(
+        with_reasons(text, reasons), numbers, {"similarity": partial(plot_similarity, found)}
+    )
+
+
+SECTION = SectionSpec(
+    "similarity",
+    "Comparison with the other recording",
+    130,
+    _section,
+    ("changing rates", "other recording"),
+    lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
+)

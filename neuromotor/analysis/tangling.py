@@ -13,6 +13,7 @@ muscles do not; the muscles' or torques' Q is the comparison. Null: surrogates o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +29,13 @@ from neuromotor.analysis._arrays import (
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.nulls import fit_maximum_entropy
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["Tangling", "tangling", "tangling_of"]
+__all__ = ["Tangling", "plot_tangling", "tangling", "tangling_of"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +113,48 @@ def _squares(one: NDArray[np.float64], all_: NDArray[np.float64]) -> NDArray[np.
     """Squared distances of all pairs."""
     squared = (one**2).sum(1)[:, None] + (all_**2).sum(1) - 2 * one @ all_.T
     return np.asarray(np.maximum(squared, 0.0), np.float64)
+
+
+def plot_tangling(found: dict[str, Tangling]) -> Figure:
+    """Draw how tangling is distributed over samples, for each variable, with its null's level."""
+    from neuromotor.analysis.drawing import panels
+    from neuromotor.plotting import COLORS, few_log_ticks
+
+    with panels(figsize=(3.8, 2.7)) as (figure, ax):
+        for (name, result), color in zip(found.items(), COLORS, strict=False):
+            values = np.sort(result.q.ravel())
+            ax.plot(values, np.linspace(0, 1, len(values)), color=color, label=name)
+            if len(result.null_percentile_90):
+                ax.plot(np.median(result.null_percentile_90), 0.9, "x", color=color)
+        ax.set_xscale("log")
+        few_log_ticks(ax.xaxis)
+        ax.set(xlabel="tangling (1/s²); x: null's 90th percentile", ylabel="share of samples")
+        ax.legend()
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Tangling of rates and of commands."""
+    recording = given.activity
+    found = {"rate": tangling(recording, soft=given.soft, seed=given.seed)}
+    if "command" in recording and np.ptp(recording["command"].values) > 0:
+        found["command"] = tangling(recording, "command", surrogates=0)
+    numbers = {
+        name: {"percentile_90": result.percentile_90, "null": median(result.null_percentile_90)}
+        for name, result in found.items()
+    }
+    text = (
+        f"Tangling is large where like states move differently, {span(recording)}. The null is "
+        "maximum-entropy tensors with the same covariances."
+    )
+    return Findings(text, numbers, {"tangling": partial(plot_tangling, found)})
+
+
+SECTION = SectionSpec(
+    "tangling",
+    "Trajectory tangling",
+    90,
+    _section,
+    ("changing rates",),
+    lambda given: 0.3 + 0.05 * given.million_surrogate_rates,
+)

@@ -9,7 +9,10 @@ from planted import reaches, rotating, tuned_units
 from scipy.ndimage import gaussian_filter1d
 
 from neuromotor.analysis import RecordingError, make_recording
-from neuromotor.analysis.averages import align, condition_averages
+from neuromotor.analysis.alignment import subspace_alignment
+from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.components import participation_ratio, principal_components
+from neuromotor.analysis.cutting import align
 from neuromotor.analysis.decoding import decode, decode_each, encode_units
 from neuromotor.analysis.nulls import fit_maximum_entropy
 from neuromotor.analysis.rotations import rotational_dynamics, rotations_of
@@ -17,11 +20,6 @@ from neuromotor.analysis.similarity import (
     canonical_correlations,
     compare_populations,
     procrustes_distance,
-)
-from neuromotor.analysis.subspaces import (
-    participation_ratio,
-    principal_components,
-    subspace_alignment,
 )
 from neuromotor.analysis.tangling import tangling, tangling_of
 from neuromotor.analysis.tuning import circular_summary, cosine_tuning, preferred_directions

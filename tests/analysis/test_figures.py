@@ -9,8 +9,10 @@ import pytest
 from neuromotor import CenterOut, ContinuousTimeRNN
 from neuromotor._units import with_unit
 from neuromotor.analysis import LesionEffect, condition_averages, preferred_directions, record
-from neuromotor.analysis.figures import plot_averages, plot_movements, plot_tuning
-from neuromotor.analysis.network_figures import plot_lesions
+from neuromotor.analysis.averages import plot_averages
+from neuromotor.analysis.behaviour import plot_movements
+from neuromotor.analysis.lesions import plot_lesions
+from neuromotor.analysis.tuning import plot_tuning
 from neuromotor.tasks import PulsedReach
 from neuromotor.training.single import initial_parameters
 

@@ -8,10 +8,13 @@ from planted import reaches
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN
 from neuromotor.analysis import RecordingError, make_recording, record
-from neuromotor.analysis.behaviour import behaviour, end_points, hand_course, speed_accuracy
+from neuromotor.analysis.behaviour import behaviour, hand_course
+from neuromotor.analysis.ellipses import end_points
 from neuromotor.analysis.fixed_points import find_fixed_points, network_fixed_points
+from neuromotor.analysis.gradients import sensitivity
 from neuromotor.analysis.jacobians import jacobian_spectrum
-from neuromotor.analysis.lesions import lesion_effect, lesion_subspace, lesion_units, sensitivity
+from neuromotor.analysis.lesions import lesion_effect, lesion_subspace, lesion_units
+from neuromotor.analysis.speed_and_accuracy import speed_accuracy
 from neuromotor.training.single import initial_parameters
 from neuromotor.zoo.saved_controller import load_controller
 

@@ -21,15 +21,23 @@ from neuromotor.analysis import (
     behaviour,
     load_recording,
     make_recording,
-    network_sections,
     record,
     recorded_run,
     rotational_dynamics,
     save_recording,
-    sections,
     sensitivity,
     write_report,
 )
+from neuromotor.analysis.averages import SECTION as AVERAGES
+from neuromotor.analysis.behaviour import SECTION as MOVEMENT
+from neuromotor.analysis.components import SECTION as COMPONENTS
+from neuromotor.analysis.gradients import SECTION as SENSITIVITY
+from neuromotor.analysis.latencies import SECTION as LATENCY
+from neuromotor.analysis.lesions import SECTION as LESIONS
+from neuromotor.analysis.rotations import SECTION as ROTATIONS
+from neuromotor.analysis.section import Material
+from neuromotor.analysis.tuning import SECTION as TUNING
+from neuromotor.analysis.unperturbed import check_controller, run_without_loads
 from neuromotor.storage.files import safe_names
 from neuromotor.training.single import initial_parameters
 from neuromotor.zoo.saved_controller import SavedController
@@ -131,21 +139,21 @@ def test_posture_has_preferred_load_directions_and_true_latencies():
     task = Postural(postures_deg=((30.0, 90.0),), steps=25, delay_steps=10)
     saved = SavedController(NET, PARAMETERS, task, {})
     recording = record(task, NET, PARAMETERS)
-    tuned = sections.tuning_section(recording, 3, 0)
+    tuned = TUNING.section(Material(recording, surrogates=3))
     assert list(tuned.numbers) == [
         *("layer 1, torque", "layer 2, torque", "layer 1, force", "layer 2, force")
     ]
     assert "Left out, hand: cosine tuning needs" in tuned.text
-    calm = network_sections.unperturbed(recording, saved)
-    latency = sections.latency_section(recording, calm).numbers["command"]
+    latency = LATENCY.section(Material(recording, saved)).numbers["command"]
     assert latency["earliest_s"] == latency["median_s"] == pytest.approx(0.11)
     assert latency["against_same_trial"] == latency["perturbed_trials"] == 8
     aligned = align(recording, "perturbation_time", 0.0, 0.1)
     for other in (aligned, record(CenterOut(directions=2), NET, PARAMETERS)):
-        assert network_sections.unperturbed(other, saved) is None
-    with pytest.raises(RecordingError, match="nothing to hold the 8 perturbed trials against"):
-        sections.latency_section(recording, network_sections.unperturbed(recording, None))
-    joint = sections.tuning_section(record(replace(task, loads="joint"), NET, PARAMETERS), 3, 0)
+        assert run_without_loads(other, saved) is None
+    alone = LATENCY.section(Material(recording))
+    assert "nothing to hold the 8 perturbed trials against" in alone.skipped
+    joint = record(replace(task, loads="joint"), NET, PARAMETERS)
+    joint = TUNING.section(Material(joint, surrogates=3))
     assert list(joint.numbers)[2:] == ["layer 1, load", "layer 2, load"]
 
 
@@ -162,16 +170,16 @@ def test_lesions_are_tested_on_what_was_recorded(tmp_path):
     assert torch.equal(again.target, trials.target)
     run = ClosedLoop(far, NET).simulate(PARAMETERS, trials)
     for part, kept in ((recording, slice(None)), (recording.isel(trial=[0, 3]), [0, 3])):
-        numbers = network_sections.lesions_section(part, saved, 0).numbers
+        numbers = LESIONS.section(Material(part, saved)).numbers
         error = far.plant.hand_position(run.states[kept, -1])
         error = error - far.plant.hand_position(trials.target[kept])
         wanted = 100 * float(error.norm(dim=-1).mean())
         assert numbers["layer 1"]["intact_error_cm"] == pytest.approx(wanted, rel=1e-9)
-    numbers = network_sections.lesions_section(recording, saved, 0).numbers
+    numbers = LESIONS.section(Material(recording, saved)).numbers
     loss = far.cost.losses(run.states, run.commands, trials).mean()
     assert numbers["layer 2"]["intact_loss"] == pytest.approx(float(loss), rel=1e-9)
     wanted = float(np.median(sensitivity(far, NET, PARAMETERS, trials), axis=0)[0])
-    section = network_sections.sensitivity_section(recording, saved)
+    section = SENSITIVITY.section(Material(recording, saved))
     assert section.numbers["first_step"] == pytest.approx(wanted, rel=1e-9)
 
 
@@ -185,7 +193,7 @@ def test_a_recorded_batch_is_the_batch_that_was_run():
     for part in fields(trials):
         if part.name != "condition" and getattr(trials, part.name) is not None:
             assert torch.equal(getattr(again, part.name), getattr(trials, part.name)), part.name
-    network_sections.check_controller(recording, SavedController(net, PARAMETERS, TASK, {}))
+    check_controller(recording, SavedController(net, PARAMETERS, TASK, {}))
 
 
 def test_another_controller_or_unknown_trials_are_refused():
@@ -194,16 +202,14 @@ def test_another_controller_or_unknown_trials_are_refused():
         other = SavedController(net, initial_parameters(net, 5), TASK, {})
         with pytest.raises(RecordingError, match="not the one that was recorded"):
             analyze(recording, saved=other, surrogates=2)
-    network_sections.check_controller(recording, SavedController(NET, PARAMETERS.float(), TASK, {}))
+    check_controller(recording, SavedController(NET, PARAMETERS.float(), TASK, {}))
     saved = SavedController(NET, PARAMETERS, TASK, {})
     lost = recording.drop_vars([name for name in recording if str(name).startswith("trials_")])
     for unknown, reason in ((lost, "does not hold the trials"), (recording, "which task was run")):
         changed = unknown.assign_attrs(task='{"class": "Mine"}')
-        with pytest.raises(RecordingError, match=reason):
-            network_sections.lesions_section(changed, saved, 0)
-        with pytest.raises(RecordingError, match=reason):
-            network_sections.sensitivity_section(changed, saved)
-        network_sections.check_controller(changed, saved)  # there is nothing to hold it against
+        for spec in (LESIONS, SENSITIVITY):
+            assert reason in spec.section(Material(changed, saved)).skipped
+        check_controller(changed, saved)  # there is nothing to hold it against
 
 
 def test_the_words_say_the_window_that_was_given():
@@ -221,13 +227,13 @@ def test_the_words_say_the_window_that_was_given():
     wanted = rotational_dynamics(layer, window_s=(0.05, 0.18), surrogates=0).r2_skew
     assert given.numbers["layer 1"]["r2_skew"] == pytest.approx(wanted, rel=1e-12)
     cut = align(recording, "go_time", 0.0, 0.2)
-    assert "0 to 0.2 s from each trial's go time" in sections.averages_section(cut, 0).text
+    assert "0 to 0.2 s from each trial's go time" in AVERAGES.section(Material(cut)).text
 
 
 def test_the_report_says_how_many_trials_a_number_is_of():
     recording = record(CenterOut(directions=8, steps=40), NET, PARAMETERS)
     recording["movement_onset"].values[[1, 5]] = np.nan
-    section = sections.movement_section(recording)
+    section = MOVEMENT.section(Material(recording))
     ended = np.isfinite(behaviour(recording).movement_time_s).sum()
     assert section.numbers["peak_speed_m_s"]["trials"] == 6
     assert section.numbers["end_error_m"]["trials"] == 8
@@ -238,7 +244,7 @@ def test_few_conditions_get_no_p():
     generator = np.random.default_rng(0)
     rate = generator.standard_normal((4, 25, 10)).cumsum(1)
     own = make_recording(0.02 * np.arange(25), np.arange(4), {"rate": rate})
-    section = sections.rotations_section(own, 2, 0, cut=False, soft=None)
+    section = ROTATIONS.section(Material(own, surrogates=2))
     assert "No p: 4 conditions are fewer than 8" in section.text
     assert np.isnan(section.numbers["all"]["p_skew"])
 
@@ -249,11 +255,11 @@ def test_a_small_area_does_not_hide_a_large_one():
     rate[..., 19] = 2.0
     layer = ["M1"] * 16 + ["S1"] * 3 + ["silent"]
     own = make_recording(0.02 * np.arange(25), np.arange(12), {"rate": rate}, layer=layer)
-    rotations = sections.rotations_section(own, 2, 0, cut=False, soft=None)
+    rotations = ROTATIONS.section(Material(own, surrogates=2))
     assert list(rotations.numbers) == ["M1"]
     assert "Left out, S1: rotational dynamics need" in rotations.text
     assert "silent: " in rotations.text
-    components = sections.components_section(own, 0)
+    components = COMPONENTS.section(Material(own))
     assert list(components.numbers) == ["M1", "S1"]
     assert "Left out, silent: `rate` must vary" in components.text
 

@@ -1,24 +1,23 @@
-"""Principal components, dimensionality, and how far two epochs share a subspace.
+"""How far two epochs share a subspace.
 
-Notation: lambda eigenvalues of a covariance C; D its first k eigenvectors.
+Notation: C_a, C_b covariances of both epochs, lambda_b eigenvalues of C_b, D_a the first k
+eigenvectors of C_a.
 
-    participation ratio (sum lambda)^2 / sum lambda^2
     alignment of epoch a with b: tr(D_a^T C_b D_a) / (sum of the k largest lambda_b)
 
-(Participation ratio: Gao et al. 2017. Alignment index: Elsayed et al. 2016, with their null: two
-random subspaces drawn from the covariance of both epochs together.) Null of the dimensionality:
-each unit's samples permuted by themselves, which keeps variances and breaks every correlation.
+(Elsayed et al. 2016, with their null: two random subspaces drawn from the covariance of both epochs
+together.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor._extras import require
 from neuromotor.analysis._arrays import (
     by_sample,
     rank_above_rounding,
@@ -27,42 +26,13 @@ from neuromotor.analysis._arrays import (
 )
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.section import Findings, Material, SectionSpec, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = [
-    "Alignment",
-    "PrincipalComponents",
-    "participation_ratio",
-    "principal_components",
-    "subspace_alignment",
-]
-
-
-@dataclass(frozen=True)
-class PrincipalComponents:
-    """Principal components of condition averages; C conditions, T times, N units, k components.
-
-    Attributes:
-        time_s: (T,).
-        conditions: (C,).
-        explained: Share of variance of each component, (k,).
-        scores: (C, T, k).
-        loadings: Unit vectors, (k, N).
-        participation_ratio: Effective number of dimensions.
-        null_participation_ratio: Median of it over permuted data.
-        dimensions_90: Components that together hold 90 % of the variance.
-    """
-
-    time_s: NDArray[np.float64]
-    conditions: NDArray[np.generic]
-    explained: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    loadings: NDArray[np.float64]
-    participation_ratio: float
-    null_participation_ratio: float
-    dimensions_90: int
+__all__ = ["Alignment", "plot_alignment", "subspace_alignment"]
 
 
 @dataclass(frozen=True)
@@ -78,47 +48,6 @@ class Alignment:
     index: float
     null: NDArray[np.float64]
     components: int
-
-
-def principal_components(
-    recording: xr.Dataset,
-    variable: str = "rate",
-    *,
-    window_s: tuple[float, float] | None = None,
-    shuffles: int = 20,
-    seed: int = 0,
-) -> PrincipalComponents:
-    """Return the principal components of condition averages, by scikit-learn.
-
-    Raises:
-        RecordingError: The activity does not vary.
-        RuntimeError: scikit-learn is not installed.
-    """
-    decomposition = require("sklearn.decomposition", "analysis")
-    averages = condition_averages(recording, variable, window_s=window_s, shuffles=0)
-    flat = by_sample(averages.mean)
-    if not rank_above_rounding(flat - flat.mean(0), float(np.linalg.norm(flat))):
-        raise RecordingError(f"`{variable}` must vary to have principal components.")
-    model = decomposition.PCA(svd_solver="full").fit(flat)
-    generator = np.random.default_rng(seed)
-    null = [
-        participation_ratio(_spectrum(generator.permuted(flat, axis=0))) for _ in range(shuffles)
-    ]
-    return PrincipalComponents(
-        time_s=averages.time_s,
-        conditions=averages.conditions,
-        explained=model.explained_variance_ratio_,
-        scores=model.transform(flat).reshape(*averages.mean.shape[:2], -1),
-        loadings=model.components_,
-        participation_ratio=participation_ratio(model.explained_variance_),
-        null_participation_ratio=float(np.median(null)) if null else float("nan"),
-        dimensions_90=int(np.searchsorted(np.cumsum(model.explained_variance_ratio_), 0.9) + 1),
-    )
-
-
-def participation_ratio(variances: NDArray[np.float64]) -> float:
-    """Return the effective number of dimensions of a spectrum of variances."""
-    return float(variances.sum() ** 2 / (variances**2).sum())
 
 
 def subspace_alignment(
@@ -182,6 +111,46 @@ def subspace_alignment(
     return Alignment(float(index), np.array(null), components)
 
 
-def _spectrum(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = np.linalg.svd(flat - flat.mean(0), compute_uv=False) ** 2
-    return values
+def plot_alignment(found: Alignment) -> Figure:
+    """Draw the alignment index among those of random subspaces."""
+    from neuromotor.analysis.drawing import NULL_COLOR, panels
+    from neuromotor.plotting import COLORS
+
+    with panels(figsize=(3.2, 2.3)) as (figure, ax):
+        ax.hist(found.null, bins=20, color=NULL_COLOR, label="random subspaces")
+        ax.axvline(found.index, color=COLORS[1], label="recording")
+        ax.set(xlabel="alignment index", ylabel="count", xlim=(0, 1.02))
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Subspaces of the first and second half."""
+    recording = given.activity
+    time = recording["time"].values
+    middle = len(time) // 2
+    if middle < 1:
+        raise RecordingError("two epochs need two times or more.")
+    found = subspace_alignment(
+        recording,
+        (time[0], time[middle - 1]),
+        (time[middle], time[-1]),
+        soft=given.soft,
+        surrogates=4 * given.surrogates,
+        seed=given.seed,
+    )
+    numbers = {
+        "index": found.index,
+        "null_5": np.quantile(found.null, 0.05),
+        "null_median": np.median(found.null),
+        "null_95": np.quantile(found.null, 0.95),
+        "components": found.components,
+    }
+    text = (
+        f"The index says how far the activity from {time[0]:g} to {time[middle - 1]:g} s shares "
+        f"the subspace of {time[middle]:g} to {time[-1]:g} s, the two halves of {span(recording)}."
+    )
+    return Findings(text, numbers, {"alignment": partial(plot_alignment, found)})
+
+
+SECTION = SectionSpec("alignment", "Subspace alignment", 80, _section, ("changing rates",))
