@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import (
     by_sample,
-    rank_above_rounding,
+    check_dimensions,
     soft_constant,
     soft_normalised,
 )
@@ -68,11 +68,11 @@ def subspace_alignment(
     Args:
         recording: Trials.
         first_s: First and last time of epoch a (s).
-        second_s: Of epoch b.
+        second_s: First and last time of epoch b (s).
         components: Dimensions k of each subspace.
         soft: Added to each unit's range; see `rotational_dynamics`.
         surrogates: Random subspaces of the null.
-        seed: Of the null.
+        seed: Random seed of the null.
 
     Raises:
         RecordingError: An epoch does not span so many dimensions.
@@ -87,13 +87,13 @@ def subspace_alignment(
     steps = epochs[0].shape[1]
     flat = [by_sample(part) for part in (centered[:, :steps], centered[:, steps:])]
     for name, part in zip(("first_s", "second_s"), flat, strict=True):
-        rank = rank_above_rounding(part, float(np.linalg.norm(both)))
-        if rank < components:
-            raise RecordingError(
-                f"the epoch `{name}` spans {rank} dimensions beyond its mean over conditions, "
-                f"{components} are needed"
-                + ("; use fewer `components` or a longer epoch." if rank else ".")
-            )
+        check_dimensions(
+            part,
+            float(np.linalg.norm(both)),
+            components,
+            f"the epoch `{name}`, beyond its mean over conditions,",
+            "use fewer `components` or a longer epoch",
+        )
     covariance = [part.T @ part / len(part) for part in flat]
     basis = np.linalg.eigh(covariance[0])[1][:, -components:]
     best = np.linalg.eigvalsh(covariance[1])[-components:].sum()

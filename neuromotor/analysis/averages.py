@@ -63,9 +63,9 @@ def condition_averages(
     Args:
         recording: Trials; use `align` first to average around an event.
         variable: Any variable over trial, time and something.
-        window_s: First and last time (s); all by default.
-        shuffles: Permutations of the labels for the null; 0 for none (then it is NaN).
-        seed: Of the permutations.
+        window_s: First and last time (s); all times by default.
+        shuffles: Permutations of the labels for the null, which is NaN without any.
+        seed: Random seed of the permutations.
     """
     check_recording(recording, [variable])
     part = window(recording, window_s)
@@ -101,7 +101,7 @@ def condition_averages(
 def _sums(
     values: NDArray[np.float64], member: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Sum over each condition's trials, (C, T, N)."""
+    """Return sums over each condition's trials, (C, T, N)."""
     sums = np.zeros((len(counts), *values.shape[1:]))
     np.add.at(sums, member, values)
     return sums
@@ -110,7 +110,7 @@ def _sums(
 def _explained(
     values: NDArray[np.float64], member: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Condition averages, and the share of variance about the mean over trials they explain."""
+    """Return condition averages, and the share of variance about the mean that they explain."""
     mean = _sums(values, member, counts) / counts[:, None, None]
     return mean, r_squared(values, mean[member], (0, 1), baseline=values.mean(0))
 

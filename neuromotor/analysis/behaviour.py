@@ -1,8 +1,8 @@
-"""Reaches in the units of the literature: times, speeds, straightness, end points.
+"""Reaches in the measures of the literature: times, speeds, straightness, end points.
 
 A movement lasts from its onset (`movement_onset`: 10 % of peak speed) to the first time after its
-peak at which it is as slow again. NaN where a trial has no movement, or it does not end. The state
-after the last step counts where a recording has it.
+peak at which it is as slow again. Measures are NaN where a trial has no movement, or where the
+movement does not end. The state after the last step counts where a recording has it.
 
 Minimum jerk has peak / mean speed 1.875 and its peak at half time (Flash & Hogan 1985). That is the
 mean over the whole movement: between two crossings of 10 % of the peak the same movement has 1.59.
@@ -37,12 +37,12 @@ _REST = 0.02  # of peak speed: what is faster at the recording's first or last t
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Measures of B trials, (B,) each.
+    """Measures of the movements of B trials, (B,) each.
 
     Attributes:
-        reaction_time_s: From go signal to onset; NaN without go signal.
-        movement_time_s: From onset to end.
-        peak_speed_m_s: Of the hand.
+        reaction_time_s: Time from go signal to onset; NaN without go signal.
+        movement_time_s: Time from onset to end.
+        peak_speed_m_s: Peak speed of the hand.
         peak_to_mean: Peak speed over mean speed from rest to rest; NaN too where the recording
             does not cover that.
         symmetry: Time from onset to peak over movement time; 0.5 is symmetric.
@@ -160,7 +160,7 @@ def hand_course(
 def _peak_to_mean(
     hand: NDArray[np.float64], speed: NDArray[np.float64], dt: float, start: int, end: int
 ) -> float:
-    """Peak over mean speed from rest to rest; NaN where the recording does not cover that."""
+    """Return peak over mean speed from rest to rest; NaN where the recording does not cover it."""
     peak = speed[start : end + 1].max()
     # What moves in a step: by its ends, or by its speeds where these are not the mere trace that
     # central differences leave beside a movement (Euler's first step does not move the hand yet).
@@ -180,7 +180,7 @@ def _peak_to_mean(
 def _across_and_along(
     recording: xr.Dataset, onset: NDArray[np.float64], end: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Largest deviation across the line to the target, and end errors across and along, (3, B).
+    """Return the largest deviation across the line to the target and both end errors, (3, B).
 
     The deviation is taken from `onset` to `end` (s), or to the last sample where `end` is NaN.
     """

@@ -1,8 +1,8 @@
-"""What units say about movement, and movement about units: cross-validated ridge regression.
+"""Decoding of movement from units, and encoding of units, by cross-validated ridge regression.
 
 Whole conditions are held out (whole trials where each condition is alone, which is the same), so
 that a model must carry over to conditions it has not seen; the ridge's strength is chosen within
-the training part. Null: the same fits with the trials of the predicted variable exchanged at
+the training part. The null is the same fits with the trials of the predicted variable exchanged at
 random, which keeps both sides' time courses and breaks what ties them trial by trial.
 """
 
@@ -114,7 +114,7 @@ def encode_units(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Regression:
-    """Predict each unit's rate from movement variables; `lag_s`: by how much those lead rates."""
+    """Predict each unit's rate from movement variables, which lead the rates by `lag_s`."""
     options = (window_s, lag_s, folds, shuffles, seed, progress)
     check_recording(recording, ["rate", *variables])
     return _regress(recording, variables, [["rate"]], *options)[0]
@@ -131,7 +131,7 @@ def _regress(
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> list[Regression]:
-    """Held-out predictions of each of `outputs` from `inputs` that lead them by `lag_s`."""
+    """Return held-out predictions of each of `outputs` from `inputs` that lead them by `lag_s`."""
     part = window(recording, window_s)
     time = part["time"].values
     lag = round(lag_s / (time[1] - time[0])) if len(time) > 1 else 0
@@ -169,7 +169,7 @@ def _regress(
 
 
 def _stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]:
-    """Variables side by side, (B, T, D)."""
+    """Return variables side by side, (B, T, D)."""
     parts = [recording[name].values.astype(np.float64) for name in names]
     for name, part in zip(names, parts, strict=True):
         if part.ndim != 3:
@@ -180,7 +180,7 @@ def _stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]
 def _folds(
     groups: NDArray[np.int64], folds: int, generator: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Trials held out in turn, whole conditions each."""
+    """Return the trials that are held out in turn, whole conditions each."""
     conditions = generator.permutation(int(groups.max()) + 1)
     parts = np.array_split(conditions, min(folds, len(conditions)))
     return [np.flatnonzero(np.isin(groups, part)) for part in parts]
@@ -188,7 +188,7 @@ def _folds(
 
 @dataclass(frozen=True)
 class _Fold:
-    """One part held out, the rest decomposed once for whatever is to be predicted.
+    """One part that is held out; the rest is decomposed once for all that is predicted.
 
     Notation: X (n, p) samples of the rest, centred, Z (k, p) those held out, a the strength;
     X'X = V diag(w) V' and C = V, or where p > n: X X' = U diag(w) U' and C = X'U diag(w)^-1/2.
@@ -203,10 +203,10 @@ class _Fold:
     vectors: NDArray[np.float64]
 
     def predict(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predictions of the trials held out, at the strength that is best within the rest.
+        """Return predictions of the trials held out, at the strength that is best within the rest.
 
-        Best by generalised cross-validation (Golub, Heath & Wahba 1979), the least squared residual
-        over the squared degrees of freedom that are left, all values together.
+        The best strength is that of generalised cross-validation (Golub, Heath & Wahba 1979): the
+        least squared residual, of all values, over the squared degrees of freedom that are left.
         """
         known = by_sample(y[self.rest])
         mean = known.mean(0)
@@ -218,7 +218,7 @@ class _Fold:
         else:
             scores = self.vectors.T @ away
         squares = (scores**2).sum(1)
-        beyond = max(float((away**2).sum() - squares.sum()), 0.0)  # no model reaches it
+        beyond = max(float((away**2).sum() - squares.sum()), 0.0)  # what no model reaches
         left = _STRENGTHS[:, None] / (self.variances + _STRENGTHS[:, None])
         freedom = len(known) - 1 - len(root) + left.sum(1)
         errors = (beyond + left**2 @ squares) / np.maximum(freedom, 1e-300) ** 2
@@ -234,7 +234,7 @@ class _Fold:
 
 
 def _decomposed(x: NDArray[np.float64], held_out: Sequence[NDArray[np.int64]]) -> Iterator[_Fold]:
-    """Each part of (B, T, D) held out in turn; products of all samples are shared."""
+    """Yield the fold of each part of (B, T, D) that is held out; all share the products."""
     x = x - x.mean((0, 1))
     size = x.shape[2]
     products = by_sample(x).T @ by_sample(x) if size <= len(by_sample(x)) else None
@@ -253,7 +253,7 @@ def _decomposed(x: NDArray[np.float64], held_out: Sequence[NDArray[np.int64]]) -
 
 
 def _predicted(y: NDArray[np.float64], folds: Sequence[_Fold]) -> NDArray[np.float64]:
-    """Predictions of each trial by a model that has not seen its condition."""
+    """Return predictions of each trial by a model that has not seen its condition."""
     prediction = np.empty_like(y)
     for fold in folds:
         prediction[fold.trials] = fold.predict(y)
@@ -308,5 +308,5 @@ SECTION = SectionSpec(
     100,
     _section,
     ("changing rates",),
-    lambda given: 0.1 + 0.5 * given.million_rates,
+    lambda given: 0.05 + 0.25 * given.million_rates,
 )

@@ -12,7 +12,8 @@ noise covariance of single trials, m ridge, D decoder (k, units), F encoder (uni
 label a trial allows; m = (ridge |X|)^2 as there, but fixed rather than
 cross-validated, since conditions of a network often hold one trial.) Unlike those of PCA, decoders
 and encoders differ, so that parts that overlap in the space of units can still be told apart.
-Reference: how pure PCA's components are. Null: condition labels permuted over trials.
+PCA's components are the reference for purity. For the null, condition labels are permuted over
+trials.
 """
 
 from __future__ import annotations
@@ -25,10 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.analysis._arrays import by_sample, rank_above_rounding
+from neuromotor.analysis._arrays import by_sample, check_dimensions
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.cutting import window
-from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
@@ -89,11 +89,11 @@ def demixed_components(
     Args:
         recording: Trials.
         variable: What is demixed.
-        window_s: First and last time (s); all by default.
+        window_s: First and last time (s); all times by default.
         components: Of each part, k.
         ridge: Relative to the norm of the averages.
         shuffles: Permutations of the labels.
-        seed: Of the permutations.
+        seed: Random seed of the permutations.
 
     Raises:
         RecordingError: There are fewer conditions than two, or one part has too few dimensions.
@@ -106,12 +106,7 @@ def demixed_components(
     mean = averages.mean - averages.mean.mean((0, 1))
     parts = _parts(mean)
     for name, values in zip(("time", "condition"), parts, strict=True):
-        rank = rank_above_rounding(values, norm)
-        if rank < components:
-            raise RecordingError(
-                f"the part `{name}` varies in {rank} dimensions, {components} are needed"
-                + ("; use fewer `components`." if rank else ".")
-            )
+        check_dimensions(values, norm, components, f"the part `{name}`")
     values = part[variable].values.astype(np.float64)
     _, member = np.unique(part["condition"].values, return_inverse=True)
     left = by_sample(values - averages.mean[member])
@@ -155,13 +150,13 @@ def demixed_components(
 
 
 def _parts(mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Time and condition parts of centred averages, (C, T, N) each; orthogonal over samples."""
+    """Return time and condition part of centred averages, (C, T, N), orthogonal over samples."""
     shared = np.broadcast_to(mean.mean(0), mean.shape)
     return shared, mean - shared
 
 
 def _shares(mean: NDArray[np.float64]) -> tuple[float, float]:
-    """Shares of variance of both parts."""
+    """Return the shares of variance of both parts."""
     time, condition = (float((part**2).sum() / (mean**2).sum()) for part in _parts(mean))
     return time, condition
 
@@ -169,7 +164,7 @@ def _shares(mean: NDArray[np.float64]) -> tuple[float, float]:
 def _purity(
     decoder: NDArray[np.float64], part: NDArray[np.float64], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Share of each component's variance that comes from a part, (k,)."""
+    """Return the share of each component's variance that comes from a part, (k,)."""
     own = ((part @ decoder.T) ** 2).sum((0, 1))
     return np.asarray(own / ((mean @ decoder.T) ** 2).sum((0, 1)), np.float64)
 

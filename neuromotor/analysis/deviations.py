@@ -1,12 +1,13 @@
 """How far a push takes the hand: its path minus that of the same reach without the push.
 
-The unperturbed reach is, the first that there is:
+The unperturbed reach is the first of these that the data allow:
 
 1. the same trial without its push, noise draws included (`unperturbed`);
-2. the mean of the recording's unperturbed trials with the same start, target and cues;
+2. the mean of the recording's unperturbed trials with the same start, target, cues and force field;
 3. the place where the hand was when the push began, if it held still in its target until then.
 
-Trials with none of them are left out: a difference from anything else would hold the reach itself.
+Trials with none of them are left out, since a difference from anything else would contain the reach
+itself.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class HandDeviations:
 
     @property
     def distance_m(self) -> NDArray[np.float64]:
-        """Length of the deviations (m), (P, K)."""
+        """The length of the deviations (m), (P, K)."""
         distance: NDArray[np.float64] = np.linalg.norm(self.deviation_m, axis=-1)
         return distance
 
@@ -121,7 +122,7 @@ def hand_deviations(recording: xr.Dataset, unperturbed: xr.Dataset | None = None
 def _posture(
     recording: xr.Dataset, hand: NDArray[np.float64], trial: int, onset: int
 ) -> tuple[NDArray[np.float64], str] | None:
-    """Where the hand was when the push began, if it had held still in its target until then."""
+    """Return the hand's place when the push began, if it held still in its target until then."""
     if "target_position" not in recording:
         return None
     place = hand[trial, onset]
@@ -131,7 +132,7 @@ def _posture(
 
 
 def _pushed_samples(recording: xr.Dataset, trials: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many samples the first push of each trial lasts; NaN where loads were not recorded."""
+    """Return how many samples each first push lasts; NaN where loads were not recorded."""
     names = [name for name in ("load", "hand_force") if name in recording]
     if not names:
         return np.full(len(trials), np.nan)

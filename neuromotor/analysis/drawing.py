@@ -49,7 +49,7 @@ def panels(rows: int = 1, columns: int = 1, **options: Any) -> Iterator[tuple[Fi
 
 
 def draw_conditions(ax: Axes, paths: NDArray[np.float64]) -> None:
-    """Draw a path a condition in a plane, (C, T, 2), with dots where they start."""
+    """Draw one path for each condition in a plane, (C, T, 2), with dots where they start."""
     for path, color in zip(paths, condition_colors(len(paths)), strict=True):
         ax.plot(*path.T, color=color, linewidth=0.8)
         ax.plot(*path[0], "o", color=color, markersize=2)
@@ -65,16 +65,16 @@ def draw_unit_circle(ax: Axes) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text from outside as matplotlib shows it, letter by letter: no formulas."""
+    """Return a text from outside so that matplotlib shows it letter by letter, not as a formula."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
     return shown.strip().replace("$", r"\$").removeprefix("_")
 
 
 def condition_colors(count: int) -> NDArray[np.float64]:
-    """Colours around a circle, one a condition, all of them dark enough for white paper.
+    """Return one colour for each condition, all of them dark enough for white paper.
 
-    Hues of Oklab (Ottosson 2020), lighter on one side of the circle than on the other, so that
-    colour-blind readers tell opposite ones apart.
+    They are hues of Oklab (Ottosson 2020) around a circle. One side of the circle is lighter than
+    the other, so that colour-blind readers can tell opposite hues apart.
     """
     angle = 2 * np.pi * np.arange(count) / max(count, 1)
     light = 0.6 + 0.12 * np.cos(angle - 1.9)
@@ -104,7 +104,7 @@ _LMS_TO_RGB = np.array(
 
 
 def add_condition_key(figure: Figure, conditions: NDArray[np.generic], *axes: Axes) -> None:
-    """Say below a figure, or some of its axes, which colour is which condition."""
+    """Add a key below a figure, or some of its axes, to the colours of the conditions."""
     count = len(conditions)
     colors = ListedColormap(condition_colors(count))
     shades = ScalarMappable(BoundaryNorm(np.arange(count + 1) - 0.5, max(count, 1)), colors)

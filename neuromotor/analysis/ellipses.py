@@ -50,8 +50,8 @@ class EndPoints:
 def end_points(recording: xr.Dataset) -> EndPoints:
     """Return bias and 95 % ellipse of the end points about each target, for each condition.
 
-    Trials to different targets are never pooled: ellipses that lie along their movements would add
-    up to a round one.
+    Trials to different targets are never pooled, since ellipses that lie along their movements
+    would add up to a circle.
 
     Raises:
         RecordingError: Targets are missing, or no condition has three trials to one target.
@@ -92,7 +92,7 @@ def end_points(recording: xr.Dataset) -> EndPoints:
 
 
 def end_errors(recording: xr.Dataset) -> NDArray[np.float64]:
-    """Last hand positions from the target, (B, 2)."""
+    """Return the last hand positions relative to the target, (B, 2)."""
     last = recording["hand_position"].values[:, -1]
     if "final_hand_position" in recording:
         last = recording["final_hand_position"].values

@@ -5,8 +5,8 @@ Notation: v activations, F one step, r = (F(v) - v) / dt speed, J = dF/dv, mu it
     minimise |r|^2 / 2 by Levenberg-Marquardt (as Sussillo & Barak 2013, to second order)
     mode: time constant -dt / ln|mu|, frequency arg(mu) / (2 pi dt); stable if every |mu| < 1
 
-Control: starting points are states that the network visits; what is found from where is reported,
-and points that stay slow without being fixed are kept apart by `speed`.
+Searches start from states that the network visits. The result says how many starts led to each
+point, and `speed` tells fixed points from points that are only slow.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def find_fixed_points(
 
 
 def _distinct(v: Tensor, speed: Tensor) -> tuple[list[int], list[int]]:
-    """One of each cluster of points, slowest first, and how many fell together."""
+    """Return one point of each cluster, slowest first, and how many points each cluster has."""
     kept: list[int] = []
     counts: list[int] = []
     for i in torch.argsort(speed).tolist():

@@ -1,4 +1,4 @@
-"""Recordings made from arrays, whoever measured or computed these."""
+"""Recordings made from arrays, for instance of measured neurons."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ def movement_onset(
 ) -> NDArray[np.float64]:
     """Return when each movement begins: the last time before its peak at which it is still slow.
 
-    The usual criterion: slow means below a fraction of the trial's own peak speed (5 to 10 % in
-    most work on reaching). NaN where nothing moves, or where the movement had begun already.
+    Slow means below a fraction of the trial's own peak speed, as usual (5 to 10 % in most work on
+    reaching). The onset is NaN where nothing moves or where the movement had begun already.
 
     Args:
         time_s: (T,).
         speed: Speed of the hand (m/s), (B, T).
-        fraction: Of the peak speed.
+        fraction: Fraction of the peak speed.
         minimum_peak: Trials that never get so fast (m/s) do not count as movements.
     """
     onset = np.full(len(speed), np.nan)
@@ -115,7 +115,7 @@ def movement_onset(
 
 
 def with_velocity(recording: xr.Dataset) -> xr.Dataset:
-    """Add hand velocities and movement onsets where there are positions and these are not."""
+    """Return the recording with hand velocities and onsets, computed where they are missing."""
     several = recording.sizes["time"] > 1
     if several and "hand_position" in recording and "hand_velocity" not in recording:
         velocity = recording["hand_position"].differentiate("time")
@@ -130,7 +130,7 @@ def with_velocity(recording: xr.Dataset) -> xr.Dataset:
 
 
 def _joined(data: Mapping[str, Any], coordinates: Mapping[str, Any]) -> xr.Dataset:
-    """Arrays as one dataset."""
+    """Return arrays as one dataset."""
     import xarray as xr
 
     try:
@@ -147,7 +147,7 @@ def _variable(
     units: Mapping[str, str] | None,
     index: dict[str, NDArray[Any]],
 ) -> tuple[tuple[str, ...], NDArray[Any], dict[str, str]]:
-    """Axes, plain numbers and attributes of a variable that somebody gave."""
+    """Return axes, plain numbers and attributes of a variable that somebody gave."""
     part = given(name, values)
     agree(name, {dim: own for dim, own in part.labels.items() if dim in dims}, index)
     if part.values.ndim != len(dims):

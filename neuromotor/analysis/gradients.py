@@ -69,7 +69,7 @@ class _Probed:
         return getattr(self.controller, name)
 
     def step(self, weights, memory, observation, target, t, noise):  # type: ignore[no-untyped-def]
-        """As the controller's own."""
+        """Step as the controller does, from the nudged memory."""
         nudges = torch.split(self.nudge[t], list(self.sizes), dim=-1)
         memory = tuple(part + nudge for part, nudge in zip(memory, nudges, strict=True))
         return self.controller.step(weights, memory, observation, target, t, noise)

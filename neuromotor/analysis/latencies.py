@@ -1,6 +1,6 @@
 """When a perturbation is answered: the first difference from what would have happened without it.
 
-Each perturbed trial is held against one of these, the first that there is:
+Each perturbed trial is compared with the first of these that the data allow:
 
 1. the same trial without its perturbation, noise draws included (`unperturbed`);
 2. the unperturbed trials of the recording with the same start, targets, cues and force field;
@@ -75,12 +75,12 @@ class Latencies:
 
     @property
     def measured(self) -> NDArray[np.bool_]:
-        """Trials that were held against something."""
+        """The trials that could be compared with something."""
         return ~np.isin(self.against, ["", _NOTHING, _LOUD])
 
 
 class _Reference(NamedTuple):
-    """What a trial is held against."""
+    """The reference that a trial is compared with."""
 
     name: str
     mean: NDArray[np.float64]  # (T, D) or (D,)
@@ -158,7 +158,7 @@ def response_latency(
 def _limits(
     reference: _Reference, course: NDArray[np.float64], onset: int, tests: int, false_alarms: float
 ) -> NDArray[np.float64]:
-    """How far a course (T, D) may be from its reference, (T, D) or (D,)."""
+    """Return how far a course (T, D) may be from its reference, (T, D) or (D,)."""
     largest = np.abs(course - reference.mean)[onset:].max(0)
     limits = np.asarray(reference.floor * largest)
     if reference.freedom:
@@ -174,7 +174,7 @@ def _limits(
 def _trials(
     recording: xr.Dataset, values: NDArray[np.float64], trial: int, onset: int
 ) -> _Reference | None:
-    """The unperturbed trials that are like one in all else."""
+    """Return the reference of the unperturbed trials that are like one in all else."""
     chosen = values[trials_like(recording, trial)]
     if not len(chosen):
         return None
@@ -196,7 +196,7 @@ def _trials(
 def _baseline(
     recording: xr.Dataset, course: NDArray[np.float64], trial: int, onset: int
 ) -> _Reference | None:
-    """A trial's own course before its perturbation, where it is long enough and the hand holds."""
+    """Return the reference of a trial's own course before its perturbation, if the hand holds."""
     if onset + 1 < _SAMPLES:
         return None
     time = recording["time"].values[onset]

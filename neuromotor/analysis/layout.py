@@ -40,7 +40,7 @@ FORMAT = {"format": "neuromotor.recording", "format_version": "1"}  # attributes
 
 
 class RecordingError(ValueError):
-    """A dataset or file is not a recording, or lacks what an analysis needs."""
+    """Raised where a dataset or file is not a recording, or lacks what an analysis needs."""
 
 
 class VariableLayout(NamedTuple):
@@ -89,7 +89,7 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
     """Raise unless a dataset has the layout of a recording, and holds what an analysis needs.
 
     Args:
-        recording: What is checked; it may hold more than the layout.
+        recording: Dataset to check; it may hold more than the layout.
         needs: Names of further variables that must be there.
 
     Raises:
@@ -177,7 +177,7 @@ def _other_unit(name: str, wanted: str, unit: object) -> str:
 
 
 def _padded(values: NDArray[Any], dims: Sequence[Any]) -> tuple[int, int] | None:
-    """Where the first trial ends and how many are shorter, if NaN only fill up trials' ends."""
+    """Return the length of the shortest trial and how many are cut, if NaN only pad their ends."""
     if tuple(dims[:2]) != _SERIES or values.shape[1] == 0:
         return None
     known = np.isfinite(values).reshape(*values.shape[:2], -1)
@@ -194,7 +194,7 @@ def sample_at(time_s: NDArray[np.float64], moment_s: float) -> int | None:
 
     Args:
         time_s: Even grid, (T,).
-        moment_s: In half a step's reach of it, or it lies outside.
+        moment_s: Moment (s), at most half a step before the first or after the last sample.
     """
     reach = 0.5 * float(time_s[1] - time_s[0]) if len(time_s) > 1 else 0.0
     reach += 1e-9 * max(1.0, float(np.abs(time_s).max()))

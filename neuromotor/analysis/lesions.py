@@ -37,12 +37,12 @@ __all__ = ["LesionEffect", "lesion_effect", "lesion_subspace", "lesion_units", "
 
 @dataclass(frozen=True)
 class LesionEffect:
-    """What silencing units does to behaviour.
+    """Behaviour before and after units are silenced.
 
     Attributes:
         intact: Performance before, by name (`Performance`).
-        lesioned: After.
-        null: After lesions of as many random units of the same layer, a table each.
+        lesioned: Performance after.
+        null: Performance after lesions of as many random units of the same layer, a table each.
     """
 
     intact: dict[str, float]
@@ -78,7 +78,7 @@ def lesion_subspace(
         controller: The network.
         parameters: (P,).
         directions: Vectors that span the subspace, (units, k).
-        layer: From 0.
+        layer: Layer, counted from 0.
 
     Raises:
         ValueError: `directions` does not fit the layer, or the network's class may override how
@@ -109,15 +109,15 @@ def lesion_effect(
     """Return how a task is done without some units, and without random ones of the layer.
 
     Args:
-        task: What is done. For a recording, take task and trials of `recorded_run`: a lesion says
-            something about it only on what was recorded.
+        task: Task that is tested. For a recording, take task and trials of `recorded_run`: only
+            there does a lesion say something about the recording.
         controller: The network.
         parameters: Its parameters, (P,).
-        units: What is silenced, numbers within the layer.
-        layer: From 0.
+        units: Silenced units, by their numbers within the layer.
+        layer: Layer, counted from 0.
         trials: The batch; the task's own by default.
-        surrogates: Lesions of as many random units.
-        seed: Of these.
+        surrogates: Number of lesions of as many random units.
+        seed: Random seed of the random units.
 
     Raises:
         ValueError: A unit or layer does not exist, or the parts do not fit together.
@@ -157,7 +157,7 @@ def _layer_size(controller: ContinuousTimeRNN, layer: int) -> int:
 def _projected(
     controller: ContinuousTimeRNN, parameters: Tensor, keep: Tensor, layer: int
 ) -> Tensor:
-    """Every reader of the layer's rates sees them through `keep`."""
+    """Return parameters with which every reader of the layer's rates sees them through `keep`."""
     changed = parameters.detach().clone()
     weights = controller.unpack(changed)  # views: what is written there is written in `changed`
     size = controller.layers[layer]

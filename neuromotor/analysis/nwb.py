@@ -59,10 +59,10 @@ def save_nwb(
 
     Args:
         path: The file, `.nwb`.
-        recording: What is written.
+        recording: Recording to write.
         spike_rate_hz: Adds Poisson spikes: a unit's lowest rate in the recording is 0 spikes/s, a
             range of 1 this many; a constant unit fires none. None for no spikes.
-        seed: Of the spikes.
+        seed: Random seed of the spikes.
         session_start: When it was recorded, with a time zone; now by default.
         overwrite: Whether an existing file may be replaced.
 
@@ -169,7 +169,7 @@ def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
 
 
 def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
-    """Every time course, trials one after another, in its module."""
+    """Add every time course, trials one after another, to its module."""
     stamps = clock.stamps.ravel()
     shared: Any = stamps
     for module_name, (meaning, names) in _MODULES.items():
@@ -206,7 +206,7 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
 
 
 def _description(recording: xr.Dataset, name: str) -> str:
-    """Meaning of a series and of its columns."""
+    """Return the meaning of a series and of its columns."""
     dim = LAYOUT[name].dims[2]
     text = LAYOUT[name].meaning
     if dim == "unit":
@@ -221,7 +221,7 @@ def _description(recording: xr.Dataset, name: str) -> str:
 def _add_spikes(
     pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock, scale: float, seed: int
 ) -> None:
-    """Poisson spikes, uniform within the samples that they were drawn for."""
+    """Add Poisson spikes, uniform within the samples that they were drawn for."""
     generator = np.random.default_rng(seed)
     rate = recording["rate"].values
     layers = recording["layer"].values if "layer" in recording.coords else ["all"] * rate.shape[2]

@@ -1,4 +1,4 @@
-"""Recording: a controller runs, and everything that happened becomes one labelled dataset."""
+"""Recording: a controller runs, and everything that happens becomes one labelled dataset."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ def record(
     *,
     feedback: FeedbackChange | None = None,
 ) -> xr.Dataset:
-    """Run whatever decides and return everything that happened as a recording.
+    """Run a controller, or anything that decides, and return what happened as a recording.
 
     Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
     the target appears. Where the target shown changes or there are cues, both are in the recording,
     since the controller was given them. Units are the controller's memory, which is stored as
     activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and rates tanh(v).
-    What has no memory, such as a function or a policy, has no units: its recording lacks `rate` and
-    what is computed from it.
+    A function or a policy without memory has no units: its recording lacks `rate`, and analyses of
+    units say so.
 
     Args:
         task: Plant, steps and delay.
-        controller: What decides: any controller; `ilqg`, `lqg`, `online` or another reference by
+        controller: Any controller; `ilqg`, `lqg`, `online` or another reference by
             its name, or an `ILQG` with settings, designed for the trials; a reinforcement-learning
             policy (a `PolicyController` where its environment had options); or a function of
             observation (B, n), target (B, n + cues) and step that returns commands (B, m).
-        parameters: Of a controller, (P,); None for what has none.
+        parameters: Parameters of a controller, (P,); None where there are none.
         trials: The batch; the task's own by default.
-        feedback: Feedback that is cut, frozen, delayed or replayed for some steps. `observation` is
-            then what the controller saw in place of it.
+        feedback: Change of the feedback, which is cut, frozen, delayed or replayed for some steps.
+            `observation` is then what the controller saw.
 
     Raises:
         RecordingError: The controller has units and does not say what their rates are.
-        TypeError: `controller` is nothing of these.
+        TypeError: `controller` is none of these.
         ValueError: Task, controller, parameters and trials do not fit together.
 
     Example:
@@ -167,7 +167,7 @@ def record(
 
 
 def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
-    """Return the task and the trials that `record` ran: what an intervention is tested on.
+    """Return the task and the trials that `record` ran, on which interventions are tested.
 
     Args:
         recording: Made by `record`; it may be cut to some trials, or around an event.
@@ -200,19 +200,19 @@ def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
 
 
 def _first_time(time_s: NDArray[Any], happens: Tensor) -> NDArray[Any]:
-    """Time (s) of the first step at which something happens, (B,); NaN where it never does."""
+    """Return the time (s) of the first step at which something happens, (B,); NaN if none."""
     at = happens.cpu().numpy()
     return np.where(at.any(1), time_s[at.argmax(1)], np.nan)
 
 
 def _largest(part: Tensor) -> Tensor:
-    """What acts on each trial at the step at which it is largest, (B, .) of (B, T, .)."""
+    """Return what acts on each trial at the step at which it is largest, (B, .) of (B, T, .)."""
     at = part.norm(dim=-1).argmax(dim=1)
     return part[torch.arange(len(part), device=part.device), at]
 
 
 def _angle(plant: Plant, trials: Trials) -> NDArray[np.float64]:
-    """Direction (deg), 0 to 360, from each hand's start to its target, (B,); NaN without one."""
+    """Return directions (deg), 0 to 360, from hand to target, (B,); NaN where both coincide."""
     start = plant.hand_position(trials.initial_state)
     line = (plant.hand_position(trials.end) - start).double().cpu().numpy()
     angle = np.round(np.degrees(np.arctan2(line[:, 1], line[:, 0])), 9) % 360
@@ -220,7 +220,7 @@ def _angle(plant: Plant, trials: Trials) -> NDArray[np.float64]:
 
 
 def _as_json(component: object, registry: Mapping[str, object]) -> str:
-    """A component's settings, its name, or that of its class where this is not registered."""
+    """Return a component's settings, or its class where that is not registered, as JSON."""
     if isinstance(component, str):
         return json.dumps({"reference": component})
     try:

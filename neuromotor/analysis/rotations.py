@@ -12,7 +12,7 @@ principal components. Their published R^2 take the states at the start of each s
 (`at="middle"`) raise the unconstrained R^2 by .01 to .02.
 
 Smooth data fit well to some dynamics whatever they are, so R^2 means something only against a null.
-p comes from tensors of maximum entropy (Elsayed & Cunningham 2017; `nulls`). With fewer than
+The p comes from tensors of maximum entropy (Elsayed & Cunningham 2017; `nulls`). With fewer than
 `FEWEST_CONDITIONS` conditions it rejects structureless data too often, so there is no null and no
 p. The other surrogates, half of the conditions turned around their first sample (Churchland's
 "invert half"), give no p: smooth noise without any structure lies beyond them in most cases. They
@@ -35,9 +35,9 @@ from scipy.linalg import solve_continuous_lyapunov
 from neuromotor._checks import check_number, lookup
 from neuromotor.analysis._arrays import (
     by_sample,
+    check_dimensions,
     differences,
     null_p,
-    rank_above_rounding,
     reduced,
     soft_constant,
     soft_normalised,
@@ -77,7 +77,7 @@ _STATES = {"start": "at the start of each step", "middle": "halfway through it"}
 
 @dataclass(frozen=True)
 class NullBand:
-    """R^2 of surrogates, skew-symmetric and unconstrained, (S,) each."""
+    """R^2 of the skew-symmetric and the unconstrained fits to surrogates, (S,) each."""
 
     skew: NDArray[np.float64]
     unconstrained: NDArray[np.float64]
@@ -94,7 +94,7 @@ class Rotations:
         r2_unconstrained: R^2 of any linear dynamics.
         p_skew: Share of the maximum-entropy surrogates, the data among them, whose
             skew-symmetric R^2 reaches the data's; NaN without surrogates.
-        frequencies_hz: Of the rotations in the planes, fastest first, (k // 2,).
+        frequencies_hz: Frequencies of the rotations in the planes, fastest first, (k // 2,).
         plane_variance: Share of the preprocessed variance in each plane, (k // 2,).
         kept_variance: Share of the preprocessed variance that the k components hold.
         angle_deg: Median over samples of the angle from state to derivative in the first plane;
@@ -102,8 +102,9 @@ class Rotations:
         projection: Conditions in the first plane, (C, T, 2).
         skew: M^T, so that x' = skew x, (k, k).
         soft: What was added to each unit's range.
-        nulls: R^2 of surrogates by name, `invert` and `maximum entropy`; none where there are
-            fewer conditions than `FEWEST_CONDITIONS`.
+        nulls: R^2 of surrogates by name; none where there are fewer conditions than
+            `FEWEST_CONDITIONS`. `maximum entropy` is the null; `invert` holds data in which half
+            of the conditions are inverted, which are no null and give no p.
     """
 
     time_s: NDArray[np.float64]
@@ -140,8 +141,8 @@ def rotational_dynamics(
         soft: Added to each unit's range before it is divided by it. None goes by the unit of the
             rates: 5 for spikes/s (also Hz, 1/s), 5e-4 for rates without a unit, as of tanh units.
         at: States that the fits use: at the `start` of each step, as published, or in its `middle`.
-        surrogates: Of each null.
-        seed: Of the surrogates.
+        surrogates: Number of surrogates of each kind.
+        seed: Random seed of the surrogates.
 
     Raises:
         RecordingError: There are too few conditions, times or units.
@@ -180,9 +181,9 @@ def rotations_of(
         components: As for `rotational_dynamics`.
         soft: Added to each unit's range: 5 for spikes/s, 5e-4 for rates of tanh units.
         at: As for `rotational_dynamics`.
-        surrogates: Of each null.
+        surrogates: Number of surrogates of each kind.
         fewest: Conditions below which there is no null, for measuring how wrong it is there.
-        seed: Of the surrogates.
+        seed: Random seed of the surrogates.
 
     Raises:
         RecordingError: There are too few conditions, times or units.
@@ -199,12 +200,8 @@ def rotations_of(
         )
     normalised = soft_normalised(mean, soft)
     centered = normalised - normalised.mean(0)
-    rank = rank_above_rounding(centered, float(np.linalg.norm(normalised)))
-    if rank < components:
-        raise RecordingError(
-            f"the activity must span {components} dimensions beyond its mean over conditions, it "
-            f"spans {rank}" + ("; use fewer `components`." if rank >= 2 else ".")
-        )
+    norm = float(np.linalg.norm(normalised))
+    check_dimensions(centered, norm, components, "the activity beyond its mean over conditions")
     dt = float(time_s[1] - time_s[0])
     states, share = reduced(centered, components)
     fit = _fit(states, dt, at)
@@ -252,7 +249,7 @@ class _Fit:
 
 
 def _fit(states: NDArray[np.float64], dt: float, at: Literal["start", "middle"]) -> _Fit:
-    """Both least-squares fits."""
+    """Return both least-squares fits."""
     x, derivative = differences(states, dt, at)
     gram, cross = x.T @ x, x.T @ derivative
     free = np.linalg.lstsq(gram, cross, rcond=None)[0]
@@ -263,7 +260,7 @@ def _fit(states: NDArray[np.float64], dt: float, at: Literal["start", "middle"])
 
 
 def _plane(vector: NDArray[np.complex128], states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormal plane of a complex eigenvector (k, 2), counter-clockwise, spread along x."""
+    """Return the orthonormal plane of a complex eigenvector, (k, 2), in which it turns left."""
     plane, _ = np.linalg.qr(np.stack([vector.real, vector.imag], axis=-1))
     start = states[:, 0] @ plane
     _, _, turn = np.linalg.svd(start - start.mean(0), full_matrices=False)
@@ -283,7 +280,7 @@ def _complex(points: NDArray[np.float64]) -> NDArray[np.complex128]:
 def _inverted(
     centered: NDArray[np.float64], count: int, generator: np.random.Generator
 ) -> Iterable[NDArray[np.float64]]:
-    """Half of the conditions turned around their first sample."""
+    """Yield data in which half of the conditions are inverted about their first sample."""
     conditions = len(centered)
     for _ in range(count):
         sign = np.ones(conditions)

@@ -5,8 +5,8 @@ Notation: A, B centred scores of two populations (samples, k); Q orthonormal bas
     canonical correlations: singular values of Q_A^T Q_B (Bjorck & Golub 1973)
     Procrustes distance: arccos(|A^T B|_* / (|A|_F |B|_F)) (Williams et al. 2021)
 
-Both are taken after principal components have been kept. Null: conditions of one population
-exchanged at random.
+Both compare the first principal components of each population. For the null, the conditions of one
+population are exchanged at random.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import by_sample, null_p, rank_above_rounding, reduced
+from neuromotor.analysis._arrays import by_sample, check_dimensions, null_p, reduced
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError
@@ -47,7 +47,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Similarity:
-    """Two recordings held against each other.
+    """Comparison of two populations.
 
     Attributes:
         correlations: Canonical correlations, largest first, (k,).
@@ -76,10 +76,10 @@ def compare_populations(
     Args:
         one: A recording, for instance of a network.
         two: Another, for instance a user's data; conditions must have the same labels.
-        variable: What is compared.
+        variable: Variable that is compared.
         components: Principal components kept of each.
         shuffles: Exchanges of conditions for the null.
-        seed: Of the exchanges.
+        seed: Random seed of the exchanges.
 
     Raises:
         RecordingError: Conditions or times do not match, or too few dimensions vary.
@@ -126,14 +126,9 @@ def procrustes_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
 
 
 def _scores(mean: NDArray[np.float64], components: int) -> NDArray[np.float64]:
-    """Scores on the first principal components, (C, T, k)."""
+    """Return scores on the first principal components, (C, T, k)."""
     centered = mean - mean.mean((0, 1))
-    rank = rank_above_rounding(centered, float(np.linalg.norm(mean)))
-    if rank < components:
-        raise RecordingError(
-            f"the activity varies in {rank} dimensions, {components} are needed"
-            + ("; use fewer `components`." if rank else ".")
-        )
+    check_dimensions(centered, float(np.linalg.norm(mean)), components, "the activity")
     return reduced(centered, components)[0]
 
 

@@ -66,8 +66,8 @@ def speed_accuracy(
 
     Args:
         recording: Trials with targets; distances or speeds should differ between conditions.
-        permutations: Of movement times over conditions, for p.
-        seed: Of the permutations.
+        permutations: Permutations of movement times over conditions, for p.
+        seed: Random seed of the permutations.
 
     Raises:
         RecordingError: Fewer than three conditions have three movements that end and a spread, or
@@ -116,7 +116,7 @@ def speed_accuracy(
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Slope, intercept and R^2 of the line of least squares."""
+    """Return slope, intercept and R^2 of the line of least squares."""
     away = x - x.mean()
     spread = float(away @ away)
     slope = float(away @ y) / spread if spread > 0 else 0.0

@@ -6,8 +6,8 @@ mean.
     Q(t) = max over t' of |x'_t - x'_t'|^2 / (|x_t - x_t'|^2 + eps)
 
 (Russo et al. 2018; there eps is 0.1 times the total variance.) Motor cortex keeps Q low where
-muscles do not; the muscles' or torques' Q is the comparison. Null: surrogates of maximum entropy
-(`nulls`) with the network's own covariances.
+muscles do not; the muscles' or torques' Q is the comparison. The null is surrogates of maximum
+entropy (`nulls`) with the network's own covariances.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ def tangling(
     Args:
         recording: Trials.
         variable: `rate`, `command`, ...; each unit is divided by its range plus `soft`.
-        window_s: First and last time (s); all by default.
+        window_s: First and last time (s); all times by default.
         components: Principal components kept, where there are more axes.
         soft: Added to each range; see `rotational_dynamics`.
-        surrogates: Of the null.
-        seed: Of the surrogates.
+        surrogates: Surrogates of the null.
+        seed: Random seed of the surrogates.
 
     Raises:
         RecordingError: There are fewer than three times, or nothing varies.
@@ -110,7 +110,7 @@ def tangling_of(states: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]
 
 
 def _squares(one: NDArray[np.float64], all_: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared distances of all pairs."""
+    """Return squared distances of all pairs."""
     squared = (one**2).sum(1)[:, None] + (all_**2).sum(1) - 2 * one @ all_.T
     return np.asarray(np.maximum(squared, 0.0), np.float64)
 

@@ -52,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CircularSummary:
-    """Angles on a circle, and as an axis.
+    """Summary of angles, as directions and as axes.
 
     Attributes:
         count: Number of angles.
@@ -119,10 +119,10 @@ def preferred_directions(
     Args:
         recording: Trials.
         space: `hand`, `torque`, `load` or `force`.
-        window_s: First and last time (s); all by default.
+        window_s: First and last time (s); all times by default.
         bootstraps: Resamplings of trials for the intervals.
         shuffles: Permutations of directions for p.
-        seed: Of both.
+        seed: Random seed of both.
 
     Raises:
         RecordingError: Positions, commands or loads are missing, or directions do not span the
@@ -232,7 +232,7 @@ def circular_summary(angle: NDArray[np.float64]) -> CircularSummary:
 
 
 def _rayleigh(resultant: float, n: int) -> float:
-    """Rayleigh's p of a mean resultant length."""
+    """Return Rayleigh's p of a mean resultant length."""
     total = n * resultant
     return float(min(1.0, np.exp(np.sqrt(1 + 4 * n + 4 * (n**2 - total**2)) - (1 + 2 * n))))
 
@@ -240,7 +240,7 @@ def _rayleigh(resultant: float, n: int) -> float:
 def _fit(
     design: NDArray[np.float64], rate: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients (3, N) and R^2 (N,), NaN where the rate is constant."""
+    """Return coefficients (3, N) and R^2 (N,), which is NaN where the rate is constant."""
     b = np.asarray(np.linalg.lstsq(design, rate, rcond=None)[0], np.float64)
     return b, r_squared(rate, design @ b, (0,))
 

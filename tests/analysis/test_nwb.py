@@ -11,7 +11,7 @@ from cases import noisy  # noqa: E402
 
 from neuromotor import CenterOut, ContinuousTimeRNN  # noqa: E402
 from neuromotor.analysis import RecordingError, make_recording, record  # noqa: E402
-from neuromotor.analysis.nwb import save_nwb
+from neuromotor.analysis.nwb import save_nwb  # noqa: E402
 from neuromotor.training.single import initial_parameters  # noqa: E402
 
 TASK = CenterOut(directions=4, steps=12)
