@@ -62,7 +62,9 @@ if TYPE_CHECKING:
 __all__ = [
     "FEWEST_CONDITIONS",
     "NullBand",
+    "RotationFit",
     "Rotations",
+    "fit_rotations",
     "plot_rotations",
     "rotational_dynamics",
     "rotations_of",
@@ -204,7 +206,7 @@ def rotations_of(
     check_dimensions(centered, norm, components, "the activity beyond its mean over conditions")
     dt = float(time_s[1] - time_s[0])
     states, share = reduced(centered, components)
-    fit = _fit(states, dt, at)
+    fit = fit_rotations(states, dt, at)
     values, vectors = np.linalg.eig(fit.skew)
     order = [i for i in np.argsort(-values.imag) if values[i].imag > -1e-12][: components // 2]
     planes = [_plane(vectors[:, i], states) for i in order]
@@ -242,21 +244,25 @@ def rotations_of(
 
 
 @dataclass(frozen=True)
-class _Fit:
+class RotationFit:
+    """R^2 of both fits, and M^T of the skew-symmetric one, (k, k)."""
+
     r2_skew: float
     r2_unconstrained: float
     skew: NDArray[np.float64]
 
 
-def _fit(states: NDArray[np.float64], dt: float, at: Literal["start", "middle"]) -> _Fit:
-    """Return both least-squares fits."""
+def fit_rotations(
+    states: NDArray[np.float64], dt: float, at: Literal["start", "middle"]
+) -> RotationFit:
+    """Return the fits of rotations, and of any linear dynamics, to states (C, T, k)."""
     x, derivative = differences(states, dt, at)
     gram, cross = x.T @ x, x.T @ derivative
     free = np.linalg.lstsq(gram, cross, rcond=None)[0]
     skew = np.asarray(solve_continuous_lyapunov(gram, cross - cross.T), np.float64)
     total = (derivative**2).sum()
     r2 = [1 - ((derivative - x @ m) ** 2).sum() / total for m in (skew, free)]
-    return _Fit(float(r2[0]), float(r2[1]), skew.T)
+    return RotationFit(float(r2[0]), float(r2[1]), skew.T)
 
 
 def _plane(vector: NDArray[np.complex128], states: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -296,7 +302,7 @@ def _band(
     dt: float,
     at: Literal["start", "middle"],
 ) -> NullBand:
-    fits = [_fit(reduced(tensor, components)[0], dt, at) for tensor in tensors]
+    fits = [fit_rotations(reduced(tensor, components)[0], dt, at) for tensor in tensors]
     return NullBand(
         np.array([fit.r2_skew for fit in fits]), np.array([fit.r2_unconstrained for fit in fits])
     )

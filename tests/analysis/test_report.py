@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from cases import noisy
+from planted import SECTIONS, rotating
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, Postural
 from neuromotor.analysis import (
@@ -66,10 +67,10 @@ def test_every_analysis_of_a_network_is_there(written):
     folder, report = written
     skipped = {section.name: section.skipped for section in report.sections if section.skipped}
     # One trial a condition has no spread.
-    assert list(skipped) == ["speed-accuracy"]
+    assert set(skipped) & set(SECTIONS) == {"speed-accuracy"}
     data = json.loads((folder / "analysis.json").read_text())
     assert list(data["sections"]) == [section.name for section in report.sections]
-    assert len(data["sections"]) == 16
+    assert set(SECTIONS) - set(data["sections"]) == {"similarity"}  # needs another recording
     assert 0 < data["sections"]["rotations"]["layer 1"]["r2_skew"] < 1
 
 
@@ -83,8 +84,12 @@ def test_the_page_needs_no_other_file(written):
     )
     assert "http" not in page
     for name in safe_names(pictures):
-        assert (folder / "figures" / f"{name}.pdf").read_bytes()[:5] == b"%PDF-"
-        assert (folder / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+        document = (folder / "figures" / f"{name}.pdf").read_bytes()
+        assert document.startswith(b"%PDF-")
+        assert document.rstrip().endswith(b"%%EOF")
+        picture = plt.imread(folder / "figures" / f"{name}.png")
+        assert min(picture.shape[:2]) > 200
+        assert 0.5 < picture.mean() < 0.999  # drawn on white paper
 
 
 def test_a_figure_that_fails_costs_no_number(tmp_path):
@@ -271,7 +276,8 @@ def test_silent_units_and_single_samples_are_said_once_and_clearly():
     silent = analyze(make_recording(time, condition, variables), surrogates=2)
     skipped = {s.name: s.skipped for s in silent.sections}
     reason = "no unit ever changes its rate, 2 to 2 throughout."
-    assert {name for name, why in skipped.items() if why == reason} == {
+    found = {name for name, why in skipped.items() if why == reason}
+    assert found & set(SECTIONS) == {
         *("averages", "tuning", "components", "demixing", "rotations", "alignment"),
         *("tangling", "decoding"),
     }
@@ -291,7 +297,14 @@ def test_own_data_without_movement_get_what_they_allow():
     own = make_recording(0.02 * np.arange(25), np.repeat(["a", "b", "c"], 4), {"rate": rate})
     report = analyze(own, surrogates=3)
     done = {section.name for section in report.sections if not section.skipped}
-    assert done == {"averages", "components", "demixing", "rotations", "alignment", "tangling"}
+    assert done & set(SECTIONS) == {
+        "averages",
+        "components",
+        "demixing",
+        "rotations",
+        "alignment",
+        "tangling",
+    }
     reasons = {section.name: section.skipped for section in report.sections if section.skipped}
     assert "hand_position" in reasons["movement"]
     assert "hand_position" in reasons["tuning"]
@@ -300,8 +313,6 @@ def test_own_data_without_movement_get_what_they_allow():
 
 
 def test_two_recordings_are_held_against_each_other(tmp_path):
-    from planted import rotating
-
     latent, time = rotating([3.0, 1.5, 0.8], conditions=9)
     generator = np.random.default_rng(0)
     views = [latent @ generator.standard_normal((40, 16)) for _ in range(2)]
@@ -337,7 +348,7 @@ def test_two_recordings_are_held_against_each_other(tmp_path):
 def test_too_little_data_skip_what_they_cannot_have(part, skipped):
     recording = record(TASK, NET, PARAMETERS, noisy(TASK.trials(), TASK.steps)).isel(part)
     report = analyze(recording, surrogates=2)
-    found = {section.name for section in report.sections if section.skipped}
+    found = {s.name for s in report.sections if s.skipped and s.name in SECTIONS}
     assert skipped <= found
     assert (
         not found
