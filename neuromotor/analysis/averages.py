@@ -32,7 +32,7 @@ class ConditionAverages:
     Attributes:
         time_s: Times, (T,).
         conditions: Labels, (C,).
-        mean: (C, T, N).
+        mean: Averages, (C, T, N).
         standard_error: Standard error over trials, NaN for a condition of one trial, (C, T, N).
         counts: Trials of each condition, (C,).
         explained: Each unit's share of variance, over trials and time, that condition averages

@@ -47,10 +47,10 @@ class PrincipalComponents:
     """Principal components of condition averages; C conditions, T times, N units, k components.
 
     Attributes:
-        time_s: (T,).
-        conditions: (C,).
+        time_s: Times (s), (T,).
+        conditions: Labels, (C,).
         explained: Share of variance of each component, (k,).
-        scores: (C, T, k).
+        scores: Scores of the averages, (C, T, k).
         loadings: Unit vectors, (k, N).
         participation_ratio: Effective number of dimensions.
         null_participation_ratio: Median of it over permuted data.

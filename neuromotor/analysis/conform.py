@@ -67,7 +67,7 @@ def conformed(dataset: xr.Dataset, layout: Mapping[str, Any], events: Sequence[s
     Times as moments (dates) count from the first sample. What is no variable of the layout stays.
 
     Args:
-        dataset: With `time`, and variables of the layout.
+        dataset: Dataset with `time` and variables of the layout.
         layout: Axes and unit of each variable.
         events: Those variables that are moments of trials.
 

@@ -39,7 +39,8 @@ class Regression:
     """Predictions on held-out trials; B trials, T times, D values predicted.
 
     Attributes:
-        r2: Of each value on held-out trials, (D,); NaN where it does not vary. May be negative.
+        r2: R^2 of each value on held-out trials, (D,), which may be negative; NaN where the value
+            does not vary.
         null: The same with exchanged trials, (S, D).
         prediction: Held-out predictions, (B, T, D).
         truth: What was predicted, (B, T, D).
@@ -69,13 +70,13 @@ def decode(
     Args:
         recording: Trials.
         variable: Kinematics, `command`, `load`, ...
-        window_s: First and last time (s); all by default.
-        lag_s: By how much rates lead the variable (s); negative if they follow.
+        window_s: First and last time (s); all times by default.
+        lag_s: Time by which rates lead the variable (s); negative if they follow.
         folds: Parts that are held out in turn.
         shuffles: Exchanges of trials for the null.
-        seed: Of folds and exchanges.
-        progress: Called after each part that was held out, with its number and how many there are:
-            nearly all of the time goes into them, the same into each.
+        seed: Random seed of folds and exchanges.
+        progress: Called after each part that was held out, with its number and how many there are.
+            Each part takes about the same time, and nearly all of the time goes into them.
 
     Raises:
         RecordingError: The variable is missing, or there are fewer conditions than two.
@@ -96,7 +97,7 @@ def decode_each(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Regression]:
-    """Return what `decode` returns of each of several variables, in the time of one."""
+    """Return what `decode` returns for each of several variables, in the time of one."""
     options = (window_s, lag_s, folds, shuffles, seed, progress)
     check_recording(recording, ["rate", *variables])
     found = _regress(recording, ["rate"], [[name] for name in variables], *options)

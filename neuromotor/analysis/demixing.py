@@ -43,7 +43,7 @@ class DemixedPart:
     """Components of one part; C conditions, T times, N units, k components.
 
     Attributes:
-        share: Of the variance of condition averages, in this part.
+        share: Share of the variance of condition averages in this part.
         null_share: The same with permuted labels, (S,); empty where each condition has one trial.
         explained: Share of all variance that each component alone explains, (k,).
         purity: Share of each component's variance that comes from this part, (k,).
@@ -90,7 +90,7 @@ def demixed_components(
         recording: Trials.
         variable: What is demixed.
         window_s: First and last time (s); all times by default.
-        components: Of each part, k.
+        components: Number of components of each part, k.
         ridge: Relative to the norm of the averages.
         shuffles: Permutations of the labels.
         seed: Random seed of the permutations.

@@ -37,7 +37,7 @@ _STILL_M = 0.001  # a hand that moves no further holds still
 
 @dataclass(frozen=True)
 class HandDeviations:
-    """The hand's way off its unperturbed reach; P pushed trials, K times.
+    """How far the hand is off its unperturbed reach; P pushed trials, K times.
 
     Attributes:
         time_s: Times since the push began (s), (K,), some before it.
@@ -46,9 +46,9 @@ class HandDeviations:
         deviation_m: Hand position minus unperturbed reach, (P, K, 2); NaN where a trial was not
             recorded.
         push_s: How long the push lasts (s), (P,); NaN where the recording has no loads.
-        against: What each trial was held against: `same trial`, `unperturbed trials` or `posture`,
+        against: What each trial was compared with: `same trial`, `unperturbed trials` or `posture`,
             (P,).
-        left_out: Pushed trials that there is nothing to hold against.
+        left_out: Number of pushed trials that cannot be compared with anything.
     """
 
     time_s: NDArray[np.float64]

@@ -26,13 +26,13 @@ class EndPoints:
         counts: Trials of each group, (K,).
         left_out: Trials whose group has fewer than three.
         bias_m: Mean errors, (K, 2).
-        covariance_m2: Of the errors, (K, 2, 2).
+        covariance_m2: Covariances of the errors, (K, 2, 2).
         axes_m: Half axes of the ellipses that hold 95 % of a normal distribution, longest first,
             (K, 2).
-        orientation_deg: Of the long axes, 0 to 180 from x, (K,).
+        orientation_deg: Directions of the long axes, 0 to 180 from x, (K,).
         turned_deg: Between the long axis and the line from the first hand positions to the target,
             0 to 90, (K,); NaN where the target lies at the start.
-        area_m2: Of the ellipses, (K,).
+        area_m2: Areas of the ellipses, (K,).
     """
 
     conditions: NDArray[np.generic]

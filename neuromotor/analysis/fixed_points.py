@@ -50,9 +50,10 @@ class FixedPoints:
         points: Activations v, (F, N).
         speed: |r| (1/s) at each, (F,).
         converged: Whether the speed is below the tolerance: a fixed point, not a slow one, (F,).
-        eigenvalues: Of J at each, largest modulus first, (F, N).
-        time_constants_s: Of each mode, infinite where |mu| = 1, negative where it grows, (F, N).
-        frequencies_hz: Of each mode, (F, N).
+        eigenvalues: Eigenvalues of J at each, largest modulus first, (F, N).
+        time_constants_s: Time constant of each mode, (F, N), infinite where |mu| = 1 and negative
+            where the mode grows.
+        frequencies_hz: Frequency of each mode, (F, N).
         stable: Whether every mode decays, (F,).
         found_from: Starts that led to each, (F,).
     """

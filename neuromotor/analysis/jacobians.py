@@ -46,7 +46,7 @@ class JacobianSpectrum:
 
     Attributes:
         time_s: When each step starts (s): all samples but the first, (T - 1,).
-        eigenvalues: Of J, largest modulus first, (B, T - 1, N).
+        eigenvalues: Eigenvalues of J, largest modulus first, (B, T - 1, N).
         norm: Largest singular value of J: the most one step amplifies, (B, T - 1).
     """
 

@@ -6,8 +6,8 @@ Each perturbed trial is compared with the first of these that the data allow:
 2. the unperturbed trials of the recording with the same start, targets, cues and force field;
 3. its own baseline, where the hand holds still in its target and nothing changed before the load.
 
-With none of them there is no latency: a change after a load is no answer to it if the trial would
-have changed anyway.
+With none of them there is no latency, since a change after a load is no answer to it if the trial
+would have changed anyway.
 
 Notation: d course minus reference, n number of trials or samples behind the reference, s their
 standard deviation, nu its degrees of freedom, m number of values times samples that are tested, a
@@ -63,9 +63,9 @@ class Latencies:
     """When the trials of a recording answer their perturbations, (B,) each.
 
     Attributes:
-        seconds: From the perturbation to the first answer of any value; NaN where there is none.
-        against: What the trial was held against: `same trial`, `unperturbed trials`, `baseline`;
-            `nothing` where there is nothing to hold it against or the perturbation lies outside
+        seconds: Time from the perturbation to the first answer of any value; NaN without one.
+        against: What the trial was compared with: `same trial`, `unperturbed trials`, `baseline`;
+            `nothing` where there is nothing to compare it with or the perturbation lies outside
             the recording, `not quiet` where it differs already before its perturbation, and empty
             where it has no perturbation.
     """

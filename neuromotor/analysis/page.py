@@ -34,7 +34,7 @@ def write_report(
     Names of layers and areas become safe and unique names of files.
 
     Args:
-        report: From `analyze`.
+        report: Report, made by `analyze`.
         folder: Folder to write to, which is made where it is missing.
         warn: Called with one line for each figure that cannot be drawn.
         progress: Called before each figure, as `analyze` does before each analysis.

@@ -81,7 +81,7 @@ def conversion(unit: str, into: str) -> float | None:
     """Return what a value in one unit is multiplied by to be in another, None where it cannot be.
 
     Args:
-        unit: As people write it: `mm`, `cm/s`, `m s-1`, `degrees`, `mN m`, `kilohertz`.
+        unit: Unit as people write it: `mm`, `cm/s`, `m s-1`, `degrees`, `mN m`, `kilohertz`.
         into: The other unit.
 
     Raises:

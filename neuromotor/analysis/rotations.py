@@ -180,9 +180,9 @@ def rotations_of(
         mean: Averages.
         time_s: Even grid.
         conditions: Labels, (C,); numbers by default.
-        components: As for `rotational_dynamics`.
+        components: Principal components, even.
         soft: Added to each unit's range: 5 for spikes/s, 5e-4 for rates of tanh units.
-        at: As for `rotational_dynamics`.
+        at: States that the fits use, as in `rotational_dynamics`.
         surrogates: Number of surrogates of each kind.
         fewest: Conditions below which there is no null, for measuring how wrong it is there.
         seed: Random seed of the surrogates.

@@ -49,8 +49,8 @@ class Section:
         name: Short name, which its figure's file bears too.
         title: What it is.
         text: How to read it.
-        numbers: By name; a table of tables where there are several populations.
-        figures: By name; each call draws one.
+        numbers: Numbers by name, or tables by name where there are several populations.
+        figures: Functions by name, each of which draws a figure.
         skipped: Why it was not computed, or empty.
     """
 

@@ -53,7 +53,7 @@ class Similarity:
         correlations: Canonical correlations, largest first, (k,).
         null_correlations: The same with exchanged conditions, (S, k).
         distance_rad: Procrustes distance, 0 (the same up to rotation and scale) to pi/2.
-        null_distance_rad: (S,).
+        null_distance_rad: Distances with exchanged conditions, (S,).
     """
 
     correlations: NDArray[np.float64]

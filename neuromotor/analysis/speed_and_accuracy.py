@@ -35,11 +35,11 @@ class SpeedAccuracy:
         difficulty_bits: log2(distance / width + 1), (C,).
         slope_s: Fitts' law: movement time (s) per bit.
         intercept_s: Movement time at no difficulty.
-        r2: Of that line.
+        r2: R^2 of that line.
         p_slope: Share of permutations of movement times over conditions whose slope is as large.
         width_slope_s: Width (m) per mean speed (m/s), distance / movement time.
-        width_r2: Of that line.
-        p_width_slope: As `p_slope`.
+        width_r2: R^2 of that line.
+        p_width_slope: The same share for the slope of width.
     """
 
     conditions: NDArray[np.generic]
