@@ -1,65 +1,89 @@
 """Recordings of networks and limbs, and what is computed from them as from cortical data.
 
-`neuromotor.analysis.figures` draws the results; it imports matplotlib, nothing else here does.
+Computing needs no matplotlib; the functions that begin with `plot_` import it when they are called.
+Each analysis stands in a module of its own together with its figure and its section of the report.
 """
 
-from neuromotor.analysis.averages import ConditionAverages, align, condition_averages, window
-from neuromotor.analysis.behaviour import (
-    Behaviour,
-    EndPoints,
-    SpeedAccuracy,
-    behaviour,
-    end_points,
-    speed_accuracy,
+from neuromotor.analysis.alignment import Alignment, plot_alignment, subspace_alignment
+from neuromotor.analysis.averages import ConditionAverages, condition_averages, plot_averages
+from neuromotor.analysis.behaviour import Behaviour, behaviour, plot_movements
+from neuromotor.analysis.components import (
+    PrincipalComponents,
+    participation_ratio,
+    plot_principal_components,
+    principal_components,
 )
-from neuromotor.analysis.decoding import Regression, decode, decode_each, encode_units
-from neuromotor.analysis.demixing import DemixedComponents, DemixedPart, demixed_components
-from neuromotor.analysis.deviations import HandDeviations, hand_deviations
-from neuromotor.analysis.fixed_points import FixedPoints, find_fixed_points, network_fixed_points
-from neuromotor.analysis.jacobians import JacobianSpectrum, jacobian_spectrum
-from neuromotor.analysis.latencies import Latencies, response_latency
+from neuromotor.analysis.cutting import align, window
+from neuromotor.analysis.decoding import (
+    Regression,
+    decode,
+    decode_each,
+    encode_units,
+    plot_decoding,
+)
+from neuromotor.analysis.demixing import (
+    DemixedComponents,
+    DemixedPart,
+    demixed_components,
+    plot_demixed_components,
+)
+from neuromotor.analysis.deviations import HandDeviations, hand_deviations, plot_deviations
+from neuromotor.analysis.ellipses import EndPoints, end_points
+from neuromotor.analysis.fixed_points import (
+    FixedPoints,
+    find_fixed_points,
+    network_fixed_points,
+    plot_fixed_points,
+)
+from neuromotor.analysis.from_arrays import make_recording, movement_onset
+from neuromotor.analysis.gradients import plot_sensitivity, sensitivity
+from neuromotor.analysis.jacobians import (
+    JacobianSpectrum,
+    jacobian_spectrum,
+    plot_jacobian_spectrum,
+)
+from neuromotor.analysis.latencies import Latencies, plot_latency, response_latency
+from neuromotor.analysis.layout import LAYOUT, RecordingError, check_recording
 from neuromotor.analysis.lesions import (
     LesionEffect,
     lesion_effect,
     lesion_subspace,
     lesion_units,
-    sensitivity,
+    plot_lesions,
 )
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.page import write_report
-from neuromotor.analysis.recording import (
-    LAYOUT,
-    RecordingError,
-    check_recording,
-    load_recording,
-    make_recording,
-    movement_onset,
-    record,
-    recorded_run,
-    save_recording,
+from neuromotor.analysis.recording import record, recorded_run
+from neuromotor.analysis.recording_files import load_recording, save_recording
+from neuromotor.analysis.report import Report, analyze
+from neuromotor.analysis.rotations import (
+    NullBand,
+    Rotations,
+    plot_rotations,
+    rotational_dynamics,
+    rotations_of,
 )
-from neuromotor.analysis.report import Report, Section, analyze
-from neuromotor.analysis.rotations import NullBand, Rotations, rotational_dynamics, rotations_of
+from neuromotor.analysis.section import Section
 from neuromotor.analysis.similarity import (
     Similarity,
     canonical_correlations,
     compare_populations,
+    plot_similarity,
     procrustes_distance,
 )
-from neuromotor.analysis.subspaces import (
-    Alignment,
-    PrincipalComponents,
-    participation_ratio,
-    principal_components,
-    subspace_alignment,
+from neuromotor.analysis.speed_and_accuracy import (
+    SpeedAccuracy,
+    plot_speed_accuracy,
+    speed_accuracy,
 )
-from neuromotor.analysis.tangling import Tangling, tangling, tangling_of
+from neuromotor.analysis.tangling import Tangling, plot_tangling, tangling, tangling_of
 from neuromotor.analysis.tuning import (
     CircularSummary,
     Tuning,
     circular_summary,
     cosine_tuning,
+    plot_tuning,
     preferred_directions,
 )
 
@@ -133,6 +157,24 @@ __all__ = [
     "hand_deviations",
     "response_latency",
     "speed_accuracy",
+    # figures
+    "plot_alignment",
+    "plot_averages",
+    "plot_decoding",
+    "plot_demixed_components",
+    "plot_deviations",
+    "plot_fixed_points",
+    "plot_jacobian_spectrum",
+    "plot_latency",
+    "plot_lesions",
+    "plot_movements",
+    "plot_principal_components",
+    "plot_rotations",
+    "plot_sensitivity",
+    "plot_similarity",
+    "plot_speed_accuracy",
+    "plot_tangling",
+    "plot_tuning",
     # reports
     "Report",
     "Section",

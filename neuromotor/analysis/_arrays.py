@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuromotor._checks import check_number
+from neuromotor.analysis.layout import RecordingError
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
     "by_sample",
+    "check_dimensions",
     "differences",
     "null_p",
     "r_squared",
@@ -30,18 +32,18 @@ _SOFT_NETWORK = 5e-4  # rates of tanh units
 _SOFT_SPIKES = 5.0  # spikes/s
 _SPIKES = {"spikes/s", "spike/s", "spikes/sec", "spikes s-1", "spikes s^-1", "sp/s", "imp/s"}
 _SPIKES |= {"hz", "1/s", "s-1", "s^-1"}
-_ROUNDING = 1e-9  # of the norm before anything was subtracted: what is smaller is no variation
+_ROUNDING = 1e-9  # of the norm before anything was subtracted: smaller values are no variation
 
 
 def by_sample(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Every axis but the last as one, (samples, N)."""
+    """Return values with all axes but the last made one, (samples, N)."""
     return values.reshape(-1, values.shape[-1])
 
 
 def soft_constant(recording: xr.Dataset, variable: str, soft: float | None) -> float:
-    """What is added to the ranges of a variable: `soft`, or what its unit asks for.
+    """Return what is added to the ranges of a variable: `soft`, or the constant for its unit.
 
-    5 for spikes/s, 5e-4 for rates without a unit, 0 for kinematics, torques and all else.
+    The constant is 5 for spikes/s, 5e-4 for rates without a unit, and 0 for all else.
     """
     if soft is not None:
         check_number("soft", soft, minimum=0.0)
@@ -53,23 +55,47 @@ def soft_constant(recording: xr.Dataset, variable: str, soft: float | None) -> f
 
 
 def soft_normalised(mean: NDArray[np.float64], soft: float) -> NDArray[np.float64]:
-    """Each unit (C, T, N) over its range plus a constant (Churchland et al. 2012)."""
+    """Return (C, T, N) over each unit's range plus a constant (Churchland et al. 2012)."""
     size = np.ptp(mean, axis=(0, 1)) + soft
     return np.asarray(mean / np.where(size > 0, size, 1.0), np.float64)
 
 
 def rank_above_rounding(values: NDArray[np.float64], norm: float) -> int:
-    """Dimensions that values (..., N) span beyond the rounding of what had the norm `norm`.
+    """Return how many dimensions values (..., N) span beyond rounding.
 
-    The norm is that of the values before their mean was subtracted: what is left of equal values is
-    rounding, and must not count as variation.
+    `norm` is the norm of the values before their mean was subtracted. What is left of equal values
+    is rounding, and must not count as variation.
     """
     singular = np.linalg.svd(by_sample(values), compute_uv=False)
     return int((singular > _ROUNDING * norm).sum())
 
 
+def check_dimensions(
+    values: NDArray[np.float64],
+    norm: float,
+    components: int,
+    what: str,
+    advice: str = "use fewer `components`",
+) -> None:
+    """Raise a `RecordingError` unless values (..., N) vary in as many dimensions as are needed.
+
+    Args:
+        values: Values after their mean was subtracted.
+        norm: Norm before that, as in `rank_above_rounding`.
+        components: Dimensions that are needed.
+        what: Name of the values, for the message.
+        advice: What to do where the values vary at all.
+    """
+    rank = rank_above_rounding(values, norm)
+    if rank < components:
+        raise RecordingError(
+            f"{what} varies in {rank} dimensions, {components} are needed"
+            + (f"; {advice}." if rank else ".")
+        )
+
+
 def reduced(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], float]:
-    """Scores on the first k principal components, (..., k), and their share of variance."""
+    """Return scores on the first k principal components, (..., k), and their share of variance."""
     flat = by_sample(centered)
     values, vectors = np.linalg.eigh(flat.T @ flat)
     return centered @ vectors[:, ::-1][:, :k], float(values[::-1][:k].sum() / values.sum())
@@ -78,9 +104,9 @@ def reduced(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64],
 def differences(
     states: NDArray[np.float64], dt_s: float, at: Literal["start", "middle"] = "middle"
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Derivatives of (C, T, k) as differences over a step, and the states that they belong to.
+    """Return states of (C, T, k) and their derivatives, as differences over a step.
 
-    Those are the states at the start of each step, or halfway; (C (T - 1), k) each, states first.
+    The states are those at the start of each step, or halfway. Both are (C (T - 1), k).
     """
     first, last = states[:, :-1], states[:, 1:]
     where = first if at == "start" else 0.5 * (first + last)
@@ -93,7 +119,7 @@ def r_squared(
     axis: tuple[int, ...],
     baseline: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Share of variance about a baseline (or the mean) that is predicted; NaN if none varies."""
+    """Return the predicted share of variance about a baseline or the mean; NaN without variance."""
     about = truth.mean(axis) if baseline is None else baseline
     total = ((truth - about) ** 2).sum(axis)
     left = ((truth - prediction) ** 2).sum(axis)
@@ -102,13 +128,13 @@ def r_squared(
 
 
 def null_p(observed: float, null: ArrayLike) -> float:
-    """Share of the null, the observation itself among it, that reaches the observation."""
+    """Return the share of the null, to which the observation belongs, that reaches it."""
     values = np.asarray(null)
     return float((np.sum(values >= observed) + 1) / (len(values) + 1))
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """Names as they are, a number behind each that was there before."""
+    """Return the names, with a number behind each that stood there before."""
     found: list[str] = []
     for name in names:
         own, number = name, 1

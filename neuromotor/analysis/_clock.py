@@ -1,4 +1,4 @@
-"""How long an analysis takes."""
+"""How long a row of tasks will still take."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 __all__ = ["FIGURE_S", "Clock", "Tell"]
 
 FIGURE_S = 0.7  # one figure as PNG and PDF, on one core
-_TRUST_S = 2.0  # so much seems to have gone by as expected: the first tasks say little
+_TRUST_S = 2.0  # counted as if it had gone as expected, since the first tasks say little
 
 Tell = Callable[[str, float, float], object]  # words, share that is done, seconds left
 
 
 class Clock:
-    """How far a row of tasks is, and how long the rest takes at the speed of those done.
+    """Tells how far a row of tasks is, and how long the rest takes at the speed of those done.
 
     Args:
-        expected_s: How long each takes on an idle machine.
+        expected_s: Seconds that each task takes on an idle machine.
     """
 
     def __init__(self, expected_s: Sequence[float]) -> None:

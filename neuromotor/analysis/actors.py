@@ -1,4 +1,4 @@
-"""What can be recorded: whatever decides on commands, as a controller of the closed loop."""
+"""What can be recorded: anything that decides on commands becomes a controller."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def acting(
     trials: Trials,
     feedback: FeedbackChange | None = None,
 ) -> tuple[Controller, Tensor]:
-    """Return what decides on a batch of trials as a controller with its parameters, (P,).
+    """Return a controller, with its parameters (P,), that decides as the actor does.
 
     Args:
-        task: What is wanted.
+        task: Task that is recorded.
         actor: A controller; a reference by name or as an `ILQG`, which is designed for the trials;
             a policy with a method `predict`; or a function of observation, target and step.
-        parameters: Of a controller, (P,); None for what has none.
+        parameters: Parameters of a controller, (P,); None for an actor without parameters.
         trials: The batch.
-        feedback: A change of its feedback for some steps.
+        feedback: Change of the actor's feedback for some steps.
 
     Raises:
-        TypeError: The actor is nothing of these.
-        ValueError: The name is unknown, or parameters are missing or given to what has none.
+        TypeError: The actor is none of these.
+        ValueError: The name is unknown, or parameters are missing or were given without need.
     """
     nothing = trials.initial_state.new_zeros(0)
     controller: Any = actor
@@ -78,13 +78,13 @@ def acting(
 
 
 def _decides(actor: object) -> bool:
-    """Whether it is a controller, a policy or a function."""
+    """Return whether an actor is a controller, a policy or a function."""
     steps = all(hasattr(actor, name) for name in _STEPS)
     return steps or hasattr(actor, "predict") or callable(actor)
 
 
 def _designed(task: Task, actor: str | ILQG, trials: Trials) -> tuple[Controller, Tensor]:
-    """A reference for the trials."""
+    """Return a reference that is designed for the trials, with its parameters."""
     with torch.no_grad():
         if isinstance(actor, ILQG):
             design = actor.design(task, trials)

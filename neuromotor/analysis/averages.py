@@ -1,23 +1,28 @@
-"""Cutting recordings around events, and averages over the trials of a condition (PSTH).
+"""Averages over the trials of a condition (PSTH).
 
-Null: condition labels permuted over trials, for the share of variance that conditions explain.
+For the null of the share of variance that conditions explain, condition labels are permuted over
+trials.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import r_squared
-from neuromotor.analysis.recording import EVENTS, RecordingError, check_recording, sample_at
+from neuromotor.analysis.cutting import window
+from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["ConditionAverages", "align", "condition_averages", "window"]
+__all__ = ["ConditionAverages", "condition_averages", "plot_averages"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class ConditionAverages:
     Attributes:
         time_s: Times, (T,).
         conditions: Labels, (C,).
-        mean: (C, T, N).
+        mean: Averages, (C, T, N).
         standard_error: Standard error over trials, NaN for a condition of one trial, (C, T, N).
         counts: Trials of each condition, (C,).
         explained: Each unit's share of variance, over trials and time, that condition averages
@@ -45,76 +50,6 @@ class ConditionAverages:
     null_explained: NDArray[np.float64]
 
 
-def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) -> xr.Dataset:
-    """Return a recording cut around an event, with times relative to it.
-
-    Trials without the event are left out; so are events' own times, which no longer apply. The
-    attribute `aligned_to` keeps the event's name.
-
-    Args:
-        recording: What is cut.
-        event: `target_time`, `go_time`, `perturbation_time` or `movement_onset`.
-        before_s: How much is kept before the event (s).
-        after_s: How much is kept after it (s).
-
-    Raises:
-        RecordingError: No trial has the event, or a trial does not cover the window.
-    """
-    import xarray as xr
-
-    check_recording(recording, [event])
-    onset = recording[event].values
-    kept = np.flatnonzero(np.isfinite(onset))
-    if not kept.size:
-        raise RecordingError(f"no trial has a `{event}`; align to another event.")
-    time = recording["time"].values
-    if len(time) < 2:
-        raise RecordingError("the recording needs two times or more.")
-    step = float(time[1] - time[0])
-    first, last = -round(before_s / step), round(after_s / step)
-    if last < first:
-        raise ValueError(f"the window must not be empty, got {before_s=}, {after_s=}.")
-    pieces = []
-    for trial in kept:
-        center = sample_at(time, onset[trial])
-        if center is None:
-            raise RecordingError(
-                f"trial {trial} has its `{event}` at {onset[trial]:g} s, outside the recording "
-                f"({time[0]:g} to {time[-1]:g} s); correct it, or leave the trial out."
-            )
-        if center + first < 0 or center + last >= len(time):
-            raise RecordingError(
-                f"trial {trial} does not cover {before_s:g} s before to {after_s:g} s after its "
-                f"`{event}` ({onset[trial]:g} s); use a smaller window or leave it out."
-            )
-        piece = recording.isel(trial=[trial], time=slice(center + first, center + last + 1))
-        pieces.append(piece.assign_coords(time=step * np.arange(first, last + 1)))
-    cut = xr.concat(pieces, "trial", data_vars="minimal", coords="minimal")
-    gone = [name for name in (*EVENTS, "final_time") if name in cut]
-    return cut.drop_vars(gone).assign_attrs({**recording.attrs, "aligned_to": event})
-
-
-def window(recording: xr.Dataset, window_s: tuple[float, float] | None) -> xr.Dataset:
-    """Return the times of a recording from `window_s[0]` to `window_s[1]` (s), both included.
-
-    Raises:
-        RecordingError: No sample lies there.
-    """
-    check_recording(recording)
-    if window_s is None:
-        return recording
-    time = recording["time"].values
-    step = float(time[1] - time[0]) if len(time) > 1 else 0.0
-    slack = max(1e-3 * step, 2e-16 * float(np.abs(time).max()))
-    inside = np.flatnonzero((time >= window_s[0] - slack) & (time <= window_s[1] + slack))
-    if not inside.size:
-        raise RecordingError(
-            f"`window_s` must overlap the recording ({time[0]:g} to {time[-1]:g} s), "
-            f"got {window_s}."
-        )
-    return recording.isel(time=inside)
-
-
 def condition_averages(
     recording: xr.Dataset,
     variable: str = "rate",
@@ -128,9 +63,9 @@ def condition_averages(
     Args:
         recording: Trials; use `align` first to average around an event.
         variable: Any variable over trial, time and something.
-        window_s: First and last time (s); all by default.
-        shuffles: Permutations of the labels for the null; 0 for none (then it is NaN).
-        seed: Of the permutations.
+        window_s: First and last time (s); all times by default.
+        shuffles: Permutations of the labels for the null, which is NaN without any.
+        seed: Random seed of the permutations.
     """
     check_recording(recording, [variable])
     part = window(recording, window_s)
@@ -166,7 +101,7 @@ def condition_averages(
 def _sums(
     values: NDArray[np.float64], member: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Sum over each condition's trials, (C, T, N)."""
+    """Return sums over each condition's trials, (C, T, N)."""
     sums = np.zeros((len(counts), *values.shape[1:]))
     np.add.at(sums, member, values)
     return sums
@@ -175,6 +110,64 @@ def _sums(
 def _explained(
     values: NDArray[np.float64], member: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Condition averages, and the share of variance about the mean over trials they explain."""
+    """Return condition averages, and the share of variance about the mean that they explain."""
     mean = _sums(values, member, counts) / counts[:, None, None]
     return mean, r_squared(values, mean[member], (0, 1), baseline=values.mean(0))
+
+
+def plot_averages(averages: ConditionAverages, units: int = 6) -> Figure:
+    """Draw the condition averages of the units that vary most."""
+    from neuromotor.analysis.drawing import add_condition_key, condition_colors, panels
+
+    chosen = np.argsort(-averages.mean.var((0, 1)))[:units]
+    colors = condition_colors(len(averages.mean))
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    with panels(rows, columns, figsize=(6.4, 1.9 * rows), sharex=True, squeeze=False) as (
+        figure,
+        axes,
+    ):
+        for ax in axes.flat[len(chosen) :]:
+            ax.set_axis_off()
+        for ax, unit in zip(axes.flat, chosen, strict=False):
+            for condition, color in enumerate(colors):
+                trace = averages.mean[condition, :, unit]
+                ax.plot(1e3 * averages.time_s, trace, color=color, linewidth=0.7)
+            ax.set_title(f"unit {unit}")
+        for ax in axes[:, 0]:
+            ax.set_ylabel("rate")
+        for ax in axes[-1]:
+            ax.set_xlabel("time (ms)")
+        add_condition_key(figure, averages.conditions)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Condition averages and what conditions explain."""
+    recording = given.activity
+    found = condition_averages(recording, shuffles=20, seed=given.seed)
+    known = found.explained[np.isfinite(found.explained)]
+    numbers = {
+        "conditions": len(found.conditions),
+        "fewest_trials": found.counts.min(),
+        "units": recording.sizes["unit"],
+        "constant_units": recording.sizes["unit"] - len(known),
+        "median_variance_explained": np.median(known) if known.size else np.nan,
+        "median_null_95": median(found.null_explained),
+    }
+    text = (
+        "The figure shows the units that vary most, averaged over the trials of each condition, "
+        f"{span(recording)}. For the null, condition labels are permuted; there is no null where "
+        "each condition has one trial."
+    )
+    return Findings(text, numbers, {"averages": partial(plot_averages, found)})
+
+
+SECTION = SectionSpec(
+    "averages",
+    "Condition averages",
+    30,
+    _section,
+    ("changing rates",),
+    lambda given: 0.2 + given.million_rates,
+)

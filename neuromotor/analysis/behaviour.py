@@ -1,8 +1,8 @@
-"""Reaches in the units of the literature: times, speeds, straightness, end points.
+"""Reaches in the measures of the literature: times, speeds, straightness, end points.
 
 A movement lasts from its onset (`movement_onset`: 10 % of peak speed) to the first time after its
-peak at which it is as slow again. NaN where a trial has no movement, or it does not end. The state
-after the last step counts where a recording has it.
+peak at which it is as slow again. Measures are NaN where a trial has no movement, or where the
+movement does not end. The state after the last step counts where a recording has it.
 
 Minimum jerk has peak / mean speed 1.875 and its peak at half time (Flash & Hogan 1985). That is the
 mean over the whole movement: between two crossings of 10 % of the peak the same movement has 1.59.
@@ -13,26 +13,21 @@ hand gets slower. Noise ends this early, so smooth measured positions first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import null_p, r_squared
-from neuromotor.analysis.recording import RecordingError, check_recording, sample_at
+from neuromotor.analysis.ellipses import EndPoints, end_errors, end_points
+from neuromotor.analysis.layout import RecordingError, check_recording, sample_at
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = [
-    "Behaviour",
-    "EndPoints",
-    "SpeedAccuracy",
-    "behaviour",
-    "end_points",
-    "hand_course",
-    "speed_accuracy",
-]
+__all__ = ["Behaviour", "behaviour", "hand_course", "plot_movements"]
 
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
 _TRACE = 2e-3  # of peak speed
@@ -42,12 +37,12 @@ _REST = 0.02  # of peak speed: what is faster at the recording's first or last t
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Measures of B trials, (B,) each.
+    """Measures of the movements of B trials, (B,) each.
 
     Attributes:
-        reaction_time_s: From go signal to onset; NaN without go signal.
-        movement_time_s: From onset to end.
-        peak_speed_m_s: Of the hand.
+        reaction_time_s: Time from go signal to onset; NaN without go signal.
+        movement_time_s: Time from onset to end.
+        peak_speed_m_s: Peak speed of the hand.
         peak_to_mean: Peak speed over mean speed from rest to rest; NaN too where the recording
             does not cover that.
         symmetry: Time from onset to peak over movement time; 0.5 is symmetric.
@@ -73,71 +68,6 @@ class Behaviour:
     perpendicular_deviation_m: NDArray[np.float64]
     lateral_error_m: NDArray[np.float64]
     along_error_m: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class EndPoints:
-    """Where the hand ends relative to its target; K groups of trials of one condition and target.
-
-    Attributes:
-        conditions: Labels, (K,).
-        targets_m: Targets, (K, 2).
-        counts: Trials of each group, (K,).
-        left_out: Trials whose group has fewer than three.
-        bias_m: Mean errors, (K, 2).
-        covariance_m2: Of the errors, (K, 2, 2).
-        axes_m: Half axes of the ellipses that hold 95 % of a normal distribution, longest first,
-            (K, 2).
-        orientation_deg: Of the long axes, 0 to 180 from x, (K,).
-        turned_deg: Between the long axis and the line from the first hand positions to the target,
-            0 to 90, (K,); NaN where the target lies at the start.
-        area_m2: Of the ellipses, (K,).
-    """
-
-    conditions: NDArray[np.generic]
-    targets_m: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    left_out: int
-    bias_m: NDArray[np.float64]
-    covariance_m2: NDArray[np.float64]
-    axes_m: NDArray[np.float64]
-    orientation_deg: NDArray[np.float64]
-    turned_deg: NDArray[np.float64]
-    area_m2: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class SpeedAccuracy:
-    """How movement time and end-point spread go together over C conditions.
-
-    Attributes:
-        conditions: Labels, (C,).
-        distance_m: Mean distance from start to target, (C,).
-        width_m: Effective target width, 4.133 standard deviations of the end points along the
-            line from start to target: 96 % of a normal distribution, (C,).
-        movement_time_s: Mean, (C,).
-        difficulty_bits: log2(distance / width + 1), (C,).
-        slope_s: Fitts' law: movement time (s) per bit.
-        intercept_s: Movement time at no difficulty.
-        r2: Of that line.
-        p_slope: Share of permutations of movement times over conditions whose slope is as large.
-        width_slope_s: Width (m) per mean speed (m/s), distance / movement time.
-        width_r2: Of that line.
-        p_width_slope: As `p_slope`.
-    """
-
-    conditions: NDArray[np.generic]
-    distance_m: NDArray[np.float64]
-    width_m: NDArray[np.float64]
-    movement_time_s: NDArray[np.float64]
-    difficulty_bits: NDArray[np.float64]
-    slope_s: float
-    intercept_s: float
-    r2: float
-    p_slope: float
-    width_slope_s: float
-    width_r2: float
-    p_width_slope: float
 
 
 def behaviour(recording: xr.Dataset) -> Behaviour:
@@ -184,7 +114,7 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
             rows[trial, 5] = cross.max() / length
     errors = np.full(len(onset), np.nan)
     if "target_position" in recording:
-        errors = np.linalg.norm(_end_errors(recording), axis=-1)
+        errors = np.linalg.norm(end_errors(recording), axis=-1)
     duration_s, peak_speed, ratio, symmetry, path_ratio, curvature = rows.T
     return Behaviour(
         onset - go,
@@ -227,113 +157,10 @@ def hand_course(
     )
 
 
-def end_points(recording: xr.Dataset) -> EndPoints:
-    """Return bias and 95 % ellipse of the end points about each target, for each condition.
-
-    Trials to different targets are never pooled: ellipses that lie along their movements would add
-    up to a round one.
-
-    Raises:
-        RecordingError: Targets are missing, or no condition has three trials to one target.
-    """
-    check_recording(recording, ["hand_position", "target_position"])
-    errors, target = _end_errors(recording), recording["target_position"].values
-    line = target - recording["hand_position"].values[:, 0]
-    labels = recording["condition"].values
-    number = np.unique(labels, return_inverse=True)[1]
-    key = np.column_stack([number, np.round(target, 6)])
-    member = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
-    groups = [np.flatnonzero(member == group) for group in range(int(member.max()) + 1)]
-    kept = [group for group in groups if len(group) >= 3]
-    if not kept:
-        raise RecordingError(
-            "an error ellipse needs three trials or more of one condition to one target, got "
-            f"{max(map(len, groups))} at most; record more trials a condition."
-        )
-    covariance = np.array([np.cov(errors[group].T) for group in kept])
-    values, vectors = np.linalg.eigh(covariance)
-    axes = np.sqrt(np.maximum(values, 0) * -2 * np.log(0.05))[:, ::-1]  # chi^2 of 2 degrees, 95 %
-    long = vectors[:, :, 1]
-    course = np.array([line[group].mean(0) for group in kept])
-    far = np.linalg.norm(course, axis=-1)
-    cosine = np.abs((long * course).sum(-1)) / np.where(far > 0, far, np.nan)
-    return EndPoints(
-        conditions=labels[[group[0] for group in kept]],
-        targets_m=target[[group[0] for group in kept]],
-        counts=np.array([len(group) for group in kept]),
-        left_out=sum(len(group) for group in groups if len(group) < 3),
-        bias_m=np.array([errors[group].mean(0) for group in kept]),
-        covariance_m2=covariance,
-        axes_m=axes,
-        orientation_deg=np.degrees(np.arctan2(long[:, 1], long[:, 0])) % 180,
-        turned_deg=np.degrees(np.arccos(np.minimum(cosine, 1.0))),
-        area_m2=np.pi * axes.prod(-1),
-    )
-
-
-def speed_accuracy(
-    recording: xr.Dataset, *, permutations: int = 500, seed: int = 0
-) -> SpeedAccuracy:
-    """Return the relation of speed and accuracy over conditions.
-
-    Fitts' law in its Shannon form with effective widths (MacKenzie 1992), and the linear relation
-    of spread and mean speed (Schmidt et al. 1979). Conditions with three movements or more count.
-
-    Args:
-        recording: Trials with targets; distances or speeds should differ between conditions.
-        permutations: Of movement times over conditions, for p.
-        seed: Of the permutations.
-
-    Raises:
-        RecordingError: Fewer than three conditions have three movements that end and a spread, or
-            difficulty does not vary among them.
-    """
-    check_recording(recording, ["hand_position", "target_position"])
-    duration = behaviour(recording).movement_time_s
-    line = recording["target_position"].values - recording["hand_position"].values[:, 0]
-    distance = np.linalg.norm(line, axis=-1)
-    counts = np.isfinite(duration) & (distance > 0)
-    direction = line / np.where(distance > 0, distance, 1.0)[:, None]
-    along = (_end_errors(recording) * direction).sum(-1)
-    labels = recording["condition"].values
-    rows = []
-    for label in np.unique(labels):
-        own = counts & (labels == label)
-        if own.sum() >= 3 and (spread := along[own].std(ddof=1)) > 1e-9 * distance[own].mean():
-            rows.append((label, distance[own].mean(), 4.133 * spread, duration[own].mean()))
-    if len(rows) < 3:
-        raise RecordingError(
-            "a speed-accuracy relation needs three conditions or more with three movements each "
-            f"that end, and with spread, got {len(rows)}; record more trials a condition."
-        )
-    far, width, time_s = np.array([row[1:] for row in rows]).T
-    bits = np.log2(far / width + 1)
-    if np.ptp(bits) < 1e-9 or np.ptp(far / time_s) < 1e-12:
-        raise RecordingError("difficulty and speed must vary over conditions.")
-    generator = np.random.default_rng(seed)
-    drawn = [generator.permutation(time_s) for _ in range(permutations)]
-    slope, intercept, r2 = _line(bits, time_s)
-    width_slope, _, width_r2 = _line(far / time_s, width)
-    return SpeedAccuracy(
-        conditions=np.array([row[0] for row in rows]),
-        distance_m=far,
-        width_m=width,
-        movement_time_s=time_s,
-        difficulty_bits=bits,
-        slope_s=slope,
-        intercept_s=intercept,
-        r2=r2,
-        p_slope=null_p(slope, [_line(bits, times)[0] for times in drawn]),
-        width_slope_s=width_slope,
-        width_r2=width_r2,
-        p_width_slope=null_p(width_slope, [_line(far / times, width)[0] for times in drawn]),
-    )
-
-
 def _peak_to_mean(
     hand: NDArray[np.float64], speed: NDArray[np.float64], dt: float, start: int, end: int
 ) -> float:
-    """Peak over mean speed from rest to rest; NaN where the recording does not cover that."""
+    """Return peak over mean speed from rest to rest; NaN where the recording does not cover it."""
     peak = speed[start : end + 1].max()
     # What moves in a step: by its ends, or by its speeds where these are not the mere trace that
     # central differences leave beside a movement (Euler's first step does not move the hand yet).
@@ -353,7 +180,7 @@ def _peak_to_mean(
 def _across_and_along(
     recording: xr.Dataset, onset: NDArray[np.float64], end: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Largest deviation across the line to the target, and end errors across and along, (3, B).
+    """Return the largest deviation across the line to the target and both end errors, (3, B).
 
     The deviation is taken from `onset` to `end` (s), or to the last sample where `end` is NaN.
     """
@@ -366,7 +193,7 @@ def _across_and_along(
     away = length > 0
     along = line[away] / length[away, None]
     left = np.stack([-along[:, 1], along[:, 0]], axis=-1)
-    errors = _end_errors(recording)[away]
+    errors = end_errors(recording)[away]
     found[1, away], found[2, away] = (errors * left).sum(-1), (errors * along).sum(-1)
     offset = np.zeros(hand.shape[:2])
     offset[away] = ((hand[away] - hand[away, :1]) * left[:, None]).sum(-1)
@@ -379,19 +206,114 @@ def _across_and_along(
     return found
 
 
-def _end_errors(recording: xr.Dataset) -> NDArray[np.float64]:
-    """Last hand positions from the target, (B, 2)."""
-    last = recording["hand_position"].values[:, -1]
-    if "final_hand_position" in recording:
-        last = recording["final_hand_position"].values
-    errors: NDArray[np.float64] = last - recording["target_position"].values
-    return errors
+def plot_movements(recording: xr.Dataset, ellipses: EndPoints | None = None) -> Figure:
+    """Draw hand paths (cm) and speeds (cm/s) over time, coloured by condition.
+
+    Args:
+        recording: Trials with hand positions and velocities.
+        ellipses: Ellipses of their end points, which are drawn too where they are given.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Ellipse
+
+    from neuromotor.analysis.drawing import add_condition_key, condition_colors, panels
+    from neuromotor.plotting import PATHS, draw_pushes, push_key, pushes_of
+
+    time_s, hand_m, velocity_m_s = hand_course(recording)
+    time_ms, hand = 1e3 * time_s, 100 * hand_m
+    speed = 100 * np.linalg.norm(velocity_m_s, axis=-1)
+    labels, member = np.unique(recording["condition"].values, return_inverse=True)
+    colors = condition_colors(len(labels))
+    with panels(1, 2, figsize=(6.4, 2.8)) as (figure, (plane, course)):
+        for path, trace, condition in zip(hand, speed, member, strict=True):
+            plane.plot(*path.T, color=colors[condition], linewidth=0.7)
+            course.plot(time_ms, trace, color=colors[condition], linewidth=0.7)
+        handles = []
+        if "target_position" in recording:
+            goal = 100 * recording["target_position"].values
+            plane.scatter(*goal.T, s=9, c=colors[member], edgecolors="black", linewidths=0.4)
+            style: Any = {"markeredgecolor": "black", "color": "white", "linestyle": ""}
+            handles.append(Line2D([], [], marker="o", markersize=3, label="target", **style))
+        if ellipses is not None:
+            colored = dict(zip(labels.tolist(), colors, strict=True))
+            for place, label in enumerate(ellipses.conditions.tolist()):
+                center = 100 * (ellipses.targets_m[place] + ellipses.bias_m[place])
+                width, height = 200 * ellipses.axes_m[place]
+                shape: Any = {"facecolor": "none", "edgecolor": "black", "zorder": 4}
+                turn = float(ellipses.orientation_deg[place])
+                plane.add_patch(Ellipse(center, width, height, angle=turn, linewidth=1.6, **shape))
+                shape["edgecolor"] = colored[label]
+                plane.add_patch(Ellipse(center, width, height, angle=turn, linewidth=0.9, **shape))
+            handles.append(Line2D([], [], color="black", label="95 % of end points"))
+        names = [name for name in ("load", "hand_force") if name in recording]
+        load, force = (recording[n].values if n in names else None for n in ("load", "hand_force"))
+        pushes = pushes_of(load, force)
+        if pushes is not None:
+            some = np.unique(np.linspace(0, len(hand) - 1, PATHS).astype(int))
+            draw_pushes(plane, hand[some], pushes[0][some], pushes[1][some])
+            handles += push_key(*pushes)
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.set(xlabel="x (cm)", ylabel="y (cm)")
+        course.set(xlabel="time (ms)", ylabel="hand speed (cm/s)")
+        if handles:
+            figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=6)
+        add_condition_key(figure, labels)
+    return figure
 
 
-def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Slope, intercept and R^2 of the line of least squares."""
-    away = x - x.mean()
-    spread = float(away @ away)
-    slope = float(away @ y) / spread if spread > 0 else 0.0
-    intercept = float(y.mean() - slope * x.mean())
-    return slope, intercept, float(r_squared(y, slope * x + intercept, (0,)))
+def _section(given: Material) -> Findings:
+    """Hand paths, speeds and end points."""
+    recording = given.recording
+    found = behaviour(recording)
+    count = recording.sizes["trial"]
+    numbers: dict[str, Any] = {
+        name: {
+            "median": np.nanmedian(values),
+            "lowest": np.nanmin(values),
+            "highest": np.nanmax(values),
+            "trials": np.isfinite(values).sum(),
+        }
+        for name, values in vars(found).items()
+        if np.isfinite(values).any()
+    }
+    ended = int(np.isfinite(found.movement_time_s).sum())
+    text = (
+        "A minimum-jerk movement has peak / mean speed 1.875 and symmetry 0.5, where the mean is "
+        f"taken from rest to rest. {ended} of {count} trials have a movement that begins and ends. "
+        "`trials` says how many trials a row counts."
+    )
+    try:
+        ellipses = end_points(recording)
+    except RecordingError as error:
+        text += f" There are no end-point ellipses: {error}"
+        return Findings(text, numbers, {"movement": partial(plot_movements, recording)})
+    with np.errstate(divide="ignore", invalid="ignore"):
+        elongation = ellipses.axes_m[:, 0] / ellipses.axes_m[:, 1]
+    numbers["end points"] = {
+        "ellipses": len(ellipses.conditions),
+        "trials_left_out": ellipses.left_out,
+        "median_bias_m": median(np.linalg.norm(ellipses.bias_m, axis=-1)),
+        "median_long_m": median(ellipses.axes_m[:, 0]),
+        "median_short_m": median(ellipses.axes_m[:, 1]),
+        "median_long_over_short": median(elongation),
+        "median_turned_from_movement_deg": median(ellipses.turned_deg),
+    }
+    for i, label in enumerate(ellipses.conditions):
+        x, y = 100 * ellipses.targets_m[i]
+        numbers[f"end points, condition {label}, target ({x:.2f}, {y:.2f}) cm"] = {
+            "trials": ellipses.counts[i],
+            "bias_x_m": ellipses.bias_m[i, 0],
+            "bias_y_m": ellipses.bias_m[i, 1],
+            "long_m": ellipses.axes_m[i, 0],
+            "short_m": ellipses.axes_m[i, 1],
+            "orientation_deg": ellipses.orientation_deg[i],
+            "turned_from_movement_deg": ellipses.turned_deg[i],
+        }
+    text += (
+        " The ellipses hold 95 % of the end points of each condition and target, if these are "
+        "normally distributed; the tables give their half axes."
+    )
+    return Findings(text, numbers, {"movement": partial(plot_movements, recording, ellipses)})
+
+
+SECTION = SectionSpec("movement", "Movement", 10, _section)

@@ -1,4 +1,4 @@
-"""Datasets from elsewhere, brought to the units, axes and times of a recording, or refused."""
+"""Datasets from elsewhere get the units, axes and times of a recording, or are refused."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _ELSE = {  # of plants that are no arm of joints and torques
     "load": ("N", "1"),
     "push_load": ("N", "1"),
 }
-_ROUNDED_S = 1.5e-6  # what times printed in whole microseconds are off by, at most
-_UNEVEN = 0.05  # of a step: more than that is no rounding, however short the step
+_ROUNDED_S = 1.5e-6  # the largest error of times that were printed in whole microseconds
+_UNEVEN = 0.05  # of a step: a larger difference is no rounding, however short the step
 
 
 def units_of(name: str, unit: str) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ def conformed(dataset: xr.Dataset, layout: Mapping[str, Any], events: Sequence[s
     Times as moments (dates) count from the first sample. What is no variable of the layout stays.
 
     Args:
-        dataset: With `time`, and variables of the layout.
+        dataset: Dataset with `time` and variables of the layout.
         layout: Axes and unit of each variable.
         events: Those variables that are moments of trials.
 
@@ -98,7 +98,7 @@ def conformed(dataset: xr.Dataset, layout: Mapping[str, Any], events: Sequence[s
 
 
 def _converted(name: str, part: Given, unit: str) -> tuple[NDArray[Any], str]:
-    """Values in a unit of the layout, and that unit."""
+    """Return values in a unit of the layout, and that unit."""
     values = part.values if part.values.dtype.kind in "fM" else part.values.astype(np.float64)
     known = units_of(name, unit)
     if part.unit is None or part.unit in known:
@@ -118,7 +118,7 @@ def _converted(name: str, part: Given, unit: str) -> tuple[NDArray[Any], str]:
 
 
 def _free(values: NDArray[Any], unit: str) -> tuple[NDArray[Any], str]:
-    """Rates by the second in spikes/s; any other unit as it is."""
+    """Return per-second rates in spikes/s, and any other unit as it is."""
     try:
         factor, none = conversion(unit, _RATE), conversion(unit, "1")
     except ValueError:
@@ -131,7 +131,7 @@ def _free(values: NDArray[Any], unit: str) -> tuple[NDArray[Any], str]:
 def _times(
     own: Given, events: Mapping[str, Given]
 ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
-    """Times and events in seconds; from the first sample on where they are moments."""
+    """Return times and events in seconds, counted from the first sample where they are dates."""
     numbers, factor, since = _clock("time", own)
     start: Any = 0
     if since is not None and numbers.size:
@@ -156,7 +156,7 @@ def _times(
 
 
 def _clock(name: str, part: Given) -> tuple[NDArray[Any], float, str | None]:
-    """Numbers, what makes seconds of them, and the moment that they count from, if any."""
+    """Return numbers, their factor to seconds, and the moment from which they count, if any."""
     if part.values.dtype.kind == "M":
         return part.values.astype("datetime64[ns]").astype(np.int64), 1e-9, "1970"
     unit, _, since = (part.unit or "s").partition(ABSOLUTE)

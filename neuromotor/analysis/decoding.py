@@ -1,8 +1,8 @@
-"""What units say about movement, and movement about units: cross-validated ridge regression.
+"""Decoding of movement from units, and encoding of units, by cross-validated ridge regression.
 
 Whole conditions are held out (whole trials where each condition is alone, which is the same), so
 that a model must carry over to conditions it has not seen; the ridge's strength is chosen within
-the training part. Null: the same fits with the trials of the predicted variable exchanged at
+the training part. The null is the same fits with the trials of the predicted variable exchanged at
 random, which keeps both sides' time courses and breaks what ties them trial by trial.
 """
 
@@ -10,20 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import by_sample, r_squared, unique
-from neuromotor.analysis.averages import window
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.cutting import window
+from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.section import Findings, Material, SectionSpec, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["Regression", "decode", "decode_each", "encode_units"]
+__all__ = ["Regression", "decode", "decode_each", "encode_units", "plot_decoding"]
 
+_DECODED = (  # in the report
+    *("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
+    *("command", "load"),
+)
 _STRENGTHS = np.logspace(-6, 4, 11)
 
 
@@ -32,7 +39,8 @@ class Regression:
     """Predictions on held-out trials; B trials, T times, D values predicted.
 
     Attributes:
-        r2: Of each value on held-out trials, (D,); NaN where it does not vary. May be negative.
+        r2: R^2 of each value on held-out trials, (D,), which may be negative; NaN where the value
+            does not vary.
         null: The same with exchanged trials, (S, D).
         prediction: Held-out predictions, (B, T, D).
         truth: What was predicted, (B, T, D).
@@ -62,13 +70,13 @@ def decode(
     Args:
         recording: Trials.
         variable: Kinematics, `command`, `load`, ...
-        window_s: First and last time (s); all by default.
-        lag_s: By how much rates lead the variable (s); negative if they follow.
+        window_s: First and last time (s); all times by default.
+        lag_s: Time by which rates lead the variable (s); negative if they follow.
         folds: Parts that are held out in turn.
         shuffles: Exchanges of trials for the null.
-        seed: Of folds and exchanges.
-        progress: Called after each part that was held out, with its number and how many there are:
-            nearly all of the time goes into them, the same into each.
+        seed: Random seed of folds and exchanges.
+        progress: Called after each part that was held out, with its number and how many there are.
+            Each part takes about the same time, and nearly all of the time goes into them.
 
     Raises:
         RecordingError: The variable is missing, or there are fewer conditions than two.
@@ -89,7 +97,7 @@ def decode_each(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Regression]:
-    """Return what `decode` returns of each of several variables, in the time of one."""
+    """Return what `decode` returns for each of several variables, in the time of one."""
     options = (window_s, lag_s, folds, shuffles, seed, progress)
     check_recording(recording, ["rate", *variables])
     found = _regress(recording, ["rate"], [[name] for name in variables], *options)
@@ -107,7 +115,7 @@ def encode_units(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Regression:
-    """Predict each unit's rate from movement variables; `lag_s`: by how much those lead rates."""
+    """Predict each unit's rate from movement variables, which lead the rates by `lag_s`."""
     options = (window_s, lag_s, folds, shuffles, seed, progress)
     check_recording(recording, ["rate", *variables])
     return _regress(recording, variables, [["rate"]], *options)[0]
@@ -124,7 +132,7 @@ def _regress(
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> list[Regression]:
-    """Held-out predictions of each of `outputs` from `inputs` that lead them by `lag_s`."""
+    """Return held-out predictions of each of `outputs` from `inputs` that lead them by `lag_s`."""
     part = window(recording, window_s)
     time = part["time"].values
     lag = round(lag_s / (time[1] - time[0])) if len(time) > 1 else 0
@@ -162,7 +170,7 @@ def _regress(
 
 
 def _stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]:
-    """Variables side by side, (B, T, D)."""
+    """Return variables side by side, (B, T, D)."""
     parts = [recording[name].values.astype(np.float64) for name in names]
     for name, part in zip(names, parts, strict=True):
         if part.ndim != 3:
@@ -173,7 +181,7 @@ def _stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]
 def _folds(
     groups: NDArray[np.int64], folds: int, generator: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Trials held out in turn, whole conditions each."""
+    """Return the trials that are held out in turn, whole conditions each."""
     conditions = generator.permutation(int(groups.max()) + 1)
     parts = np.array_split(conditions, min(folds, len(conditions)))
     return [np.flatnonzero(np.isin(groups, part)) for part in parts]
@@ -181,7 +189,7 @@ def _folds(
 
 @dataclass(frozen=True)
 class _Fold:
-    """One part held out, the rest decomposed once for whatever is to be predicted.
+    """One part that is held out; the rest is decomposed once for all that is predicted.
 
     Notation: X (n, p) samples of the rest, centred, Z (k, p) those held out, a the strength;
     X'X = V diag(w) V' and C = V, or where p > n: X X' = U diag(w) U' and C = X'U diag(w)^-1/2.
@@ -196,10 +204,10 @@ class _Fold:
     vectors: NDArray[np.float64]
 
     def predict(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predictions of the trials held out, at the strength that is best within the rest.
+        """Return predictions of the trials held out, at the strength that is best within the rest.
 
-        Best by generalised cross-validation (Golub, Heath & Wahba 1979), the least squared residual
-        over the squared degrees of freedom that are left, all values together.
+        The best strength is that of generalised cross-validation (Golub, Heath & Wahba 1979): the
+        least squared residual, of all values, over the squared degrees of freedom that are left.
         """
         known = by_sample(y[self.rest])
         mean = known.mean(0)
@@ -211,7 +219,7 @@ class _Fold:
         else:
             scores = self.vectors.T @ away
         squares = (scores**2).sum(1)
-        beyond = max(float((away**2).sum() - squares.sum()), 0.0)  # no model reaches it
+        beyond = max(float((away**2).sum() - squares.sum()), 0.0)  # what no model reaches
         left = _STRENGTHS[:, None] / (self.variances + _STRENGTHS[:, None])
         freedom = len(known) - 1 - len(root) + left.sum(1)
         errors = (beyond + left**2 @ squares) / np.maximum(freedom, 1e-300) ** 2
@@ -227,7 +235,7 @@ class _Fold:
 
 
 def _decomposed(x: NDArray[np.float64], held_out: Sequence[NDArray[np.int64]]) -> Iterator[_Fold]:
-    """Each part of (B, T, D) held out in turn; products of all samples are shared."""
+    """Yield the fold of each part of (B, T, D) that is held out; all share the products."""
     x = x - x.mean((0, 1))
     size = x.shape[2]
     products = by_sample(x).T @ by_sample(x) if size <= len(by_sample(x)) else None
@@ -246,8 +254,60 @@ def _decomposed(x: NDArray[np.float64], held_out: Sequence[NDArray[np.int64]]) -
 
 
 def _predicted(y: NDArray[np.float64], folds: Sequence[_Fold]) -> NDArray[np.float64]:
-    """Predictions of each trial by a model that has not seen its condition."""
+    """Return predictions of each trial by a model that has not seen its condition."""
     prediction = np.empty_like(y)
     for fold in folds:
         prediction[fold.trials] = fold.predict(y)
     return prediction
+
+
+def plot_decoding(found: dict[str, Regression]) -> Figure:
+    """Draw held-out R^2 of each value, and those of exchanged trials."""
+    from neuromotor.analysis.drawing import panels, plain
+    from neuromotor.plotting import COLORS
+
+    labels = [
+        plain(label.replace("_", " ")) for result in found.values() for label in result.labels
+    ]
+    values = np.concatenate([result.r2 for result in found.values()])
+    null = np.concatenate([result.null for result in found.values()], axis=1)
+    with panels(figsize=(5.2, 0.5 + 0.3 * len(labels))) as (figure, ax):
+        places = np.arange(len(labels))
+        ax.barh(places, np.maximum(values, 0), color=COLORS[0], height=0.6)
+        for row in null:
+            ax.plot(np.maximum(row, 0), places, "|", color="black", markersize=8)
+        ax.set_yticks(places, labels)
+        ax.invert_yaxis()
+        ax.set(
+            xlabel="held-out R² (ticks: trials exchanged; below 0 drawn at 0)", xlim=(-0.02, 1.02)
+        )
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Kinematics, torques and loads from rates."""
+    recording = given.activity
+    present = [n for n in _DECODED if n in recording and np.ptp(recording[n].values) > 0]
+    if not present:
+        raise RecordingError("there is nothing to decode: no kinematics, torques or loads.")
+    found = decode_each(recording, present, shuffles=2, seed=given.seed)
+    numbers = {
+        label: {"r2": result.r2[i], "null": np.median(result.null[:, i])}
+        for result in found.values()
+        for i, label in enumerate(result.labels)
+    }
+    text = (
+        "Ridge regression predicts each value from all rates at the same time, "
+        f"{span(recording)}. Whole conditions are held out."
+    )
+    return Findings(text, numbers, {"decoding": partial(plot_decoding, found)})
+
+
+SECTION = SectionSpec(
+    "decoding",
+    "Decoding",
+    100,
+    _section,
+    ("changing rates",),
+    lambda given: 0.05 + 0.25 * given.million_rates,
+)

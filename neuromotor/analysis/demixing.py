@@ -12,26 +12,30 @@ noise covariance of single trials, m ridge, D decoder (k, units), F encoder (uni
 label a trial allows; m = (ridge |X|)^2 as there, but fixed rather than
 cross-validated, since conditions of a network often hold one trial.) Unlike those of PCA, decoders
 and encoders differ, so that parts that overlap in the space of units can still be told apart.
-Reference: how pure PCA's components are. Null: condition labels permuted over trials.
+PCA's components are the reference for purity. For the null, condition labels are permuted over
+trials.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.analysis._arrays import by_sample, rank_above_rounding
-from neuromotor.analysis.averages import condition_averages, window
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis._arrays import by_sample, check_dimensions
+from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.cutting import window
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["DemixedComponents", "DemixedPart", "demixed_components"]
+__all__ = ["DemixedComponents", "DemixedPart", "demixed_components", "plot_demixed_components"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class DemixedPart:
     """Components of one part; C conditions, T times, N units, k components.
 
     Attributes:
-        share: Of the variance of condition averages, in this part.
+        share: Share of the variance of condition averages in this part.
         null_share: The same with permuted labels, (S,); empty where each condition has one trial.
         explained: Share of all variance that each component alone explains, (k,).
         purity: Share of each component's variance that comes from this part, (k,).
@@ -85,11 +89,11 @@ def demixed_components(
     Args:
         recording: Trials.
         variable: What is demixed.
-        window_s: First and last time (s); all by default.
-        components: Of each part, k.
+        window_s: First and last time (s); all times by default.
+        components: Number of components of each part, k.
         ridge: Relative to the norm of the averages.
         shuffles: Permutations of the labels.
-        seed: Of the permutations.
+        seed: Random seed of the permutations.
 
     Raises:
         RecordingError: There are fewer conditions than two, or one part has too few dimensions.
@@ -102,12 +106,7 @@ def demixed_components(
     mean = averages.mean - averages.mean.mean((0, 1))
     parts = _parts(mean)
     for name, values in zip(("time", "condition"), parts, strict=True):
-        rank = rank_above_rounding(values, norm)
-        if rank < components:
-            raise RecordingError(
-                f"the part `{name}` varies in {rank} dimensions, {components} are needed"
-                + ("; use fewer `components`." if rank else ".")
-            )
+        check_dimensions(values, norm, components, f"the part `{name}`")
     values = part[variable].values.astype(np.float64)
     _, member = np.unique(part["condition"].values, return_inverse=True)
     left = by_sample(values - averages.mean[member])
@@ -151,13 +150,13 @@ def demixed_components(
 
 
 def _parts(mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Time and condition parts of centred averages, (C, T, N) each; orthogonal over samples."""
+    """Return time and condition part of centred averages, (C, T, N), orthogonal over samples."""
     shared = np.broadcast_to(mean.mean(0), mean.shape)
     return shared, mean - shared
 
 
 def _shares(mean: NDArray[np.float64]) -> tuple[float, float]:
-    """Shares of variance of both parts."""
+    """Return the shares of variance of both parts."""
     time, condition = (float((part**2).sum() / (mean**2).sum()) for part in _parts(mean))
     return time, condition
 
@@ -165,6 +164,56 @@ def _shares(mean: NDArray[np.float64]) -> tuple[float, float]:
 def _purity(
     decoder: NDArray[np.float64], part: NDArray[np.float64], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Share of each component's variance that comes from a part, (k,)."""
+    """Return the share of each component's variance that comes from a part, (k,)."""
     own = ((part @ decoder.T) ** 2).sum((0, 1))
     return np.asarray(own / ((mean @ decoder.T) ** 2).sum((0, 1)), np.float64)
+
+
+def plot_demixed_components(found: DemixedComponents) -> Figure:
+    """Draw the first component of what is shared and the first two of what differs, over time."""
+    from neuromotor.analysis.drawing import add_condition_key, condition_colors, panels
+
+    second = found.condition.scores.shape[2] > 1
+    shown = [("shared", found.time, 0), ("condition", found.condition, 0)]
+    shown += [("condition", found.condition, 1)] if second else []
+    with panels(1, len(shown), figsize=(2.2 * len(shown), 2.3)) as (figure, axes):
+        for ax, (name, part, place) in zip(axes, shown, strict=True):
+            for trace, color in zip(
+                part.scores[..., place], condition_colors(len(part.scores)), strict=True
+            ):
+                ax.plot(1e3 * found.time_s, trace, color=color, linewidth=0.8)
+            ax.set(xlabel="time (ms)", ylabel="score")
+            ax.set_title(
+                f"{name} {place + 1}: {100 * part.explained[place]:.0f} % of variance,\n"
+                f"{100 * part.purity[place]:.0f} % its own"
+            )
+        add_condition_key(figure, found.conditions)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Demixed components of all layers together."""
+    found = demixed_components(given.activity, seed=given.seed)
+    numbers = {}
+    for name, part in (("shared", found.time), ("condition", found.condition)):
+        row = {"share": part.share, "null_share": median(part.null_share)}
+        row |= {f"explained_{i + 1}": value for i, value in enumerate(part.explained)}
+        row |= {f"purity_{i + 1}": value for i, value in enumerate(part.purity)}
+        numbers[name] = row | {"pca_purity": part.pca_purity}
+    text = (
+        "The components show what all conditions share and what differs between them, "
+        f"{span(given.activity)}. Purity is the share of a component's variance that belongs to "
+        "its own part; the purity that principal components reach stands beside it. For the null, "
+        "condition labels are permuted; there is no null where each condition has one trial."
+    )
+    return Findings(text, numbers, {"demixing": partial(plot_demixed_components, found)})
+
+
+SECTION = SectionSpec(
+    "demixing",
+    "Demixed principal components",
+    60,
+    _section,
+    ("changing rates",),
+    lambda given: 0.2 + given.million_rates,
+)

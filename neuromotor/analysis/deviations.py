@@ -1,37 +1,43 @@
 """How far a push takes the hand: its path minus that of the same reach without the push.
 
-The unperturbed reach is, the first that there is:
+The unperturbed reach is the first of these that the data allow:
 
 1. the same trial without its push, noise draws included (`unperturbed`);
-2. the mean of the recording's unperturbed trials with the same start, target and cues;
+2. the mean of the recording's unperturbed trials with the same start, target, cues and force field;
 3. the place where the hand was when the push began, if it held still in its target until then.
 
-Trials with none of them are left out: a difference from anything else would hold the reach itself.
+Trials with none of them are left out, since a difference from anything else would contain the reach
+itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median
+from neuromotor.analysis.unperturbed import perturbed_trials, trials_like
+from neuromotor.evaluation.load_responses import TIMES_MS
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["HandDeviations", "hand_deviations"]
+__all__ = ["HandDeviations", "hand_deviations", "plot_deviations"]
 
-_NEAR_M = 0.01  # within which starts are the same, and a hand is in its target
+_NEAR_M = 0.01  # within which a hand is in its target
+_BEFORE_MS = 100.0  # of a deviation before its push, in the figure
 _STILL_M = 0.001  # a hand that moves no further holds still
-_SAME = ("target_position", "shown_target", "cue", "target_time", "go_time")
 
 
 @dataclass(frozen=True)
 class HandDeviations:
-    """The hand's way off its unperturbed reach; P pushed trials, K times.
+    """How far the hand is off its unperturbed reach; P pushed trials, K times.
 
     Attributes:
         time_s: Times since the push began (s), (K,), some before it.
@@ -40,9 +46,9 @@ class HandDeviations:
         deviation_m: Hand position minus unperturbed reach, (P, K, 2); NaN where a trial was not
             recorded.
         push_s: How long the push lasts (s), (P,); NaN where the recording has no loads.
-        against: What each trial was held against: `same trial`, `unperturbed trials` or `posture`,
+        against: What each trial was compared with: `same trial`, `unperturbed trials` or `posture`,
             (P,).
-        left_out: Pushed trials that there is nothing to hold against.
+        left_out: Number of pushed trials that cannot be compared with anything.
     """
 
     time_s: NDArray[np.float64]
@@ -55,7 +61,7 @@ class HandDeviations:
 
     @property
     def distance_m(self) -> NDArray[np.float64]:
-        """Length of the deviations (m), (P, K)."""
+        """The length of the deviations (m), (P, K)."""
         distance: NDArray[np.float64] = np.linalg.norm(self.deviation_m, axis=-1)
         return distance
 
@@ -72,27 +78,20 @@ def hand_deviations(recording: xr.Dataset, unperturbed: xr.Dataset | None = None
         RecordingError: No trial is pushed, `unperturbed` holds other trials, or there is nothing to
             hold any trial against.
     """
-    check_recording(recording, ["perturbation_time", "hand_position"])
+    perturbed = perturbed_trials(recording, "hand_position", unperturbed)
     hand = recording["hand_position"].values.astype(np.float64)
     time, onsets = recording["time"].values, recording["perturbation_time"].values
-    pushed = np.flatnonzero(np.isfinite(onsets))
-    if not len(pushed):
-        raise RecordingError("no trial of the recording is perturbed.")
-    if unperturbed is not None:
-        check_recording(unperturbed, ["hand_position"])
-        if unperturbed["hand_position"].shape != hand.shape:
-            raise RecordingError(
-                "`unperturbed` must hold the same trials and times, got `hand_position` of shape "
-                f"{unperturbed['hand_position'].shape} for {hand.shape}."
-            )
+    pushed = np.flatnonzero(perturbed)
     found: list[tuple[int, int, NDArray[np.float64], str]] = []
     for trial in pushed.tolist():
         onset = int(np.abs(time - onsets[trial]).argmin())
         reference: tuple[NDArray[np.float64], str] | None
         if unperturbed is not None:
             reference = unperturbed["hand_position"].values[trial], "same trial"
+        elif (alike := trials_like(recording, trial)).any():
+            reference = hand[alike].mean(0), "unperturbed trials"
         else:
-            reference = _unpushed(recording, hand, trial) or _posture(recording, hand, trial, onset)
+            reference = _posture(recording, hand, trial, onset)
         if reference is not None:
             found.append((trial, onset, hand[trial] - reference[0], reference[1]))
     if not found:
@@ -120,25 +119,10 @@ def hand_deviations(recording: xr.Dataset, unperturbed: xr.Dataset | None = None
     )
 
 
-def _unpushed(
-    recording: xr.Dataset, hand: NDArray[np.float64], trial: int
-) -> tuple[NDArray[np.float64], str] | None:
-    """The mean of the unperturbed trials that are like one in all else."""
-    if "target_position" not in recording:
-        return None
-    alike = np.isnan(recording["perturbation_time"].values)
-    alike &= np.linalg.norm(hand[:, 0] - hand[trial, 0], axis=-1) <= _NEAR_M
-    for name in _SAME:
-        if name in recording:
-            part = recording[name].values.reshape(len(hand), -1)
-            alike &= np.isclose(part, part[trial], rtol=1e-6, atol=1e-9, equal_nan=True).all(-1)
-    return (hand[alike].mean(0), "unperturbed trials") if alike.any() else None
-
-
 def _posture(
     recording: xr.Dataset, hand: NDArray[np.float64], trial: int, onset: int
 ) -> tuple[NDArray[np.float64], str] | None:
-    """Where the hand was when the push began, if it had held still in its target until then."""
+    """Return the hand's place when the push began, if it held still in its target until then."""
     if "target_position" not in recording:
         return None
     place = hand[trial, onset]
@@ -148,10 +132,74 @@ def _posture(
 
 
 def _pushed_samples(recording: xr.Dataset, trials: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many samples the first push of each trial lasts; NaN where loads were not recorded."""
+    """Return how many samples each first push lasts; NaN where loads were not recorded."""
     names = [name for name in ("load", "hand_force") if name in recording]
     if not names:
         return np.full(len(trials), np.nan)
     on = np.any([(recording[name].values[trials] != 0).any(-1) for name in names], axis=0)
     since = np.cumsum(on, axis=1) > 0
     return np.asarray((np.cumsum(since & ~on, axis=1) == 0).sum(1) - (~since).sum(1), np.float64)
+
+
+def plot_deviations(found: HandDeviations) -> Figure:
+    """Draw deviations from the unperturbed reach over time since a push, and in the plane (cm)."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    from neuromotor.analysis.drawing import add_condition_key, condition_colors, panels
+    from neuromotor.plotting import COLORS
+
+    time_ms = 1e3 * found.time_s
+    labels, member = np.unique(found.conditions, return_inverse=True)
+    colors = condition_colors(len(labels))[member]
+    shown = time_ms >= -_BEFORE_MS
+    with panels(1, 2, figsize=(6.4, 3.0)) as (figure, (course, plane)):
+        lasts = 1e3 * np.median(found.push_s)
+        if np.isfinite(lasts):
+            course.axvspan(0, min(lasts, time_ms[-1]), color=COLORS[4], alpha=0.25, linewidth=0)
+        distance = 100 * found.distance_m[:, shown]
+        for line, path, color in zip(distance, 100 * found.deviation_m, colors, strict=True):
+            course.plot(time_ms[shown], line, color=color, linewidth=0.6)
+            plane.plot(*path[time_ms >= 0].T, color=color, linewidth=0.6)
+        middle = [np.median(column[np.isfinite(column)]) for column in distance.T]
+        course.plot(time_ms[shown], middle, color="black", linewidth=1.6)
+        words = "time since the push began (ms)"
+        course.set(xlabel=words, ylabel="hand off its unperturbed reach (cm)", ylim=(0, None))
+        plane.plot(0, 0, "+", color="black")
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.set(xlabel="x off the unperturbed reach (cm)", ylabel="y off it (cm)")
+        handles: list[Any] = [Line2D([], [], color="black", linewidth=1.6, label="median")]
+        if np.isfinite(lasts):
+            handles.append(Patch(color=COLORS[4], alpha=0.25, label="while the push lasts"))
+        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=6)
+        add_condition_key(figure, labels)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """How far pushes take the hand off its reach."""
+    found = hand_deviations(given.recording, given.unperturbed)
+    size = found.distance_m
+    numbers: dict[str, Any] = {
+        f"median_after_{after}_ms_m": median(size[:, np.abs(found.time_s - after / 1e3).argmin()])
+        for after in TIMES_MS
+        if found.time_s[-1] >= after / 1e3 - 1e-9
+    }
+    numbers |= {
+        "median_largest_m": median(np.nanmax(size, axis=1)),
+        "pushed_trials": len(found.trials) + found.left_out,
+        "against_same_trial": (found.against == "same trial").sum(),
+        "against_unperturbed_trials": (found.against == "unperturbed trials").sum(),
+        "against_posture": (found.against == "posture").sum(),
+        "against_nothing": found.left_out,
+    }
+    text = (
+        "The figure shows the hand's position minus that of the same reach without its push, from "
+        "the beginning of the push on. The reach without the push is that of the same trial, the "
+        "mean of unperturbed trials with the same start and target, or the posture that was held. "
+        "Trials with none of them are left out."
+    )
+    return Findings(text, numbers, {"deviations": partial(plot_deviations, found)})
+
+
+SECTION = SectionSpec("deviations", "Deviation after a push", 110, _section)

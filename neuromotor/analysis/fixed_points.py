@@ -5,14 +5,15 @@ Notation: v activations, F one step, r = (F(v) - v) / dt speed, J = dF/dv, mu it
     minimise |r|^2 / 2 by Levenberg-Marquardt (as Sussillo & Barak 2013, to second order)
     mode: time constant -dt / ln|mu|, frequency arg(mu) / (2 pi dt); stable if every |mu| < 1
 
-Control: starting points are states that the network visits; what is found from where is reported,
-and points that stay slow without being fixed are kept apart by `speed`.
+Searches start from states that the network visits. The result says how many starts led to each
+point, and `speed` tells fixed points from points that are only slow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,14 +23,23 @@ from torch import Tensor
 
 from neuromotor.analysis._arrays import by_sample
 from neuromotor.analysis.jacobians import network_step, spectrum, with_jacobian
-from neuromotor.analysis.recording import RecordingError, sample_at, told
+from neuromotor.analysis.layout import RecordingError, sample_at, told
+from neuromotor.analysis.section import Findings, Material, SectionSpec
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["FixedPoints", "find_fixed_points", "network_fixed_points"]
+__all__ = [
+    "FixedPoints",
+    "draw_eigenvalues",
+    "find_fixed_points",
+    "network_fixed_points",
+    "plot_fixed_points",
+]
 
 
 @dataclass(frozen=True)
@@ -40,9 +50,10 @@ class FixedPoints:
         points: Activations v, (F, N).
         speed: |r| (1/s) at each, (F,).
         converged: Whether the speed is below the tolerance: a fixed point, not a slow one, (F,).
-        eigenvalues: Of J at each, largest modulus first, (F, N).
-        time_constants_s: Of each mode, infinite where |mu| = 1, negative where it grows, (F, N).
-        frequencies_hz: Of each mode, (F, N).
+        eigenvalues: Eigenvalues of J at each, largest modulus first, (F, N).
+        time_constants_s: Time constant of each mode, (F, N), infinite where |mu| = 1 and negative
+            where the mode grows.
+        frequencies_hz: Frequency of each mode, (F, N).
         stable: Whether every mode decays, (F,).
         found_from: Starts that led to each, (F,).
     """
@@ -160,7 +171,7 @@ def find_fixed_points(
 
 
 def _distinct(v: Tensor, speed: Tensor) -> tuple[list[int], list[int]]:
-    """One of each cluster of points, slowest first, and how many fell together."""
+    """Return one point of each cluster, slowest first, and how many points each cluster has."""
     kept: list[int] = []
     counts: list[int] = []
     for i in torch.argsort(speed).tolist():
@@ -172,3 +183,55 @@ def _distinct(v: Tensor, speed: Tensor) -> tuple[list[int], list[int]]:
             kept.append(i)
             counts.append(1)
     return kept, counts
+
+
+def plot_fixed_points(found: FixedPoints, dt_s: float) -> Figure:
+    """Draw the eigenvalues of the slowest point on the unit circle, and each mode's time scale."""
+    from neuromotor.analysis.drawing import NULL_COLOR, panels
+    from neuromotor.plotting import COLORS
+
+    with panels(1, 2, figsize=(6.0, 2.8)) as (figure, (left, right)):
+        mu = found.eigenvalues[0]
+        draw_eigenvalues(left, mu)
+        left.set_title("eigenvalues of one step")
+        decays = np.abs(mu) < 1
+        constants, frequencies = found.time_constants_s[0], found.frequencies_hz[0]
+        right.plot(frequencies[decays], 1e3 * constants[decays], ".", color=COLORS[0])
+        right.axhline(1e3 * dt_s, color=NULL_COLOR, linestyle="--")
+        right.set_yscale("log")
+        right.set(xlabel="frequency (Hz)", ylabel="time constant (ms)", title="decaying modes")
+    return figure
+
+
+def draw_eigenvalues(ax: Axes, mu: NDArray[np.complex128]) -> None:
+    """Draw eigenvalues of one step in the plane, with the unit circle."""
+    from neuromotor.analysis.drawing import draw_unit_circle
+    from neuromotor.plotting import COLORS
+
+    draw_unit_circle(ax)
+    ax.plot(mu.real, mu.imag, ".", color=COLORS[0], markersize=3)
+
+
+def _section(given: Material) -> Findings:
+    """Fixed points and the spectrum around the slowest."""
+    network = given.network
+    found = network_fixed_points(network.controller, network.parameters, given.recording)
+    constants = found.time_constants_s[0][np.abs(found.eigenvalues[0]) < 1]
+    numbers = {
+        "fixed_points": found.converged.sum(),
+        "slow_points": (~found.converged).sum(),
+        "speed_1_s": found.speed[0],
+        "stable": bool(found.stable[0]),
+        "largest_eigenvalue": np.abs(found.eigenvalues[0, 0]),
+        "longest_time_constant_s": constants.max() if constants.size else np.nan,
+        "frequency_of_first_mode_hz": found.frequencies_hz[0, 0],
+    }
+    text = (
+        "The input is held as it was at the end of the first trial. Numbers and figure describe "
+        "the slowest point."
+    )
+    draw = partial(plot_fixed_points, found, network.controller.dt_s)
+    return Findings(text, numbers, {"fixed-points": draw})
+
+
+SECTION = SectionSpec("fixed-points", "Fixed points", 140, _section, ("controller",), lambda _: 0.7)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +19,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor._checks import check_integer
-from neuromotor.analysis.recording import RecordingError, check_recording, told
+from neuromotor.analysis.layout import RecordingError, check_recording, told
+from neuromotor.analysis.section import Findings, Material, SectionSpec
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import Controller
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["JacobianSpectrum", "jacobian_spectrum", "network_step", "spectrum", "with_jacobian"]
+__all__ = [
+    "JacobianSpectrum",
+    "jacobian_spectrum",
+    "network_step",
+    "plot_jacobian_spectrum",
+    "spectrum",
+    "with_jacobian",
+]
+
+_SHOWN_TRIALS = 4  # whose Jacobians the report has, spread over the recording
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class JacobianSpectrum:
 
     Attributes:
         time_s: When each step starts (s): all samples but the first, (T - 1,).
-        eigenvalues: Of J, largest modulus first, (B, T - 1, N).
+        eigenvalues: Eigenvalues of J, largest modulus first, (B, T - 1, N).
         norm: Largest singular value of J: the most one step amplifies, (B, T - 1).
     """
 
@@ -131,3 +143,59 @@ def spectrum(jacobian: Tensor) -> NDArray[np.complex128]:
     mu = np.linalg.eigvals(jacobian.numpy())
     order = np.argsort(-np.abs(mu), axis=-1)
     return np.asarray(np.take_along_axis(mu, order, axis=-1), np.complex128)
+
+
+def plot_jacobian_spectrum(found: JacobianSpectrum) -> Figure:
+    """Draw the moduli of the largest eigenvalues over time, and every eigenvalue in the plane."""
+    from neuromotor.analysis.drawing import NULL_COLOR, draw_unit_circle, panels
+    from neuromotor.plotting import COLORS
+
+    moduli = np.abs(found.eigenvalues)
+    with panels(1, 2, figsize=(6.0, 2.8)) as (figure, (left, right)):
+        times = 1e3 * found.time_s
+        for place in range(min(5, moduli.shape[2])):
+            label = {0: "five largest moduli"}.get(place)
+            level = np.median(moduli[:, :, place], axis=0)
+            left.plot(times, level, color=COLORS[0], alpha=1 - 0.18 * place, label=label)
+        norm = np.median(found.norm, axis=0)
+        left.plot(times, norm, color=COLORS[1], label="largest singular value")
+        left.axhline(1, color=NULL_COLOR, linestyle="--")
+        left.set(xlabel="time (ms)", ylabel="of one step (median over trials)")
+        left.legend(fontsize=6)
+        draw_unit_circle(right)
+        mu = found.eigenvalues[0]
+        shade = np.repeat(times, mu.shape[1])
+        points = right.scatter(mu.real.ravel(), mu.imag.ravel(), c=shade, s=2, rasterized=True)
+        figure.colorbar(points, ax=right, label="time (ms)")
+        right.set(title="first trial")
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Spectrum of the network's step along some trials."""
+    network, recording = given.network, given.recording
+    last = recording.sizes["trial"] - 1
+    trials = np.unique(np.linspace(0, last, _SHOWN_TRIALS).round().astype(int))
+    found = jacobian_spectrum(network.controller, network.parameters, recording, trials.tolist())
+    radius = np.abs(found.eigenvalues[..., 0])
+    numbers = {
+        "trials": len(trials),
+        "median_spectral_radius": np.median(radius),
+        "largest_spectral_radius": radius.max(),
+        "share_of_steps_above_1": (radius > 1).mean(),
+        "median_norm": np.median(found.norm),
+        "largest_norm": found.norm.max(),
+    }
+    text = (
+        "The Jacobian takes the activations before a step to those after it, with the recorded "
+        "input. A mode whose eigenvalue has modulus 1 neither fades nor grows."
+    )
+    return Findings(text, numbers, {"jacobian": partial(plot_jacobian_spectrum, found)})
+
+
+def _seconds(given: Material) -> float:
+    sizes = given.recording.sizes
+    return float(0.2 + 0.012 * sizes.get("time", 0) * sizes.get("unit", 0) ** 3 / 1e6)
+
+
+SECTION = SectionSpec("jacobian", "Jacobian over time", 150, _section, ("controller",), _seconds)

@@ -1,13 +1,13 @@
 """When a perturbation is answered: the first difference from what would have happened without it.
 
-Each perturbed trial is held against one of these, the first that there is:
+Each perturbed trial is compared with the first of these that the data allow:
 
 1. the same trial without its perturbation, noise draws included (`unperturbed`);
 2. the unperturbed trials of the recording with the same start, targets, cues and force field;
 3. its own baseline, where the hand holds still in its target and nothing changed before the load.
 
-With none of them there is no latency: a change after a load is no answer to it if the trial would
-have changed anyway.
+With none of them there is no latency, since a change after a load is no answer to it if the trial
+would have changed anyway.
 
 Notation: d course minus reference, n number of trials or samples behind the reference, s their
 standard deviation, nu its degrees of freedom, m number of values times samples that are tested, a
@@ -30,6 +30,7 @@ choice: rounding for trials, 2 % for a baseline.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,12 +38,15 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from neuromotor._checks import check_fraction
-from neuromotor.analysis.recording import RecordingError, check_recording, sample_at
+from neuromotor.analysis.layout import RecordingError, sample_at
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median
+from neuromotor.analysis.unperturbed import perturbed_trials, trials_like
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["Latencies", "response_latency"]
+__all__ = ["Latencies", "plot_latency", "response_latency"]
 
 _DRIFT = 0.02  # of the largest difference: what a baseline may move without an answer
 _ROUNDING = 1e-6  # of the largest difference
@@ -50,11 +54,6 @@ _SAMPLES = 10  # that a baseline needs
 _NARROW = 0.2  # of the largest difference: an interval of a baseline that is quiet
 _LEAST_FREEDOM = 3.0  # of a baseline, however its samples hang together
 _HOLDING_M = 0.01  # the hand holds its posture where it is so near to its target
-_NEAR_M = 0.01  # within which starts are the same
-_SAME = (  # of trials with one course
-    *("target", "target_position", "shown_target", "cue", "target_time", "go_time"),
-    *("trials_field", "trials_wanted"),
-)
 _DRAWS = ("command_noise", "plant_noise", "sensory_noise", "unit_noise")
 _BASELINE, _NOTHING, _LOUD = "baseline", "nothing", "not quiet"
 
@@ -64,9 +63,9 @@ class Latencies:
     """When the trials of a recording answer their perturbations, (B,) each.
 
     Attributes:
-        seconds: From the perturbation to the first answer of any value; NaN where there is none.
-        against: What the trial was held against: `same trial`, `unperturbed trials`, `baseline`;
-            `nothing` where there is nothing to hold it against or the perturbation lies outside
+        seconds: Time from the perturbation to the first answer of any value; NaN without one.
+        against: What the trial was compared with: `same trial`, `unperturbed trials`, `baseline`;
+            `nothing` where there is nothing to compare it with or the perturbation lies outside
             the recording, `not quiet` where it differs already before its perturbation, and empty
             where it has no perturbation.
     """
@@ -76,12 +75,12 @@ class Latencies:
 
     @property
     def measured(self) -> NDArray[np.bool_]:
-        """Trials that were held against something."""
+        """The trials that could be compared with something."""
         return ~np.isin(self.against, ["", _NOTHING, _LOUD])
 
 
 class _Reference(NamedTuple):
-    """What a trial is held against."""
+    """The reference that a trial is compared with."""
 
     name: str
     mean: NDArray[np.float64]  # (T, D) or (D,)
@@ -111,20 +110,10 @@ def response_latency(
             there is nothing that any trial can be held against.
         ValueError: `false_alarms` is no fraction.
     """
-    check_recording(recording, ["perturbation_time", variable])
+    perturbed = perturbed_trials(recording, variable, unperturbed)
     check_fraction("false_alarms", false_alarms)
     values = recording[variable].values.astype(np.float64)
     time, onsets = recording["time"].values, recording["perturbation_time"].values
-    perturbed = np.isfinite(onsets)
-    if not perturbed.any():
-        raise RecordingError("no trial of the recording is perturbed.")
-    if unperturbed is not None:
-        check_recording(unperturbed, [variable])
-        if unperturbed[variable].shape != values.shape:
-            raise RecordingError(
-                f"`unperturbed` must hold the same trials, times and units, got `{variable}` of "
-                f"shape {unperturbed[variable].shape} for {values.shape}."
-            )
     seconds = np.full(len(values), np.nan)
     against = np.where(perturbed, _NOTHING, "").astype("<U18")
     for trial in np.flatnonzero(perturbed).tolist():
@@ -169,7 +158,7 @@ def response_latency(
 def _limits(
     reference: _Reference, course: NDArray[np.float64], onset: int, tests: int, false_alarms: float
 ) -> NDArray[np.float64]:
-    """How far a course (T, D) may be from its reference, (T, D) or (D,)."""
+    """Return how far a course (T, D) may be from its reference, (T, D) or (D,)."""
     largest = np.abs(course - reference.mean)[onset:].max(0)
     limits = np.asarray(reference.floor * largest)
     if reference.freedom:
@@ -185,17 +174,8 @@ def _limits(
 def _trials(
     recording: xr.Dataset, values: NDArray[np.float64], trial: int, onset: int
 ) -> _Reference | None:
-    """The unperturbed trials that are like one in all else."""
-    if "target_position" not in recording or "hand_position" not in recording:
-        return None
-    alike = np.isnan(recording["perturbation_time"].values)
-    start = recording["hand_position"].values[:, 0]
-    alike &= np.linalg.norm(start - start[trial], axis=-1) <= _NEAR_M
-    for name in _SAME:
-        if name in recording:
-            part = recording[name].values.reshape(len(values), -1)
-            alike &= np.isclose(part, part[trial], rtol=1e-6, atol=1e-9, equal_nan=True).all(-1)
-    chosen = values[alike]
+    """Return the reference of the unperturbed trials that are like one in all else."""
+    chosen = values[trials_like(recording, trial)]
     if not len(chosen):
         return None
     if len(chosen) > 1:
@@ -216,7 +196,7 @@ def _trials(
 def _baseline(
     recording: xr.Dataset, course: NDArray[np.float64], trial: int, onset: int
 ) -> _Reference | None:
-    """A trial's own course before its perturbation, where it is long enough and the hand holds."""
+    """Return the reference of a trial's own course before its perturbation, if the hand holds."""
     if onset + 1 < _SAMPLES:
         return None
     time = recording["time"].values[onset]
@@ -238,3 +218,55 @@ def _baseline(
     # Samples that hang together lie nearer to their own mean than to the true one.
     variance = (away**2).mean(0) / (1 - 1 / size)
     return _Reference(_BASELINE, mean, np.sqrt(variance * (1 + 1 / size)), freedom, _DRIFT)
+
+
+def plot_latency(found: dict[str, Latencies]) -> Figure:
+    """Draw which share of the trials that were measured has responded, over time since the load."""
+    from neuromotor.analysis.drawing import panels
+    from neuromotor.plotting import COLORS, nested_widths
+
+    with panels(figsize=(3.8, 2.5)) as (figure, ax):
+        known = [np.sort(1e3 * r.seconds[np.isfinite(r.seconds)]) for r in found.values()]
+        lines = zip(found.items(), known, nested_widths(known), COLORS, strict=False)
+        for (name, result), times, width, color in lines:
+            share = np.arange(len(times) + 1) / max(int(result.measured.sum()), 1)
+            ax.step([0, *times], share, where="post", color=color, linewidth=width, label=name)
+        ax.margins(x=0.05)
+        ax.set(xlabel="time since load (ms)", ylabel="share responding")
+        ax.set_ylim(0, None)
+        ax.legend()
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """When torques and units respond to a load."""
+    recording = given.recording
+    found = {
+        name: response_latency(recording, name, unperturbed=given.unperturbed)
+        for name in ("command", "rate")
+        if name in recording
+    }
+    numbers = {
+        name: {
+            "median_s": median(result.seconds),
+            "earliest_s": np.nanmin(result.seconds, initial=np.inf),
+            "responses": np.isfinite(result.seconds[result.measured]).mean(),
+            "perturbed_trials": (result.against != "").sum(),
+            "against_same_trial": (result.against == "same trial").sum(),
+            "against_unperturbed_trials": (result.against == "unperturbed trials").sum(),
+            "against_baseline": (result.against == "baseline").sum(),
+            "against_nothing": (result.against == "nothing").sum(),
+            "not_quiet_before": (result.against == "not quiet").sum(),
+        }
+        for name, result in found.items()
+    }
+    text = (
+        "A latency lasts from the perturbation to the first time at which any value of the "
+        "variable differs from the same trial without the perturbation, from unperturbed trials, "
+        "or from a quiet baseline, at 5 % false alarms a trial. `responses` is the share of the "
+        "trials that could be compared with one of these; the others have no latency."
+    )
+    return Findings(text, numbers, {"latency": partial(plot_latency, found)})
+
+
+SECTION = SectionSpec("latency", "Response to loads", 120, _section)

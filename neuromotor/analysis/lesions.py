@@ -1,44 +1,47 @@
-"""Interventions on a network: units or subspaces silenced, and how far a loss feels each moment.
+"""Lesions of a network: units or subspaces whose rates nothing reads any more.
 
-Notation: P projection of rates that stays, W every matrix that reads rates, L loss, v activations.
+Notation: P projection of rates that stays, W every matrix that reads rates.
 
     lesion: W <- W P, with P = 1 - U U^T for a subspace U, or zeros on the diagonal for units
-    sensitivity: |dL / dv_t| through network and limb, over the steps t of a trial
 
-Null of a lesion: as many units drawn at random from the same layer. A sensitivity that shrinks or
-grows by orders of magnitude from the end of the trial to its beginning is a vanishing or exploding
-gradient (Bengio et al. 1994).
+For the null of a lesion, as many units are drawn at random from the same layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor._checks import check_integer, declares
+from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.recording import recorded_run
+from neuromotor.analysis.section import Findings, Material, SectionSpec, span
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.controllers import ContinuousTimeRNN, Controller
+from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.evaluation.performance import measure
 from neuromotor.tasks import Task, Trials
 
-__all__ = ["LesionEffect", "lesion_effect", "lesion_subspace", "lesion_units", "sensitivity"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["LesionEffect", "lesion_effect", "lesion_subspace", "lesion_units", "plot_lesions"]
 
 
 @dataclass(frozen=True)
 class LesionEffect:
-    """What silencing units does to behaviour.
+    """Behaviour before and after units are silenced.
 
     Attributes:
         intact: Performance before, by name (`Performance`).
-        lesioned: After.
-        null: After lesions of as many random units of the same layer, a table each.
+        lesioned: Performance after.
+        null: Performance after lesions of as many random units of the same layer, a table each.
     """
 
     intact: dict[str, float]
@@ -74,7 +77,7 @@ def lesion_subspace(
         controller: The network.
         parameters: (P,).
         directions: Vectors that span the subspace, (units, k).
-        layer: From 0.
+        layer: Layer, counted from 0.
 
     Raises:
         ValueError: `directions` does not fit the layer, or the network's class may override how
@@ -105,15 +108,15 @@ def lesion_effect(
     """Return how a task is done without some units, and without random ones of the layer.
 
     Args:
-        task: What is done. For a recording, take task and trials of `recorded_run`: a lesion says
-            something about it only on what was recorded.
+        task: Task that is tested. For a recording, take task and trials of `recorded_run`: only
+            there does a lesion say something about the recording.
         controller: The network.
         parameters: Its parameters, (P,).
-        units: What is silenced, numbers within the layer.
-        layer: From 0.
+        units: Silenced units, by their numbers within the layer.
+        layer: Layer, counted from 0.
         trials: The batch; the task's own by default.
-        surrogates: Lesions of as many random units.
-        seed: Of these.
+        surrogates: Number of lesions of as many random units.
+        seed: Random seed of the random units.
 
     Raises:
         ValueError: A unit or layer does not exist, or the parts do not fit together.
@@ -137,50 +140,6 @@ def lesion_effect(
     )
 
 
-@torch_threads()
-def sensitivity(
-    task: Task, controller: Controller, parameters: Tensor, trials: Trials | None = None
-) -> NDArray[np.float64]:
-    """Return |dL / dv_t| of each trial and step, (B, T): L a trial's loss, network and limb in it.
-
-    v_t are the activations of all layers that step t starts from.
-    """
-    if trials is None:
-        trials = task.trials(dtype=parameters.dtype, device=parameters.device)
-    weights = controller.unpack(parameters.detach())
-    memory = controller.initial_memory(weights, len(trials))
-    if not memory:
-        raise ValueError("`controller` must have memory to have a sensitivity; give a network.")
-    probe = _Probed(controller, trials, task.steps, tuple(part.shape[-1] for part in memory))
-    run = ClosedLoop(task, cast(Controller, probe)).simulate(parameters.detach(), trials)
-    loss = task.cost.losses(run.states, run.commands, trials).sum()
-    (gradient,) = torch.autograd.grad(loss, probe.nudge)
-    values: NDArray[np.float64] = gradient.norm(dim=-1).T.double().cpu().numpy()
-    return values
-
-
-class _Probed:
-    """A controller whose memory gets a nudge of zero before each step, to take gradients by."""
-
-    def __init__(
-        self, controller: Controller, trials: Trials, steps: int, sizes: tuple[int, ...]
-    ) -> None:
-        self.controller = controller
-        self.sizes = sizes
-        self.nudge = torch.zeros(
-            steps, len(trials), sum(sizes), dtype=trials.dtype, device=trials.device
-        ).requires_grad_(True)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.controller, name)
-
-    def step(self, weights, memory, observation, target, t, noise):  # type: ignore[no-untyped-def]
-        """As the controller's own."""
-        nudges = torch.split(self.nudge[t], list(self.sizes), dim=-1)
-        memory = tuple(part + nudge for part, nudge in zip(memory, nudges, strict=True))
-        return self.controller.step(weights, memory, observation, target, t, noise)
-
-
 def _layer_size(controller: ContinuousTimeRNN, layer: int) -> int:
     if not declares(controller, "follows_equations"):
         raise ValueError(
@@ -197,7 +156,7 @@ def _layer_size(controller: ContinuousTimeRNN, layer: int) -> int:
 def _projected(
     controller: ContinuousTimeRNN, parameters: Tensor, keep: Tensor, layer: int
 ) -> Tensor:
-    """Every reader of the layer's rates sees them through `keep`."""
+    """Return parameters with which every reader of the layer's rates sees them through `keep`."""
     changed = parameters.detach().clone()
     weights = controller.unpack(changed)  # views: what is written there is written in `changed`
     size = controller.layers[layer]
@@ -210,3 +169,81 @@ def _projected(
     for matrix in readers:
         matrix.copy_(matrix @ keep)
     return changed
+
+
+def plot_lesions(effects: dict[str, LesionEffect]) -> Figure:
+    """Draw target error (cm) intact, lesioned and after each random lesion, for each layer."""
+    from neuromotor.analysis.drawing import NULL_COLOR, panels
+    from neuromotor.plotting import COLORS, few_log_ticks
+
+    with panels(figsize=(3.4, 2.5)) as (figure, ax):
+        for place, effect in enumerate(effects.values()):
+            null = [row["target_error_cm"] for row in effect.null]
+            drawn = (
+                ([effect.intact["target_error_cm"]], "s", "black", "intact"),
+                (null, "o", NULL_COLOR, "random units"),
+                ([effect.lesioned["target_error_cm"]], "D", COLORS[1], "most active units"),
+            )
+            for offset, (values, marker, color, label) in zip((-0.2, 0.0, 0.2), drawn, strict=True):
+                where = np.full(len(values), place + offset)
+                shown = None if place else label
+                ax.plot(where, values, marker, color=color, markersize=4, label=shown)
+        ax.set_xticks(range(len(effects)), list(effects))
+        ax.set_xlim(-0.5, len(effects) - 0.5)
+        ax.set(ylabel="target error (cm)", yscale="log")
+        few_log_ticks(ax.yaxis)
+        figure.legend(loc="outside lower center", ncols=3, fontsize=6)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """What the most active units are needed for."""
+    recording, saved = given.recording, given.network
+    network = saved.controller
+    if not isinstance(network, ContinuousTimeRNN):
+        raise RecordingError("lesions need a recurrent network.")
+    if not declares(network, "follows_equations"):
+        raise RecordingError(
+            f"lesions need a ContinuousTimeRNN itself, not a {type(network).__name__}, which may "
+            "read its rates in another way."
+        )
+    task, trials = recorded_run(recording)
+    parameters = saved.parameters.to(trials.initial_state)
+    check_recording(recording, ["rate"])
+    if recording.sizes["unit"] != sum(network.layers):
+        raise RecordingError("lesions need all units of the network.")
+    numbers: dict[str, Any] = {}
+    effects: dict[str, LesionEffect] = {}
+    deviation = recording["rate"].values.std((0, 1))
+    ends = np.cumsum(network.layers)[:-1]
+    for layer, own in enumerate(np.split(deviation, ends)):
+        units = np.argsort(-own)[: max(1, len(own) // 20)].tolist()
+        effect = lesion_effect(
+            task,
+            network,
+            parameters,
+            units,
+            layer,
+            trials=trials,
+            surrogates=10,
+            seed=given.seed,
+        )
+        effects[f"layer {layer + 1}"] = effect
+        numbers[f"layer {layer + 1}"] = {
+            "units_silenced": len(units),
+            "intact_error_cm": effect.intact["target_error_cm"],
+            "lesioned_error_cm": effect.lesioned["target_error_cm"],
+            "null_median_error_cm": np.median([row["target_error_cm"] for row in effect.null]),
+            "intact_loss": effect.intact["loss"],
+            "lesioned_loss": effect.lesioned["loss"],
+            "null_median_loss": np.median([row["loss"] for row in effect.null]),
+        }
+    text = (
+        f"The most active twentieth of each layer ({span(recording)}) is silenced, in the task and "
+        f"the {len(trials)} trials that were recorded. For the null, as many random units of the "
+        "same layer are silenced."
+    )
+    return Findings(text, numbers, {"lesions": partial(plot_lesions, effects)})
+
+
+SECTION = SectionSpec("lesions", "Lesions", 170, _section, ("controller",), lambda _: 0.5)

@@ -29,7 +29,7 @@ class MaximumEntropy:
 
     Attributes:
         bases: Eigenvectors kept, (C, c), (T, t), (N, n).
-        variance: Of the entries in those bases, (c, t, n).
+        variance: Variance of the entries in those bases, (c, t, n).
         error: Largest relative error of a marginal eigenvalue.
     """
 
@@ -97,7 +97,7 @@ def fit_maximum_entropy(data: NDArray[np.float64], *, iterations: int = 200) -> 
 
 
 def _sum(multiplier: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """S = l_c + l_t + l_n, (c, t, n)."""
+    """Return s = l_c + l_t + l_n, (c, t, n)."""
     l_c, l_t, l_n = (multiplier[starts[i] : starts[i + 1]] for i in range(3))
     total: NDArray[np.float64] = l_c[:, None, None] + l_t[:, None] + l_n
     return total
@@ -106,7 +106,7 @@ def _sum(multiplier: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[
 def _dual(
     multiplier: NDArray[np.float64], target: NDArray[np.float64], starts: NDArray[np.int64]
 ) -> float:
-    """The convex function whose minimum gives the multipliers; infinite outside its domain."""
+    """Return the convex function whose minimum gives the multipliers; infinite off its domain."""
     total = _sum(multiplier, starts)
     if total.min() <= 0:
         return np.inf
@@ -116,7 +116,7 @@ def _dual(
 def _newton_step(
     square: NDArray[np.float64], gradient: NDArray[np.float64], starts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The step of least norm: shifting one l up and another down changes nothing."""
+    """Return the step of least norm, since shifting one l up and another down changes nothing."""
     hessian = np.zeros((starts[-1], starts[-1]))
     for i in range(3):
         rows = slice(starts[i], starts[i + 1])

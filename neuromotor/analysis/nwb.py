@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from neuromotor._checks import check_positive
 from neuromotor._extras import require
 from neuromotor._version import __version__
-from neuromotor.analysis.recording import EVENTS, LAYOUT, check_recording, check_suffix
+from neuromotor.analysis.layout import EVENTS, LAYOUT, check_recording
+from neuromotor.analysis.recording_files import new_file
 from neuromotor.storage.files import atomic_path, safe_names
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ def save_nwb(
 
     Args:
         path: The file, `.nwb`.
-        recording: What is written.
+        recording: Recording to write.
         spike_rate_hz: Adds Poisson spikes: a unit's lowest rate in the recording is 0 spikes/s, a
             range of 1 this many; a constant unit fires none. None for no spikes.
-        seed: Of the spikes.
+        seed: Random seed of the spikes.
         session_start: When it was recorded, with a time zone; now by default.
         overwrite: Whether an existing file may be replaced.
 
@@ -71,13 +72,10 @@ def save_nwb(
         RecordingError: The dataset is not a recording.
         RuntimeError: pynwb is not installed.
     """
-    path = Path(path)
-    check_suffix(path, ".nwb", "save_nwb")
+    path = new_file(path, ".nwb", "save_nwb", overwrite=overwrite)
     check_recording(recording, [] if spike_rate_hz is None else ["rate"])
     if spike_rate_hz is not None:
         check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
     pynwb = require("pynwb", "nwb")
     changed = recording.attrs.get("feedback")
     start = session_start or datetime.datetime.now(datetime.UTC)
@@ -171,7 +169,7 @@ def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
 
 
 def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
-    """Every time course, trials one after another, in its module."""
+    """Add every time course, trials one after another, to its module."""
     stamps = clock.stamps.ravel()
     shared: Any = stamps
     for module_name, (meaning, names) in _MODULES.items():
@@ -208,7 +206,7 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
 
 
 def _description(recording: xr.Dataset, name: str) -> str:
-    """Meaning of a series and of its columns."""
+    """Return the meaning of a series and of its columns."""
     dim = LAYOUT[name].dims[2]
     text = LAYOUT[name].meaning
     if dim == "unit":
@@ -223,7 +221,7 @@ def _description(recording: xr.Dataset, name: str) -> str:
 def _add_spikes(
     pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock, scale: float, seed: int
 ) -> None:
-    """Poisson spikes, uniform within the samples that they were drawn for."""
+    """Add Poisson spikes, uniform within the samples that they were drawn for."""
     generator = np.random.default_rng(seed)
     rate = recording["rate"].values
     layers = recording["layer"].values if "layer" in recording.coords else ["all"] * rate.shape[2]

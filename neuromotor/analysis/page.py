@@ -1,4 +1,4 @@
-"""A report as files: a page that needs no other, its numbers as JSON, figures as PNG and PDF."""
+"""A report as files: a page that needs no other file, numbers as JSON, figures as PNG and PDF."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def write_report(
     Names of layers and areas become safe and unique names of files.
 
     Args:
-        report: From `analyze`.
-        folder: Where to; made where it is missing.
-        warn: Told of each figure that cannot be drawn, by one line.
+        report: Report, made by `analyze`.
+        folder: Folder to write to, which is made where it is missing.
+        warn: Called with one line for each figure that cannot be drawn.
         progress: Called before each figure, as `analyze` does before each analysis.
     """
     everything = report.as_dict()
@@ -79,7 +79,7 @@ def write_report(
 
 
 def _pictures(draw: Callable[[], Figure]) -> list[bytes]:
-    """A figure as the content of its PNG and its PDF."""
+    """Return a figure as the content of its PNG and its PDF."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
@@ -97,7 +97,7 @@ def _pictures(draw: Callable[[], Figure]) -> list[bytes]:
 
 
 def _table(numbers: dict[str, Any]) -> str:
-    """A table of numbers, or one row for each table within."""
+    """Return a table of numbers in HTML, with one row or column for each table within."""
     flat = {key: value for key, value in numbers.items() if not isinstance(value, dict)}
     nested = {key: value for key, value in numbers.items() if isinstance(value, dict)}
     parts = []

@@ -1,7 +1,7 @@
-"""Arrays from elsewhere: their units, masks, axes and times become those of a recording, or none.
+"""Arrays from elsewhere, with their units, masks, axes and times, for recordings.
 
-Nothing is guessed. What has another unit is converted, what has an unknown one is refused by name,
-and so is what numbers cannot hold: complex values, text, trials of unequal lengths.
+Nothing is guessed. Other units are converted. Unknown units are refused by name, as are values that
+a rectangular array of real numbers cannot hold: complex values, text, trials of unequal lengths.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def conversion(unit: str, into: str) -> float | None:
     """Return what a value in one unit is multiplied by to be in another, None where it cannot be.
 
     Args:
-        unit: As people write it: `mm`, `cm/s`, `m s-1`, `degrees`, `mN m`, `kilohertz`.
+        unit: Unit as people write it: `mm`, `cm/s`, `m s-1`, `degrees`, `mN m`, `kilohertz`.
         into: The other unit.
 
     Raises:
@@ -98,7 +98,7 @@ def conversion(unit: str, into: str) -> float | None:
 
 
 def _read(unit: str) -> tuple[float, NDArray[np.int64]]:
-    """Factor to SI and exponents of kg, m, s, rad."""
+    """Return the factor to SI and the exponents of kg, m, s, rad."""
     text = unit.strip()
     for sign, plain in _SPELLING.items():
         text = text.replace(sign, plain)
@@ -124,7 +124,7 @@ def _read(unit: str) -> tuple[float, NDArray[np.int64]]:
 
 
 def _known(word: str) -> tuple[float, Any] | None:
-    """Factor and exponents of one unit, symbol or word, with or without a prefix."""
+    """Return factor and exponents of one unit, a symbol or word, with or without a prefix."""
     if word in _SYMBOLS:
         return _SYMBOLS[word]
     low = word.lower()
@@ -142,13 +142,13 @@ def _known(word: str) -> tuple[float, Any] | None:
 
 
 class Given(NamedTuple):
-    """What somebody gave as an array.
+    """The content of an array that somebody gave.
 
     Attributes:
         values: Plain numbers; NaN where they were masked. Moments (datetime64) stay moments.
-        unit: That it came with, or None.
+        unit: Unit that it came with, or None.
         dims: Names of its axes, or None.
-        labels: Along its axes, by axis.
+        labels: Labels along its axes, by axis.
     """
 
     values: NDArray[Any]
@@ -161,7 +161,7 @@ def given(name: str, values: Any) -> Given:
     """Return what an array, or anything like one, holds: with its unit, mask, axes and types.
 
     Args:
-        name: For messages.
+        name: Name for messages.
         values: Lists, numpy, torch, pandas or xarray, quantities of astropy, pint or quantities,
             masked arrays, durations, moments.
 
@@ -211,7 +211,7 @@ def given(name: str, values: Any) -> Given:
 
 
 def _carries_more(part: Any) -> bool:
-    """Whether numpy would drop something when it stacks parts like this."""
+    """Return whether numpy would drop something when it stacks parts like this."""
     if isinstance(part, np.ma.MaskedArray | torch.Tensor):
         return True
     return any(hasattr(part, name) for name in ("units", "unit", "attrs")) and not isinstance(
@@ -220,7 +220,7 @@ def _carries_more(part: Any) -> bool:
 
 
 def _numbers(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """The array as real numbers or moments."""
+    """Return the array as real numbers or moments."""
     kind = array.dtype.kind
     if kind == "O":
         parts = list(array.ravel())
@@ -293,7 +293,7 @@ def unlabelled(labels: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _is_none(label: Any) -> bool:
-    """Whether a label says nothing."""
+    """Return whether a label says nothing."""
     if label is None or (isinstance(label, str | bytes) and not label.strip()):
         return True
     try:
@@ -303,7 +303,7 @@ def _is_none(label: Any) -> bool:
 
 
 def missing_labels(name: str, missing: NDArray[np.bool_]) -> str:
-    """Word which labels are missing."""
+    """Return a message that says which labels are missing."""
     first = int(np.flatnonzero(missing)[0])
     what = {"condition": "trial", "layer": "unit"}.get(name, "entry")
     return (

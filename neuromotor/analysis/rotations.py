@@ -12,7 +12,7 @@ principal components. Their published R^2 take the states at the start of each s
 (`at="middle"`) raise the unconstrained R^2 by .01 to .02.
 
 Smooth data fit well to some dynamics whatever they are, so R^2 means something only against a null.
-p comes from tensors of maximum entropy (Elsayed & Cunningham 2017; `nulls`). With fewer than
+The p comes from tensors of maximum entropy (Elsayed & Cunningham 2017; `nulls`). With fewer than
 `FEWEST_CONDITIONS` conditions it rejects structureless data too often, so there is no null and no
 p. The other surrogates, half of the conditions turned around their first sample (Churchland's
 "invert half"), give no p: smooth noise without any structure lies beyond them in most cases. They
@@ -22,8 +22,10 @@ together; docs/analysis.md holds the measured error rates.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,29 +35,51 @@ from scipy.linalg import solve_continuous_lyapunov
 from neuromotor._checks import check_number, lookup
 from neuromotor.analysis._arrays import (
     by_sample,
+    check_dimensions,
     differences,
     null_p,
-    rank_above_rounding,
     reduced,
     soft_constant,
     soft_normalised,
 )
 from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.cutting import align
+from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.nulls import fit_maximum_entropy
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.section import (
+    Findings,
+    Material,
+    SectionSpec,
+    by_layer,
+    span,
+    with_reasons,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["FEWEST_CONDITIONS", "NullBand", "Rotations", "rotational_dynamics", "rotations_of"]
+__all__ = [
+    "FEWEST_CONDITIONS",
+    "NullBand",
+    "RotationFit",
+    "Rotations",
+    "fit_rotations",
+    "plot_rotations",
+    "rotational_dynamics",
+    "rotations_of",
+]
 
 FEWEST_CONDITIONS = 8  # with fewer, the null rejects structureless data too often
+_AFTER_ONSET_S = 0.3  # Churchland et al. 2012, Kalidindi et al. 2021
+_COLUMNS = {"invert": "half_inverted", "maximum entropy": "null_maximum entropy"}
+_ROWS = {"invert": "not a null:\nhalf inverted", "maximum entropy": "null:\nmaximum entropy"}
 _STATES = {"start": "at the start of each step", "middle": "halfway through it"}
 
 
 @dataclass(frozen=True)
 class NullBand:
-    """R^2 of surrogates, skew-symmetric and unconstrained, (S,) each."""
+    """R^2 of the skew-symmetric and the unconstrained fits to surrogates, (S,) each."""
 
     skew: NDArray[np.float64]
     unconstrained: NDArray[np.float64]
@@ -72,7 +96,7 @@ class Rotations:
         r2_unconstrained: R^2 of any linear dynamics.
         p_skew: Share of the maximum-entropy surrogates, the data among them, whose
             skew-symmetric R^2 reaches the data's; NaN without surrogates.
-        frequencies_hz: Of the rotations in the planes, fastest first, (k // 2,).
+        frequencies_hz: Frequencies of the rotations in the planes, fastest first, (k // 2,).
         plane_variance: Share of the preprocessed variance in each plane, (k // 2,).
         kept_variance: Share of the preprocessed variance that the k components hold.
         angle_deg: Median over samples of the angle from state to derivative in the first plane;
@@ -80,8 +104,9 @@ class Rotations:
         projection: Conditions in the first plane, (C, T, 2).
         skew: M^T, so that x' = skew x, (k, k).
         soft: What was added to each unit's range.
-        nulls: R^2 of surrogates by name, `invert` and `maximum entropy`; none where there are
-            fewer conditions than `FEWEST_CONDITIONS`.
+        nulls: R^2 of surrogates by name; none where there are fewer conditions than
+            `FEWEST_CONDITIONS`. `maximum entropy` is the null; `invert` holds data in which half
+            of the conditions are inverted, which are no null and give no p.
     """
 
     time_s: NDArray[np.float64]
@@ -118,8 +143,8 @@ def rotational_dynamics(
         soft: Added to each unit's range before it is divided by it. None goes by the unit of the
             rates: 5 for spikes/s (also Hz, 1/s), 5e-4 for rates without a unit, as of tanh units.
         at: States that the fits use: at the `start` of each step, as published, or in its `middle`.
-        surrogates: Of each null.
-        seed: Of the surrogates.
+        surrogates: Number of surrogates of each kind.
+        seed: Random seed of the surrogates.
 
     Raises:
         RecordingError: There are too few conditions, times or units.
@@ -155,12 +180,12 @@ def rotations_of(
         mean: Averages.
         time_s: Even grid.
         conditions: Labels, (C,); numbers by default.
-        components: As for `rotational_dynamics`.
+        components: Principal components, even.
         soft: Added to each unit's range: 5 for spikes/s, 5e-4 for rates of tanh units.
-        at: As for `rotational_dynamics`.
-        surrogates: Of each null.
+        at: States that the fits use, as in `rotational_dynamics`.
+        surrogates: Number of surrogates of each kind.
         fewest: Conditions below which there is no null, for measuring how wrong it is there.
-        seed: Of the surrogates.
+        seed: Random seed of the surrogates.
 
     Raises:
         RecordingError: There are too few conditions, times or units.
@@ -177,15 +202,11 @@ def rotations_of(
         )
     normalised = soft_normalised(mean, soft)
     centered = normalised - normalised.mean(0)
-    rank = rank_above_rounding(centered, float(np.linalg.norm(normalised)))
-    if rank < components:
-        raise RecordingError(
-            f"the activity must span {components} dimensions beyond its mean over conditions, it "
-            f"spans {rank}" + ("; use fewer `components`." if rank >= 2 else ".")
-        )
+    norm = float(np.linalg.norm(normalised))
+    check_dimensions(centered, norm, components, "the activity beyond its mean over conditions")
     dt = float(time_s[1] - time_s[0])
     states, share = reduced(centered, components)
-    fit = _fit(states, dt, at)
+    fit = fit_rotations(states, dt, at)
     values, vectors = np.linalg.eig(fit.skew)
     order = [i for i in np.argsort(-values.imag) if values[i].imag > -1e-12][: components // 2]
     planes = [_plane(vectors[:, i], states) for i in order]
@@ -223,25 +244,29 @@ def rotations_of(
 
 
 @dataclass(frozen=True)
-class _Fit:
+class RotationFit:
+    """R^2 of both fits, and M^T of the skew-symmetric one, (k, k)."""
+
     r2_skew: float
     r2_unconstrained: float
     skew: NDArray[np.float64]
 
 
-def _fit(states: NDArray[np.float64], dt: float, at: Literal["start", "middle"]) -> _Fit:
-    """Both least-squares fits."""
+def fit_rotations(
+    states: NDArray[np.float64], dt: float, at: Literal["start", "middle"]
+) -> RotationFit:
+    """Return the fits of rotations, and of any linear dynamics, to states (C, T, k)."""
     x, derivative = differences(states, dt, at)
     gram, cross = x.T @ x, x.T @ derivative
     free = np.linalg.lstsq(gram, cross, rcond=None)[0]
     skew = np.asarray(solve_continuous_lyapunov(gram, cross - cross.T), np.float64)
     total = (derivative**2).sum()
     r2 = [1 - ((derivative - x @ m) ** 2).sum() / total for m in (skew, free)]
-    return _Fit(float(r2[0]), float(r2[1]), skew.T)
+    return RotationFit(float(r2[0]), float(r2[1]), skew.T)
 
 
 def _plane(vector: NDArray[np.complex128], states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormal plane of a complex eigenvector (k, 2), counter-clockwise, spread along x."""
+    """Return the orthonormal plane of a complex eigenvector, (k, 2), in which it turns left."""
     plane, _ = np.linalg.qr(np.stack([vector.real, vector.imag], axis=-1))
     start = states[:, 0] @ plane
     _, _, turn = np.linalg.svd(start - start.mean(0), full_matrices=False)
@@ -261,7 +286,7 @@ def _complex(points: NDArray[np.float64]) -> NDArray[np.complex128]:
 def _inverted(
     centered: NDArray[np.float64], count: int, generator: np.random.Generator
 ) -> Iterable[NDArray[np.float64]]:
-    """Half of the conditions turned around their first sample."""
+    """Yield data in which half of the conditions are inverted about their first sample."""
     conditions = len(centered)
     for _ in range(count):
         sign = np.ones(conditions)
@@ -277,7 +302,111 @@ def _band(
     dt: float,
     at: Literal["start", "middle"],
 ) -> NullBand:
-    fits = [_fit(reduced(tensor, components)[0], dt, at) for tensor in tensors]
+    fits = [fit_rotations(reduced(tensor, components)[0], dt, at) for tensor in tensors]
     return NullBand(
         np.array([fit.r2_skew for fit in fits]), np.array([fit.r2_unconstrained for fit in fits])
     )
+
+
+def plot_rotations(found: dict[str, Rotations]) -> Figure:
+    """Draw the first plane of each named population, and R^2 among those of surrogates below it.
+
+    Data in which half of the conditions are inverted are no null, and their row says so.
+    """
+    from neuromotor.analysis.drawing import add_condition_key, draw_conditions, panels, plain
+    from neuromotor.plotting import COLORS
+
+    with panels(
+        2, len(found), figsize=(3.2 * len(found), 4.6), squeeze=False, height_ratios=(2, 1)
+    ) as (figure, axes):
+        for (plane, bars), (name, rotation) in zip(axes.T, found.items(), strict=True):
+            draw_conditions(plane, rotation.projection)
+            plane.set_title(
+                f"{plain(name)}: {rotation.frequencies_hz[0]:.2f} Hz\n"
+                f"{100 * rotation.plane_variance[0]:.0f} % of variance"
+            )
+            plane.set(xlabel="jPC 1", ylabel="jPC 2")
+            rows = list(rotation.nulls.items())
+            for place, (_, band) in enumerate(rows):
+                for offset, values, color in (
+                    (0.15, band.skew, COLORS[0]),
+                    (-0.15, band.unconstrained, COLORS[1]),
+                ):
+                    heights = np.full(len(values), place + offset)
+                    bars.plot(values, heights, "|", color=color, alpha=0.5)
+            for value, color, label in (
+                (rotation.r2_skew, COLORS[0], "skew-symmetric"),
+                (rotation.r2_unconstrained, COLORS[1], "unconstrained"),
+            ):
+                bars.axvline(value, color=color, label=f"{label} {value:.2f}")
+            bars.set_yticks(range(len(rows)), [_ROWS[label] for label, _ in rows])
+            bars.set_ylim(-0.5, max(len(rows), 1) - 0.5)
+            bars.set(xlabel="R²", xlim=(min(0.0, bars.get_xlim()[0]), 1.02))
+            bars.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        add_condition_key(figure, next(iter(found.values())).conditions)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Rotations of each layer, in the window that was given or after movement onset."""
+    recording = given.activity
+    times = f"{span(recording)}, as given"
+    if given.window_s is None:
+        times = f"{span(recording)}, the whole recording"
+        with contextlib.suppress(RecordingError):
+            aligned = align(recording, "movement_onset", 0.0, _AFTER_ONSET_S)
+            times = (
+                f"{span(aligned)}, in {aligned.sizes['trial']} of {recording.sizes['trial']} trials"
+            )
+            recording = aligned
+    found, reasons = by_layer(
+        recording,
+        lambda part: rotational_dynamics(
+            part, soft=given.soft, surrogates=given.surrogates, seed=given.seed
+        ),
+    )
+    numbers = {}
+    for layer, result in found.items():
+        row = {
+            "r2_skew": result.r2_skew,
+            "r2_unconstrained": result.r2_unconstrained,
+            "p_skew": result.p_skew,
+            "angle_deg": result.angle_deg,
+            "first_plane_variance": result.plane_variance[0],
+            "kept_variance": result.kept_variance,
+        }
+        row |= {f"frequency_{i + 1}_hz": hz for i, hz in enumerate(result.frequencies_hz)}
+        for name, band in result.nulls.items():
+            row[f"{_COLUMNS[name]}_median_r2_skew"] = np.median(band.skew)
+            row[f"{_COLUMNS[name]}_median_r2_unconstrained"] = np.median(band.unconstrained)
+        numbers[layer] = row
+    first = next(iter(found.values()))
+    unit = str(recording["rate"].attrs.get("units", "1"))
+    text = (
+        f"jPCA of {times}, with six components. Each unit is divided by its range plus "
+        f"{first.soft:g} ({'rates without a unit' if unit == '1' else unit}). "
+    )
+    if first.nulls:
+        text += (
+            "p compares the skew-symmetric fit with fits of maximum-entropy tensors that have the "
+            "same covariances. Data in which half of the conditions are inverted are no null and "
+            "give no p: most smooth noise without structure lies beyond them."
+        )
+    else:
+        text += (
+            f"No p: {len(first.conditions)} conditions are fewer than {FEWEST_CONDITIONS}, with "
+            "which the null rejects structureless data too often."
+        )
+    return Findings(
+        with_reasons(text, reasons), numbers, {"rotations": partial(plot_rotations, found)}
+    )
+
+
+SECTION = SectionSpec(
+    "rotations",
+    "Rotational dynamics",
+    70,
+    _section,
+    ("changing rates",),
+    lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
+)

@@ -1,34 +1,56 @@
-"""What a report is made of."""
+"""What a report is made of: sections, and how each analysis declares its own.
+
+A module of this package declares a section as its constant `SECTION`, beside the analysis that the
+section shows. `report_sections` finds them all, so a new analysis is a new file and nothing else.
+"""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.cutting import window
+from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.unperturbed import run_without_loads
+from neuromotor.zoo.saved_controller import SavedController
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["Section", "by_layer", "layers_of", "median", "span", "with_reasons"]
+__all__ = [
+    "Findings",
+    "Material",
+    "Section",
+    "SectionSpec",
+    "by_layer",
+    "layers_of",
+    "median",
+    "report_sections",
+    "span",
+    "with_reasons",
+]
 
 T = TypeVar("T")
+Draw = Callable[[], "Figure"]
 
 
 @dataclass(frozen=True)
 class Section:
-    """One analysis.
+    """One analysis in a report.
 
     Attributes:
-        name: Short name, of its figure's file too.
+        name: Short name, which its figure's file bears too.
         title: What it is.
         text: How to read it.
-        numbers: By name; a table of tables where there are several populations.
-        figures: By name; each call draws one.
+        numbers: Numbers by name, or tables by name where there are several populations.
+        figures: Functions by name, each of which draws a figure.
         skipped: Why it was not computed, or empty.
     """
 
@@ -36,12 +58,134 @@ class Section:
     title: str
     text: str
     numbers: dict[str, Any] = field(default_factory=dict)
-    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Draw] = field(default_factory=dict)
     skipped: str = ""
 
 
+class Findings(NamedTuple):
+    """What an analysis gives its section: text, numbers and figures of `Section`."""
+
+    text: str
+    numbers: dict[str, Any]
+    figures: Mapping[str, Draw]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What sections are computed from.
+
+    Attributes:
+        recording: The whole recording.
+        saved: The controller that was recorded, where it is known.
+        against: Another recording, where one was given.
+        window_s: First and last time (s) of the units' activity that counts; None for all times.
+        soft: Constant that is added to each unit's range; None for the one that suits its unit.
+        surrogates: Size of the nulls.
+        seed: Random seed of the nulls.
+    """
+
+    recording: xr.Dataset
+    saved: SavedController | None = None
+    against: xr.Dataset | None = None
+    window_s: tuple[float, float] | None = None
+    soft: float | None = None
+    surrogates: int = 50
+    seed: int = 0
+
+    @cached_property
+    def activity(self) -> xr.Dataset:
+        """The recording in the window."""
+        return window(self.recording, self.window_s)
+
+    @cached_property
+    def unperturbed(self) -> xr.Dataset | None:
+        """The recorded trials again without their loads, where these can be run."""
+        return None if self.saved is None else run_without_loads(self.recording, self.saved)
+
+    @property
+    def network(self) -> SavedController:
+        """The controller that was recorded.
+
+        Raises:
+            RecordingError: It is not known.
+        """
+        if self.saved is None:
+            raise RecordingError("this analysis needs the controller that was recorded.")
+        return self.saved
+
+    @cached_property
+    def million_rates(self) -> float:
+        """Millions of rates in the recording: how large it is."""
+        sizes = (self.recording.sizes.get(name, 0) for name in ("trial", "time", "unit"))
+        return float(np.prod(list(sizes))) / 1e6
+
+    @cached_property
+    def million_surrogate_rates(self) -> float:
+        """Millions of rates in all surrogates of the condition averages."""
+        labels = self.recording["condition"].values
+        return self.surrogates * self.million_rates * len(np.unique(labels)) / len(labels)
+
+
+@dataclass(frozen=True)
+class SectionSpec:
+    """The section of one analysis: what it needs, how it is computed and where it stands.
+
+    Attributes:
+        name: Short name, which its figure's file bears too.
+        title: What it is.
+        place: Sections stand in the order of their places.
+        compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
+        needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
+            without a controller or another recording, sections that need one are not in the report.
+        seconds: About how long it takes on one core.
+    """
+
+    name: str
+    title: str
+    place: int
+    compute: Callable[[Material], Findings]
+    needs: tuple[Literal["changing rates", "controller", "other recording"], ...] = ()
+    seconds: Callable[[Material], float] = lambda _: 0.1
+
+    def wanted(self, given: Material) -> bool:
+        """Return whether the section belongs in a report of this material."""
+        lacking = {"controller": given.saved, "other recording": given.against}
+        return all(lacking[need] is not None for need in self.needs if need in lacking)
+
+    def section(self, given: Material) -> Section:
+        """Return the section, or an empty one with the reason why it cannot be computed."""
+        try:
+            if "changing rates" in self.needs:
+                _check_changing_rates(given.activity)
+            return Section(self.name, self.title, *self.compute(given))
+        except RecordingError as error:
+            return Section(self.name, self.title, "", skipped=str(error))
+
+
+def report_sections() -> list[SectionSpec]:
+    """Return the sections that the modules of this package declare, in the order of a report."""
+    folder = importlib.import_module("neuromotor.analysis")
+    modules = [
+        importlib.import_module(f"{folder.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(folder.__path__)
+    ]
+    declared = [module.SECTION for module in modules if hasattr(module, "SECTION")]
+    return sorted(declared, key=lambda spec: (spec.place, spec.name))
+
+
+def _check_changing_rates(recording: xr.Dataset) -> None:
+    """Raise where units are recorded and none of them ever changes its rate."""
+    if "rate" not in recording:
+        return  # the analysis itself says what it lacks
+    rate = recording["rate"].values
+    if not np.ptp(rate, axis=(0, 1)).any():
+        raise RecordingError(
+            f"no unit ever changes its rate, {rate.min():g} to {rate.max():g} throughout."
+        )
+
+
 def layers_of(recording: xr.Dataset) -> dict[str, xr.Dataset]:
-    """The recording of each layer's units alone."""
+    """Return, for each layer, the recording of its units alone."""
     if "layer" not in recording.coords:
         return {"all": recording}
     labels = recording["layer"].values
@@ -54,7 +198,7 @@ def layers_of(recording: xr.Dataset) -> dict[str, xr.Dataset]:
 def by_layer(
     recording: xr.Dataset, compute: Callable[[xr.Dataset], T]
 ) -> tuple[dict[str, T], list[str]]:
-    """What is computed of each layer that allows it, and why it is not of the others.
+    """Return the results of each layer that allows an analysis, and why the others do not.
 
     Raises:
         RecordingError: No layer allows it.
@@ -74,12 +218,12 @@ def by_layer(
 
 
 def with_reasons(text: str, reasons: list[str]) -> str:
-    """A section's text, with what was left out and why."""
+    """Return a section's text, with what was left out and why."""
     return " ".join([text, *(f"Left out, {reason}" for reason in reasons)])
 
 
 def span(recording: xr.Dataset) -> str:
-    """The times of a recording in words."""
+    """Return the times of a recording in words."""
     time = recording["time"].values
     event = recording.attrs.get("aligned_to")
     about = f" from each trial's {str(event).replace('_', ' ')}" if event else ""
@@ -87,6 +231,6 @@ def span(recording: xr.Dataset) -> str:
 
 
 def median(values: Any) -> float:
-    """Median of what is finite, NaN where nothing is."""
+    """Return the median of the finite values, NaN where none is finite."""
     known = np.asarray(values)[np.isfinite(values)]
     return float(np.median(known)) if known.size else float("nan")

@@ -5,37 +5,55 @@ Notation: A, B centred scores of two populations (samples, k); Q orthonormal bas
     canonical correlations: singular values of Q_A^T Q_B (Bjorck & Golub 1973)
     Procrustes distance: arccos(|A^T B|_* / (|A|_F |B|_F)) (Williams et al. 2021)
 
-Both are taken after principal components have been kept. Null: conditions of one population
-exchanged at random.
+Both compare the first principal components of each population. For the null, the conditions of one
+population are exchanged at random.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import by_sample, rank_above_rounding, reduced
+from neuromotor.analysis._arrays import by_sample, check_dimensions, null_p, reduced
 from neuromotor.analysis.averages import condition_averages
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.cutting import window
+from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.section import (
+    Findings,
+    Material,
+    SectionSpec,
+    layers_of,
+    median,
+    with_reasons,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["Similarity", "canonical_correlations", "compare_populations", "procrustes_distance"]
+__all__ = [
+    "Similarity",
+    "canonical_correlations",
+    "compare_populations",
+    "plot_similarity",
+    "procrustes_distance",
+]
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Two recordings held against each other.
+    """Comparison of two populations.
 
     Attributes:
         correlations: Canonical correlations, largest first, (k,).
         null_correlations: The same with exchanged conditions, (S, k).
         distance_rad: Procrustes distance, 0 (the same up to rotation and scale) to pi/2.
-        null_distance_rad: (S,).
+        null_distance_rad: Distances with exchanged conditions, (S,).
     """
 
     correlations: NDArray[np.float64]
@@ -58,10 +76,10 @@ def compare_populations(
     Args:
         one: A recording, for instance of a network.
         two: Another, for instance a user's data; conditions must have the same labels.
-        variable: What is compared.
+        variable: Variable that is compared.
         components: Principal components kept of each.
         shuffles: Exchanges of conditions for the null.
-        seed: Of the exchanges.
+        seed: Random seed of the exchanges.
 
     Raises:
         RecordingError: Conditions or times do not match, or too few dimensions vary.
@@ -108,12 +126,83 @@ def procrustes_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
 
 
 def _scores(mean: NDArray[np.float64], components: int) -> NDArray[np.float64]:
-    """Scores on the first principal components, (C, T, k)."""
+    """Return scores on the first principal components, (C, T, k)."""
     centered = mean - mean.mean((0, 1))
-    rank = rank_above_rounding(centered, float(np.linalg.norm(mean)))
-    if rank < components:
-        raise RecordingError(
-            f"the activity varies in {rank} dimensions, {components} are needed"
-            + ("; use fewer `components`." if rank else ".")
-        )
+    check_dimensions(centered, float(np.linalg.norm(mean)), components, "the activity")
     return reduced(centered, components)[0]
+
+
+def plot_similarity(found: dict[tuple[str, str], Similarity]) -> Figure:
+    """Draw canonical correlations and Procrustes distances of pairs of layers, and their nulls."""
+    from neuromotor.analysis.drawing import NULL_COLOR, panels, plain
+    from neuromotor.plotting import COLORS
+
+    with panels(1, 2, figsize=(6.4, 1.6 + 0.35 * len(found))) as (figure, (left, right)):
+        for place, ((own, other), result) in enumerate(found.items()):
+            color = COLORS[place % len(COLORS)]
+            order = np.arange(1, len(result.correlations) + 1)
+            label = plain(f"{own} - {other}")
+            left.plot(order, result.correlations, "o-", color=color, markersize=3, label=label)
+            left.plot(order, np.median(result.null_correlations, axis=0), ":", color=color)
+            null = result.null_distance_rad
+            right.plot(null, np.full(len(null), place), "|", color=NULL_COLOR)
+            right.plot(result.distance_rad, place, "o", color=color, markersize=4)
+        left.set(xlabel="component", ylabel="canonical correlation", ylim=(0, 1.02))
+        left.set_title("dotted: conditions exchanged (median)")
+        right.set_yticks(range(len(found)), [plain(f"{own} - {other}") for own, other in found])
+        right.set(xlabel="Procrustes distance (rad)", xlim=(0, np.pi / 2), title="ticks: null")
+        right.invert_yaxis()
+        figure.legend(loc="outside lower center", ncols=min(len(found), 4), fontsize=6)
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Every layer of a recording compared with every layer of another."""
+    if given.against is None:
+        raise RecordingError("this analysis needs another recording.")
+    other_recording = window(given.against, given.window_s)
+    found: dict[tuple[str, str], Similarity] = {}
+    reasons = []
+    for (own, one), (other, two) in itertools.product(
+        layers_of(given.activity).items(), layers_of(other_recording).items()
+    ):
+        try:
+            found[own, other] = compare_populations(
+                one, two, shuffles=given.surrogates, seed=given.seed
+            )
+        except RecordingError as error:
+            reasons.append(f"{own} and {other}: {error}")
+    if not found:
+        raise RecordingError(" ".join(dict.fromkeys(reasons)))
+    numbers = {}
+    for (own, other), result in found.items():
+        row = {
+            "procrustes_rad": result.distance_rad,
+            "procrustes_null_median_rad": median(result.null_distance_rad),
+            "procrustes_p": null_p(-result.distance_rad, -result.null_distance_rad),
+        }
+        for i, value in enumerate(result.correlations):
+            row[f"correlation_{i + 1}"] = value
+            row[f"correlation_{i + 1}_null_median"] = median(result.null_correlations[:, i])
+        mean = result.null_correlations.mean(1)
+        row["correlations_p"] = null_p(float(result.correlations.mean()), mean)
+        numbers[f"{own} - {other}"] = row
+    text = (
+        "Each layer of this recording is compared with each layer of the other, by canonical "
+        "correlations and the Procrustes distance (0 for populations that are alike, pi/2 for "
+        "unrelated ones) of six principal components. For the null, conditions are exchanged; p is "
+        "that of the mean correlation and of the distance."
+    )
+    return Findings(
+        with_reasons(text, reasons), numbers, {"similarity": partial(plot_similarity, found)}
+    )
+
+
+SECTION = SectionSpec(
+    "similarity",
+    "Comparison with the other recording",
+    130,
+    _section,
+    ("changing rates", "other recording"),
+    lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
+)

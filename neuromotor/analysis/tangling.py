@@ -6,13 +6,14 @@ mean.
     Q(t) = max over t' of |x'_t - x'_t'|^2 / (|x_t - x_t'|^2 + eps)
 
 (Russo et al. 2018; there eps is 0.1 times the total variance.) Motor cortex keeps Q low where
-muscles do not; the muscles' or torques' Q is the comparison. Null: surrogates of maximum entropy
-(`nulls`) with the network's own covariances.
+muscles do not; the muscles' or torques' Q is the comparison. The null is surrogates of maximum
+entropy (`nulls`) with the network's own covariances.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,13 +27,15 @@ from neuromotor.analysis._arrays import (
     soft_normalised,
 )
 from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.nulls import fit_maximum_entropy
-from neuromotor.analysis.recording import RecordingError
+from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["Tangling", "tangling", "tangling_of"]
+__all__ = ["Tangling", "plot_tangling", "tangling", "tangling_of"]
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ def tangling(
     Args:
         recording: Trials.
         variable: `rate`, `command`, ...; each unit is divided by its range plus `soft`.
-        window_s: First and last time (s); all by default.
+        window_s: First and last time (s); all times by default.
         components: Principal components kept, where there are more axes.
         soft: Added to each range; see `rotational_dynamics`.
-        surrogates: Of the null.
-        seed: Of the surrogates.
+        surrogates: Surrogates of the null.
+        seed: Random seed of the surrogates.
 
     Raises:
         RecordingError: There are fewer than three times, or nothing varies.
@@ -107,6 +110,51 @@ def tangling_of(states: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]
 
 
 def _squares(one: NDArray[np.float64], all_: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared distances of all pairs."""
+    """Return squared distances of all pairs."""
     squared = (one**2).sum(1)[:, None] + (all_**2).sum(1) - 2 * one @ all_.T
     return np.asarray(np.maximum(squared, 0.0), np.float64)
+
+
+def plot_tangling(found: dict[str, Tangling]) -> Figure:
+    """Draw how tangling is distributed over samples, for each variable, with its null's level."""
+    from neuromotor.analysis.drawing import panels
+    from neuromotor.plotting import COLORS, few_log_ticks
+
+    with panels(figsize=(3.8, 2.7)) as (figure, ax):
+        for (name, result), color in zip(found.items(), COLORS, strict=False):
+            values = np.sort(result.q.ravel())
+            ax.plot(values, np.linspace(0, 1, len(values)), color=color, label=name)
+            if len(result.null_percentile_90):
+                ax.plot(np.median(result.null_percentile_90), 0.9, "x", color=color)
+        ax.set_xscale("log")
+        few_log_ticks(ax.xaxis)
+        ax.set(xlabel="tangling (1/s²); x: null's 90th percentile", ylabel="share of samples")
+        ax.legend()
+    return figure
+
+
+def _section(given: Material) -> Findings:
+    """Tangling of rates and of commands."""
+    recording = given.activity
+    found = {"rate": tangling(recording, soft=given.soft, seed=given.seed)}
+    if "command" in recording and np.ptp(recording["command"].values) > 0:
+        found["command"] = tangling(recording, "command", surrogates=0)
+    numbers = {
+        name: {"percentile_90": result.percentile_90, "null": median(result.null_percentile_90)}
+        for name, result in found.items()
+    }
+    text = (
+        f"Tangling is large where like states move differently, {span(recording)}. The null is "
+        "maximum-entropy tensors with the same covariances."
+    )
+    return Findings(text, numbers, {"tangling": partial(plot_tangling, found)})
+
+
+SECTION = SectionSpec(
+    "tangling",
+    "Trajectory tangling",
+    90,
+    _section,
+    ("changing rates",),
+    lambda given: 0.3 + 0.05 * given.million_surrogate_rates,
+)

@@ -12,28 +12,47 @@ al. 2001). A linear limb gives an axis too, so bimodality alone shows nothing ab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._checks import lookup
 from neuromotor.analysis._arrays import r_squared
-from neuromotor.analysis.averages import window
-from neuromotor.analysis.recording import RecordingError, check_recording
+from neuromotor.analysis.cutting import window
+from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.section import (
+    Findings,
+    Material,
+    SectionSpec,
+    by_layer,
+    median,
+    span,
+    with_reasons,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
 # What gives a trial's direction in each space.
 _SPACES = {"hand": "target_position", "torque": "command", "load": "load", "force": "hand_force"}
 
-__all__ = ["CircularSummary", "Tuning", "circular_summary", "cosine_tuning", "preferred_directions"]
+__all__ = [
+    "CircularSummary",
+    "Tuning",
+    "circular_summary",
+    "cosine_tuning",
+    "draw_directions",
+    "plot_tuning",
+    "preferred_directions",
+]
 
 
 @dataclass(frozen=True)
 class CircularSummary:
-    """Angles on a circle, and as an axis.
+    """Summary of angles, as directions and as axes.
 
     Attributes:
         count: Number of angles.
@@ -100,10 +119,10 @@ def preferred_directions(
     Args:
         recording: Trials.
         space: `hand`, `torque`, `load` or `force`.
-        window_s: First and last time (s); all by default.
+        window_s: First and last time (s); all times by default.
         bootstraps: Resamplings of trials for the intervals.
         shuffles: Permutations of directions for p.
-        seed: Of both.
+        seed: Random seed of both.
 
     Raises:
         RecordingError: Positions, commands or loads are missing, or directions do not span the
@@ -213,7 +232,7 @@ def circular_summary(angle: NDArray[np.float64]) -> CircularSummary:
 
 
 def _rayleigh(resultant: float, n: int) -> float:
-    """Rayleigh's p of a mean resultant length."""
+    """Return Rayleigh's p of a mean resultant length."""
     total = n * resultant
     return float(min(1.0, np.exp(np.sqrt(1 + 4 * n + 4 * (n**2 - total**2)) - (1 + 2 * n))))
 
@@ -221,6 +240,109 @@ def _rayleigh(resultant: float, n: int) -> float:
 def _fit(
     design: NDArray[np.float64], rate: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients (3, N) and R^2 (N,), NaN where the rate is constant."""
+    """Return coefficients (3, N) and R^2 (N,), which is NaN where the rate is constant."""
     b = np.asarray(np.linalg.lstsq(design, rate, rcond=None)[0], np.float64)
     return b, r_squared(rate, design @ b, (0,))
+
+
+def plot_tuning(tunings: dict[str, Tuning]) -> Figure:
+    """Draw histograms of preferred directions, one circle for each named tuning, with its axis."""
+    from neuromotor.analysis.drawing import panels, plain
+
+    with panels(
+        1,
+        len(tunings),
+        figsize=(2.3 * len(tunings), 2.8),
+        squeeze=False,
+        subplot_kw={"projection": "polar"},
+    ) as (figure, axes):
+        for ax, (name, tuning) in zip(axes.flat, tunings.items(), strict=True):
+            axis = tuning.population
+            draw_directions(ax, tuning)
+            words = f"{plain(name)}\n{axis.count} of {len(tuning.tuned)} units tuned\n"
+            if np.isfinite(axis.axis_deg):
+                words += f"axis {round(axis.axis_deg) % 180}°, r {axis.axis_resultant:.2f}"
+            ax.set_title(words)
+    return figure
+
+
+def draw_directions(ax: Any, tuning: Tuning) -> None:
+    """Draw a histogram of the tuned units' preferred directions on polar axes, with their axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    from neuromotor.plotting import COLORS
+
+    angles = np.radians(tuning.direction_deg[tuning.tuned])
+    edges = np.linspace(-np.pi, np.pi, 17)
+    counts, _ = np.histogram(angles, edges)
+    ax.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=COLORS[0])
+    if np.isfinite(tuning.population.axis_deg):
+        top = 1.05 * max(int(counts.max()), 1)
+        for turn in (0, 180):
+            ends = [np.radians(tuning.population.axis_deg + turn)] * 2
+            ax.plot(ends, [0, top], color=COLORS[1])
+    ax.set_xticks(np.radians([0, 90, 180, 270]))
+    ax.set_ylim(0, None if counts.any() else 1)
+    ax.yaxis.set_major_locator(MaxNLocator(2, integer=True, prune="lower"))
+    ax.yaxis.set_major_formatter("{x:g} units")
+    near = counts + np.roll(counts, 1) + 0.5 * (np.roll(counts, -1) + np.roll(counts, 2))
+    near = np.where(np.arange(len(counts)) % 4 == 0, np.inf, near)
+    ax.set_rlabel_position(np.degrees(edges[np.argmin(near)]))  # off bars and axes
+    ax.tick_params(labelleft=bool(counts.any()))
+    for label in ax.get_yticklabels():
+        label.set_bbox({"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5})
+
+
+def _section(given: Material) -> Findings:
+    """Preferred directions of each layer in all spaces that the recording has."""
+    recording = given.activity
+    tunings: dict[str, Tuning] = {}
+    reasons = []
+    for space, variable in _SPACES.items():
+        if space != "hand" and not (variable in recording and recording[variable].values.any()):
+            continue
+        compute = partial(
+            preferred_directions,
+            space=space,
+            bootstraps=given.surrogates,
+            shuffles=4 * given.surrogates,
+            seed=given.seed,
+        )
+        try:
+            found, left = by_layer(recording, compute)
+        except RecordingError as error:
+            left, found = [str(error)], {}
+        tunings |= {f"{layer}, {space}": tuning for layer, tuning in found.items()}
+        reasons += [f"{space}: {reason}" for reason in left]
+    if not tunings:
+        raise RecordingError(" ".join(reasons))
+    numbers = {
+        name: {
+            "tuned": tuning.population.count,
+            "median_r2": median(tuning.r2),
+            "median_interval_deg": median(tuning.interval_deg[tuning.tuned]),
+            "axis_deg": tuning.population.axis_deg,
+            "axis_resultant": tuning.population.axis_resultant,
+            "p_axis": tuning.population.p_axis,
+            "mean_deg": tuning.population.mean_deg,
+            "resultant": tuning.population.resultant,
+            "p_direction": tuning.population.p_direction,
+        }
+        for name, tuning in tunings.items()
+    }
+    text = (
+        f"Cosines are fitted to mean rates, {span(recording)} (for loads and forces, from their "
+        "onset on). The figure shows the preferred directions of tuned units with their axis; p is "
+        "Rayleigh's. A linear limb gives an axis too."
+    )
+    return Findings(with_reasons(text, reasons), numbers, {"tuning": partial(plot_tuning, tunings)})
+
+
+SECTION = SectionSpec(
+    "tuning",
+    "Preferred directions",
+    40,
+    _section,
+    ("changing rates",),
+    lambda given: 0.2 + 0.5 * given.million_rates,
+)

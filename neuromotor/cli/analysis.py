@@ -212,7 +212,7 @@ def analyze(
     from neuromotor.analysis import align as cut
     from neuromotor.analysis import analyze as run
     from neuromotor.analysis import load_recording, write_report
-    from neuromotor.analysis.recording import EVENTS
+    from neuromotor.analysis.layout import EVENTS
 
     choose_threads(1)
     draw_without_screen()

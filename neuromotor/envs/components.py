@@ -8,19 +8,9 @@ same lines on the task's own plant and cost.
 from __future__ import annotations
 
 import math
-from dataclasses import (
-    dataclass,
-)
-from types import (
-    SimpleNamespace,
-)
-from typing import (
-    Any,
-    ClassVar,
-)
-from collections.abc import (
-    Callable,
-)
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +21,6 @@ from neuromotor.envs.options import EnvOptions
 from neuromotor.plants import Plant, degrees_of_freedom
 from neuromotor.plants.plant import fast_form
 from neuromotor.tasks.cost import quadratic
-from neuromotor.tasks.trials import TRIAL_PARTS
 
 __all__ = ["ComponentTask", "Components"]
 

@@ -58,9 +58,7 @@ class TrialArrays:
             condition=np.full(len(trials), -1)
             if trials.condition is None
             else trials.condition.cpu().numpy().astype(np.int64),
-            parts={
-                name: _array(part) for name, part in trials.present().items() if name in PLAYED
-            },
+            parts={name: _array(part) for name, part in trials.present().items() if name in PLAYED},
         )
 
     @classmethod

@@ -14,39 +14,13 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer
-from neuromotor.closed_loop.dynamics import (
-    StepDraws,
-)
-from neuromotor.envs.core import (
-    Core,
-)
-from neuromotor.envs.episodes import (
-    Bank,
-    TrialArrays,
-    TrialSource,
-    dealt,
-)
-from neuromotor.envs.observation import (
-    Glimpse,
-    Layout,
-)
-from neuromotor.envs.options import (
-    EnvOptions,
-)
-from neuromotor.envs.single import (
-    action_space,
-    check_render_mode,
-)
-from neuromotor.tasks.trials import (
-    TRIAL_PARTS,
-)
-from neuromotor.envs.components import (
-    ComponentTask,
-)
-from neuromotor.envs.trial import (
-    BY_TRIAL,
-    TrialsApart,
-)
+from neuromotor.envs.components import ComponentTask
+from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
+from neuromotor.envs.observation import Layout
+from neuromotor.envs.options import EnvOptions
+from neuromotor.envs.single import action_space, check_render_mode
+from neuromotor.envs.trial import TrialsApart
+from neuromotor.tasks.trials import TRIAL_PARTS
 
 __all__ = ["MotorVectorEnv"]
 

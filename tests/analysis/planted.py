@@ -4,6 +4,12 @@ import numpy as np
 
 from neuromotor.analysis import make_recording
 
+SECTIONS = (  # of a report that tests are about, in order; further analyses may stand among them
+    *("movement", "speed-accuracy", "averages", "tuning", "components", "demixing", "rotations"),
+    *("alignment", "tangling", "decoding", "deviations", "latency", "similarity"),
+    *("fixed-points", "jacobian", "sensitivity", "lesions"),
+)
+
 
 def reaches(directions=8, repeats=4, steps=30, dt=0.01, radius=0.06):
     """Times, directions of trials (rad), conditions and minimum-jerk hand paths."""
@@ -41,3 +47,30 @@ def rotating(frequencies, units=40, conditions=12, steps=60, dt=0.005, noise=0.0
         weights = np.linalg.qr(generator.standard_normal((units, 2)))[0]
         mean += np.stack([turn.real, turn.imag], axis=-1) @ weights.T
     return mean + noise * generator.standard_normal(mean.shape), time
+
+
+def smooth_noise(conditions=12, steps=60, units=30, seed=0):
+    """Structureless data: noise with covariances across time and units."""
+    generator = np.random.default_rng(seed)
+    lag = np.subtract.outer(np.arange(steps), np.arange(steps))
+    time = np.linalg.cholesky(np.exp(-0.5 * (lag / 8.0) ** 2) + 1e-8 * np.eye(steps))
+    mix = generator.standard_normal((units, units)) * np.geomspace(1, 0.02, units)
+    white = generator.standard_normal((conditions, steps, units))
+    noise = np.einsum("st,ctn,mn->csm", time, white, mix)
+    return noise - noise.mean(0)
+
+
+def minimum_jerk(curve=0.0):
+    """Four minimum-jerk reaches of 6 cm, bowed by a share of their length."""
+    time, angle, condition, hand = reaches(directions=4, repeats=1, steps=101, dt=0.005)
+    tau = time / time[-1]
+    side = np.stack([-np.sin(angle), np.cos(angle)], -1)
+    hand = hand + curve * 0.06 * np.sin(np.pi * tau)[None, :, None] ** 2 * side[:, None]
+    target = 0.06 * np.stack([np.cos(angle), np.sin(angle)], -1)
+    variables = {
+        "rate": np.zeros((4, 101, 1)),
+        "hand_position": hand,
+        "target_position": target + np.array([0.001, 0.0]),
+        "go_time": np.zeros(4),
+    }
+    return make_recording(time, condition, variables)

@@ -92,7 +92,7 @@ def test_a_networks_own_reach_without_the_push_is_the_best_reference():
 
 def test_the_figure_shows_every_push_in_cm():
     pytest.importorskip("matplotlib").use("Agg")
-    from neuromotor.analysis.figures import plot_deviations
+    from neuromotor.analysis.deviations import plot_deviations
 
     found = hand_deviations(planted([np.nan, 0.1, 0.2], [0, 0, 0], 0.02))
     course, plane = plot_deviations(found).axes[:2]

@@ -5,11 +5,27 @@ import itertools
 import matplotlib as mpl
 import numpy as np
 import pytest
-
-from neuromotor import CenterOut, ContinuousTimeRNN
-from neuromotor.analysis import LesionEffect, condition_averages, preferred_directions, record
+from neuromotor._units import with_unit
 from neuromotor.analysis.figures import plot_averages, plot_movements, plot_tuning
 from neuromotor.analysis.network_figures import plot_lesions
+from planted import rotating
+from scipy.stats import chi2
+
+from neuromotor import CenterOut, ContinuousTimeRNN
+from neuromotor.analysis import (
+    LesionEffect,
+    condition_averages,
+    end_points,
+    make_recording,
+    plot_rotations,
+    preferred_directions,
+    record,
+    rotations_of,
+)
+from neuromotor.analysis.averages import plot_averages
+from neuromotor.analysis.behaviour import plot_movements
+from neuromotor.analysis.lesions import plot_lesions
+from neuromotor.analysis.tuning import plot_tuning
 from neuromotor.plotting import with_unit
 from neuromotor.tasks import PulsedReach
 from neuromotor.training.single import initial_parameters
@@ -80,6 +96,34 @@ def test_pushes_are_seen_and_named_in_recordings():
     assert words == ["target", "while loaded", "push, where it begins"]
     pushed = int((trials.hand_force != 0).any(-1).any(-1).sum())
     assert len(figure.axes[0].texts) == pushed
+
+
+def test_ellipses_of_end_points_are_drawn_where_the_hand_ends():
+    """Three trials to one target: the ellipse has the mean, the axes and the turn of their ends."""
+    ends = np.array([[0.1, 0.0], [0.104, 0.004], [0.102, -0.001], [0.098, 0.002]])
+    hand = np.linspace(0, 1, 11)[:, None] * ends[:, None]
+    target = np.tile([0.1, 0.0], (4, 1))
+    parts = {"hand_position": hand, "target_position": target}
+    own = make_recording(0.05 * np.arange(11), ["right"] * 4, parts)
+    figure = plot_movements(own, end_points(own))
+    values, vectors = np.linalg.eigh(np.cov(1e2 * ends.T))
+    for patch in figure.axes[0].patches:
+        np.testing.assert_allclose(patch.center, 1e2 * ends.mean(0))
+        size = 2 * np.sqrt(values[::-1] * chi2(2).ppf(0.95))
+        np.testing.assert_allclose([patch.width, patch.height], size)
+        turn = np.degrees(np.arctan2(*vectors[::-1, 1])) % 180
+        assert patch.angle == pytest.approx(turn)
+    assert len(figure.axes[0].patches) == 2  # a black one under the coloured one
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["target", "95 % of end points"]
+    assert not plot_movements(own).axes[0].patches
+
+
+def test_inverted_conditions_are_not_called_a_null():
+    mean, time = rotating([3.0, 1.5, 0.8], noise=0.01)
+    figure = plot_rotations({"all": rotations_of(mean, time, soft=0.0, surrogates=3)})
+    rows = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert sorted(rows) == ["not a null:\nhalf inverted", "null:\nmaximum entropy"]
 
 
 @pytest.mark.parametrize(

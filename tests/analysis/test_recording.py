@@ -28,7 +28,7 @@ from neuromotor.analysis import (
     save_recording,
 )
 from neuromotor.analysis.jacobians import network_step
-from neuromotor.analysis.recording import told
+from neuromotor.analysis.layout import told
 from neuromotor.training.single import initial_parameters
 
 TASK = CenterOut(directions=4, steps=12, delay_steps=2)

@@ -9,14 +9,7 @@ import pytest
 import torch
 from cases import generator, noisy
 
-from neuromotor import (
-    ILQR,
-    CenterOut,
-    ClosedLoop,
-    CommandTable,
-    ContinuousTimeRNN,
-    save_controller,
-)
+from neuromotor import ILQR, CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, save_controller
 from neuromotor.envs import (
     ControllerPolicy,
     EnvOptions,

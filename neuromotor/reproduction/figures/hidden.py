@@ -17,8 +17,9 @@ from neuromotor.analysis import (
     record,
     rotational_dynamics,
 )
-from neuromotor.analysis.figures import draw_conditions, draw_directions
-from neuromotor.analysis.network_figures import draw_eigenvalues
+from neuromotor.analysis.drawing import draw_conditions
+from neuromotor.analysis.fixed_points import draw_eigenvalues
+from neuromotor.analysis.tuning import draw_directions
 from neuromotor.plotting import COLORS, PAGE_IN, letter
 from neuromotor.reproduction.figures.postural import central_trials
 from neuromotor.reproduction.networks import Networks, Trained
