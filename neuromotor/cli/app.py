@@ -52,7 +52,8 @@ from neuromotor.cli.training import register as register_training
 from neuromotor.cli.zoo import register as register_zoo
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.control import ILQR
-from neuromotor.controllers import CONTROLLERS, INITIALIZERS, CommandTable
+from neuromotor.controllers import CONTROLLERS, INITIALIZERS
+from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import (
     HELD_OUT_SEED,
@@ -137,7 +138,7 @@ def evaluate(
     differences = saved.differences(settings.task)
     choose_threads(settings.threads)
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
-    if isinstance(saved.controller, CommandTable):
+    if belongs_to_trials(saved.controller):
         trials = make_trials(settings.task, saved.controller, settings.seed, **place)
     else:
         draws = HELD_OUT_SEED if seed is None else seed

@@ -12,14 +12,14 @@ with the tables of that trial and step. States before the first are the first, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.controllers.controller import ZeroStart, check_parameters
-from neuromotor.plants.plant import Plant
+from neuromotor.plants import PLANTS, Plant
 
 __all__ = ["FeedbackWeights", "LinearFeedback"]
 
@@ -61,7 +61,8 @@ class LinearFeedback(ZeroStart):
         plant: Whose own step predicts, as in an extended Kalman filter, instead of A, B, D and c.
 
     Raises:
-        ValueError: A count is out of range, or `dt_s` is not positive.
+        ValueError: A count is out of range, `dt_s` is not positive, or sizes or `dt_s` are not
+            those of `plant`.
 
     Example:
         >>> LinearFeedback(trials=8, steps=60, delay_steps=7, load=True).estimate_size
@@ -76,13 +77,17 @@ class LinearFeedback(ZeroStart):
     load: bool = False
     hand_force: bool = False
     dt_s: float = 0.01
-    plant: Plant | None = None
+    plant: Plant | None = field(default=None, metadata={"registry": PLANTS})
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps", "state_size", "command_size"):
             check_integer(name, getattr(self, name), minimum=1)
         check_integer("delay_steps", self.delay_steps, minimum=0)
         check_positive("dt_s", self.dt_s, "seconds")
+        for name in ("state_size", "command_size", "dt_s") if self.plant is not None else ():
+            own, needed = getattr(self, name), getattr(self.plant, name)
+            if own != needed:
+                raise ValueError(f"`{name}` must be that of `plant`, {needed}, got {own}.")
 
     @property
     def disturbance_size(self) -> int:
