@@ -10,7 +10,7 @@ from neuromotor.plants.plant import Plant
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["advance", "check_trials", "linearize_plant"]
+__all__ = ["advance", "check_trials", "linearize_plant", "roll_out"]
 
 CHUNK = 16384  # trial-steps
 
@@ -38,6 +38,14 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
     if field is not None:
         after = carried_in_field(plant, after, field)
     return after if trials.plant_noise is None else after + trials.plant_noise[:, t]
+
+
+def roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
+    """Return the states (B, T + 1, n) under open-loop commands (B, T, m)."""
+    states = [trials.initial_state]
+    for t in range(commands.shape[1]):
+        states.append(advance(plant, states[-1], commands[:, t], trials, t))
+    return torch.stack(states, dim=1)
 
 
 def check_trials(task: Task, trials: Trials) -> None:

@@ -17,7 +17,6 @@ Time is the first axis of every buffer: (T, B, .). Arrays are numpy's on a CPU, 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from neuromotor.closed_loop.blas import blas_threads
 from neuromotor.closed_loop.dynamics import advance, linearize_plant
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
-from neuromotor.optim.objective import KroneckerBlock
+from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.plants.arm import TwoJointArm
 from neuromotor.plants.field import in_field
 from neuromotor.plants.plant import saturated
@@ -385,7 +384,7 @@ class Passes:
         effort = forward.commands * forward.commands
         total = float(errors.sum()) + self.energy_weight * float(effort.sum())
         value = total / (2 * self.batch)
-        return value if math.isfinite(value) else math.inf
+        return or_infinity(value)
 
     def pulls(self, forward: Forward) -> tuple[Array, Array]:
         """Derivatives of the mean loss by states (T + 1, B, n) and commands (T, B, m)."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.closed_loop.dynamics import check_trials, linearize_plant, roll_out
 from neuromotor.control.ilqr import ILQR
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
@@ -123,9 +123,9 @@ class ILQG:
         watch = Stopwatch()
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
-        calm, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
-        share = torch.bincount(index).to(calm.target) / len(trials)
-        nominal = self.ilqr.solve(task, calm)
+        quiet, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
+        share = torch.bincount(index).to(quiet.target) / len(trials)
+        nominal = self.ilqr.solve(task, quiet)
         states, commands = nominal.states, nominal.commands
         history: list[float] = []
 
@@ -135,11 +135,11 @@ class ILQG:
                 callback(len(history), history[-1])
 
         for turn in range(self.relinearizations + 1):
-            problem = linearized(task, calm, states, commands, uncertainty, self.sensor_floor)
+            problem = linearized(task, quiet, states, commands, uncertainty, self.sensor_floor)
             feedback, correction, losses, means, settled = self._alternate(problem, note)
             if turn < self.relinearizations:
                 commands = means
-                states = _roll_out(task.plant, calm, commands)
+                states = roll_out(task.plant, quiet, commands)
         controller = LinearFeedback(
             trials=len(trials),
             steps=task.steps,
@@ -189,7 +189,7 @@ class ILQG:
 
 def linearized(
     task: Task,
-    calm: Trials,
+    quiet: Trials,
     states: Tensor,
     commands: Tensor,
     uncertainty: Uncertainty,
@@ -199,7 +199,7 @@ def linearized(
 
     Args:
         task: Plant, cost and delay.
-        calm: B trials without loads and noise.
+        quiet: B trials without loads and noise.
         states: The trajectory, (B, T + 1, n).
         commands: Its commands, (B, T, m).
         uncertainty: Sizes of noise and disturbance.
@@ -207,7 +207,7 @@ def linearized(
     """
     plant, cost = task.plant, quadratic(task.cost, "ILQG")
     n, m = plant.state_size, plant.command_size
-    a, b = torch.split(linearize_plant(plant, calm, states[:, :-1], commands), [n, m], dim=-1)
+    a, b = torch.split(linearize_plant(plant, quiet, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]
     if _any(uncertainty.load):
         ways.append(_load_ways(plant, states[:, :-1], commands, b))
@@ -222,8 +222,8 @@ def linearized(
         command=b,
         disturbance=torch.cat(ways, dim=-1),
         drift=-(b @ commands.unsqueeze(-1)).squeeze(-1),
-        error=states - calm.goal,
-        state_weights=cost.weights(calm),
+        error=states - quiet.goal,
+        state_weights=cost.weights(quiet),
         energy_weight=cost.energy_weight,
         delay_steps=task.delay_steps,
         command_variance=uncertainty.variances("command_noise", states, m),
@@ -285,14 +285,6 @@ def _distinct(trials: Trials) -> tuple[Trials, Tensor]:
     return Trials(
         **{name: piece.reshape(-1, *part.shape[1:]).contiguous() for (name, part), piece in whole}
     ), index
-
-
-def _roll_out(plant: Plant, calm: Trials, commands: Tensor) -> Tensor:
-    """States (B, T + 1, n) under given commands, nothing going wrong."""
-    states = [calm.initial_state]
-    for t in range(commands.shape[1]):
-        states.append(advance(plant, states[-1], commands[:, t], calm, t))
-    return torch.stack(states, dim=1)
 
 
 def _any(deviations: float | tuple[float, ...]) -> bool:

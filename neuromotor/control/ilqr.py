@@ -22,7 +22,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant, roll_out
 from neuromotor.optim.result import Counts, Stopwatch
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import quadratic
@@ -149,7 +149,7 @@ class ILQR:
         if commands.shape != shape:
             raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
         commands = commands.to(start)
-        states = _roll_out(plant, trials, commands)
+        states = roll_out(plant, trials, commands)
         losses = cost.losses(states, commands, trials)
         if not bool(torch.isfinite(losses).all()):
             raise ValueError(
@@ -232,14 +232,6 @@ class ILQR:
             seconds=watch.seconds,
             history=tuple(history),
         )
-
-
-def _roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
-    """States (B, T + 1, n) under open-loop commands (B, T, m)."""
-    states = [trials.initial_state]
-    for t in range(commands.shape[1]):
-        states.append(advance(plant, states[-1], commands[:, t], trials, t))
-    return torch.stack(states, dim=1)
 
 
 def _blown_up(plant: Plant, states: Tensor) -> Tensor:

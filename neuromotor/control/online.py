@@ -17,7 +17,7 @@ from neuromotor.control.ilqr import ILQR
 from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost, quadratic
-from neuromotor.tasks.task import Task
+from neuromotor.tasks.task import DerivedTask, Task
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["OnlineTrajectoryOptimization"]
@@ -111,7 +111,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
         plan = memory[0].view(-1, self.task.steps, self.command_size)
         if self.predictive:
             start = max(t - self.task.delay_steps, 0)
-            observation = _roll_out(self.task.plant, observation, plan[:, start:t])
+            observation = _state_after(self.task.plant, observation, plan[:, start:t])
         ahead = plan[:, t:]
         lost = ~_stays_finite(self.task.plant, observation, ahead)
         if bool(lost.any()):
@@ -120,7 +120,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
             observation = torch.where(lost.view(-1, 1), target, observation)
         iterations = self.iterations if t else self.first_iterations
         solution = replace(self.ilqr, iterations=iterations).solve(
-            _Remaining(self.task, t), Trials(observation, target), ahead
+            _RemainingSteps(self.task, t), Trials(observation, target), ahead
         )
         command = torch.where(lost.view(-1, 1), 0.0, solution.commands[:, 0])
         if self.command_limit is not None:
@@ -133,7 +133,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
         return memory
 
 
-def _roll_out(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
+def _state_after(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
     """The state (B, n) that commands (B, steps, m) lead to."""
     for command in commands.unbind(dim=1):
         state = plant.step(state, command)
@@ -142,35 +142,27 @@ def _roll_out(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
 
 def _stays_finite(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
     """Whether it does, (B,): overflow does not come back."""
-    return torch.isfinite(_roll_out(plant, state, commands).square().sum(-1))
+    return torch.isfinite(_state_after(plant, state, commands).square().sum(-1))
 
 
 @dataclass(frozen=True)
-class _Remaining:
+class _RemainingSteps(DerivedTask):
     """A task's steps from `first` on."""
 
-    task: Task
+    whole: Task
     first: int
 
     @property
-    def plant(self) -> Plant:
-        return self.task.plant
+    def source(self) -> Task:
+        return self.whole
 
     @property
     def steps(self) -> int:
-        return self.task.steps - self.first
-
-    @property
-    def delay_steps(self) -> int:
-        return self.task.delay_steps
-
-    @property
-    def random(self) -> bool:
-        return self.task.random
+        return self.whole.steps - self.first
 
     @property
     def cost(self) -> QuadraticCost:
-        cost = self.task.cost
+        cost = self.whole.cost
         return QuadraticCost(cost.state_weights[self.first :], cost.energy_weight)
 
     def trials(
@@ -180,4 +172,4 @@ class _Remaining:
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Trials:
-        return self.task.trials(generator, dtype=dtype, device=device)
+        return self.whole.trials(generator, dtype=dtype, device=device)

@@ -52,13 +52,11 @@ class DescentState(State):
     """
 
     scale: float = 1.0
-    halvings: int = field(default=0, metadata={"minimum": 0})
+    halvings: int = field(default=0, metadata={"minimum": 0, "counts": True})
     ceiling: float = field(default=math.inf, metadata={"minimum": 0, "infinite": True})
 
     def disagreement(self) -> str | None:
         """Return what in this state cannot be together."""
-        if self.halvings > self.iteration + 1:
-            return "`halvings` is more than `iteration`"
         if self.scale != 0.5**self.halvings:
             return "`scale` is not 1/2 to the power of `halvings`"
         return super().disagreement()
@@ -105,12 +103,7 @@ class AdamState(DescentState, CalmState):
 
     mean: Tensor = field(kw_only=True)
     square: Tensor = field(kw_only=True, metadata={"minimum": 0})
-    step: int = field(default=0, metadata={"minimum": 0})
-
-    def disagreement(self) -> str | None:
-        """Return what in this state cannot be together."""
-        more = "`step` is more than `iteration`" if self.step > self.iteration + 1 else None
-        return more or super().disagreement()
+    step: int = field(default=0, metadata={"minimum": 0, "counts": True})
 
 
 @dataclass(frozen=True)

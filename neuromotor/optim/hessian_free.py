@@ -9,15 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, check_seed
-from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.line_search import Backtracking, SearchPoint
 from neuromotor.optim.linearized import LinearizedIterative, LinearizedState
-from neuromotor.optim.objective import Linearization
 from neuromotor.optim.run import Run
 
 __all__ = ["HessianFree", "backtrack", "next_damping"]
@@ -35,12 +32,7 @@ class HessianFreeState(LinearizedState):
 
     damping: float = field(default=0.0, metadata={"minimum": 0})
     warm: Tensor | None = None
-    failures: int = field(default=0, metadata={"minimum": 0})
-
-    def disagreement(self) -> str | None:
-        """Return what in this state cannot be together."""
-        more = "`failures` is more than `iteration`" if self.failures > self.iteration + 1 else None
-        return more or super().disagreement()
+    failures: int = field(default=0, metadata={"minimum": 0, "counts": True})
 
 
 @dataclass(frozen=True)
@@ -92,12 +84,6 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
     def _begin(self, theta: Tensor) -> HessianFreeState:
         return HessianFreeState(theta, damping=self.damping)
 
-    def _evaluate(self, run: Run, state: HessianFreeState) -> None:
-        if self.curvature_trials is None:
-            super()._evaluate(run, state)
-        else:
-            Iterative._evaluate(self, run, state)
-
     def _iterate(self, run: Run, state: HessianFreeState) -> str | None:
         theta, gradient, damping = state.theta, state.gradient, state.damping
         model = self._model(run, state)
@@ -142,17 +128,6 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
             return f"no damping gives a step that lowers the objective: {why}"
         state.standstill = f"{why}; the damping was raised to {state.damping:g}"
         return None
-
-    def _resume(self, run: Run, state: HessianFreeState) -> None:
-        if self.curvature_trials is None:
-            super()._resume(run, state)
-
-    def _model(self, run: Run, state: HessianFreeState) -> Linearization:
-        """The curvature: of all trials, or of some that are drawn anew at each iteration."""
-        if self.curvature_trials is None:
-            return super()._model(run, state)
-        generator = torch.Generator().manual_seed(self.seed + state.iteration)
-        return run.objective.linearize_part(state.theta, self.curvature_trials, generator)
 
 
 def next_damping(damping: float, ratio: float) -> float:

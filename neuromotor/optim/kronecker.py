@@ -8,9 +8,10 @@ units, gamma damping; the layer's block of the Gauss-Newton matrix is taken as `
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Generic, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number, check_positive, check_seed
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.lbfgs import PairsState, two_loop_direction
-from neuromotor.optim.line_search import SearchPoint, StrongWolfe
+from neuromotor.optim.line_search import StrongWolfe
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
@@ -95,15 +96,12 @@ class FactorsState(State):
     Attributes:
         blocks: The factors, or their running means; None where new ones are due.
         age: Steps since they were made.
+        prepared: What the method made of them.
     """
 
     blocks: list[Block] | None = field(default=None, metadata={"check": _wrong_blocks})
-    age: int = field(default=0, metadata={"minimum": 0})
-
-    def disagreement(self) -> str | None:
-        """Return what in this state cannot be together."""
-        more = "`age` is more than `iteration`" if self.age > self.iteration + 1 else None
-        return more or super().disagreement()
+    age: int = field(default=0, metadata={"minimum": 0, "counts": True})
+    prepared: Any = field(default=None, metadata={"transient": True})
 
     def renew(self, run: Run, seed: int, decay: float = 0.0) -> list[Block]:
         """Make new factors, of random residuals; what there was keeps a weight of `decay`."""
@@ -118,16 +116,44 @@ class FactorsState(State):
 
 
 F = TypeVar("F", bound=FactorsState)
+P = TypeVar("P")
 
 
-class FactorsIterative(Iterative[F]):
-    """An optimizer that goes by Kronecker factors, and refuses an objective without them."""
+class FactorsIterative(Iterative[F], Generic[F, P]):
+    """An optimizer that uses Kronecker factors, and refuses an objective without them.
+
+    Attributes:
+        refresh: Iterations between new factors.
+        seed: Seed of the random residuals behind the factors.
+        decay: Weight of the old factors in the running means.
+    """
 
     needs_factors = True
+    refresh: int
+    seed: int
+    decay: float = 0.0
 
+    @abstractmethod
+    def _prepare(self, blocks: Sequence[Block]) -> P:
+        """What the method computes once from new factors."""
+
+    @final
+    def _prepared(self, run: Run, state: F) -> P:
+        """What `_prepare` made of the factors, which are made anew where they are due."""
+        if state.prepared is None or state.age >= self.refresh:
+            state.prepared = self._prepare(state.renew(run, self.seed, self.decay))
+        found: P = state.prepared
+        return found
+
+    @final
     def _evaluate(self, run: Run, state: F) -> None:
         run.objective.with_factors()
         super()._evaluate(run, state)
+
+    @final
+    def _resume(self, run: Run, state: F) -> None:
+        if state.blocks is not None:
+            state.prepared = self._prepare(state.blocks)
 
 
 @dataclass
@@ -136,15 +162,13 @@ class KroneckerState(PairsState, FactorsState):
 
     Attributes:
         radius: Bound on the next step's length.
-        precondition: The factors' inverse.
     """
 
     radius: float = field(default=0.0, metadata={"minimum": 0})
-    precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
 
 
 @dataclass(frozen=True)
-class KroneckerLBFGS(FactorsIterative[KroneckerState]):
+class KroneckerLBFGS(FactorsIterative[KroneckerState, KroneckerPreconditioner]):
     """L-BFGS preconditioned by Kronecker factors, within a bound on the step's length.
 
     A Kronecker-factored Gauss-Newton matrix is cheap (one gradient, every `refresh` iterations)
@@ -197,18 +221,14 @@ class KroneckerLBFGS(FactorsIterative[KroneckerState]):
     def _begin(self, theta: Tensor) -> KroneckerState:
         return KroneckerState(theta, calm=not self.calm_start, radius=self.radius)
 
-    def _resume(self, run: Run, state: KroneckerState) -> None:
-        if state.blocks is not None:
-            state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
+    def _prepare(self, blocks: Sequence[Block]) -> KroneckerPreconditioner:
+        return KroneckerPreconditioner(blocks, self.damping)
 
     def _iterate(self, run: Run, state: KroneckerState) -> str | None:
         if state.calm_down(run):
             return None
         gradient = state.gradient
-        if state.precondition is None or state.age >= self.refresh:
-            blocks = state.renew(run, self.seed)
-            state.precondition = KroneckerPreconditioner(blocks, self.damping)
-        precondition = state.precondition
+        precondition = self._prepared(run, state)
         direction = two_loop_direction(state.pairs, gradient, precondition)
         slope = float(gradient @ direction)
         if not slope < 0:  # the pairs no longer fit
@@ -220,19 +240,17 @@ class KroneckerLBFGS(FactorsIterative[KroneckerState]):
             return "no descent direction is left"
         bounded = state.radius < length
         first = min(1.0, state.radius / length)
-        start = SearchPoint(0.0, state.value, slope, gradient)
-        point = self.line_search.search(run.objective, state.theta, direction, start, first)
-        if point.gradient is None or point.step == 0.0:
+        point = state.descend(run, self.line_search, direction, first, self.history)
+        if point is None:
             if not state.pairs and state.age == 0:
                 return "no step along the preconditioned gradient lowers it"
             state.pairs.clear()
-            state.blocks = state.precondition = None
+            state.blocks = state.prepared = None
             state.radius *= 0.1
             return None
         if point.step < 0.99 * first:
             state.radius = max(0.5 * state.radius, point.step * length)
         elif bounded:
             state.radius *= self.growth
-        state.take(point.step * direction, point.value, point.gradient, self.history)
         state.age += 1
         return None

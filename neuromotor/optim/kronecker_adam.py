@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -40,13 +40,13 @@ class _Eigenvectors(Axes):
 
 @dataclass
 class KroneckerAdamState(AdamState, FactorsState):
-    """State of `KroneckerAdam`: the mean lies along the parameters, the square along `axes`."""
-
-    axes: _Eigenvectors | None = field(default=None, metadata={"transient": True})
+    """State of `KroneckerAdam`: the square lies along the eigenvectors, the mean does not."""
 
 
 @dataclass(frozen=True)
-class KroneckerAdam(FactorsIterative[KroneckerAdamState], AdamLike[KroneckerAdamState]):
+class KroneckerAdam(
+    FactorsIterative[KroneckerAdamState, _Eigenvectors], AdamLike[KroneckerAdamState]
+):
     """Adam along the eigenvectors of a Kronecker-factored Gauss-Newton matrix.
 
     Adam scales each coordinate by the size of its own gradient, which helps little where inputs
@@ -92,12 +92,10 @@ class KroneckerAdam(FactorsIterative[KroneckerAdamState], AdamLike[KroneckerAdam
         zeros = torch.zeros_like(theta)
         return KroneckerAdamState(theta, mean=zeros, square=zeros, calm=not self.calm_start)
 
-    def _resume(self, run: Run, state: KroneckerAdamState) -> None:
-        if state.blocks is not None:
-            state.axes = _Eigenvectors(state.blocks)
+    def _prepare(self, blocks: Sequence[Block]) -> _Eigenvectors:
+        return _Eigenvectors(blocks)
 
     def _axes(self, run: Run, state: KroneckerAdamState) -> Axes:
-        if state.axes is None or state.age >= self.refresh:
-            state.axes = _Eigenvectors(state.renew(run, self.seed, self.decay))
+        axes = self._prepared(run, state)
         state.age += 1
-        return state.axes
+        return axes

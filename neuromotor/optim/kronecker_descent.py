@@ -7,6 +7,7 @@ Gauss-Newton matrix, z = P g, v velocity, epsilon learning rate, mu momentum.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,7 +22,12 @@ from neuromotor._checks import (
 )
 from neuromotor.optim.calm import CalmState
 from neuromotor.optim.descent import DescentState, warm_cosine
-from neuromotor.optim.kronecker import FactorsIterative, FactorsState, KroneckerPreconditioner
+from neuromotor.optim.kronecker import (
+    Block,
+    FactorsIterative,
+    FactorsState,
+    KroneckerPreconditioner,
+)
 from neuromotor.optim.run import Run
 
 __all__ = ["KroneckerDescent"]
@@ -33,15 +39,13 @@ class KroneckerDescentState(DescentState, CalmState, FactorsState):
 
     Attributes:
         velocity: v.
-        precondition: P.
     """
 
     velocity: Tensor = field(kw_only=True)
-    precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
 
 
 @dataclass(frozen=True)
-class KroneckerDescent(FactorsIterative[KroneckerDescentState]):
+class KroneckerDescent(FactorsIterative[KroneckerDescentState, KroneckerPreconditioner]):
     """Momentum along the natural gradient; no line search, so changing draws do no harm.
 
     The step is ``v <- mu v - epsilon nu z``, with nu at most 1 and such that ``nu^2 g.z`` is at
@@ -95,9 +99,8 @@ class KroneckerDescent(FactorsIterative[KroneckerDescentState]):
             theta, velocity=torch.zeros_like(theta), calm=not self.calm_start
         )
 
-    def _resume(self, run: Run, state: KroneckerDescentState) -> None:
-        if state.blocks is not None:
-            state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
+    def _prepare(self, blocks: Sequence[Block]) -> KroneckerPreconditioner:
+        return KroneckerPreconditioner(blocks, self.damping)
 
     def _iterate(self, run: Run, state: KroneckerDescentState) -> str | None:
         if state.calm_down(run):
@@ -105,13 +108,10 @@ class KroneckerDescent(FactorsIterative[KroneckerDescentState]):
         if state.left_the_finite_region():
             state.velocity = torch.zeros_like(state.theta)
             return state.back_to(run.best_parameters)
-        if state.precondition is None or state.age >= self.refresh:
-            blocks = state.renew(run, self.seed, self.decay)
-            state.precondition = KroneckerPreconditioner(blocks, self.damping)
-        natural = state.precondition(state.gradient)
+        natural = self._prepared(run, state)(state.gradient)
         promised = float(state.gradient @ natural)
         if not promised > 0:
-            state.precondition = None  # rounding: new factors
+            state.prepared = None  # rounding: new factors
             return None
         nu = min(1.0, math.sqrt(self.trust * max(state.value, 0.0) / promised))
         rate = state.scale * self.learning_rate * warm_cosine(run.fraction_used, self.warmup)

@@ -17,7 +17,7 @@ from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
 from neuromotor.optim.run import Run
 
-__all__ = ["LBFGS", "Pair", "PairsState", "two_loop_direction"]
+__all__ = ["LBFGS", "Pair", "PairsState", "first_step", "two_loop_direction"]
 
 Pair = tuple[Tensor, Tensor, float]  # s, y, rho
 
@@ -39,14 +39,32 @@ class PairsState(CalmState):
                 return "a pair of `pairs` does not have its own curvature"
         return super().disagreement()
 
-    def take(self, change: Tensor, value: float, gradient: Tensor, most: int) -> None:
-        """Move by a step, and keep its pair if the objective curves upwards along it."""
-        bend = gradient - self.gradient
+    def descend(
+        self, run: Run, line_search: StrongWolfe, direction: Tensor, first: float, most: int
+    ) -> SearchPoint | None:
+        """Search along a direction, move to the point found, and keep the pair if it curves up.
+
+        Args:
+            run: Whose objective it is.
+            line_search: How to search.
+            direction: A descent direction, (P,).
+            first: First step to try.
+            most: Largest number of pairs that are kept.
+
+        Returns:
+            The point; None, with nothing changed, where no step lowers the objective.
+        """
+        start = SearchPoint(0.0, self.value, float(self.gradient @ direction), self.gradient)
+        point = line_search.search(run.objective, self.theta, direction, start, first)
+        if point.gradient is None or point.step == 0.0:
+            return None
+        change, bend = point.step * direction, point.gradient - self.gradient
         curvature = float(change @ bend)
         if curvature > 1e-10 * float(bend @ bend):
             self.pairs.append((change, bend, 1.0 / curvature))
             del self.pairs[: len(self.pairs) - min(most, len(self.pairs))]
-        self.arrive(self.theta + change, value, gradient)
+        self.arrive(self.theta + change, point.value, point.gradient)
+        return point
 
 
 @dataclass(frozen=True)
@@ -88,21 +106,20 @@ class LBFGS(Iterative[PairsState]):
             return None
         pairs, gradient = state.pairs, state.gradient
         direction = two_loop_direction(pairs, gradient)
-        slope = float(gradient @ direction)
-        if not slope < 0:  # the pairs no longer fit: start over from the gradient
+        if not float(gradient @ direction) < 0:  # the pairs no longer fit
             pairs.clear()
             direction = -gradient
-            slope = -float(gradient @ gradient)
-        step = 1.0 if pairs else min(1.0, 1.0 / float(gradient.abs().sum()))
-        start = SearchPoint(0.0, state.value, slope, gradient)
-        point = self.line_search.search(run.objective, state.theta, direction, start, step)
-        if point.gradient is None or point.step == 0.0:
+        step = 1.0 if pairs else first_step(gradient)
+        if state.descend(run, self.line_search, direction, step, self.history) is None:
             if not pairs:
                 return "no step along the negative gradient lowers the objective"
             pairs.clear()
-            return None
-        state.take(point.step * direction, point.value, point.gradient, self.history)
         return None
+
+
+def first_step(gradient: Tensor) -> float:
+    """Return the first step along the negative gradient, min(1, 1/|g|_1)."""
+    return min(1.0, 1.0 / float(gradient.abs().sum()))
 
 
 def two_loop_direction(

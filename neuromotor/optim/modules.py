@@ -9,7 +9,6 @@ as by a penalty on weights, its Hessian along that way is added: for L(o(theta),
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.objective import or_infinity
 from neuromotor.optim.result import Counts
 from neuromotor.optim.run import Run, check_run
 from neuromotor.optim.state import Snapshot, SnapshotError, pack, restore
@@ -65,7 +65,7 @@ class ModuleObjective:
         self.put(parameters)
         with torch.no_grad():
             value = float(self._run()[1])
-        return value if math.isfinite(value) else math.inf
+        return or_infinity(value)
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the loss and its gradient, (P,)."""
@@ -73,7 +73,7 @@ class ModuleObjective:
         loss = self._run()[1]
         value = float(loss.detach())
         gradient = _flat(torch.autograd.grad(loss, self.parameters, materialize_grads=True))
-        return (value if math.isfinite(value) else math.inf), gradient
+        return or_infinity(value), gradient
 
     def linearize(self, parameters: Tensor) -> ModuleLinearization:
         """Return the loss at a point, with its Gauss-Newton products."""
@@ -106,8 +106,7 @@ class ModuleLinearization:
                 "return that very tensor."
             )
         self._pull: Tensor = pull
-        value = float(loss.detach())
-        self.value = value if math.isfinite(value) else math.inf
+        self.value = or_infinity(float(loss.detach()))
         self.gradient = _flat(
             torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
         )

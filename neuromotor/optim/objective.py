@@ -19,6 +19,7 @@ __all__ = [
     "Linearization",
     "Objective",
     "gives_factors",
+    "or_infinity",
     "part_of",
 ]
 
@@ -128,13 +129,13 @@ class CountedObjective:
     def value(self, parameters: Tensor) -> float:
         """Return the objective; infinity where it is not finite."""
         self._count(values=1)
-        return _or_infinity(self._objective.value(parameters))
+        return or_infinity(self._objective.value(parameters))
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the objective and its gradient, (P,)."""
         self._count(gradients=1)
         value, gradient = self._objective.value_and_gradient(parameters)
-        return _or_infinity(value), gradient
+        return or_infinity(value), gradient
 
     def linearize(self, parameters: Tensor, *, counted: bool = True) -> Linearization:
         """Return the objective at a point, with its Gauss-Newton products.
@@ -207,7 +208,7 @@ class _CountedLinearization:
 
     @property
     def value(self) -> float:
-        return _or_infinity(self._inner.value)
+        return or_infinity(self._inner.value)
 
     @property
     def gradient(self) -> Tensor:
@@ -239,5 +240,6 @@ def part_of(objective: Objective, size: int, generator: torch.Generator) -> Obje
     return objective.part(size, generator)
 
 
-def _or_infinity(value: float) -> float:
+def or_infinity(value: float) -> float:
+    """Return a value, or infinity where it is not finite."""
     return value if math.isfinite(value) else math.inf

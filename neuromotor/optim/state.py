@@ -31,7 +31,8 @@ class State:
     What comes back from a file must have the types of the annotations: a tensor is a vector like
     `theta`, and all numbers are finite. Metadata says more: `minimum` and `maximum` of numbers,
     `infinite` where one may be infinite, `check` in place of the annotation, a function of the
-    value and `theta` that tells what is wrong, or None. `disagreement` compares fields.
+    value and `theta` that tells what is wrong, or None; `counts` of a field that grows by at most
+    one an iteration. `disagreement` compares fields.
 
     Attributes:
         theta: Parameters, (P,); replaced, never changed in place.
@@ -62,6 +63,9 @@ class State:
 
     def disagreement(self) -> str | None:
         """Return what in this state cannot be together, in words, or None."""
+        for part in fields(self):
+            if part.metadata.get("counts") and getattr(self, part.name) > self.iteration + 1:
+                return f"`{part.name}` is more than `iteration`"
         return None
 
 

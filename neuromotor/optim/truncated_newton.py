@@ -13,8 +13,8 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import conjugate_gradient
-from neuromotor.optim.lbfgs import PairsState, two_loop_direction
-from neuromotor.optim.line_search import SearchPoint, StrongWolfe
+from neuromotor.optim.lbfgs import PairsState, first_step, two_loop_direction
+from neuromotor.optim.line_search import StrongWolfe
 from neuromotor.optim.run import Run
 
 __all__ = ["TruncatedNewton"]
@@ -74,21 +74,14 @@ class TruncatedNewton(Iterative[PairsState]):
             precondition=lambda vector: two_loop_direction(pairs, -vector),
         )
         direction = solution.solution
-        slope = float(gradient @ direction)
         first = 1.0
-        if not slope < 0:  # no curvature to trust
+        if not float(gradient @ direction) < 0:  # no curvature to trust
             direction = two_loop_direction(pairs, gradient)
-            slope = float(gradient @ direction)
-            first = 1.0 if pairs else min(1.0, 1.0 / float(gradient.abs().sum()))
-        if not slope < 0:
+            first = 1.0 if pairs else first_step(gradient)
+        if not float(gradient @ direction) < 0:
             pairs.clear()
-            return None
-        start = SearchPoint(0.0, state.value, slope, gradient)
-        point = self.line_search.search(run.objective, theta, direction, start, first)
-        if point.gradient is None or point.step == 0.0:
+        elif state.descend(run, self.line_search, direction, first, self.pairs) is None:
             if not pairs:
                 return "no step along the Newton direction lowers the objective"
             pairs.clear()
-            return None
-        state.take(point.step * direction, point.value, point.gradient, self.pairs)
         return None
