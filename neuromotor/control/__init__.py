@@ -1,4 +1,4 @@
-"""Optimal control: what says how good a controller can be."""
+"""Optimal control, which shows how good a controller can be."""
 
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult

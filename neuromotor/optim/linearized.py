@@ -1,4 +1,4 @@
-"""What methods share that linearise the objective wherever they arrive."""
+"""What the methods share that linearise the objective at every point they reach."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LinearizedIterative(Iterative[L]):
 
     @final
     def _model(self, run: Run, state: L) -> Linearization:
-        """The curvature: of all trials, or of some that are drawn anew at each iteration."""
+        """Return the curvature of all trials, or of some that are drawn anew at each iteration."""
         if self.curvature_trials is not None:
             generator = torch.Generator().manual_seed(self.seed + state.iteration)
             return run.objective.linearize_part(state.theta, self.curvature_trials, generator)

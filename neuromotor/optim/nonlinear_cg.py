@@ -26,8 +26,8 @@ class ConjugateState(PairsState):
         direction: d, None at the beginning.
         downhill: -z.
         step: Length of the last step along its direction, 0 at the beginning.
-        last_slope: g.d there.
-        restarted: Whether d is the negative gradient after a failed search.
+        last_slope: g.d at the start of that step.
+        restarted: Whether d is the negative gradient because a search failed.
     """
 
     direction: Tensor | None = None
@@ -46,9 +46,9 @@ class NonlinearCG(Iterative[ConjugateState]):
     ``beta = z'.(g' - g) / g.z`` with z the L-BFGS estimate times g.
 
     Attributes:
-        pairs: Pairs of the L-BFGS preconditioner, 0 for plain conjugate gradients.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
-        line_search: How far to go along each direction; needs a tight `c2`.
+        pairs: Number of pairs of the L-BFGS preconditioner; 0 means plain conjugate gradients.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
+        line_search: Search for the step along each direction; needs a tight `c2`.
 
     Raises:
         ValueError: A setting is out of range.
@@ -97,7 +97,7 @@ class NonlinearCG(Iterative[ConjugateState]):
 
     def _evaluate(self, run: Run, state: ConjugateState) -> None:
         super()._evaluate(run, state)
-        state.direction = state.downhill = None  # of other draws
+        state.direction = state.downhill = None  # they may belong to other draws
 
     def _restart(self, state: ConjugateState) -> None:
         state.pairs.clear()

@@ -1,4 +1,4 @@
-"""Preconditioned truncated Newton: the Hessian itself, by differences of gradients.
+"""Preconditioned truncated Newton, with products of the Hessian from differences of gradients.
 
 Notation: H Hessian, g gradient, d direction with ``H d = -g`` up to a tolerance.
 """
@@ -25,17 +25,17 @@ class TruncatedNewton(Iterative[PairsState]):
     """Newton's method by conjugate gradients that L-BFGS preconditions, with a line search.
 
     Each product costs a gradient. Conjugate gradients end at the tolerance
-    ``min(1/2, sqrt(|g|)) |g|`` or where the Hessian curves downwards, then the way made so far is
+    ``min(1/2, sqrt(|g|)) |g|``, or when the Hessian curves downwards; the solution so far is then
     the direction.
 
     Source: minFunc (Schmidt 2005), its `pnewton0`, the "Hessian-free Newton" of Sutskever (2013),
     section 6.7; Nocedal & Wright (2006), algorithm 7.1; difference step of minFunc.
 
     Attributes:
-        pairs: Pairs of the L-BFGS preconditioner.
-        iterations: Most products a step.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
-        line_search: How far to go along each direction.
+        pairs: Number of pairs of the L-BFGS preconditioner.
+        iterations: Largest number of products in a step.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
+        line_search: Search for the step along each direction.
 
     Raises:
         ValueError: A setting is out of range.
@@ -75,7 +75,7 @@ class TruncatedNewton(Iterative[PairsState]):
         )
         direction = solution.solution
         first = 1.0
-        if not float(gradient @ direction) < 0:  # no curvature to trust
+        if not float(gradient @ direction) < 0:  # the curvature is of no use
             direction = two_loop_direction(pairs, gradient)
             first = 1.0 if pairs else first_step(gradient)
         if not float(gradient @ direction) < 0:
