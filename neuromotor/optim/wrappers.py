@@ -140,7 +140,7 @@ class _Mixed:
         self.value, self.gradient, self._inner = value, gradient, inner
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
-        # Products are linear: scale first, as small vectors could leave the range of single precision.
+        # Products are linear: scaled first, small vectors stay in the range of single precision.
         size = float(vector.abs().max())
         if not size > 0:
             return torch.zeros_like(vector)
