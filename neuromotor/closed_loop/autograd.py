@@ -7,14 +7,13 @@ quantities that a controller declares for structural damping (`damped`), with we
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from neuromotor._checks import declares, up_to_date
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.controllers.controller import Controller, damped_quantities
+from neuromotor.optim.objective import or_infinity
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -47,7 +46,7 @@ class AutogradObjective:
         """Return the mean loss; infinity where the simulation overflows."""
         with torch.no_grad():
             value = float(self._loss(parameters))
-        return value if math.isfinite(value) else math.inf
+        return or_infinity(value)
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
@@ -55,7 +54,7 @@ class AutogradObjective:
         loss = self._loss(theta)
         (gradient,) = torch.autograd.grad(loss, theta)
         value = float(loss.detach())
-        return (value if math.isfinite(value) else math.inf), gradient
+        return or_infinity(value), gradient
 
     def part(self, size: int, generator: torch.Generator) -> AutogradObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""
@@ -94,7 +93,7 @@ class AutogradLinearization:
             _check_residuals(cost, self._residuals.detach(), losses.detach())
         self._memory = trajectory.memory
         value = float(losses.detach().mean())
-        self.value = value if math.isfinite(value) else math.inf
+        self.value = or_infinity(value)
         self.gradient = self._pull_back(losses, torch.ones_like(losses))
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:

@@ -25,6 +25,7 @@ __all__ = [
     "check_trials",
     "linearize_arm",
     "linearize_plant",
+    "roll_out",
 ]
 
 CHUNK = 16384  # trial-steps
@@ -94,6 +95,14 @@ def advance_components(
     if draws.plant_noise is not None:
         after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
     return after
+
+
+def roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
+    """Return the states (B, T + 1, n) under open-loop commands (B, T, m)."""
+    states = [trials.initial_state]
+    for t in range(commands.shape[1]):
+        states.append(advance(plant, states[-1], commands[:, t], trials, t))
+    return torch.stack(states, dim=1)
 
 
 def check_trials(task: Task, trials: Trials) -> None:

@@ -1,4 +1,4 @@
-"""Optimal control: what says how good a controller can be."""
+"""Optimal control, which shows how good a controller can be."""
 
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
@@ -6,6 +6,7 @@ from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
 from neuromotor.control.online import OnlineTrajectoryOptimization
 from neuromotor.control.uncertainty import Uncertainty
+from neuromotor.controllers import CONTROLLERS
 
 __all__ = [
     "ILQG",
@@ -18,3 +19,5 @@ __all__ = [
     "OnlineTrajectoryOptimization",
     "Uncertainty",
 ]
+
+CONTROLLERS["linear-feedback"] = LinearFeedback(trials=64, steps=40)

@@ -1,8 +1,8 @@
 """Optimal feedback control of a nonlinear plant: LQG around each trial's own trajectory.
 
-The plant is linearised along the nominal trajectory of each pair of start and target, iLQR's, and
-`LQG` gives feedback and filter gains for it, under the task's delay and for noise and a disturbance
-of known size. What comes out is a `LinearFeedback` that runs in the closed loop.
+The plant is linearised along iLQR's trajectory from each start to its target. `LQG` then gives
+feedback and filter gains for the task's delay, and for noise and a disturbance of known size. The
+result is a `LinearFeedback` that runs in the closed loop.
 
 Source: Li & Todorov (2007), with the noise-free optimum as nominal trajectory; gains as in `LQG`.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.closed_loop.dynamics import check_trials, linearize_plant, roll_out
 from neuromotor.control.ilqr import ILQR
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
@@ -33,13 +33,13 @@ __all__ = ["ILQG", "ILQGResult", "linearized"]
 
 @dataclass(frozen=True)
 class ILQGResult:
-    """A controller for a batch of B trials, and what it expects of itself.
+    """A controller for a batch of B trials, and its expected losses.
 
     Attributes:
-        controller: Runs in a `ClosedLoop` on trials with the same starts and targets.
-        parameters: Its tables, (P,), of the trials' dtype.
+        controller: Controller for a `ClosedLoop` on trials with the same starts and targets.
+        parameters: The controller's tables, (P,), of the trials' dtype.
         predicted_losses: Expected loss of each trial on the linearised plant, (B,).
-        converged: Whether gains and filter met the tolerance, and iLQR its own.
+        converged: Whether the gains met the tolerance, and iLQR met its own.
         reason: Why the design stopped, in words.
         seconds: Wall-clock time.
         history: Mean expected loss after each round of feedback and filter gains.
@@ -55,7 +55,7 @@ class ILQGResult:
 
     @property
     def predicted(self) -> float:
-        """Expected loss, mean over the trials."""
+        """Mean expected loss over the trials."""
         return float(self.predicted_losses.mean())
 
 
@@ -66,12 +66,12 @@ class ILQG:
     Attributes:
         extended: Whether the estimate moves by the plant's own step (an extended Kalman filter with
             the gains of the design) or by the linearised one.
-        relinearizations: Times that the plant is linearised anew, along the design's mean
-            trajectory: signal-dependent noise makes that a little different from iLQR's.
-        rounds: Most rounds of feedback and filter gains for one linearisation.
+        relinearizations: How often the plant is linearised anew, along the design's mean
+            trajectory, which differs a little from iLQR's because of signal-dependent noise.
+        rounds: Largest number of rounds of feedback and filter gains for one linearisation.
         tolerance: Rounds end when no trial's expected loss changes by more than this fraction.
-        sensor_floor: Least standard deviation of sensory noise that the filter assumes, which keeps
-            its equations regular where an observation is exact.
+        sensor_floor: Smallest standard deviation of sensory noise that the filter assumes; it keeps
+            the filter's equations regular if an observation is exact.
         ilqr: Solver of the nominal trajectories.
 
     Raises:
@@ -110,11 +110,11 @@ class ILQG:
 
         Args:
             task: Plant, cost, number of steps and delay.
-            trials: B trials; the design sees their starts and targets, no draws. Where the cost
-                differs by trial (`Trials.wanted`, `Trials.counted`) it sees that ahead, too: such a
-                design knows when a go cue will come.
-            uncertainty: Sizes of noise and disturbance; those of the batch if absent.
-            callback: Called with round and mean expected loss after each round.
+            trials: B trials. The design sees their starts and targets, but no draws. If the cost
+                differs by trial (`Trials.wanted`, `Trials.counted`), the design sees that ahead
+                too, so that it knows when a go cue will come.
+            uncertainty: Sizes of noise and disturbance; by default those of the batch.
+            callback: Called after each round with its number and the mean expected loss.
 
         Raises:
             ValueError: Trials or uncertainty do not fit the task.
@@ -123,9 +123,9 @@ class ILQG:
         watch = Stopwatch()
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
-        calm, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
-        share = torch.bincount(index).to(calm.target) / len(trials)
-        nominal = self.ilqr.solve(task, calm)
+        quiet, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
+        share = torch.bincount(index).to(quiet.target) / len(trials)
+        nominal = self.ilqr.solve(task, quiet)
         states, commands = nominal.states, nominal.commands
         history: list[float] = []
 
@@ -135,11 +135,11 @@ class ILQG:
                 callback(len(history), history[-1])
 
         for turn in range(self.relinearizations + 1):
-            problem = linearized(task, calm, states, commands, uncertainty, self.sensor_floor)
+            problem = linearized(task, quiet, states, commands, uncertainty, self.sensor_floor)
             feedback, correction, losses, means, settled = self._alternate(problem, note)
             if turn < self.relinearizations:
                 commands = means
-                states = _roll_out(task.plant, calm, commands)
+                states = roll_out(task.plant, quiet, commands)
         controller = LinearFeedback(
             trials=len(trials),
             steps=task.steps,
@@ -171,7 +171,7 @@ class ILQG:
     def _alternate(
         self, problem: LQG, note: Callable[[Tensor], None]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, bool]:
-        """Feedback and filter gains in turn; expected losses and mean commands; whether settled."""
+        """Compute feedback and filter gains in turn, until the expected losses settle."""
         feedback = problem.feedback()
         correction, losses, means = problem.filter(feedback)
         note(losses)
@@ -189,17 +189,17 @@ class ILQG:
 
 def linearized(
     task: Task,
-    calm: Trials,
+    quiet: Trials,
     states: Tensor,
     commands: Tensor,
     uncertainty: Uncertainty,
     sensor_floor: float,
 ) -> LQG:
-    """Return the problem in deviations of the state from a trajectory; commands count in full.
+    """Return the problem in deviations of the state from a trajectory, with full commands.
 
     Args:
         task: Plant, cost and delay.
-        calm: B trials without loads and noise.
+        quiet: B trials without loads and noise.
         states: The trajectory, (B, T + 1, n).
         commands: Its commands, (B, T, m).
         uncertainty: Sizes of noise and disturbance.
@@ -207,7 +207,7 @@ def linearized(
     """
     plant, cost = task.plant, quadratic(task.cost, "ILQG")
     n, m = plant.state_size, plant.command_size
-    a, b = torch.split(linearize_plant(plant, calm, states[:, :-1], commands), [n, m], dim=-1)
+    a, b = torch.split(linearize_plant(plant, quiet, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]
     if _any(uncertainty.load):
         ways.append(_load_ways(plant, states[:, :-1], commands, b))
@@ -222,8 +222,8 @@ def linearized(
         command=b,
         disturbance=torch.cat(ways, dim=-1),
         drift=-(b @ commands.unsqueeze(-1)).squeeze(-1),
-        error=states - calm.goal,
-        state_weights=cost.weights(calm),
+        error=states - quiet.goal,
+        state_weights=cost.weights(quiet),
         energy_weight=cost.energy_weight,
         delay_steps=task.delay_steps,
         command_variance=uncertainty.variances("command_noise", states, m),
@@ -236,7 +236,7 @@ def linearized(
 def _tables(
     problem: LQG, feedback: Tensor, correction: Tensor, states: Tensor, n: int
 ) -> FeedbackWeights:
-    """Gains on states themselves, from gains on deviations from `states`."""
+    """Turn gains on deviations from `states` into gains on the states themselves."""
     before, after = states[:, :-1].unsqueeze(-1), states[:, 1:].unsqueeze(-1)
     drift = problem.drift.unsqueeze(-1) + after - problem.state @ before
     offset = feedback[..., -1:] - feedback[..., :n] @ before
@@ -253,7 +253,10 @@ def _tables(
 
 
 def _load_ways(plant: Plant, states: Tensor, commands: Tensor, command: Tensor) -> Tensor:
-    """Derivative of the next state by a load: that by the command, unless actuators saturate."""
+    """Return the derivative of the next state by a load.
+
+    It is the derivative by the command, unless actuators saturate.
+    """
     if getattr(plant, "command_limit", None) is None:
         return command
     return _outside_jacobians(plant, states, commands, commands.shape[-1], "load")
@@ -262,7 +265,7 @@ def _load_ways(plant: Plant, states: Tensor, commands: Tensor, command: Tensor) 
 def _outside_jacobians(
     plant: Plant, states: Tensor, commands: Tensor, size: int, name: str
 ) -> Tensor:
-    """Derivative of the next state by a load or hand force of `size` numbers, (B, T, n, size)."""
+    """Return the derivative of the next state by a load or hand force, (B, T, n, size)."""
     with torch.enable_grad():
         force = states.new_zeros(*states.shape[:-1], size).requires_grad_(True)
         acting = (None, force) if name == "hand_force" else (force, None)
@@ -275,7 +278,7 @@ def _outside_jacobians(
 
 
 def _distinct(trials: Trials) -> tuple[Trials, Tensor]:
-    """Trials that differ, which share a design where they do not, and which one each is."""
+    """Return the trials that differ, and for each trial the number of its equal among them."""
     parts = {"initial_state": trials.initial_state, "target": trials.target, **trials.present()}
     flat = [part.flatten(1) for part in parts.values()]
     rows, index = torch.unique(torch.cat(flat, dim=-1), dim=0, return_inverse=True)
@@ -286,14 +289,6 @@ def _distinct(trials: Trials) -> tuple[Trials, Tensor]:
     ), index
 
 
-def _roll_out(plant: Plant, calm: Trials, commands: Tensor) -> Tensor:
-    """States (B, T + 1, n) under given commands, nothing going wrong."""
-    states = [calm.initial_state]
-    for t in range(commands.shape[1]):
-        states.append(advance(plant, states[-1], commands[:, t], calm, t))
-    return torch.stack(states, dim=1)
-
-
 def _any(deviations: float | tuple[float, ...]) -> bool:
-    """Whether any standard deviation is above zero."""
+    """Return whether any standard deviation is above zero."""
     return any(deviations) if isinstance(deviations, tuple) else deviations > 0

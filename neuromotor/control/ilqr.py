@@ -1,7 +1,7 @@
-"""Iterative LQR: every trial's optimal open-loop commands, solved side by side.
+"""Iterative LQR finds every trial's optimal open-loop commands; all trials are solved together.
 
-It knows the trials' loads, noise draws and cues to come, so under disturbances it is a clairvoyant
-lower bound.
+The solver knows the trials' future loads, noise draws and cues, so that under disturbances its
+loss is a clairvoyant lower bound.
 
 Notation: x state, u command, A = df/dx, B = df/du, Q(x, u) cost-to-go after a step, V cost-to-go,
 k open-loop and K feedback gains, mu regulariser, a step size.
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant, roll_out
 from neuromotor.optim.result import Counts, Stopwatch
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import quadratic
@@ -41,13 +41,13 @@ class ILQRResult:
         commands: (B, T, m).
         gains: Feedback gains K around them, (B, T, m, n).
         losses: Each trial's loss, (B,).
-        trial_converged: Whether each trial met the tolerance, (B,); not where it blew up, which
-            means that the step is too long for the trial's forces.
+        trial_converged: Whether each trial met the tolerance, (B,). A trial that blew up did not;
+            the plant's step is then too long for the trial's forces.
         reason: Why the solver stopped, in words.
-        iterations: Backward passes made.
-        counts: Batches rolled out (`values`) and linearised (`gradients`).
+        iterations: Number of backward passes.
+        counts: Number of batches rolled out (`values`) and linearised (`gradients`).
         seconds: Wall-clock time.
-        history: Mean loss after each iteration, the start first.
+        history: Mean loss at the start and after each iteration.
     """
 
     states: Tensor
@@ -74,7 +74,7 @@ class ILQRResult:
 
 @dataclass(frozen=True)
 class _Model:
-    """Backward pass: gains, and what the quadratic model expects of a full step."""
+    """Result of a backward pass: gains, and the change that the model expects of a full step."""
 
     open_loop: Tensor  # k (B, T, m)
     gains: Tensor  # K (B, T, m, n)
@@ -88,10 +88,10 @@ class ILQR:
     """Batched iLQR with a regulariser and a step size for each trial.
 
     Attributes:
-        iterations: Most backward passes.
+        iterations: Largest number of backward passes.
         tolerance: A trial has converged when a full step is expected to lower its loss by less
             than this fraction of it.
-        regularizer_max: A trial whose regulariser passes this has failed.
+        regularizer_max: A trial has failed when its regulariser is larger than this.
         acceptance: Smallest ratio of true to expected improvement that is accepted.
         step_sizes: Number of step sizes tried side by side: 1.1^(-i^2) for i = 0, 1, ...
 
@@ -132,8 +132,8 @@ class ILQR:
         Args:
             task: Plant, cost and number of steps; its delay does not matter to open-loop commands.
             trials: B trials.
-            commands: Where to start, (B, T, m); zeros if absent.
-            callback: Called with iteration and mean loss after each iteration.
+            commands: Commands to start from, (B, T, m); zeros if absent.
+            callback: Called after each iteration with its number and the mean loss.
 
         Raises:
             ValueError: The trials do not fit the task, `commands` has the wrong shape, the first
@@ -149,7 +149,7 @@ class ILQR:
         if commands.shape != shape:
             raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
         commands = commands.to(start)
-        states = _roll_out(plant, trials, commands)
+        states = roll_out(plant, trials, commands)
         losses = cost.losses(states, commands, trials)
         if not bool(torch.isfinite(losses).all()):
             raise ValueError(
@@ -193,7 +193,7 @@ class ILQR:
             pick = accept.view(-1, 1, 1)
             states = torch.where(pick, new_states[best, trial], states)
             commands = torch.where(pick, new_commands[best, trial], commands)
-            # At the bottom rounding decides whether a step lowers the loss: stop there, too.
+            # Near the optimum rounding decides whether a step helps; the trial stops there, too.
             stalled = active & ~accept & solved
             converged |= stalled
             losses = torch.where(accept, best_losses, losses)
@@ -234,18 +234,10 @@ class ILQR:
         )
 
 
-def _roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
-    """States (B, T + 1, n) under open-loop commands (B, T, m)."""
-    states = [trials.initial_state]
-    for t in range(commands.shape[1]):
-        states.append(advance(plant, states[-1], commands[:, t], trials, t))
-    return torch.stack(states, dim=1)
-
-
 def _blown_up(plant: Plant, states: Tensor) -> Tensor:
-    """Whether a configuration changes by more than pi (rad or m) within a step, (B,).
+    """Return whether a configuration changes by more than pi (rad or m) within a step, (B,).
 
-    No limb does, so the numbers are then those of an unstable integration, whatever they cost.
+    No limb does that, so that such numbers come from an unstable integration.
     """
     path = states[..., : len(plant.home)]
     return (path[:, 1:] - path[:, :-1]).abs().flatten(1).amax(dim=1) > math.pi
@@ -254,7 +246,7 @@ def _blown_up(plant: Plant, states: Tensor) -> Tensor:
 def _search(
     plant: Plant, trials: Trials, states: Tensor, commands: Tensor, model: _Model, steps: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Trajectories (S, B, T + 1, n) and commands (S, B, T, m) for every step size (S, 1)."""
+    """Return states (S, B, T + 1, n) and commands (S, B, T, m) for every step size (S, 1)."""
     state = states[:, 0].expand(len(steps), -1, -1)
     new_states, new_commands = [state], []
     for t in range(commands.shape[1]):
@@ -276,7 +268,7 @@ def _backward(
     b: Tensor,
     regularizer: Tensor,
 ) -> _Model:
-    """Riccati recursion from the last step to the first, with ``Q_uu + mu I``."""
+    """Run the Riccati recursion from the last step to the first, with ``Q_uu + mu I``."""
     cost = task.cost
     weights = cost.weights(trials)  # (B or 1, T + 1, n)
     errors = weights * (states - trials.goal)  # (B, T + 1, n)
@@ -319,7 +311,7 @@ def _backward(
 def _update_regularizer(
     regularizer: Tensor, growth: Tensor, accept: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Quadratic schedule of Tassa et al. (2012), section II-F: factor 2, floor 1e-10."""
+    """Follow the quadratic schedule of Tassa et al. (2012), section II-F: factor 2, floor 1e-10."""
     factor, floor = 2.0, 1e-10
     shrink = torch.clamp(growth / factor, max=1 / factor)
     grow = torch.clamp(growth * factor, min=factor)

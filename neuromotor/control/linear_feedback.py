@@ -1,4 +1,4 @@
-"""Linear feedback from an estimate of state and disturbance: what optimal feedback control runs.
+"""Linear feedback from an estimate of state and disturbance, as in optimal feedback control.
 
 Notation: x state, u command, d disturbance, tau delay in steps, o observation; the estimate is
 z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
@@ -7,19 +7,20 @@ z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
     correction   z[t] += K (o[t] - x[t - tau])
     command      u[t] = k + L [x[t], d[t]]
 
-with the tables of that trial and step. States before the first are the first, as in the loop.
+with the tables of that trial and step. Before the first step, the state is the first state, as in
+the closed loop.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.controllers.controller import ZeroStart, check_parameters
-from neuromotor.plants.plant import Plant
+from neuromotor.plants import PLANTS, Plant
 
 __all__ = ["FeedbackWeights", "LinearFeedback"]
 
@@ -38,7 +39,7 @@ class FeedbackWeights:
     drift: Tensor  # c, (B, T, n)
 
     def flatten(self) -> Tensor:
-        """Return all of it as one vector, (P,)."""
+        """Return all tables as one vector, (P,)."""
         return torch.cat([getattr(self, field.name).flatten() for field in fields(self)])
 
 
@@ -46,8 +47,8 @@ class FeedbackWeights:
 class LinearFeedback(ZeroStart):
     """Time-varying linear feedback on a recursive estimate, with tables for each trial.
 
-    The tables are its parameters; `ILQG` designs them. Memory is the estimate z after the
-    observation of the step and the command.
+    The tables are its parameters; `ILQG` designs them. Its memory is the estimate z after the
+    step's observation, and the command.
 
     Attributes:
         trials: Number B of trials, in the order of the batch.
@@ -58,10 +59,12 @@ class LinearFeedback(ZeroStart):
         load: Whether a load, which adds to the command, is part of the estimate.
         hand_force: Whether a force on the hand is part of the estimate, after the load.
         dt_s: Step length (s); must be the plant's.
-        plant: Whose own step predicts, as in an extended Kalman filter, instead of A, B, D and c.
+        plant: Plant whose own step predicts, as in an extended Kalman filter; if None, A, B, D and
+            c predict.
 
     Raises:
-        ValueError: A count is out of range, or `dt_s` is not positive.
+        ValueError: A count is out of range, `dt_s` is not positive, or sizes or `dt_s` are not
+            those of `plant`.
 
     Example:
         >>> LinearFeedback(trials=8, steps=60, delay_steps=7, load=True).estimate_size
@@ -76,13 +79,17 @@ class LinearFeedback(ZeroStart):
     load: bool = False
     hand_force: bool = False
     dt_s: float = 0.01
-    plant: Plant | None = None
+    plant: Plant | None = field(default=None, metadata={"registry": PLANTS})
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps", "state_size", "command_size"):
             check_integer(name, getattr(self, name), minimum=1)
         check_integer("delay_steps", self.delay_steps, minimum=0)
         check_positive("dt_s", self.dt_s, "seconds")
+        for name in ("state_size", "command_size", "dt_s") if self.plant is not None else ():
+            own, needed = getattr(self, name), getattr(self.plant, name)
+            if own != needed:
+                raise ValueError(f"`{name}` must be that of `plant`, {needed}, got {own}.")
 
     @property
     def disturbance_size(self) -> int:
@@ -157,7 +164,7 @@ class LinearFeedback(ZeroStart):
     def _predict(
         self, weights: FeedbackWeights, estimate: Tensor, command: Tensor, t: int
     ) -> Tensor:
-        """The estimate one step later, before its observation."""
+        """Return the estimate one step later, before its observation."""
         n, kept = self.state_size, self.state_size * self.delay_steps
         state, disturbance = estimate[:, :n], estimate[:, kept + n :]
         if self.plant is None:
@@ -171,7 +178,7 @@ class LinearFeedback(ZeroStart):
         return torch.cat([after, estimate[:, :kept], disturbance], dim=-1)
 
     def _shapes(self) -> list[torch.Size]:
-        """Shapes of the tables, in the order of `FeedbackWeights`."""
+        """Return the shapes of the tables, in the order of `FeedbackWeights`."""
         n, m, d = self.state_size, self.command_size, self.disturbance_size
         table = (self.trials, self.steps)
         return [
@@ -190,5 +197,5 @@ class LinearFeedback(ZeroStart):
 
 
 def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Matrices (B, i, j) times vectors (B, j)."""
+    """Multiply matrices (B, i, j) by vectors (B, j)."""
     return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)

@@ -4,7 +4,7 @@ Feedback gains for a fixed filter and filter gains for fixed feedback are comput
 under signal-dependent noise each depends on the other. Many problems are solved side by side.
 
 Notation: x state, u command, d disturbance, tau delay in steps, o observation; y = [x, d, 1] is
-what feedback needs, z = [x[t], ..., x[t - tau], d[t]] what is estimated, e the error of that
+what feedback needs, z = [x[t], ..., x[t - tau], d[t]] the estimated state, e the error of its
 estimate, S and E costs-to-go of y and e, Sigma covariance of e, Z second moment of the estimate::
 
     x' = A x + B u (1 + xi) + D d + c + zeta,   d' = d + w,   o = x[t - tau] + omega
@@ -71,14 +71,14 @@ class LQG:
 
     @property
     def coupled(self) -> bool:
-        """Whether feedback gains depend on the filter."""
+        """Whether the feedback gains depend on the filter."""
         return bool((self.command_variance > 0).any())
 
     def feedback(self, correction: Tensor | None = None) -> Tensor:
         """Return the best gains L, (B, T, m, n + k + 1), for a filter.
 
         Args:
-            correction: Filter gains K, (B, T, N, n); without them as if there were no error.
+            correction: Filter gains K, (B, T, N, n); without them the estimate counts as exact.
         """
         b = self.command
         n, m = b.shape[2:]
@@ -105,7 +105,7 @@ class LQG:
         return torch.stack(gains[::-1], dim=1)
 
     def filter(self, feedback: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the best filter for given feedback, and what both together come to.
+        """Return the best filter for given feedback, and the expected losses of both together.
 
         Args:
             feedback: Gains L, (B, T, m, n + k + 1).
@@ -171,13 +171,13 @@ class LQG:
         return self._spaced(torch.cat(parts, dim=-1))
 
     def _spaced(self, gain: Tensor) -> Tensor:
-        """Columns for y as columns for z and 1: zeros for the states of the past."""
+        """Turn columns for y into columns for z and 1, with zeros for past states."""
         n = self.state.shape[2]
         past = gain.new_zeros(*gain.shape[:-1], n * self.delay_steps)
         return torch.cat([gain[..., :n], past, gain[..., n:]], dim=-1)
 
     def _carry(self, row: Tensor, moment: Tensor) -> Tensor:
-        """Second moment of z (and 1) one step later: the past moves down by one state."""
+        """Return the second moment of z (and 1) one step later; past states move down by one."""
         n = self.state.shape[2]
         kept, tail = n * self.delay_steps, n * (self.delay_steps + 1)
         row = row[..., : moment.shape[1]]
@@ -188,7 +188,7 @@ class LQG:
         return move(move(moment).mT)
 
     def _pull_back(self, t: int, cost: Tensor) -> Tensor:
-        """Quadratic cost of z one step later as a cost of z now: the transpose of `_carry`."""
+        """Return a cost of z one step later as a cost of z now: the transpose of `_carry`."""
         n = self.state.shape[2]
         tail = n * (self.delay_steps + 1)
         row = self._row(t)[..., :-1]
@@ -200,7 +200,7 @@ class LQG:
         return move(move(cost).mT)
 
     def _through_correction(self, cost: Tensor, gain: Tensor) -> Tensor:
-        """``M'E M`` with M = I - K H, where H picks the oldest state."""
+        """Return ``M'E M`` with M = I - K H, where H picks the oldest state."""
         n = self.state.shape[2]
         seen = slice(n * self.delay_steps, n * (self.delay_steps + 1))
         for _ in range(2):
@@ -220,7 +220,7 @@ class LQG:
         return cost
 
     def _state_cost(self, t: int) -> Tensor:
-        """Q of y, (B, n + k + 1, n + k + 1)."""
+        """Return Q of y, (B, n + k + 1, n + k + 1)."""
         error = self.error[:, t]
         batch, n = error.shape
         eye = torch.eye(n, dtype=error.dtype, device=error.device).expand(batch, -1, -1)
@@ -229,7 +229,7 @@ class LQG:
         return reach.mT @ (self.state_weights[:, t].unsqueeze(-1) * reach)
 
     def _expected(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
-        """Expected penalty of the state at a step, (B,)."""
+        """Return the expected penalty of the state at a step, (B,)."""
         n, error = self.state.shape[2], self.error[:, t]
         second = (spread + moment[:, :-1, :-1]).diagonal(dim1=1, dim2=2)[:, :n]
         mean = moment[:, :n, -1]

@@ -1,8 +1,9 @@
-"""Online trajectory optimisation: a new plan at every step, from what is seen now.
+"""Online trajectory optimisation plans anew at every step, from the present observation.
 
-Source: Sutskever (2013), section 6.1. Its weaknesses are kept, since they are what it is a
-reference for: the delayed observation is taken as the present state, and disturbances are ignored.
-As the horizon shrinks, a plan corrects what it sees ever faster; under a delay that is unstable.
+Source: Sutskever (2013), section 6.1. The method's weaknesses are kept on purpose, because it
+serves as a reference: it takes the delayed observation as the present state, and ignores
+disturbances. As the horizon shrinks, each plan corrects errors faster; under a delay this becomes
+unstable.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from neuromotor.control.ilqr import ILQR
 from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost, quadratic
-from neuromotor.tasks.task import Task
+from neuromotor.tasks.task import DerivedTask, Task
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["OnlineTrajectoryOptimization"]
@@ -28,17 +29,18 @@ class OnlineTrajectoryOptimization(ZeroStart):
     """A controller that re-solves iLQR over the remaining steps and gives the first command.
 
     It has no parameters and cannot be differentiated; run it in a `ClosedLoop` with an empty
-    parameter vector. It plans for one target and refuses cues. Memory is the plan, (B, T m), steps
-    gone by as commanded; each plan starts from the last.
+    parameter vector. It plans for one target and refuses cues. Its memory is the plan, (B, T m),
+    whose past steps hold the commands that were given; each plan starts from the last one.
 
     Attributes:
         task: Plant, cost and horizon.
-        iterations: Most iLQR iterations a step; docs/references.md shows that 2 are enough.
-        first_iterations: Most at the first step, which has no plan to start from.
-        predictive: Whether the observation is first carried forward to the present, through the
-            plant and the commands given since; still blind to disturbances.
-        command_limit: Largest size of each command (N m or N); plans do not know of it. Without
-            one an unstable loop may overflow: a trial too far gone to plan for gets no command.
+        iterations: Largest number of iLQR iterations in a step; docs/references.md shows that 2 are
+            enough.
+        first_iterations: The same for the first step, which has no plan to start from.
+        predictive: Whether the plant and the commands given since then first carry the observation
+            forward to the present; this ignores disturbances too.
+        command_limit: Largest size of each command (N m or N), which plans ignore. Without a limit
+            an unstable loop may overflow; a trial that cannot be planned for gets zero commands.
         ilqr: Settings of the solver; its `iterations` are replaced.
 
     Raises:
@@ -62,7 +64,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
 
     @property
     def parameter_count(self) -> int:
-        """None."""
+        """0: a planner has no parameters."""
         return 0
 
     @property
@@ -111,7 +113,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
         plan = memory[0].view(-1, self.task.steps, self.command_size)
         if self.predictive:
             start = max(t - self.task.delay_steps, 0)
-            observation = _roll_out(self.task.plant, observation, plan[:, start:t])
+            observation = _state_after(self.task.plant, observation, plan[:, start:t])
         ahead = plan[:, t:]
         lost = ~_stays_finite(self.task.plant, observation, ahead)
         if bool(lost.any()):
@@ -120,7 +122,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
             observation = torch.where(lost.view(-1, 1), target, observation)
         iterations = self.iterations if t else self.first_iterations
         solution = replace(self.ilqr, iterations=iterations).solve(
-            _Remaining(self.task, t), Trials(observation, target), ahead
+            _RemainingSteps(self.task, t), Trials(observation, target), ahead
         )
         command = torch.where(lost.view(-1, 1), 0.0, solution.commands[:, 0])
         if self.command_limit is not None:
@@ -133,44 +135,36 @@ class OnlineTrajectoryOptimization(ZeroStart):
         return memory
 
 
-def _roll_out(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
-    """The state (B, n) that commands (B, steps, m) lead to."""
+def _state_after(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
+    """Return the state (B, n) that commands (B, steps, m) lead to."""
     for command in commands.unbind(dim=1):
         state = plant.step(state, command)
     return state
 
 
 def _stays_finite(plant: Plant, state: Tensor, commands: Tensor) -> Tensor:
-    """Whether it does, (B,): overflow does not come back."""
-    return torch.isfinite(_roll_out(plant, state, commands).square().sum(-1))
+    """Return whether the states stay finite, (B,)."""
+    return torch.isfinite(_state_after(plant, state, commands).square().sum(-1))
 
 
 @dataclass(frozen=True)
-class _Remaining:
-    """A task's steps from `first` on."""
+class _RemainingSteps(DerivedTask):
+    """The steps of a task from `first` on."""
 
-    task: Task
+    whole: Task
     first: int
 
     @property
-    def plant(self) -> Plant:
-        return self.task.plant
+    def source(self) -> Task:
+        return self.whole
 
     @property
     def steps(self) -> int:
-        return self.task.steps - self.first
-
-    @property
-    def delay_steps(self) -> int:
-        return self.task.delay_steps
-
-    @property
-    def random(self) -> bool:
-        return self.task.random
+        return self.whole.steps - self.first
 
     @property
     def cost(self) -> QuadraticCost:
-        cost = self.task.cost
+        cost = self.whole.cost
         return QuadraticCost(cost.state_weights[self.first :], cost.energy_weight)
 
     def trials(
@@ -180,4 +174,4 @@ class _Remaining:
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Trials:
-        return self.task.trials(generator, dtype=dtype, device=device)
+        return self.whole.trials(generator, dtype=dtype, device=device)

@@ -1,4 +1,4 @@
-"""What a controller that is designed in advance knows about chance: sizes, not draws."""
+"""What a design knows about chance in advance: the sizes of noise and disturbances, no draws."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ class Uncertainty:
 
     A disturbance d of covariance S that switches on at a step k of probability p[k] has increments
     of covariance p[k] S, and no two of them are correlated, since only one of them is not zero.
-    So a random walk with these increments has its mean and covariance, exactly. The cost of a
-    linear controller depends on no other moments: for it, the random walk is the disturbance.
+    So a random walk with these increments has exactly its mean and covariance. The expected cost of
+    a linear controller depends on no other moments, so that the random walk can replace the
+    disturbance.
 
-    Each entry is one number for all components or one a component.
+    Each deviation is one number for all components, or one number for each.
 
     Attributes:
-        command_noise: Of the signal-dependent noise xi, per command; 0.1 is ten per cent.
-        load: Of a load (N m or N), per command.
-        hand_force: Of a force on the hand (N), per axis.
+        command_noise: Deviation of the signal-dependent noise xi of each command; 0.1 is ten per
+            cent.
+        load: Deviation of a load (N m or N) on each command.
+        hand_force: Deviation of a force on the hand (N) along each axis.
         onset_steps: First and last step at which load and hand force may switch on; every step
-            from the one to the other is equally likely.
-        plant_noise: Of what is added to the next state, per state component.
-        sensory_noise: Of what is added to an observation, per state component.
+            between them is equally likely.
+        plant_noise: Deviation of the noise that is added to each component of the next state.
+        sensory_noise: Deviation of the noise that is added to each component of an observation.
 
     Raises:
         ValueError: A deviation is negative, or `onset_steps` is not in rising order.
@@ -59,7 +61,7 @@ class Uncertainty:
     def from_trials(cls, trials: Trials) -> Uncertainty:
         """Return the root mean squares of a batch's draws.
 
-        A disturbance's size is that at its first step; trials without any count as zeros.
+        A disturbance counts with its size at its first step; trials without one count as zeros.
         """
         parts = [part for part in (trials.load, trials.hand_force) if part is not None]
         onsets = [onset for part in parts for onset in _onsets(part)]
@@ -76,7 +78,7 @@ class Uncertainty:
         """Return the variances of a part by name, (size,), of the dtype and device of `like`.
 
         Raises:
-            ValueError: The part lists another number of deviations.
+            ValueError: The part has another number of deviations.
         """
         value = getattr(self, name)
         if not isinstance(value, tuple):
@@ -94,26 +96,26 @@ class Uncertainty:
 
 
 def _root_mean_square(draws: Tensor | None) -> Deviations:
-    """Of each component over trials and steps."""
+    """Return the root mean square of each component over trials and steps."""
     if draws is None:
         return 0.0
     return tuple(draws.double().square().mean(dim=(0, 1)).sqrt().tolist())
 
 
 def _active(disturbance: Tensor) -> Tensor:
-    """Whether a disturbance acts, (B, T)."""
+    """Return whether a disturbance acts, (B, T)."""
     return (disturbance != 0).any(dim=-1)
 
 
 def _onsets(disturbance: Tensor) -> list[int]:
-    """First step at which it acts, of the trials in which it does."""
+    """Return the first step of a disturbance in each trial that has one."""
     active = _active(disturbance)
     onsets: list[int] = active.int().argmax(dim=1)[active.any(dim=1)].tolist()
     return onsets
 
 
 def _at_onset(disturbance: Tensor | None) -> Deviations:
-    """Root mean square of each component at its onset, over all trials."""
+    """Return the root mean square of each component at its onset, over all trials."""
     if disturbance is None:
         return 0.0
     first = _active(disturbance).int().argmax(dim=1)

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from neuromotor._checks import up_to_date
 
-__all__ = ["Controller", "ZeroStart", "check_parameters", "damped_quantities", "unit_rates"]
+__all__ = [
+    "Controller",
+    "ZeroStart",
+    "belongs_to_trials",
+    "check_parameters",
+    "damped_quantities",
+    "unit_rates",
+]
 
 
 class Controller(Protocol):
@@ -127,6 +134,14 @@ def check_parameters(parameters: Tensor, count: int) -> None:
             f"`parameters` must have shape ({count},) for this controller, "
             f"got {tuple(parameters.shape)}."
         )
+
+
+def belongs_to_trials(controller: Controller) -> bool:
+    """Return whether a controller has tables for the very trials that it was made for.
+
+    Such a controller has their number as its attribute `trials`, and runs no other batch.
+    """
+    return hasattr(controller, "trials")
 
 
 def unit_rates(controller: Controller, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

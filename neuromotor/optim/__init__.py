@@ -1,12 +1,14 @@
-"""Optimizers over one `Objective` interface; none of them knows a plant or a task."""
+"""Optimizers that share one `Objective` interface; none of them knows a plant or a task."""
 
-from neuromotor.optim.augmented import AugmentedHessianFree
-from neuromotor.optim.descent import MOMENTUM_SCHEDULE, Adam, GradientDescent
+from neuromotor.optim.augmented_hessian_free import AugmentedHessianFree
+from neuromotor.optim.first_order import MOMENTUM_SCHEDULE, Adam, GradientDescent
 from neuromotor.optim.hessian_free import HessianFree
-from neuromotor.optim.kronecker import KroneckerLBFGS, KroneckerPreconditioner
 from neuromotor.optim.kronecker_adam import KroneckerAdam
 from neuromotor.optim.kronecker_descent import KroneckerDescent
+from neuromotor.optim.kronecker_factors import KroneckerPreconditioner
+from neuromotor.optim.kronecker_lbfgs import KroneckerLBFGS
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
+from neuromotor.optim.krylov_subspace import KrylovSearch, KrylovSubspaceDescent, krylov_basis
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
 from neuromotor.optim.modules import ModuleObjective, ModuleTrainer
@@ -15,7 +17,6 @@ from neuromotor.optim.objective import CountedObjective, Linearization, Objectiv
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
 from neuromotor.optim.run import Callback, Optimizer, Run
 from neuromotor.optim.state import Snapshot
-from neuromotor.optim.subspace import KrylovSearch, KrylovSubspaceDescent, krylov_basis
 from neuromotor.optim.truncated_newton import TruncatedNewton
 from neuromotor.optim.wrappers import MixedPrecision, Resampled
 
@@ -65,8 +66,9 @@ __all__ = [
     "martens_stop",
 ]
 
-# The rates and bounds of the first-order methods were chosen on center-out with the seed's network:
-# 3 to 6 rates times 2 to 4 bounds each, 1,200 calls, seed 0, the better ones also on seeds 1 and 2.
+# The rates and bounds of the first-order methods were chosen on center-out with the network of the
+# thesis: 3 to 6 rates times 2 to 4 bounds for each method, 1,200 calls, random seed 0; the better
+# settings were also run on random seeds 1 and 2.
 OPTIMIZERS: dict[str, Optimizer] = {
     "lbfgs": LBFGS(),
     "gd": GradientDescent(learning_rate=1.0, clip_norm=0.1),

@@ -9,15 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, check_seed
-from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.line_search import Backtracking, SearchPoint
 from neuromotor.optim.linearized import LinearizedIterative, LinearizedState
-from neuromotor.optim.objective import Linearization
 from neuromotor.optim.run import Run
 
 __all__ = ["HessianFree", "backtrack", "next_damping"]
@@ -30,39 +27,37 @@ class HessianFreeState(LinearizedState):
     Attributes:
         damping: lambda.
         warm: Last solution of conjugate gradients, (P,).
-        failures: Iterations in a row without a step.
+        failures: Number of iterations in a row without a step.
     """
 
     damping: float = field(default=0.0, metadata={"minimum": 0})
     warm: Tensor | None = None
-    failures: int = field(default=0, metadata={"minimum": 0})
-
-    def disagreement(self) -> str | None:
-        """Return what in this state cannot be together."""
-        more = "`failures` is more than `iteration`" if self.failures > self.iteration + 1 else None
-        return more or super().disagreement()
+    failures: int = field(default=0, metadata={"minimum": 0, "counts": True})
 
 
 @dataclass(frozen=True)
 class HessianFree(LinearizedIterative[HessianFreeState]):
     """Truncated Gauss-Newton with Levenberg-Marquardt damping, warm starts and backtracking.
 
-    Source: Martens (2010), sections 3 and 4; Martens & Sutskever (2011): damping times 2/3 where
-    rho > 3/4 and 3/2 where rho < 1/4, warm start from 0.95 of the last solution, conjugate
-    gradients stopped by their relative progress, backtracking over stored iterates, then a
-    backtracking line search. No preconditioner. Structural damping (same source, section 3.2)
-    adds lambda mu times the curvature of the change of the hidden units.
+    The damping is multiplied by 2/3 where rho > 3/4, and by 3/2 where rho < 1/4. Conjugate
+    gradients start from 0.95 of the last solution and stop by their relative progress. The step
+    goes back over the stored iterates, and a backtracking line search then shortens it. There is
+    no preconditioner. Structural damping adds lambda mu times the curvature of the change of the
+    hidden units.
+
+    Source: Martens (2010), sections 3 and 4; Martens & Sutskever (2011), section 3.2 for structural
+    damping.
 
     Attributes:
         damping: First lambda.
-        curvature_trials: Random trials, new ones each iteration, that the curvature is taken
-            from; None for all of them.
-        seed: Of that choice.
-        structural: mu; 1/30 in the source, zero for none. Needs an objective with hidden units.
+        curvature_trials: Number of random trials, new ones each iteration, that the curvature is
+            taken from; None for all trials.
+        seed: Seed of that choice.
+        structural: mu; 1/30 in the source, zero means none. The objective must have hidden units.
         decay: Fraction of the last solution that conjugate gradients start from.
-        iterations: Most products a step.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
-        line_search: How a step is shortened.
+        iterations: Largest number of products in a step.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
+        line_search: Search that shortens a step.
 
     Raises:
         ValueError: A setting is out of range.
@@ -92,12 +87,6 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
     def _begin(self, theta: Tensor) -> HessianFreeState:
         return HessianFreeState(theta, damping=self.damping)
 
-    def _evaluate(self, run: Run, state: HessianFreeState) -> None:
-        if self.curvature_trials is None:
-            super()._evaluate(run, state)
-        else:
-            Iterative._evaluate(self, run, state)
-
     def _iterate(self, run: Run, state: HessianFreeState) -> str | None:
         theta, gradient, damping = state.theta, state.gradient, state.damping
         model = self._model(run, state)
@@ -115,12 +104,12 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
         )
         state.warm = solution.solution
         full = run.objective.value(theta + solution.solution)
-        # At the bottom both differences are rounding: then the model is as good as any.
+        # Near the optimum both differences are rounding errors; the ratio then counts as good.
         rounding = 1e-15 * abs(state.value)
         ratio = (full - state.value - rounding) / min(solution.quadratic, -1e-300)
         delta, reached = backtrack(run, theta, solution, full)
         if not bool(delta.any()):
-            # The first direction curves downwards: only more damping gives a step.
+            # The first direction curves downwards, so that only more damping gives a step.
             return self._fail(state, "the damped curvature along the gradient is not positive")
         start = SearchPoint(0.0, state.value, float(gradient @ delta))
         point = self.line_search.search(
@@ -134,7 +123,7 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
         return None
 
     def _fail(self, state: HessianFreeState, why: str) -> str | None:
-        """Raise the damping where there was no step; give up after twenty times."""
+        """Raise the damping after an iteration without a step; give up after twenty of them."""
         state.failures += 1
         state.warm = None
         state.damping *= 10
@@ -142,17 +131,6 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
             return f"no damping gives a step that lowers the objective: {why}"
         state.standstill = f"{why}; the damping was raised to {state.damping:g}"
         return None
-
-    def _resume(self, run: Run, state: HessianFreeState) -> None:
-        if self.curvature_trials is None:
-            super()._resume(run, state)
-
-    def _model(self, run: Run, state: HessianFreeState) -> Linearization:
-        """The curvature: of all trials, or of some that are drawn anew at each iteration."""
-        if self.curvature_trials is None:
-            return super()._model(run, state)
-        generator = torch.Generator().manual_seed(self.seed + state.iteration)
-        return run.objective.linearize_part(state.theta, self.curvature_trials, generator)
 
 
 def next_damping(damping: float, ratio: float) -> float:

@@ -1,4 +1,4 @@
-"""The loop that every optimizer shares: begin, iterate, note, stop, and go on from a snapshot."""
+"""The loop that every optimizer shares: it begins, iterates, records, stops and resumes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ S = TypeVar("S", bound=State)
 
 
 class Iterative(ABC, Generic[S]):
-    """An optimizer as a first state and what changes it; everything else is here.
+    """The loop of an optimizer, which itself gives a first state and changes it.
 
-    Converged is where no entry of the gradient is above `gradient_tolerance`.
+    A run has converged when no entry of the gradient is above `gradient_tolerance`. A subclass
+    defines `_begin` and `_iterate`; `_evaluate` and `_resume` may be replaced once, and are final
+    from there on.
     """
 
     gradient_tolerance: float
@@ -92,25 +94,25 @@ class Iterative(ABC, Generic[S]):
 
     @abstractmethod
     def _begin(self, theta: Tensor) -> S:
-        """The first state, objective still to be evaluated."""
+        """Return the first state, whose objective is still to be evaluated."""
 
     @abstractmethod
     def _iterate(self, run: Run, state: S) -> str | None:
         """Change the state; return why the method cannot go on, or None."""
 
     def _evaluate(self, run: Run, state: S) -> None:
-        """Value and gradient at the state's point, with the current draws."""
+        """Evaluate the objective and its gradient at the state's point, with the current draws."""
         state.arrive(state.theta, *run.objective.value_and_gradient(state.theta))
 
     def _resume(self, run: Run, state: S) -> None:
-        """Make the transient fields again, uncounted."""
+        """Compute the transient fields again, without counting calls."""
 
 
 def _check_agreement(state: State, run: Run) -> None:
-    """Raise unless a state from a snapshot is the one that its run noted last.
+    """Raise unless a state from a snapshot is the one that its run recorded last.
 
     Raises:
-        SnapshotError: It is another one.
+        SnapshotError: The state is another one.
     """
     last, norm = run.last, float(state.gradient.norm())
     agree = {

@@ -1,23 +1,23 @@
-"""Adam in the coordinates of Kronecker factors: for trials that are drawn anew all the time."""
+"""Adam along the eigenvectors of Kronecker factors, for trials that are drawn anew often."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_below_one, check_integer, check_seed
-from neuromotor.optim.descent import AdamLike, AdamState, Axes
-from neuromotor.optim.kronecker import Block, FactorsIterative, FactorsState
+from neuromotor.optim.first_order import AdamLike, AdamState, Axes
+from neuromotor.optim.kronecker_factors import Block, FactorsIterative, FactorsState
 from neuromotor.optim.run import Run
 
 __all__ = ["KroneckerAdam"]
 
 
 class _Eigenvectors(Axes):
-    """Those of every block's factors; parameters in no block keep their own axes."""
+    """The eigenvectors of every block's factors; parameters in no block keep their own axes."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._parts = [
@@ -40,33 +40,33 @@ class _Eigenvectors(Axes):
 
 @dataclass
 class KroneckerAdamState(AdamState, FactorsState):
-    """State of `KroneckerAdam`: the mean lies along the parameters, the square along `axes`."""
-
-    axes: _Eigenvectors | None = field(default=None, metadata={"transient": True})
+    """State of `KroneckerAdam`: only the square lies along the eigenvectors."""
 
 
 @dataclass(frozen=True)
-class KroneckerAdam(FactorsIterative[KroneckerAdamState], AdamLike[KroneckerAdamState]):
+class KroneckerAdam(
+    FactorsIterative[KroneckerAdamState, _Eigenvectors], AdamLike[KroneckerAdamState]
+):
     """Adam along the eigenvectors of a Kronecker-factored Gauss-Newton matrix.
 
     Adam scales each coordinate by the size of its own gradient, which helps little where inputs
-    and rates vary together. Along the eigenvectors of a layer's second moments of inputs and of
-    pulls they do not, and the sizes of the gradients replace the factors' eigenvalues, which noise
-    and the independence that factoring takes for granted make wrong. There is no damping to
-    choose. An objective without factors is refused.
+    and rates vary together. Along the eigenvectors of a layer's Kronecker factors they do not.
+    The sizes of the gradients replace the factors' eigenvalues, which are wrong because of noise
+    and because factoring assumes independence. There is no damping to choose. An objective without
+    factors is refused.
 
     Source: George et al. (2018), algorithm 1 (scales along the factors' eigenvectors); Vyas et al.
-    (2025), algorithm 3 (Adam's moments there). Theirs are the second moments of gradients; the
-    factors here are the Gauss-Newton matrix's, as in Martens & Grosse (2015).
+    (2025), algorithm 3 (Adam's moments there). They factor the second moments of gradients;
+    the factors here are those of the Gauss-Newton matrix, as in Martens & Grosse (2015).
 
     Attributes:
-        learning_rate: Largest epsilon; its default and those of the decay rates and `refresh` were
-            chosen on DDN, 1,500 calls of one seed.
-        refresh: Iterations between new factors, a gradient each.
+        learning_rate: Largest epsilon. Its default, and those of the decay rates and of `refresh`,
+            were chosen on DDN with 1,500 calls and one random seed.
+        refresh: Iterations between new factors, which cost a gradient.
         decay: Weight of the old factors in the running means.
-        seed: Of the random residuals behind the factors.
+        seed: Seed of the random residuals behind the factors.
 
-    The others are those of `Adam`.
+    The other attributes are those of `Adam`.
 
     Raises:
         ValueError: A setting is out of range.
@@ -92,12 +92,10 @@ class KroneckerAdam(FactorsIterative[KroneckerAdamState], AdamLike[KroneckerAdam
         zeros = torch.zeros_like(theta)
         return KroneckerAdamState(theta, mean=zeros, square=zeros, calm=not self.calm_start)
 
-    def _resume(self, run: Run, state: KroneckerAdamState) -> None:
-        if state.blocks is not None:
-            state.axes = _Eigenvectors(state.blocks)
+    def _prepare(self, blocks: Sequence[Block]) -> _Eigenvectors:
+        return _Eigenvectors(blocks)
 
     def _axes(self, run: Run, state: KroneckerAdamState) -> Axes:
-        if state.axes is None or state.age >= self.refresh:
-            state.axes = _Eigenvectors(state.renew(run, self.seed, self.decay))
+        axes = self._prepared(run, state)
         state.age += 1
-        return state.axes
+        return axes

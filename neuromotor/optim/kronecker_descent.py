@@ -1,4 +1,4 @@
-"""Natural gradient descent by Kronecker factors: for trials that are drawn anew all the time.
+"""Natural gradient descent with Kronecker factors, for trials that are drawn anew often.
 
 Notation: theta parameters, g gradient, f objective, P damped inverse of the Kronecker-factored
 Gauss-Newton matrix, z = P g, v velocity, epsilon learning rate, mu momentum.
@@ -7,6 +7,7 @@ Gauss-Newton matrix, z = P g, v velocity, epsilon learning rate, mu momentum.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,9 +20,14 @@ from neuromotor._checks import (
     check_positive,
     check_seed,
 )
-from neuromotor.optim.calm import CalmState
-from neuromotor.optim.descent import DescentState, warm_cosine
-from neuromotor.optim.kronecker import FactorsIterative, FactorsState, KroneckerPreconditioner
+from neuromotor.optim.calm_start import CalmState
+from neuromotor.optim.first_order import DescentState, warm_cosine
+from neuromotor.optim.kronecker_factors import (
+    Block,
+    FactorsIterative,
+    FactorsState,
+    KroneckerPreconditioner,
+)
 from neuromotor.optim.run import Run
 
 __all__ = ["KroneckerDescent"]
@@ -33,37 +39,35 @@ class KroneckerDescentState(DescentState, CalmState, FactorsState):
 
     Attributes:
         velocity: v.
-        precondition: P.
     """
 
     velocity: Tensor = field(kw_only=True)
-    precondition: KroneckerPreconditioner | None = field(default=None, metadata={"transient": True})
 
 
 @dataclass(frozen=True)
-class KroneckerDescent(FactorsIterative[KroneckerDescentState]):
-    """Momentum along the natural gradient; no line search, so changing draws do no harm.
+class KroneckerDescent(FactorsIterative[KroneckerDescentState, KroneckerPreconditioner]):
+    """Momentum along the natural gradient; without a line search, changing draws do no harm.
 
     The step is ``v <- mu v - epsilon nu z``, with nu at most 1 and such that ``nu^2 g.z`` is at
     most `trust` times the objective. The learning rate warms up and falls along a cosine to zero
     over the budget.
 
-    Source: Martens & Grosse (2015), sections 6 and 7, with one learning rate and momentum in place
-    of theirs, which are chosen from the quadratic model at each step; the bound is after Ba,
+    Source: Martens & Grosse (2015), sections 6 and 7, with a fixed learning rate and momentum; they
+    choose both from the quadratic model at each step. The bound follows Ba,
     Grosse & Martens (2017).
 
     Attributes:
-        learning_rate: Largest epsilon; its default and that of `damping` were chosen on DDN, 500
-            calls of one seed. Three times larger ones diverge there.
+        learning_rate: Largest epsilon. Its default and that of `damping` were chosen on DDN with
+            500 calls and one random seed; three times larger rates diverge there.
         momentum: mu.
         trust: Bound on the squared length of a natural step, as a fraction of the objective.
-        refresh: Iterations between new factors, a gradient each.
+        refresh: Iterations between new factors, which cost a gradient.
         decay: Weight of the old factors in the running means.
         damping: gamma as a fraction of the factors' mean eigenvalue.
         warmup: Fraction of the budget over which the learning rate rises from zero.
-        calm_start: Whether the readout is scaled down first.
-        seed: Of the random residuals behind the factors.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
+        calm_start: Whether the run begins by scaling the readout down.
+        seed: Seed of the random residuals behind the factors.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
         ValueError: A setting is out of range.
@@ -95,23 +99,21 @@ class KroneckerDescent(FactorsIterative[KroneckerDescentState]):
             theta, velocity=torch.zeros_like(theta), calm=not self.calm_start
         )
 
-    def _resume(self, run: Run, state: KroneckerDescentState) -> None:
-        if state.blocks is not None:
-            state.precondition = KroneckerPreconditioner(state.blocks, self.damping)
+    def _prepare(self, blocks: Sequence[Block]) -> KroneckerPreconditioner:
+        return KroneckerPreconditioner(blocks, self.damping)
 
     def _iterate(self, run: Run, state: KroneckerDescentState) -> str | None:
-        if state.calm_down(run):
+        if state.start_calmly(run):
             return None
         if state.left_the_finite_region():
             state.velocity = torch.zeros_like(state.theta)
             return state.back_to(run.best_parameters)
-        if state.precondition is None or state.age >= self.refresh:
-            blocks = state.renew(run, self.seed, self.decay)
-            state.precondition = KroneckerPreconditioner(blocks, self.damping)
-        natural = state.precondition(state.gradient)
+        natural = self._prepared(run, state)(state.gradient)
         promised = float(state.gradient @ natural)
         if not promised > 0:
-            state.precondition = None  # rounding: new factors
+            state.prepared = (
+                None  # rounding spoilt the factors: the next iteration computes new ones
+            )
             return None
         nu = min(1.0, math.sqrt(self.trust * max(state.value, 0.0) / promised))
         rate = state.scale * self.learning_rate * warm_cosine(run.fraction_used, self.warmup)

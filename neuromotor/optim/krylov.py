@@ -16,14 +16,14 @@ __all__ = ["CGResult", "augmented_directions", "conjugate_gradient", "martens_st
 
 @dataclass(frozen=True)
 class CGResult:
-    """What conjugate gradients came to.
+    """The result of conjugate gradients.
 
     Attributes:
         solution: Last iterate, (P,).
-        quadratic: q there.
-        iterates: Some iterates on the way, the last one at the end, with their number.
-        products: Products made.
-        reason: Why it stopped, in words.
+        quadratic: q at the solution.
+        iterates: Some iterates with their numbers, the last iterate at the end.
+        products: Number of products.
+        reason: Why the iteration stopped, in words.
     """
 
     solution: Tensor
@@ -67,10 +67,10 @@ def conjugate_gradient(
         product: Returns A v, (P,), of a vector (P,).
         right: b, (P,).
         start: First x, (P,); zero if absent.
-        iterations: Most products after the first.
-        tolerance: Stop where the residual's norm is below this fraction of b's.
-        stop: Asked after each iteration with all values of q so far.
-        keep_every: Keep iterates at counts growing by this factor (1.3 in Martens 2010).
+        iterations: Largest number of products after the first.
+        tolerance: The iteration stops when the residual's norm is below this fraction of b's.
+        stop: Called after each iteration with all values of q so far; true stops the iteration.
+        keep_every: Factor between the numbers of the iterates that are kept (1.3 in Martens 2010).
         precondition: Returns M^-1 r, (P,), of a vector (P,), M positive definite and near A.
 
     Returns:
@@ -124,11 +124,11 @@ def augmented_directions(
 ) -> Iterator[tuple[Tensor, float]]:
     """Yield conjugate directions c of ``span{w, b, A b, A^2 b, ...}`` and their curvature c.A c.
 
-    Plain conjugate gradients run underneath; w is made conjugate to their directions step by step,
-    and each of them to what is left of w, so that a handful of vectors is stored whatever the
-    number of directions. Ends where no curvature is left.
+    The directions come from plain conjugate gradients. Step by step, w is made conjugate to them,
+    and each of them to the rest of w, so that only a handful of vectors is stored. The iteration
+    ends when no curvature is left.
 
-    Source: the space, Sutskever (2013), section 6.2; the recurrence, this package.
+    Source: Sutskever (2013), section 6.2, for the space; the recurrence is this package's own.
 
     Args:
         product: Returns A v, (P,), of a vector (P,), A positive semi-definite.
@@ -142,7 +142,7 @@ def augmented_directions(
             yield w, omega
         else:
             w = None
-    rest = w  # what is left of w, conjugate to the directions so far
+    rest = w  # the rest of w, conjugate to the directions so far
     residual, direction = right.clone(), right.clone()
     square = float(residual @ residual)
     while square > 0:

@@ -12,41 +12,59 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
-from neuromotor.optim.calm import CalmState
+from neuromotor.optim.calm_start import CalmState
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.line_search import SearchPoint, StrongWolfe
 from neuromotor.optim.run import Run
 
-__all__ = ["LBFGS", "Pair", "PairsState", "two_loop_direction"]
+__all__ = ["LBFGS", "Pair", "PairsState", "first_step", "two_loop_direction"]
 
 Pair = tuple[Tensor, Tensor, float]  # s, y, rho
 
 
 @dataclass
 class PairsState(CalmState):
-    """State of a method that keeps pairs.
+    """State of a method that keeps pairs of changes.
 
     Attributes:
-        pairs: The oldest first.
+        pairs: s, y and rho of the last steps, the oldest first.
     """
 
     pairs: list[Pair] = field(default_factory=list, metadata={"maximum": math.inf})
 
     def disagreement(self) -> str | None:
-        """Return what in this state cannot be together: rho is 1 / s.y."""
+        """Return which fields contradict each other, or None; rho must be 1 / s.y."""
         for change, bend, inverse in self.pairs:
             if not math.isclose(inverse * float(change @ bend), 1.0, rel_tol=1e-3):
                 return "a pair of `pairs` does not have its own curvature"
         return super().disagreement()
 
-    def take(self, change: Tensor, value: float, gradient: Tensor, most: int) -> None:
-        """Move by a step, and keep its pair if the objective curves upwards along it."""
-        bend = gradient - self.gradient
+    def descend(
+        self, run: Run, line_search: StrongWolfe, direction: Tensor, first: float, most: int
+    ) -> SearchPoint | None:
+        """Search along a direction, move to the point found, and keep the pair if it curves up.
+
+        Args:
+            run: The minimisation with its objective.
+            line_search: Search along the direction.
+            direction: A descent direction, (P,).
+            first: First step to try.
+            most: Largest number of pairs that are kept.
+
+        Returns:
+            The point; None, with nothing changed, where no step lowers the objective.
+        """
+        start = SearchPoint(0.0, self.value, float(self.gradient @ direction), self.gradient)
+        point = line_search.search(run.objective, self.theta, direction, start, first)
+        if point.gradient is None or point.step == 0.0:
+            return None
+        change, bend = point.step * direction, point.gradient - self.gradient
         curvature = float(change @ bend)
         if curvature > 1e-10 * float(bend @ bend):
             self.pairs.append((change, bend, 1.0 / curvature))
             del self.pairs[: len(self.pairs) - min(most, len(self.pairs))]
-        self.arrive(self.theta + change, value, gradient)
+        self.arrive(self.theta + change, point.value, point.gradient)
+        return point
 
 
 @dataclass(frozen=True)
@@ -55,15 +73,15 @@ class LBFGS(Iterative[PairsState]):
 
     Source: Nocedal (1980); Nocedal & Wright (2006), algorithms 7.4 and 7.5. Settings of minFunc
     (Schmidt 2005), the package of Sutskever (2013), section 6.7.1: 100 pairs, first step
-    min(1, 1/|g|_1). minFunc also stops where the gradient's largest entry is below 1e-5 or the
-    objective moves by less than 1e-9; with losses near 1e-4 those would end the run early, so
-    here the gradient tolerance is 1e-12 and there is no test of progress.
+    min(1, 1/|g|_1). minFunc also stops when the gradient's largest entry is below 1e-5 or
+    the objective changes by less than 1e-9. Losses here are near 1e-4, so that these tests would
+    end a run early; here the gradient tolerance is 1e-12, and there is no test of progress.
 
     Attributes:
-        history: Pairs kept.
-        calm_start: Whether the readout of a closed loop is scaled down first, while that helps.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
-        line_search: How far to go along each direction.
+        history: Number of pairs that are kept.
+        calm_start: Whether the run begins by scaling the readout down while that helps.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
+        line_search: Search for the step along each direction.
 
     Raises:
         ValueError: A setting is out of range.
@@ -84,25 +102,24 @@ class LBFGS(Iterative[PairsState]):
         return PairsState(theta, calm=not self.calm_start)
 
     def _iterate(self, run: Run, state: PairsState) -> str | None:
-        if state.calm_down(run):
+        if state.start_calmly(run):
             return None
         pairs, gradient = state.pairs, state.gradient
         direction = two_loop_direction(pairs, gradient)
-        slope = float(gradient @ direction)
-        if not slope < 0:  # the pairs no longer fit: start over from the gradient
+        if not float(gradient @ direction) < 0:  # the pairs no longer fit
             pairs.clear()
             direction = -gradient
-            slope = -float(gradient @ gradient)
-        step = 1.0 if pairs else min(1.0, 1.0 / float(gradient.abs().sum()))
-        start = SearchPoint(0.0, state.value, slope, gradient)
-        point = self.line_search.search(run.objective, state.theta, direction, start, step)
-        if point.gradient is None or point.step == 0.0:
+        step = 1.0 if pairs else first_step(gradient)
+        if state.descend(run, self.line_search, direction, step, self.history) is None:
             if not pairs:
                 return "no step along the negative gradient lowers the objective"
             pairs.clear()
-            return None
-        state.take(point.step * direction, point.value, point.gradient, self.history)
         return None
+
+
+def first_step(gradient: Tensor) -> float:
+    """Return the first step along the negative gradient, min(1, 1/|g|_1)."""
+    return min(1.0, 1.0 / float(gradient.abs().sum()))
 
 
 def two_loop_direction(

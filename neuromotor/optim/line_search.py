@@ -23,9 +23,9 @@ class SearchPoint:
 
     Attributes:
         step: a.
-        value: phi(a), infinity where the objective is not finite.
-        slope: phi'(a); not a number where it was not asked for.
-        gradient: Gradient of the objective there, (P,), or None.
+        value: phi(a); infinity if the objective is not finite.
+        slope: phi'(a); not a number if it was not computed.
+        gradient: Gradient of the objective at the point, (P,), or None.
     """
 
     step: float
@@ -46,10 +46,10 @@ class StrongWolfe:
     Attributes:
         c1: Constant of sufficient decrease.
         c2: Constant of the curvature condition; 0.9 for quasi-Newton, 0.2 for conjugate gradients.
-        evaluations: Most values with gradient.
+        evaluations: Largest number of values with gradient.
 
     Raises:
-        ValueError: Not ``0 < c1 < c2 < 1``.
+        ValueError: The constants do not satisfy ``0 < c1 < c2 < 1``.
     """
 
     c1: float = 1e-4
@@ -76,14 +76,14 @@ class StrongWolfe:
         """Return a point that meets both conditions, or the lowest one that was found.
 
         Args:
-            objective: What to minimise.
+            objective: Objective to be minimised.
             origin: theta, (P,).
             direction: d, (P,).
             start: The point at step 0, with its slope, which must be negative.
             step: First step to try, positive.
 
         Returns:
-            The point, with its gradient; `start` itself where nothing lower was found.
+            The point with its gradient; `start` itself if no lower point was found.
         """
 
         def evaluate(a: float) -> SearchPoint:
@@ -134,15 +134,15 @@ class StrongWolfe:
         return low
 
     def _too_high(self, point: SearchPoint, start: SearchPoint) -> bool:
-        """Whether sufficient decrease is missed."""
+        """Return whether the decrease is not sufficient."""
         return point.value > start.value + self.c1 * point.step * start.slope
 
     def _flat(self, point: SearchPoint, start: SearchPoint) -> bool:
-        """Whether the curvature condition is met."""
+        """Return whether the curvature condition is met."""
         return abs(point.slope) <= -self.c2 * start.slope
 
     def _inside(self, low: SearchPoint, high: SearchPoint, stuck: bool) -> tuple[float, bool]:
-        """Next trial step in a bracket, and whether the last one crowded an end."""
+        """Return the next trial step in a bracket, and whether it lies near an end."""
         left, right = sorted((low.step, high.step))
         step = cubic_minimum(low, high)
         if not math.isfinite(step):
@@ -163,8 +163,8 @@ class Backtracking:
 
     Attributes:
         c1: Constant of sufficient decrease; 1e-2 in Martens (2010).
-        factor: Each step as a fraction of the one before; 0.8 there.
-        evaluations: Most values; 60 there.
+        factor: Each step as a fraction of the one before; 0.8 in the same source.
+        evaluations: Largest number of values; 60 in the same source.
 
     Raises:
         ValueError: A setting is out of range.
@@ -189,14 +189,14 @@ class Backtracking:
         start: SearchPoint,
         first: SearchPoint,
     ) -> SearchPoint:
-        """Return a step with sufficient decrease, or `start` where there is none.
+        """Return a step with sufficient decrease, or `start` if there is none.
 
         Args:
-            objective: What to minimise.
+            objective: Objective to be minimised.
             origin: theta, (P,).
             direction: d, (P,).
             start: The point at step 0, with its slope.
-            first: A point already evaluated, where to begin.
+            first: First point to try, already evaluated.
         """
         point = first
         for _ in range(self.evaluations):
@@ -208,7 +208,7 @@ class Backtracking:
 
 
 def cubic_minimum(one: SearchPoint, two: SearchPoint) -> float:
-    """Return the minimiser of the cubic through two values and slopes; not a number without one.
+    """Return the minimiser of the cubic through two values and slopes, or nan if there is none.
 
     Source: Nocedal & Wright (2006), equation 3.59.
     """

@@ -1,9 +1,11 @@
-"""What methods share that linearise the objective wherever they arrive."""
+"""What the methods share that linearise the objective at every point they reach."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, final
+
+import torch
 
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.objective import Linearization
@@ -28,17 +30,36 @@ L = TypeVar("L", bound=LinearizedState)
 
 
 class LinearizedIterative(Iterative[L]):
-    """An optimizer that evaluates the objective by linearising it."""
+    """An optimizer that evaluates the objective by linearising it.
 
+    Attributes:
+        curvature_trials: Number of random trials, new ones each iteration, that the curvature is
+            taken from; None for all trials.
+        seed: Seed of that choice.
+    """
+
+    curvature_trials: int | None = None
+    seed: int = 0
+
+    @final
     def _evaluate(self, run: Run, state: L) -> None:
-        state.model = run.objective.linearize(state.theta)
-        state.arrive(state.theta, state.model.value, state.model.gradient)
+        if self.curvature_trials is None:
+            state.model = run.objective.linearize(state.theta)
+            state.arrive(state.theta, state.model.value, state.model.gradient)
+        else:
+            state.arrive(state.theta, *run.objective.value_and_gradient(state.theta))
 
+    @final
     def _resume(self, run: Run, state: L) -> None:
-        state.model = run.objective.linearize(state.theta, counted=False)
+        if self.curvature_trials is None:
+            state.model = run.objective.linearize(state.theta, counted=False)
 
+    @final
     def _model(self, run: Run, state: L) -> Linearization:
-        """The objective linearised at the state's point."""
+        """Return the curvature of all trials, or of some that are drawn anew at each iteration."""
+        if self.curvature_trials is not None:
+            generator = torch.Generator().manual_seed(self.seed + state.iteration)
+            return run.objective.linearize_part(state.theta, self.curvature_trials, generator)
         if state.model is None:
             raise RuntimeError("`_evaluate` comes before `_iterate`.")
         return state.model

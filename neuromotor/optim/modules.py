@@ -1,15 +1,14 @@
-"""Any `torch.nn.Module` trained by the optimizers of this package, a step at a time.
+"""Training of any `torch.nn.Module` with the optimizers of this package, a step at a time.
 
 Notation: o outputs of the module, L loss, J = do / dtheta, H_L Hessian of L by o; the Gauss-Newton
-matrix is G = J^T H_L J (Schraudolph 2002). Where L depends on theta in another way than through o,
-as by a penalty on weights, its Hessian along that way is added: for L(o(theta), theta)::
+matrix is G = J^T H_L J (Schraudolph 2002). If L also depends on theta directly, for example by
+a penalty on weights, the Hessian of that dependence is added. For L(o(theta), theta)::
 
     gradient  J^T dL/do + dL/dtheta        G = J^T H_L J + d^2L/dtheta^2, with o held
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.objective import or_infinity
 from neuromotor.optim.result import Counts
 from neuromotor.optim.run import Run, check_run
 from neuromotor.optim.state import Snapshot, SnapshotError, pack, restore
@@ -33,10 +33,10 @@ class ModuleObjective:
     """A module's loss as a function of its flat parameters.
 
     Args:
-        parameters: Of the module, all of one dtype and device.
+        parameters: Parameters of the module, all of one dtype and device.
         forward: Runs the module and returns outputs and loss, the loss a convex function of the
-            outputs, plus a penalty on the parameters if you like; the same numbers each time it
-            is called at the same parameters.
+            outputs, plus a penalty on the parameters if you like. It must return the same numbers
+            each time it is called with the same parameters.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], forward: Forward) -> None:
@@ -65,7 +65,7 @@ class ModuleObjective:
         self.put(parameters)
         with torch.no_grad():
             value = float(self._run()[1])
-        return value if math.isfinite(value) else math.inf
+        return or_infinity(value)
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the loss and its gradient, (P,)."""
@@ -73,7 +73,7 @@ class ModuleObjective:
         loss = self._run()[1]
         value = float(loss.detach())
         gradient = _flat(torch.autograd.grad(loss, self.parameters, materialize_grads=True))
-        return (value if math.isfinite(value) else math.inf), gradient
+        return or_infinity(value), gradient
 
     def linearize(self, parameters: Tensor) -> ModuleLinearization:
         """Return the loss at a point, with its Gauss-Newton products."""
@@ -81,7 +81,7 @@ class ModuleObjective:
         return ModuleLinearization(self.parameters, *self._run())
 
     def _run(self) -> tuple[Tensor, Tensor]:
-        """Outputs and loss, checked."""
+        """Return outputs and loss after a check."""
         result: Any = self.forward()
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(
@@ -95,7 +95,7 @@ class ModuleObjective:
 
 
 class ModuleLinearization:
-    """A module's loss at one point, graph kept; each product is two passes over it."""
+    """A module's loss at one point with its graph; each product takes two passes over the graph."""
 
     def __init__(self, parameters: list[torch.nn.Parameter], outputs: Tensor, loss: Tensor) -> None:
         self._parameters, self._outputs = parameters, outputs
@@ -106,8 +106,7 @@ class ModuleLinearization:
                 "return that very tensor."
             )
         self._pull: Tensor = pull
-        value = float(loss.detach())
-        self.value = value if math.isfinite(value) else math.inf
+        self.value = or_infinity(float(loss.detach()))
         self.gradient = _flat(
             torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
         )
@@ -155,7 +154,7 @@ class ModuleLinearization:
 
     @contextmanager
     def _outputs_held(self) -> Iterator[None]:
-        """Within it, no derivative passes through the outputs."""
+        """Let no derivative pass through the outputs within this context."""
         hook = self._outputs.register_hook(torch.zeros_like)  # type: ignore[no-untyped-call]
         try:
             yield
@@ -163,7 +162,7 @@ class ModuleLinearization:
             hook.remove()
 
     def _pull_back(self, weights: Tensor) -> Tensor:
-        """``J^T w``."""
+        """Return ``J^T w``."""
         return _flat(
             torch.autograd.grad(
                 self._outputs, self._parameters, weights, retain_graph=True, materialize_grads=True
@@ -172,9 +171,9 @@ class ModuleLinearization:
 
 
 class ModuleTrainer:
-    """Trains a `torch.nn.Module`, a step at a time, with the optimizer's state kept between steps.
+    """Trains a `torch.nn.Module` a step at a time, and keeps the optimizer's state between steps.
 
-    Each step may have other data: whatever `forward` closes over is fixed within the step. The
+    Each step may have other data; within a step, `forward` must use the same data. The
     module must allow differentiating twice, which fused recurrent and attention kernels do not.
 
     Example:
@@ -195,11 +194,11 @@ class ModuleTrainer:
         """Prepare a module's training.
 
         Args:
-            parameters: Of the module; those that require a gradient are trained.
-            optimizer: Any of this package's.
+            parameters: Parameters of the module; those that require a gradient are trained.
+            optimizer: Any optimizer of this package.
 
         Raises:
-            ValueError: There is none to train, or dtypes or devices differ.
+            ValueError: No parameter requires a gradient, or dtypes or devices differ.
         """
         self.optimizer = optimizer
         self.reason: str | None = None
@@ -211,8 +210,8 @@ class ModuleTrainer:
     def step(self, forward: Forward) -> float:
         """Make one iteration, and return the loss before it.
 
-        Where the optimizer finds no better point, the module stays as it is and `reason` says why;
-        after a step that changed the module it is None.
+        If the optimizer finds no better point, the module stays as it is and `reason` says why;
+        after a step that changed the module, `reason` is None.
 
         Args:
             forward: Runs the module and returns outputs and loss, the loss a convex function of
@@ -245,7 +244,7 @@ class ModuleTrainer:
         return float(value)
 
     def _iterated(self, run: Run, theta: Tensor) -> str | None:
-        """Iterate; return why the point is the same as before, or None."""
+        """Iterate; return why the parameters are the same as before, or None."""
         state, tolerance = self._state, self.optimizer.gradient_tolerance
         if float(state.gradient.abs().max()) <= tolerance:
             return f"no entry of the gradient above {tolerance:g}"
@@ -256,7 +255,7 @@ class ModuleTrainer:
 
     @property
     def counts(self) -> Counts:
-        """Calls of each kind made so far."""
+        """Number of calls of each kind so far."""
         return Counts() if self._run is None else self._run.counts
 
     def state_dict(self) -> dict[str, Any]:
@@ -291,7 +290,7 @@ class ModuleTrainer:
 
 
 def _depends_directly(loss: Tensor, outputs: Tensor, parameters: list[torch.nn.Parameter]) -> bool:
-    """Whether a loss depends on parameters in another way than through the outputs."""
+    """Return whether a loss depends on parameters also directly, not only through the outputs."""
     wanted = {id(part) for part in parameters} - {id(outputs)}
     seen = {outputs.grad_fn, None}
     ahead = [loss.grad_fn]
@@ -300,7 +299,7 @@ def _depends_directly(loss: Tensor, outputs: Tensor, parameters: list[torch.nn.P
         if node in seen or node is None:
             continue
         seen.add(node)
-        if id(getattr(node, "variable", None)) in wanted:  # a leaf's
+        if id(getattr(node, "variable", None)) in wanted:  # the node of a leaf
             return True
         ahead += [following for following, _ in node.next_functions]
     return False

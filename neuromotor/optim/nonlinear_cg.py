@@ -11,8 +11,8 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
 from neuromotor.optim.iterative import Iterative
-from neuromotor.optim.lbfgs import PairsState, two_loop_direction
-from neuromotor.optim.line_search import SearchPoint, StrongWolfe
+from neuromotor.optim.lbfgs import PairsState, first_step, two_loop_direction
+from neuromotor.optim.line_search import StrongWolfe
 from neuromotor.optim.run import Run
 
 __all__ = ["NonlinearCG"]
@@ -26,8 +26,8 @@ class ConjugateState(PairsState):
         direction: d, None at the beginning.
         downhill: -z.
         step: Length of the last step along its direction, 0 at the beginning.
-        last_slope: g.d there.
-        restarted: Whether d is the negative gradient after a failed search.
+        last_slope: g.d at the start of that step.
+        restarted: Whether d is the negative gradient because a search failed.
     """
 
     direction: Tensor | None = None
@@ -46,9 +46,9 @@ class NonlinearCG(Iterative[ConjugateState]):
     ``beta = z'.(g' - g) / g.z`` with z the L-BFGS estimate times g.
 
     Attributes:
-        pairs: Pairs of the L-BFGS preconditioner, 0 for plain conjugate gradients.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
-        line_search: How far to go along each direction; needs a tight `c2`.
+        pairs: Number of pairs of the L-BFGS preconditioner; 0 means plain conjugate gradients.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
+        line_search: Search for the step along each direction; needs a tight `c2`.
 
     Raises:
         ValueError: A setting is out of range.
@@ -80,27 +80,24 @@ class NonlinearCG(Iterative[ConjugateState]):
         if state.last_slope:
             first *= min(state.last_slope / slope, 100.0)
         elif first == 0.0:
-            first = min(1.0, 1.0 / float(gradient.abs().sum()))
+            first = first_step(gradient)
         direction, downhill = state.direction, state.downhill
-        start = SearchPoint(0.0, state.value, slope, gradient)
-        point = self.line_search.search(run.objective, state.theta, direction, start, first)
-        if point.gradient is None or point.step == 0.0:
+        point = state.descend(run, self.line_search, direction, first, self.pairs)
+        if point is None:
             if state.restarted and not state.pairs:
                 return "no step along the negative gradient lowers the objective"
             self._restart(state)
             return None
-        bend = point.gradient - gradient
-        before = -float(gradient @ downhill)
-        state.take(point.step * direction, point.value, point.gradient, self.pairs)
         state.step, state.last_slope, state.restarted = point.step, slope, False
-        state.downhill = two_loop_direction(state.pairs, point.gradient)  # -z
-        beta = max(-float(state.downhill @ bend) / before, 0.0)
+        state.downhill = two_loop_direction(state.pairs, state.gradient)  # -z
+        bend = state.gradient - gradient
+        beta = max(float(state.downhill @ bend) / float(gradient @ downhill), 0.0)
         state.direction = state.downhill + beta * direction if beta else state.downhill
         return None
 
     def _evaluate(self, run: Run, state: ConjugateState) -> None:
         super()._evaluate(run, state)
-        state.direction = state.downhill = None  # of other draws
+        state.direction = state.downhill = None  # they may belong to other draws
 
     def _restart(self, state: ConjugateState) -> None:
         state.pairs.clear()

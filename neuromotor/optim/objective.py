@@ -1,4 +1,4 @@
-"""What an optimizer sees: a function of one flat vector, and its derivatives. No plant."""
+"""What an optimizer sees: a function of one flat vector, and its derivatives."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ __all__ = [
     "Linearization",
     "Objective",
     "gives_factors",
+    "or_infinity",
     "part_of",
 ]
 
@@ -34,7 +35,7 @@ class KroneckerBlock(NamedTuple):
 class Linearization(Protocol):
     """An objective at one point: value, gradient, and products with its Gauss-Newton matrix.
 
-    Made once a point and reused by every product.
+    It is made once for a point, and every product uses it again.
     """
 
     @property
@@ -78,7 +79,7 @@ class Objective(Protocol):
 class HasKroneckerFactors(Protocol):
     """An objective whose Gauss-Newton matrix has a Kronecker-factored estimate.
 
-    One that cannot know beforehand, because it wraps another, may say so by `has_factors`.
+    An objective that wraps another one may say by `has_factors` whether that one has factors.
     """
 
     def kronecker_factors(
@@ -90,10 +91,10 @@ class HasKroneckerFactors(Protocol):
 
 @runtime_checkable
 class HasDraws(Protocol):
-    """An objective with random draws, which are fixed within an iteration."""
+    """An objective with random draws, which stay the same within an iteration."""
 
     def redraw(self, iteration: int) -> bool:
-        """Take the draws of an iteration, a function of its number; return whether they changed."""
+        """Take the draws that belong to an iteration's number; return whether they changed."""
         ...
 
 
@@ -102,14 +103,14 @@ class HasParts(Protocol):
     """An objective that is a mean over trials."""
 
     def part(self, size: int, generator: torch.Generator) -> Objective:
-        """Return the mean over `size` random trials, or over all where there are no more."""
+        """Return the mean over `size` random trials, or over all trials if there are no more."""
         ...
 
 
 class CountedObjective:
     """Counts every call to an objective; a not-a-number value is turned into infinity.
 
-    A linearisation counts as one gradient call, each product as one product call.
+    A linearisation counts as one gradient call, and each product as one product call.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -128,20 +129,20 @@ class CountedObjective:
     def value(self, parameters: Tensor) -> float:
         """Return the objective; infinity where it is not finite."""
         self._count(values=1)
-        return _or_infinity(self._objective.value(parameters))
+        return or_infinity(self._objective.value(parameters))
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the objective and its gradient, (P,)."""
         self._count(gradients=1)
         value, gradient = self._objective.value_and_gradient(parameters)
-        return _or_infinity(value), gradient
+        return or_infinity(value), gradient
 
     def linearize(self, parameters: Tensor, *, counted: bool = True) -> Linearization:
         """Return the objective at a point, with its Gauss-Newton products.
 
         Args:
             parameters: (P,).
-            counted: False where the same point was linearised and counted before.
+            counted: False if the same point was linearised and counted before.
         """
         self._count(gradients=int(counted))
         return _CountedLinearization(self, self._objective.linearize(parameters))
@@ -149,7 +150,7 @@ class CountedObjective:
     def linearize_part(
         self, parameters: Tensor, size: int, generator: torch.Generator
     ) -> Linearization:
-        """Return the same of `size` random trials only.
+        """Return the objective of `size` random trials at a point, with its Gauss-Newton products.
 
         Raises:
             ValueError: The objective is not a mean over trials.
@@ -160,17 +161,17 @@ class CountedObjective:
 
     @property
     def readout(self) -> slice | None:
-        """Which parameters turn a network's rates into commands, where the objective says so."""
+        """The parameters that turn a network's rates into commands, or None if it is unknown."""
         found: slice | None = getattr(self._objective, "readout", None)
         return found
 
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator
     ) -> tuple[KroneckerBlock, ...]:
-        """Return the objective's Kronecker factors; their cost, and count, is that of a gradient.
+        """Return the objective's Kronecker factors; they cost, and count as, one gradient.
 
         Raises:
-            ValueError: It has none.
+            ValueError: The objective has no Kronecker factors.
         """
         objective = self.with_factors()
         self._count(gradients=1)
@@ -180,7 +181,7 @@ class CountedObjective:
         """Return the objective, which must have Kronecker factors.
 
         Raises:
-            ValueError: It has none.
+            ValueError: The objective has no Kronecker factors.
         """
         objective = self._objective
         if isinstance(objective, HasKroneckerFactors) and gives_factors(objective):
@@ -199,7 +200,7 @@ class CountedObjective:
 
 
 class _CountedLinearization:
-    """A linearisation whose products are counted by the objective that it came from."""
+    """A linearisation whose products are counted by the objective that made it."""
 
     def __init__(self, owner: CountedObjective, inner: Linearization) -> None:
         self._owner = owner
@@ -207,7 +208,7 @@ class _CountedLinearization:
 
     @property
     def value(self) -> float:
-        return _or_infinity(self._inner.value)
+        return or_infinity(self._inner.value)
 
     @property
     def gradient(self) -> Tensor:
@@ -229,7 +230,7 @@ def part_of(objective: Objective, size: int, generator: torch.Generator) -> Obje
     """Return the mean over some random trials of an objective.
 
     Raises:
-        ValueError: It is not a mean over trials.
+        ValueError: The objective is not a mean over trials.
     """
     if not isinstance(objective, HasParts):
         raise ValueError(
@@ -239,5 +240,6 @@ def part_of(objective: Objective, size: int, generator: torch.Generator) -> Obje
     return objective.part(size, generator)
 
 
-def _or_infinity(value: float) -> float:
+def or_infinity(value: float) -> float:
+    """Return a value, or infinity where it is not finite."""
     return value if math.isfinite(value) else math.inf

@@ -1,4 +1,4 @@
-"""What every solver counts and returns."""
+"""What every solver counts and returns: calls, budget, history and result."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def pack_history(history: Sequence[HistoryPoint]) -> Tensor:
 
 
 def unpack_history(rows: Tensor) -> list[HistoryPoint]:
-    """The inverse of `pack_history`."""
+    """Return the history from such a tensor."""
     return [
         HistoryPoint(int(i), value, norm, int(calls), seconds)
         for i, value, norm, calls, seconds in rows.tolist()
@@ -73,10 +73,10 @@ class Progress:
 
     Attributes:
         point: Where the optimizer stands.
-        counts: Calls of each kind.
+        counts: Number of calls of each kind.
         parameters: Best parameters so far, (P,).
-        snapshot: Returns the whole state, for `Optimizer.minimize`'s `resume`; it is copied, so
-            ask where it is to be saved, not every time.
+        snapshot: Returns a copy of the whole state, for `resume` of `Optimizer.minimize`. Call it
+            only when the state is to be saved, since the copy takes time.
     """
 
     point: HistoryPoint
@@ -87,14 +87,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop, whatever has been reached: calls, seconds, or a question asked each iteration.
+    """When to stop, whatever has been reached: after calls, after seconds, or at an interruption.
 
-    A method finishes the search it is in, so it may overrun by a few calls.
+    A method finishes its current search, so that it may overrun by a few calls.
 
     Attributes:
-        calls: Most calls of any kind, or None.
-        seconds: Most wall-clock seconds, or None.
-        interrupted: Asked after every iteration; true ends the run with what there is.
+        calls: Largest number of calls of any kind, or None.
+        seconds: Largest number of wall-clock seconds, or None.
+        interrupted: Called after every iteration; true ends the run with the best point so far.
 
     Raises:
         ValueError: A limit is not positive.
@@ -115,7 +115,7 @@ class Budget:
         return "interrupted" if self.interrupted() else self.limit_reason(counts, seconds)
 
     def limit_reason(self, counts: Counts, seconds: float) -> str | None:
-        """Return which limit is used up, or None; within an iteration no other reason counts."""
+        """Return which limit is used up, or None; no other reason may end an iteration early."""
         if self.calls is not None and counts.calls >= self.calls:
             return f"budget of {self.calls} calls used"
         if self.seconds is not None and seconds >= self.seconds:
@@ -125,16 +125,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Result:
-    """What a minimisation came to.
+    """The result of a minimisation.
 
     Attributes:
-        parameters: Best point found, (P,); the last one where the objective's draws change.
-        value: Objective there.
+        parameters: Best point found, (P,); the last point if the objective's draws change.
+        value: Objective at that point.
         converged: Whether the method's own test of an optimum was met.
-        reason: Why it stopped, in words.
-        counts: Calls of each kind.
+        reason: Why the minimisation stopped, in words.
+        counts: Number of calls of each kind.
         seconds: Wall-clock time.
-        history: One point an iteration, the start first.
+        history: The start, then one point for each iteration.
     """
 
     parameters: Tensor
@@ -147,7 +147,7 @@ class Result:
 
 
 class Stopwatch:
-    """Seconds since it was made, and those spent before; none while it is held."""
+    """Counts the seconds since it was made, and those spent before; it stops while it is held."""
 
     def __init__(self, before: float = 0.0) -> None:
         self._start = time.perf_counter() - before
@@ -159,10 +159,10 @@ class Stopwatch:
         return time.perf_counter() - self._start if self._held is None else self._held
 
     def hold(self) -> None:
-        """Stand still."""
+        """Stop counting."""
         self._held = self.seconds
 
     def release(self) -> None:
-        """Go on."""
+        """Count on."""
         self._start = time.perf_counter() - self.seconds
         self._held = None

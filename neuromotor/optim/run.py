@@ -43,12 +43,12 @@ class Optimizer(Protocol):
         """Return the best point found and how it was found.
 
         Args:
-            objective: What to minimise.
-            parameters: Where to start, (P,); not changed.
-            budget: When to stop; none is the method's own test alone.
-            callback: Called after every iteration; its time is not the run's.
-            resume: Where to go on, from `Progress.snapshot` of an earlier run with the same
-                settings; `parameters` then only gives size and device.
+            objective: Objective to be minimised.
+            parameters: Parameters to start from, (P,); they are not changed.
+            budget: When to stop; without one only the method's own test ends the run.
+            callback: Called after every iteration; its time does not count as the run's.
+            resume: Snapshot to continue from, made by `Progress.snapshot` of an earlier run with
+                the same settings; `parameters` then only gives size and device.
 
         Raises:
             TypeError: `parameters` is no floating-point tensor.
@@ -80,17 +80,17 @@ class Run:
 
     @property
     def last(self) -> HistoryPoint:
-        """Where the last iteration ended."""
+        """The point where the last iteration ended."""
         return self._history[-1]
 
     @property
     def counts(self) -> Counts:
-        """Calls made so far."""
+        """Number of calls so far."""
         return self.objective.counts
 
     @property
     def fraction_used(self) -> float | None:
-        """How much of the budget is used, 0 to 1; None without a limit on calls or seconds."""
+        """The used fraction of the budget, 0 to 1; None if calls and seconds have no limit."""
         used = []
         if self.budget.calls is not None:
             used.append(self.counts.calls / self.budget.calls)
@@ -99,7 +99,7 @@ class Run:
         return min(max(used), 1.0) if used else None
 
     def record(self, parameters: Tensor, value: float, gradient_norm: float) -> str | None:
-        """Note where an iteration ended; return why to stop now, or None to go on.
+        """Record where an iteration ended; return why to stop now, or None to go on.
 
         Raises:
             ValueError: The objective is not finite at the very first point.
@@ -116,7 +116,7 @@ class Run:
         point = HistoryPoint(len(self._history), value, gradient_norm, counts.calls, seconds)
         self._history.append(point)
         if self._callback is not None:
-            self._watch.hold()  # what others do with it is not the method's time
+            self._watch.hold()  # the time of the callback is not the method's
             self._callback(Progress(point, counts, self.best_parameters, self.snapshot))
             self._watch.release()
         return self.budget.stop_reason(counts, seconds)
@@ -133,10 +133,10 @@ class Run:
         }
 
     def restore(self, data: dict[str, Any]) -> None:
-        """Go on from what `pack` returned.
+        """Continue from what `pack` returned.
 
         Raises:
-            SnapshotError: It is not that.
+            SnapshotError: The data is something else.
         """
         check_run(data, self.best_parameters)
         self.objective.counts = Counts(*data["counts"])
@@ -146,18 +146,19 @@ class Run:
         self.best_value = data["best_value"]
 
     def budget_reason(self) -> str | None:
-        """Return why to stop now, or None to go on, without noting an iteration."""
+        """Return why to stop now, or None to go on, without recording an iteration."""
         return self.budget.stop_reason(self.counts, self._watch.seconds)
 
     def limit_reason(self) -> str | None:
         """Return which limit is used up, or None.
 
-        What an iteration may ask: cut short by an interruption, it could not be repeated.
+        An iteration may end early for this reason only: if an interruption could end it early, a
+        resumed run could not repeat it.
         """
         return self.budget.limit_reason(self.counts, self._watch.seconds)
 
     def result(self, reason: str, *, converged: bool = False) -> Result:
-        """Return what the minimisation came to; its time ends here."""
+        """Return the result of the minimisation; its time ends here."""
         self._watch.hold()
         return Result(
             parameters=self.best_parameters,
@@ -174,8 +175,8 @@ def check_run(data: Any, like: Tensor | None = None) -> None:
     """Raise unless data is what `Run.pack` returns.
 
     Args:
-        data: From a file.
-        like: What the best parameters must be like, (P,), where it is known.
+        data: Data from a file.
+        like: A vector of the best parameters' size and dtype, (P,), if it is known.
 
     Raises:
         SnapshotError: A part is missing, has another type or size, or disagrees with the others.
@@ -209,11 +210,11 @@ def check_run(data: Any, like: Tensor | None = None) -> None:
         )
 
 
-_MOST_CALLS = 1 << 53  # of which a history still knows each
+_MOST_CALLS = 1 << 53  # a history in float64 is exact up to here
 
 
 def _wrong_history(rows: Any) -> str | None:
-    """What is wrong with a history from a file, in words."""
+    """Return what is wrong with a history from a file, or None."""
     if not isinstance(rows, Tensor) or rows.dtype != torch.float64 or rows.ndim != 2:
         return "no table"
     if not len(rows) or rows.shape[1] != 5:
@@ -232,5 +233,5 @@ def _wrong_history(rows: Any) -> str | None:
 
 
 def _no_snapshot() -> Snapshot:
-    """Before the first state exists."""
+    """Refuse a snapshot before the first state exists."""
     raise RuntimeError("there is no state yet to take a snapshot of.")

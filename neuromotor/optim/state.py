@@ -1,4 +1,4 @@
-"""Where a minimisation stands, whole: what an optimizer carries from one iteration to the next."""
+"""The whole state of a minimisation: what an optimizer carries from one iteration to the next."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ LARGEST = 1e29  # no damping, step or radius that makes sense is beyond it
 
 
 class SnapshotError(ValueError):
-    """A snapshot is not what the optimizer that is to go on has saved."""
+    """A snapshot does not fit the optimizer that should continue from it."""
 
 
 @dataclass
 class State:
-    """What every optimizer carries; each adds its own fields.
+    """What every optimizer carries; each method adds its own fields.
 
     Fields hold tensors, numbers, None and lists of these, so that a state can be saved. A field
-    with `metadata={"transient": True}` is left out and made again from the others.
+    with `metadata={"transient": True}` is not saved, but computed again from the others.
 
     What comes back from a file must have the types of the annotations: a tensor is a vector like
     `theta`, and all numbers are finite. Metadata says more: `minimum` and `maximum` of numbers,
-    `infinite` where one may be infinite, `check` in place of the annotation, a function of the
-    value and `theta` that tells what is wrong, or None. `disagreement` compares fields.
+    `infinite` for a number that may be infinite, and `counts` for one that grows by at most one in
+    an iteration. `check` replaces the annotation: it is a function of the value and `theta` that
+    returns what is wrong, or None. `disagreement` compares fields.
 
     Attributes:
         theta: Parameters, (P,); replaced, never changed in place.
-        value: Objective there.
-        gradient: Gradient there, (P,).
-        iteration: Iterations made.
+        value: Objective at `theta`.
+        gradient: Gradient at `theta`, (P,).
+        iteration: Number of iterations.
         fresh: Whether value and gradient belong to `theta` and the current draws.
-        standstill: Why the last iteration left `theta` where it was, if the method says so.
+        standstill: Why the last iteration did not change `theta`, if the method says so.
     """
 
     theta: Tensor
@@ -61,19 +62,22 @@ class State:
         self.theta, self.value, self.gradient, self.fresh = theta, value, gradient, True
 
     def disagreement(self) -> str | None:
-        """Return what in this state cannot be together, in words, or None."""
+        """Return which fields contradict each other, in words, or None."""
+        for part in fields(self):
+            if part.metadata.get("counts") and getattr(self, part.name) > self.iteration + 1:
+                return f"`{part.name}` is more than `iteration`"
         return None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A minimisation between two iterations: enough to go on to the same numbers, to the bit.
+    """A minimisation between two iterations; a run that resumes here is equal to the bit.
 
     Attributes:
         optimizer: Name of the optimizer's class.
         state: The optimizer's state as plain data: tensors, numbers, None, and lists of these.
-        run: Counts, seconds, history and the best point, likewise.
-        settings: Of the run that it belongs to, where these were saved with it.
+        run: Counts, seconds, history and the best point, as plain data too.
+        settings: Settings of the run, if they were saved with the snapshot.
     """
 
     optimizer: str
@@ -92,7 +96,7 @@ def pack(state: State) -> dict[str, Any]:
 
 
 def restore(state: State, data: Mapping[str, Any]) -> None:
-    """Put packed fields into a newly begun state, which stays as it is if they are refused.
+    """Put packed fields into a newly begun state; if they are refused, the state does not change.
 
     Raises:
         SnapshotError: The data lacks a field, has an unknown one, is of other sizes or types, or
@@ -138,12 +142,12 @@ def restore(state: State, data: Mapping[str, Any]) -> None:
 
 
 def wanted(value: Any, kind: Any, like: Tensor, rules: Mapping[str, Any]) -> str | None:
-    """Return what a value should be, in words, where it is not of a type; None where it is.
+    """Return what a value should be, in words, or None if it has the right type.
 
     Args:
-        value: Of plain data.
-        kind: Type annotation; one that plain data does not have is taken as met.
-        like: What a tensor must be like, (P,).
+        value: Plain data.
+        kind: Type annotation; annotations of other types than plain data are not checked.
+        like: A vector of the size and dtype that a tensor must have, (P,).
         rules: `minimum`, `maximum`, `finite` (true by default) and `infinite`.
     """
     parts, origin = get_args(kind), get_origin(kind)
@@ -191,7 +195,7 @@ def _wanted_number(value: Any, kind: type, rules: Mapping[str, Any]) -> str | No
 
 
 def _diverged(data: Mapping[str, Any]) -> bool:
-    """Whether the objective is not finite where a minimisation stands; then nothing need be."""
+    """Return whether the objective is not finite; then no other number must be finite."""
     value, gradient = data["value"], data["gradient"]
     if isinstance(value, float) and not math.isfinite(value):
         return True
@@ -199,7 +203,7 @@ def _diverged(data: Mapping[str, Any]) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A value in an error message."""
+    """Return a value as an error message shows it."""
     if isinstance(value, Tensor):
         return f"{tuple(value.shape)} of {value.dtype}"
     text = repr(value)
@@ -207,7 +211,7 @@ def _shown(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Tensors copied, tuples as lists."""
+    """Return a copy, with tuples as lists."""
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, (list, tuple)):
@@ -216,7 +220,7 @@ def _plain(value: Any) -> Any:
 
 
 def _on(value: Any, like: Tensor) -> Any:
-    """A copy, tensors on the device of another."""
+    """Return a copy, with tensors on the device of another."""
     if isinstance(value, Tensor):
         return value.to(like.device, copy=True)
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Preconditioned truncated Newton: the Hessian itself, by differences of gradients.
+"""Preconditioned truncated Newton, with products of the Hessian from differences of gradients.
 
 Notation: H Hessian, g gradient, d direction with ``H d = -g`` up to a tolerance.
 """
@@ -13,8 +13,8 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.krylov import conjugate_gradient
-from neuromotor.optim.lbfgs import PairsState, two_loop_direction
-from neuromotor.optim.line_search import SearchPoint, StrongWolfe
+from neuromotor.optim.lbfgs import PairsState, first_step, two_loop_direction
+from neuromotor.optim.line_search import StrongWolfe
 from neuromotor.optim.run import Run
 
 __all__ = ["TruncatedNewton"]
@@ -25,17 +25,17 @@ class TruncatedNewton(Iterative[PairsState]):
     """Newton's method by conjugate gradients that L-BFGS preconditions, with a line search.
 
     Each product costs a gradient. Conjugate gradients end at the tolerance
-    ``min(1/2, sqrt(|g|)) |g|`` or where the Hessian curves downwards, then the way made so far is
+    ``min(1/2, sqrt(|g|)) |g|``, or when the Hessian curves downwards; the solution so far is then
     the direction.
 
     Source: minFunc (Schmidt 2005), its `pnewton0`, the "Hessian-free Newton" of Sutskever (2013),
     section 6.7; Nocedal & Wright (2006), algorithm 7.1; difference step of minFunc.
 
     Attributes:
-        pairs: Pairs of the L-BFGS preconditioner.
-        iterations: Most products a step.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
-        line_search: How far to go along each direction.
+        pairs: Number of pairs of the L-BFGS preconditioner.
+        iterations: Largest number of products in a step.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
+        line_search: Search for the step along each direction.
 
     Raises:
         ValueError: A setting is out of range.
@@ -74,21 +74,14 @@ class TruncatedNewton(Iterative[PairsState]):
             precondition=lambda vector: two_loop_direction(pairs, -vector),
         )
         direction = solution.solution
-        slope = float(gradient @ direction)
         first = 1.0
-        if not slope < 0:  # no curvature to trust
+        if not float(gradient @ direction) < 0:  # the curvature is of no use
             direction = two_loop_direction(pairs, gradient)
-            slope = float(gradient @ direction)
-            first = 1.0 if pairs else min(1.0, 1.0 / float(gradient.abs().sum()))
-        if not slope < 0:
+            first = 1.0 if pairs else first_step(gradient)
+        if not float(gradient @ direction) < 0:
             pairs.clear()
-            return None
-        start = SearchPoint(0.0, state.value, slope, gradient)
-        point = self.line_search.search(run.objective, theta, direction, start, first)
-        if point.gradient is None or point.step == 0.0:
+        elif state.descend(run, self.line_search, direction, first, self.pairs) is None:
             if not pairs:
                 return "no step along the Newton direction lowers the objective"
             pairs.clear()
-            return None
-        state.take(point.step * direction, point.value, point.gradient, self.pairs)
         return None

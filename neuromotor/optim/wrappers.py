@@ -1,4 +1,4 @@
-"""Objectives made of objectives: with changing draws, and with products in single precision."""
+"""Objectives made from objectives: with changing draws, or with products in single precision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["MixedPrecision", "Resampled"]
 
 
 class _Wrapper:
-    """What both hand on: readout, factors, parts."""
+    """What both wrappers pass on: readout, Kronecker factors and parts."""
 
     _objective: Objective
 
@@ -37,7 +37,7 @@ class _Wrapper:
         """Return the inner objective's factors.
 
         Raises:
-            ValueError: It has none.
+            ValueError: The inner objective has no factors.
         """
         return CountedObjective(self._objective).kronecker_factors(parameters, generator)
 
@@ -50,13 +50,13 @@ class _Wrapper:
         """Return the mean over `size` random trials of the inner objective.
 
         Raises:
-            ValueError: It is not a mean over trials.
+            ValueError: The inner objective is not a mean over trials.
         """
         return part_of(self._objective, size, generator)
 
 
 class Resampled(_Wrapper):
-    """An objective whose draws are made anew every few iterations, and fixed within each.
+    """An objective with new draws every few iterations, and the same draws in between.
 
     Example:
         >>> import torch
@@ -73,8 +73,9 @@ class Resampled(_Wrapper):
         """Wrap a family of objectives.
 
         Args:
-            make: Returns the objective number 0, 1, ...; the same number, the same objective.
-            every: Iterations that each serves.
+            make: Returns the objective of number 0, 1, ...; the same number gives the same
+                objective.
+            every: Number of iterations that use each objective.
         """
         check_integer("every", every, minimum=1)
         self._make, self._every = make, every
@@ -82,7 +83,7 @@ class Resampled(_Wrapper):
         self._objective = make(0)
 
     def redraw(self, iteration: int) -> bool:
-        """Take the objective of an iteration; return whether it is another than before."""
+        """Take the objective of an iteration; return whether it is a new one."""
         number = iteration // self._every
         changed = number != self._number
         if changed:
@@ -103,18 +104,18 @@ class Resampled(_Wrapper):
 
 
 class MixedPrecision(_Wrapper):
-    """Values and gradients of one objective, products of the same one in single precision.
+    """Values and gradients in double precision, Gauss-Newton products in single precision.
 
-    Products steer a step, the objective decides about it: rounding in them costs no accuracy. It
-    pays where a method spends its time on products.
+    Products only propose a step, and the objective decides about it, so that rounding in products
+    costs no accuracy. This pays for methods that spend their time on products.
     """
 
     def __init__(self, objective: Objective, products: Objective) -> None:
-        """Join both.
+        """Join both objectives.
 
         Args:
-            objective: In double precision.
-            products: The same in single precision.
+            objective: The objective in double precision.
+            products: The same objective in single precision.
         """
         self._objective, self._products = objective, products
 
@@ -133,13 +134,13 @@ class MixedPrecision(_Wrapper):
 
 
 class _Mixed:
-    """Double precision outside, single precision inside the product."""
+    """A linearisation in double precision whose products are computed in single precision."""
 
     def __init__(self, value: float, gradient: Tensor, inner: Linearization) -> None:
         self.value, self.gradient, self._inner = value, gradient, inner
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
-        # Small vectors would leave single precision's range: products are linear, so scale first.
+        # Products are linear: scaled first, small vectors stay in the range of single precision.
         size = float(vector.abs().max())
         if not size > 0:
             return torch.zeros_like(vector)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from neuromotor.controllers import CommandTable
+from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.evaluation.against_references import evaluate_ilqr, reference_rows
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import HELD_OUT_SEED, controller_runner, held_out
@@ -23,7 +23,8 @@ def evaluate_saved(
     """Return how well a saved controller does on a task beside iLQR and the settings' references.
 
     Args:
-        saved: The controller. A `CommandTable` runs the trials that it was made for, drawn from the
+        saved: The controller. One that belongs to its trials, such as a
+            `CommandTable`, runs those that it was made for, drawn from the
             settings' seed; any other controller runs held-out trials.
         settings: The task, the references and the solver.
         seed: Seed of the held-out trials.
@@ -36,7 +37,7 @@ def evaluate_saved(
     """
     task = settings.task
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
-    if isinstance(saved.controller, CommandTable):
+    if belongs_to_trials(saved.controller):
         trials = make_trials(task, saved.controller, settings.seed, **place)
     else:
         trials = held_out(task, saved.controller, settings.held_out_trials, seed=seed, **place)

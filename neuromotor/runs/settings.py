@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from neuromotor._checks import check_integer, check_number, check_seed, did_you_mean, lookup
-from neuromotor.control import ILQR
+from neuromotor.control import ILQR, LinearFeedback
 from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
+from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.optim import OPTIMIZERS, Budget, Optimizer
@@ -197,7 +198,7 @@ def resolve_saved(
     base = None
     if options.get("task") is None and saved.task is not None:
         base = {"task": encode(saved.task, TASKS)}
-    smoke = smoke and not isinstance(saved.controller, CommandTable)  # a table fits its trials only
+    smoke = smoke and not belongs_to_trials(saved.controller)
     given = gather(config, options, assignments, smoke=False, base=base)
     raw = gather(config, options, assignments, smoke=smoke, base=base)
     raw["controller"] = same_controller(given, saved.controller)
@@ -381,7 +382,7 @@ def _controller(spec: Any, task: Task) -> Controller:
             dt_s=plant.dt_s,
             time_constant_s=plant.dt_s,
         )
-    elif isinstance(base, CommandTable):
+    elif isinstance(base, CommandTable | LinearFeedback):
         base = replace(
             base,
             trials=len(task.trials()),
@@ -389,6 +390,8 @@ def _controller(spec: Any, task: Task) -> Controller:
             command_size=plant.command_size,
             dt_s=plant.dt_s,
         )
+    if isinstance(base, LinearFeedback):
+        base = replace(base, delay_steps=task.delay_steps, state_size=plant.state_size)
     controller: Controller = decode(settings, CONTROLLERS, "controller", base)
     return controller
 

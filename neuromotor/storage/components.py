@@ -160,7 +160,9 @@ def decode(
         inner = fields[name].metadata.get("registry")
         if key != name:  # the plant, whose steps are counted, is known by now
             value = _in_steps(value, _dt_s(component, changes), path, with_unit=key[-2:] != "_s")
-        if inner is not None and value is not None:
+        if value is None and type(None) in typing.get_args(hints[name]):
+            changes[name] = None
+        elif inner is not None:
             changes[name] = decode(value, inner, path, getattr(component, name))
         else:
             changes[name] = _checked(value, hints[name], path, getattr(component, name))
@@ -232,7 +234,7 @@ def _likeness(word: str, name: str) -> float:
 
 def _times_of(component: object) -> dict[str, str]:
     """Return every name of a time, with the field that counts it in steps."""
-    if not hasattr(component, "plant"):
+    if getattr(component, "plant", None) is None:
         return {}
     fields = [field.name for field in dataclasses.fields(_dataclass(component))]
     times: dict[str, str] = {}

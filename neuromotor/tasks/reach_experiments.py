@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from neuromotor._checks import check_integer, check_number
 from neuromotor.plants import Plant
 from neuromotor.tasks.center_out import CenterOut
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.task import DerivedTask
 from neuromotor.tasks.trials import Trials
 
 __all__ = [
@@ -32,7 +32,7 @@ def default_reach() -> CenterOut:
 
 
 @dataclass(frozen=True)
-class ReachExperiment(ABC):
+class ReachExperiment(DerivedTask):
     """A center-out reach with something done to it.
 
     Plant, time, delay, noise, repeats and cost are those of `reach`.
@@ -41,29 +41,9 @@ class ReachExperiment(ABC):
     reach: CenterOut = field(default_factory=default_reach, metadata={"registry": REACHES})
 
     @property
-    def plant(self) -> Plant:
-        """What moves."""
-        return self.reach.plant
-
-    @property
-    def steps(self) -> int:
-        """Number T of commands in a trial."""
-        return self.reach.steps
-
-    @property
-    def delay_steps(self) -> int:
-        """Steps by which the observation lags behind the state."""
-        return self.reach.delay_steps
-
-    @property
-    def cost(self) -> QuadraticCost:
-        """What the reach costs."""
-        return self.reach.cost
-
-    @property
-    def random(self) -> bool:
-        """Whether the reach has noise; else every batch is the same."""
-        return self.reach.random
+    def source(self) -> CenterOut:
+        """The reach."""
+        return self.reach
 
     @abstractmethod
     def trials(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
@@ -10,7 +11,7 @@ from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Task"]
+__all__ = ["DerivedTask", "Task"]
 
 
 class Task(Protocol):
@@ -50,3 +51,37 @@ class Task(Protocol):
     ) -> Trials:
         """Return a batch of trials; whatever is random comes from `generator`."""
         ...
+
+
+class DerivedTask(ABC):
+    """A task that is made from another, whose plant, steps, delay, cost and chance it keeps."""
+
+    @property
+    @abstractmethod
+    def source(self) -> Task:
+        """The other task."""
+
+    @property
+    def plant(self) -> Plant:
+        """What moves."""
+        return self.source.plant
+
+    @property
+    def steps(self) -> int:
+        """Number T of commands in a trial."""
+        return self.source.steps
+
+    @property
+    def delay_steps(self) -> int:
+        """Steps by which the observation lags behind the state."""
+        return self.source.delay_steps
+
+    @property
+    def cost(self) -> QuadraticCost:
+        """What a trial costs."""
+        return self.source.cost
+
+    @property
+    def random(self) -> bool:
+        """Whether batches differ with their generator."""
+        return self.source.random

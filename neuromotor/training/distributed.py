@@ -30,7 +30,8 @@ from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.passes import Place
 from neuromotor.closed_loop.simulate import check_inputs
-from neuromotor.controllers import CONTROLLERS, CommandTable
+from neuromotor.controllers import CONTROLLERS
+from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.optim.objective import KroneckerBlock, Linearization, Objective
 from neuromotor.storage.components import decode, encode
 from neuromotor.tasks import TASKS, Trials
@@ -177,10 +178,11 @@ class SharedObjective:
             ValueError: There are fewer trials than processes, or the controller belongs to its
                 trials.
         """
-        if isinstance(loop.controller, CommandTable):
+        if belongs_to_trials(loop.controller):
             raise ValueError(
                 "`controller` must suit any number of trials to be trained by several processes, "
-                "got a CommandTable, which belongs to its trials; start one process."
+                f"got a {type(loop.controller).__name__}, which belongs to its trials; start one "
+                "process."
             )
         if len(trials) < group.size:
             raise ValueError(

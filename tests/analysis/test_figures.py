@@ -5,9 +5,6 @@ import itertools
 import matplotlib as mpl
 import numpy as np
 import pytest
-from neuromotor._units import with_unit
-from neuromotor.analysis.figures import plot_averages, plot_movements, plot_tuning
-from neuromotor.analysis.network_figures import plot_lesions
 from planted import rotating
 from scipy.stats import chi2
 

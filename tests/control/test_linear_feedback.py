@@ -1,17 +1,25 @@
 """Linear feedback: its recursion written out, its tables, its gradient."""
 
-from dataclasses import fields
+import json
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
 from cases import noisy, normal
+from typer.testing import CliRunner
 
+from neuromotor.analysis.recording import load_recording
+from neuromotor.cli.app import app
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.control import FeedbackWeights, LinearFeedback
+from neuromotor.control import ILQG, FeedbackWeights, LinearFeedback, Uncertainty
 from neuromotor.plants import PointMass
+from neuromotor.runs.settings import resolve
 from neuromotor.tasks import CenterOut
+from neuromotor.zoo.saved_controller import load_controller, save_controller
 
 TASK = CenterOut(plant=PointMass(), directions=3, radius_m=0.1, steps=6, delay_steps=2)
+NAME = "linear-feedback"
 SHAPE = LinearFeedback(trials=3, steps=6, delay_steps=2, load=True, hand_force=True)
 
 
@@ -91,3 +99,49 @@ def test_what_does_not_fit_is_refused():
         SHAPE.unpack(parameters[1:])
     with pytest.raises(ValueError, match="delay_steps"):
         LinearFeedback(trials=3, steps=6, delay_steps=-1)
+    for name, wrong in (("state_size", 6), ("command_size", 3), ("dt_s", 0.02)):
+        with pytest.raises(ValueError, match=f"`{name}` must be that of `plant`"):
+            replace(SHAPE, plant=PointMass(), **{name: wrong})
+
+
+@pytest.fixture(params=[False, True], ids=["linear", "extended"])
+def designed(request, tmp_path):
+    """An optimal feedback controller in a file, its design, and its task."""
+    chance = Uncertainty(command_noise=0.1, load=0.2)
+    design = ILQG(extended=request.param).design(TASK, TASK.trials(), chance)
+    path = tmp_path / "ilqg.safetensors"
+    save_controller(path, design.controller, design.parameters, task=TASK)
+    return path, design
+
+
+def test_a_saved_design_runs_as_before(designed):
+    path, design = designed
+    saved = load_controller(path)
+    assert saved.controller == design.controller
+    trials = noisy(TASK.trials(), TASK.steps)
+    before = ClosedLoop(TASK, design.controller).simulate(design.parameters, trials)
+    after = ClosedLoop(saved.task, saved.controller).simulate(saved.parameters, trials)
+    for name in ("states", "commands", "observations"):
+        assert torch.equal(getattr(after, name), getattr(before, name))
+    assert all(map(torch.equal, after.memory, before.memory))
+
+
+def test_a_saved_design_is_evaluated_and_recorded_by_the_command_line(designed):
+    path, design = designed
+    run = ClosedLoop(TASK, design.controller).simulate(design.parameters, TASK.trials())
+    found = CliRunner().invoke(app, ["evaluate", str(path), "--json"])
+    losses = TASK.cost.losses(run.states, run.commands, TASK.trials())
+    assert json.loads(found.output)["loss"] == pytest.approx(float(losses.mean()), rel=1e-12)
+    other = CliRunner().invoke(app, ["evaluate", str(path), "--set", "task.directions=4"])
+    assert "linear feedback for 3 trials cannot run 4" in str(other.exception)
+    recording = path.with_suffix(".nc")
+    done = CliRunner().invoke(app, ["record", str(path), "--out", str(recording)])
+    assert done.exit_code == 0, done.output
+    data = load_recording(recording)
+    np.testing.assert_array_equal(data["command"].values, run.commands.numpy())
+
+
+def test_settings_give_it_the_sizes_of_the_task():
+    settings = resolve({"task": {"type": "center-out", "delay_s": 0.03}, "controller": NAME})
+    expected = LinearFeedback(trials=64, steps=40, delay_steps=3)
+    assert settings.controller == expected

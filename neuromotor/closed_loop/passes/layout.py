@@ -25,7 +25,6 @@ elsewhere (`arrays.py`); flat vectors come and go as tensors.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from neuromotor.closed_loop.arrays import Array, arrays_like
 from neuromotor.closed_loop.blas import blas_threads
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
+from neuromotor.optim.objective import or_infinity
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -230,7 +230,7 @@ class Layout:
         effort = forward.commands * forward.commands
         total = float(errors.sum()) + self.energy_weight * float(effort.sum())
         value = total / (2 * self.batch)
-        return value if math.isfinite(value) else math.inf
+        return or_infinity(value)
 
     def pulls(self, forward: Forward) -> tuple[Array, Array]:
         """Return the derivatives of the mean loss, (T + 1, B, n) by states, (T, B, m) by commands.

@@ -1,4 +1,4 @@
-"""Krylov subspace methods: a small space from Gauss-Newton products, searched on the objective.
+"""Krylov subspace methods search the objective in a small space from Gauss-Newton products.
 
 Notation: G Gauss-Newton matrix, g gradient, w last update, V orthonormal basis (k, P) of
 ``span{g, G g, G^2 g, ..., w}``, T = V G V^T, z coordinates of a step in the basis.
@@ -28,13 +28,13 @@ def krylov_basis(
 ) -> tuple[Tensor, Tensor]:
     """Return an orthonormal basis V, (k, P), of the augmented Krylov space, and T, (k, k).
 
-    Lanczos's recurrence with every vector made orthogonal to all others twice, so that the basis
-    keeps its quality; k products, k at most `size`, less where the space is exhausted.
+    Lanczos's recurrence makes every vector orthogonal to all others twice, so that rounding does
+    not spoil the basis. It takes k products; k is `size`, or less if the space is exhausted.
 
     Args:
         product: Returns G v, (P,), of a vector (P,).
         right: First vector, (P,), not zero.
-        size: Most vectors.
+        size: Largest number of vectors.
         previous: w, (P,), added last if given.
     """
     vectors: list[Tensor] = []
@@ -56,7 +56,7 @@ def krylov_basis(
 
 
 def _orthogonal(vector: Tensor, others: list[Tensor]) -> Tensor | None:
-    """A unit vector from what is left beside the others; None where that is rounding."""
+    """Return the unit vector orthogonal to the others; None if only rounding is left."""
     size = float(vector.norm())
     if not size > 0 or not math.isfinite(size):
         return None
@@ -76,21 +76,16 @@ class SubspaceState(LinearizedState):
     Attributes:
         damping: lambda of the last step.
         update: w, None at the beginning.
-        failures: Iterations in a row without a step.
+        failures: Number of iterations in a row without a step.
     """
 
     damping: float = field(default=0.0, metadata={"minimum": 0})
     update: Tensor | None = None
-    failures: int = field(default=0, metadata={"minimum": 0})
-
-    def disagreement(self) -> str | None:
-        """Return what in this state cannot be together."""
-        more = "`failures` is more than `iteration`" if self.failures > self.iteration + 1 else None
-        return more or super().disagreement()
+    failures: int = field(default=0, metadata={"minimum": 0, "counts": True})
 
 
 class _Krylov(LinearizedIterative[SubspaceState]):
-    """What both methods share: the basis, and what becomes of a step."""
+    """What both methods share: how they compute the basis and take a step."""
 
     size: int
 
@@ -99,14 +94,16 @@ class _Krylov(LinearizedIterative[SubspaceState]):
         return krylov_basis(model.product, state.gradient, self.size, state.update)
 
     def _take(self, state: SubspaceState, delta: Tensor, value: float) -> str | None:
-        """Move by a step that lowers the objective; else begin again from the gradient alone."""
+        """Move by a step that lowers the objective, or begin again from the gradient alone."""
         if value < state.value:
             state.update, state.failures = delta, 0
             state.move(state.theta + delta)
             return None
         state.update = None
         state.failures += 1
-        return "no step within the Krylov space lowers it" if state.failures > 20 else None
+        return (
+            "no step within the Krylov space lowers the objective" if state.failures > 20 else None
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ class KrylovSearch(_Krylov):
         damping: First lambda, as a fraction of T's largest eigenvalue.
         factor: Ratio of neighbouring lambdas.
         tries: Most values a search.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
         ValueError: A setting is out of range.
@@ -151,7 +148,9 @@ class KrylovSearch(_Krylov):
     def _iterate(self, run: Run, state: SubspaceState) -> str | None:
         basis, projected = self._basis(run, state)
         values, vectors = torch.linalg.eigh(projected)
-        largest = max(float(values.abs().max()), 1e-300)  # also where all curve downwards
+        largest = max(
+            float(values.abs().max()), 1e-300
+        )  # above zero also if all directions curve downwards
         values = values.clamp(min=0)
         pulled = vectors.T @ (basis @ state.gradient)
 
@@ -181,9 +180,9 @@ def _best(
     tries: int,
     value: float | None = None,
 ) -> tuple[float, float]:
-    """Lowest value at a positive number or a multiple of it, going on while it falls."""
+    """Try a number and its multiples while the value falls; return the best and its value."""
     best, lowest = start, function(start) if value is None else value
-    upward = True  # a larger lambda first where the start is hopeless
+    upward = True  # if the first value is not finite, try larger numbers
     for ratio in (factor, 1 / factor):
         moved = False
         while tries > 0:
@@ -204,17 +203,19 @@ def _best(
 class KrylovSubspaceDescent(_Krylov):
     """A quasi-Newton search of the objective within an augmented Krylov space.
 
-    The basis is scaled so that T becomes the identity, eigenvalues below `floor` of the largest
-    raised to it; then L-BFGS with a pair for each dimension runs on the objective itself.
+    The basis is scaled so that T becomes the identity; eigenvalues below `floor` times the largest
+    are first raised to that. Then L-BFGS with a pair for each dimension runs on the objective
+    itself.
 
-    Source: Vinyals & Povey (2012), algorithm 1, without its preconditioner; all trials serve
-    gradient, curvature and search.
+    Source: Vinyals & Povey (2012), algorithm 1, without its preconditioner. Gradient,
+    curvature and search use all trials.
 
     Attributes:
-        size: Vectors of the space, a product each; 20 in the source.
-        evaluations: Most values with gradient within the space; 30 in the source's code of BFGS.
+        size: Number of vectors of the space, which cost a product each; 20 in the source.
+        evaluations: Largest number of values with gradient within the space; 30 in the source's
+            code of BFGS.
         floor: Smallest eigenvalue of T as a fraction of the largest; 1e-4 in the source.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
         ValueError: A setting is out of range.
@@ -246,14 +247,14 @@ class KrylovSubspaceDescent(_Krylov):
         return self._take(state, result.parameters @ scaled, result.value)
 
     def _inner_budget(self, run: Run) -> Budget:
-        """What a search may spend: its own evaluations, and what is left of the run."""
+        """Return what a search may spend: its own evaluations, or what is left of the run."""
         left = run.budget.calls
         most = self.evaluations if left is None else min(self.evaluations, left - run.counts.calls)
-        return Budget(calls=max(most, 1))  # an interruption waits for the iteration
+        return Budget(calls=max(most, 1))  # an interruption waits until the iteration ends
 
 
 class _Within:
-    """An objective as a function of coordinates in a basis; calls are counted by the whole."""
+    """An objective as a function of coordinates in a basis; the objective counts the calls."""
 
     def __init__(self, objective: CountedObjective, origin: Tensor, basis: Tensor) -> None:
         self._objective, self._origin, self._basis = objective, origin, basis

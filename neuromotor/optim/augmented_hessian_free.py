@@ -1,4 +1,4 @@
-"""Augmented Hessian-free optimisation: Krylov directions and the last update, searched one by one.
+"""Augmented Hessian-free optimisation searches Krylov directions and the last update one by one.
 
 Notation: f objective, G Gauss-Newton matrix, g gradient, w last update, delta update so far, c
 direction, kappa = c.Gc.
@@ -34,19 +34,19 @@ class AugmentedState(LinearizedState):
 class AugmentedHessianFree(LinearizedIterative[AugmentedState]):
     """Conjugate directions of the augmented Krylov space, each searched on the true objective.
 
-    Conjugate gradients would take the step along each direction that is best for the quadratic
-    model; here each step is searched on the objective itself, greedily, starting from the model's.
-    So no damping is needed, and no more than a handful of vectors is stored, however many
-    directions there are.
+    Conjugate gradients take the step along each direction that is best for the quadratic model.
+    This method searches each step on the objective itself, greedily, starting from the model's
+    step. So it needs no damping, and it stores only a handful of vectors, however many directions
+    there are.
 
     Source: Sutskever (2013), section 6.2.
 
     Attributes:
-        directions: Most directions an iteration.
-        tries: Most step lengths tried along a direction before it is left out.
-        shrink: What a step that does not lower the objective is multiplied by.
-        structural: Weight of structural damping in G, zero for none.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
+        directions: Largest number of directions in an iteration.
+        tries: Number of step lengths that are tried before a direction is left out.
+        shrink: Factor of a step that does not lower the objective, before the next try.
+        structural: Weight of structural damping in G; zero means none.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
         ValueError: A setting is out of range.
@@ -92,7 +92,7 @@ class AugmentedHessianFree(LinearizedIterative[AugmentedState]):
             state.update = delta
             state.move(state.theta + delta)
         elif state.update is not None:
-            state.update = None  # once more, from the gradient alone
+            state.update = None  # the next iteration begins from the gradient alone
         elif len(decreases) == 1:
             return "the curvature along the gradient is not positive: no direction can be searched"
         else:
@@ -102,7 +102,7 @@ class AugmentedHessianFree(LinearizedIterative[AugmentedState]):
     def _search(
         self, run: Run, point: Tensor, direction: Tensor, step: float, value: float
     ) -> tuple[float, float]:
-        """First of a few shrinking steps that lowers the objective, or 0; and the value."""
+        """Try shrinking steps; return the first that lowers the objective (or 0), and its value."""
         for _ in range(self.tries):
             reached = run.objective.value(point + step * direction)
             if reached < value:

@@ -3,8 +3,9 @@
 Notation: theta parameters, v velocity, epsilon learning rate, mu momentum, beta1 and beta2 decay
 rates, m and s Adam's moments.
 
-A step into a region where the objective is not finite, or above `TOLERATED_RISE` times its first
-value, is rejected: back to the best point, velocity zero, learning rate halved.
+A step is rejected if the objective is then not finite, or above `TOLERATED_RISE` times its first
+value. The method goes back to the best point, sets the velocity to zero and halves the learning
+rate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_below_one, check_number, check_positive
-from neuromotor.optim.calm import CalmState
+from neuromotor.optim.calm_start import CalmState
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
@@ -34,8 +35,8 @@ __all__ = [
     "warm_cosine",
 ]
 
-# Sutskever (2013), section 7.3: placed at exponentially spaced iterations, the last one reached at
-# a third of the run.
+# Sutskever (2013), section 7.3: the momentum rises at exponentially spaced iterations, and reaches
+# the last value after a third of the run.
 MOMENTUM_SCHEDULE = (0.8, 0.9, 0.95, 0.97, 0.99, 0.995, 0.997, 0.999)
 TOLERATED_RISE = 1e3
 _HALVINGS = 60
@@ -46,31 +47,29 @@ class DescentState(State):
     """State of a first-order method.
 
     Attributes:
-        scale: What the learning rate is multiplied by, halved at each rejected step.
-        halvings: Rejected steps.
+        scale: Factor of the learning rate, which is halved at each rejected step.
+        halvings: Number of rejected steps.
         ceiling: Value above which a step is rejected.
     """
 
     scale: float = 1.0
-    halvings: int = field(default=0, metadata={"minimum": 0})
+    halvings: int = field(default=0, metadata={"minimum": 0, "counts": True})
     ceiling: float = field(default=math.inf, metadata={"minimum": 0, "infinite": True})
 
     def disagreement(self) -> str | None:
-        """Return what in this state cannot be together."""
-        if self.halvings > self.iteration + 1:
-            return "`halvings` is more than `iteration`"
+        """Return which fields contradict each other, in words, or None."""
         if self.scale != 0.5**self.halvings:
             return "`scale` is not 1/2 to the power of `halvings`"
         return super().disagreement()
 
     def left_the_finite_region(self) -> bool:
-        """Whether the last step is to be rejected."""
+        """Return whether the last step is rejected."""
         if self.ceiling == math.inf:
             self.ceiling = TOLERATED_RISE * abs(self.value)
         return not (math.isfinite(float(self.gradient.norm())) and self.value <= self.ceiling)
 
     def back_to(self, best: Tensor) -> str | None:
-        """Return to the best point with half the learning rate; or say that it no longer helps."""
+        """Go back to the best point with half the learning rate; return why if it cannot help."""
         self.halvings += 1
         if self.halvings > _HALVINGS:
             return "every step leads out of the objective's finite region"
@@ -81,14 +80,14 @@ class DescentState(State):
 
 @dataclass
 class MomentumState(DescentState):
-    """State of `GradientDescent`: v, and how far along it the gradient was taken."""
+    """State of `GradientDescent`: v, and the multiple of v at which the gradient was taken."""
 
     velocity: Tensor = field(kw_only=True)
     lead: float = field(default=0.0, metadata={"minimum": 0, "maximum": 1})
 
 
 class Axes:
-    """The parameters' own axes; a method may choose others."""
+    """The parameters' own axes; a method may use others."""
 
     def into(self, vector: Tensor) -> Tensor:
         """Return the coordinates of a vector, (P,)."""
@@ -101,21 +100,16 @@ class Axes:
 
 @dataclass
 class AdamState(DescentState, CalmState):
-    """State of `Adam`: the moments, and steps since they were zero."""
+    """State of `Adam`: the moments, and the number of steps since they were zero."""
 
     mean: Tensor = field(kw_only=True)
     square: Tensor = field(kw_only=True, metadata={"minimum": 0})
-    step: int = field(default=0, metadata={"minimum": 0})
-
-    def disagreement(self) -> str | None:
-        """Return what in this state cannot be together."""
-        more = "`step` is more than `iteration`" if self.step > self.iteration + 1 else None
-        return more or super().disagreement()
+    step: int = field(default=0, metadata={"minimum": 0, "counts": True})
 
 
 @dataclass(frozen=True)
 class GradientDescent(Iterative[MomentumState]):
-    """Gradient descent, with momentum or Nesterov's accelerated gradient by option.
+    """Gradient descent, optionally with momentum or Nesterov's accelerated gradient.
 
     Source: Sutskever (2013), equations 7.1-7.2 (momentum) and 7.12-7.13 (Nesterov). The momentum
     climbs through `MOMENTUM_SCHEDULE` up to `momentum_max`; in the last tenth of the budget it
@@ -125,9 +119,9 @@ class GradientDescent(Iterative[MomentumState]):
     Attributes:
         learning_rate: epsilon.
         momentum_max: Largest mu; 0 for plain gradient descent with a fixed learning rate.
-        nesterov: Whether the gradient is taken where the velocity leads.
-        clip_norm: Largest norm of the gradient, a longer one is shortened; None for no limit.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
+        nesterov: Whether the gradient is taken at the point that the velocity leads to.
+        clip_norm: Largest norm of the gradient; a longer one is shortened. None means no limit.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
         ValueError: A setting is out of range.
@@ -150,7 +144,7 @@ class GradientDescent(Iterative[MomentumState]):
         return MomentumState(theta, velocity=torch.zeros_like(theta))
 
     def _iterate(self, run: Run, state: MomentumState) -> str | None:
-        """One step.
+        """Make one step.
 
         With Nesterov's form the point that moves is the one where the gradient is taken,
         ``y = theta + mu v``; with ``v' = mu v - epsilon g`` the next one is
@@ -178,7 +172,7 @@ A = TypeVar("A", bound=AdamState)
 
 @dataclass(frozen=True)
 class AdamLike(Iterative[A]):
-    """What `Adam` and `KroneckerAdam` share: everything but the axes.
+    """Everything that `Adam` and `KroneckerAdam` share; they differ in their axes.
 
     Attributes: See `Adam`.
     """
@@ -203,10 +197,10 @@ class AdamLike(Iterative[A]):
 
     @abstractmethod
     def _axes(self, run: Run, state: A) -> Axes:
-        """Along what the squares are averaged at this iteration."""
+        """Return the axes along which the squares are averaged at this iteration."""
 
     def _iterate(self, run: Run, state: A) -> str | None:
-        if state.calm_down(run):
+        if state.start_calmly(run):
             return None
         if state.left_the_finite_region():
             state.step = 0
@@ -232,15 +226,15 @@ class Adam(AdamLike[AdamState]):
     Source: Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2017), equation 5, for the decay.
 
     Attributes:
-        learning_rate: Largest epsilon; its default, like those of `warmup` and `clip_norm`, was
+        learning_rate: Largest epsilon. Its default and those of `warmup` and `clip_norm` were
             chosen on center-out.
         beta1: Decay rate of the gradient's mean.
         beta2: Decay rate of the gradient's square.
         epsilon: Added to the root of the mean square.
         warmup: Fraction of the budget over which the learning rate rises from zero.
-        clip_norm: Largest norm of the gradient, a longer one is shortened; None for no limit.
-        calm_start: Whether the readout of a closed loop is scaled down first, while that helps.
-        gradient_tolerance: Converged where no entry of the gradient is larger.
+        clip_norm: Largest norm of the gradient; a longer one is shortened. None means no limit.
+        calm_start: Whether the run begins by scaling the readout down while that helps.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
         ValueError: A setting is out of range.
@@ -255,7 +249,7 @@ class Adam(AdamLike[AdamState]):
 
 
 def _clipped(gradient: Tensor, largest: float | None) -> Tensor:
-    """The gradient, shortened to a norm of `largest`."""
+    """Return the gradient, shortened to a norm of at most `largest`."""
     if largest is None:
         return gradient
     norm = float(gradient.norm())
@@ -263,7 +257,7 @@ def _clipped(gradient: Tensor, largest: float | None) -> Tensor:
 
 
 def _scheduled_momentum(fraction: float | None) -> float:
-    """Momentum after a fraction of the budget: doubling intervals, the last from one third on."""
+    """Return the momentum after a fraction of the budget; its intervals double up to one third."""
     last = len(MOMENTUM_SCHEDULE) - 1
     if fraction is None:  # no budget, no schedule
         return MOMENTUM_SCHEDULE[last]

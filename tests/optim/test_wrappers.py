@@ -1,0 +1,31 @@
+"""Products in single precision beside values and gradients in double precision."""
+
+import torch
+from cases import generator, normal
+
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.optim import Budget, HessianFree, MixedPrecision
+from neuromotor.tasks import CenterOut
+
+
+def small_loop(dtype):
+    task, net = CenterOut(directions=8, steps=20), ContinuousTimeRNN(layers=(8, 6))
+    theta = net.initial_parameters(generator(1)).to(dtype)
+    return ClosedLoop(task, net).objective(task.trials(dtype=dtype)), theta
+
+
+def test_mixed_precision_keeps_value_and_gradient_and_rounds_products():
+    double, theta = small_loop(torch.float64)
+    mixed = MixedPrecision(double, small_loop(torch.float32)[0])
+    exact, rough = double.linearize(theta), mixed.linearize(theta)
+    assert rough.value == exact.value
+    assert torch.equal(rough.gradient, exact.gradient)
+    vector = 1e-30 * normal(len(theta), seed=3)  # below single precision once it is squared
+    ours, theirs = rough.product(vector), exact.product(vector)
+    assert ours.dtype == torch.float64
+    error = float((ours - theirs).norm() / theirs.norm())
+    assert 1e-9 < error < 1e-4
+    assert not rough.product(torch.zeros_like(vector)).any()
+    one, two = (HessianFree().minimize(o, theta, Budget(calls=300)) for o in (double, mixed))
+    assert two.value < 1.5 * one.value
