@@ -6,15 +6,18 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from neuromotor import load_controller
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["neuromotor.cli", "matplotlib.pyplot", "neuromotor.plotting"])
-
+_CONTEXT.set_forkserver_preload(
+    ["neuromotor.cli", "neuromotor.plotting", "matplotlib.pyplot", "xarray", "sklearn.linear_model"]
+)
 
 SMALL = ("--set", "controller.layers=[8]", "--set", "task.directions=3", "--set", "task.steps=15")
 QUICK = ("--no-figures", "--threads", "1")
@@ -47,6 +50,19 @@ def finish(*arguments: object, log: Path, timeout: float = 900) -> tuple[int | N
     return process.exitcode, log.read_text(encoding="utf-8", errors="replace")
 
 
+def neuromotor(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `neuromotor ARGUMENTS` to its end, in a folder; what it says comes in two parts."""
+    words = [str(a) for a in arguments]
+    with tempfile.TemporaryDirectory() as place:
+        out, err = Path(place) / "out", Path(place) / "err"
+        process = _CONTEXT.Process(target=_run, args=(words, str(out), None, str(err), cwd))
+        process.start()
+        process.join()
+        said = [path.read_text(encoding="utf-8") for path in (out, err)]
+    assert process.exitcode is not None
+    return subprocess.CompletedProcess(words, process.exitcode, *said)
+
+
 _WRITES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
 
@@ -69,10 +85,20 @@ def _kill_at(number: int, place: Path) -> None:
     sys.addaudithook(note)
 
 
-def _run(arguments: list[str], log: str, kill_at: int | None) -> None:
+def _run(
+    arguments: list[str],
+    log: str,
+    kill_at: int | None,
+    errors: str | None = None,
+    cwd: Path | None = None,
+) -> None:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(handle, 1)
+    if errors is not None:
+        handle = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(handle, 2)
+    if cwd is not None:
+        os.chdir(cwd)
     sys.argv = ["neuromotor", *arguments]
     if kill_at is not None:
         _kill_at(kill_at, Path(log).parent)

@@ -10,18 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import neuromotor
 
 from neuromotor.cli import main
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.zoo.saved_controller import load_controller
 
 COMMAND = str(Path(sys.executable).parent / "neuromotor")
-
-
-def neuromotor(*arguments, cwd=None):
-    return subprocess.run(
-        [COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
-    )
 
 
 @pytest.fixture(scope="module")
