@@ -248,7 +248,7 @@ for count in (3, 2):
     except ZeroDivisionError:
         pass
     seen.append(-torch.get_num_threads())
-from neuromotor._blas import choose_threads
+from neuromotor.closed_loop.blas import choose_threads
 choose_threads(2)
 train(task, net, LBFGS(), budget=Budget(calls=2), callback=note)
 print(seen)
