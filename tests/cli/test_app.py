@@ -415,10 +415,12 @@ def test_an_instructed_delay_goes_all_the_way(tmp_path):
     assert "`--align` must name one of target_time, go_time" in wrong.stderr
 
 
-def test_record_and_analyze(smoke, tmp_path):
+def test_record_and_analyze(tmp_path):
     pytest.importorskip("sklearn")
-    folder, _ = smoke
-    controller = folder / "controllers/kron-lbfgs.safetensors"
+    small = ("--set", "controller.layers=[8]", "--optimizer", "kron-lbfgs", "--no-figures")
+    done = neuromotor("train", "center-out", "--smoke", *small, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    controller = tmp_path / "run/controllers/kron-lbfgs.safetensors"
     file = tmp_path / "recording.nc"
     done = neuromotor("record", controller, "--out", file, "--json")
     assert done.returncode == 0, done.stderr
