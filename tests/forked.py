@@ -82,7 +82,7 @@ def together(
             begun.append((process, words, paths))
         ended = []
         for process, words, paths in begun:
-            process.join(300)
+            process.join(900)
             if process.is_alive():
                 process.kill()
                 process.join()
