@@ -1,8 +1,11 @@
-"""How many processes share the tests out."""
+"""How many processes share the tests out, and with how many threads each of them computes."""
 
 import os
 
 import pytest
+
+# Each process has a core of its own: threads of torch beside it would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

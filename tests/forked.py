@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import runpy
 import signal
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from neuromotor import load_controller
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["neuromotor.cli", "matplotlib.pyplot", "neuromotor.plotting"])
-
+_CONTEXT.set_forkserver_preload(
+    ["neuromotor.cli", "neuromotor.plotting", "matplotlib.pyplot", "xarray", "sklearn.linear_model"]
+)
 
 SMALL = ("--set", "controller.layers=[8]", "--set", "task.directions=3", "--set", "task.steps=15")
 QUICK = ("--no-figures", "--threads", "1")
@@ -32,7 +38,8 @@ def start(
     With `kill_at` it kills itself just before its write of that number: whatever makes, opens,
     renames or removes a file or folder beside the log. The file `writes` there lists them.
     """
-    process = _CONTEXT.Process(target=_run, args=([str(a) for a in arguments], str(log), kill_at))
+    words = ["neuromotor", *map(str, arguments)]
+    process = _CONTEXT.Process(target=_run, args=(words, str(log)), kwargs={"kill_at": kill_at})
     process.start()
     return process
 
@@ -45,6 +52,44 @@ def finish(*arguments: object, log: Path, timeout: float = 900) -> tuple[int | N
         process.kill()
         process.join()
     return process.exitcode, log.read_text(encoding="utf-8", errors="replace")
+
+
+def neuromotor(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `neuromotor ARGUMENTS` to its end, in a folder."""
+    return together(["neuromotor", *arguments], cwd=cwd)[0]
+
+
+def together(
+    *commands: Sequence[object],
+    variables: Sequence[Mapping[str, str]] | None = None,
+    cwd: Path | None = None,
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run `neuromotor` or files of Python at the same time, each to its end.
+
+    Args:
+        commands: `neuromotor` or a file, and its arguments, each.
+        variables: What is added to the environment of each.
+        cwd: Folder that they run in.
+    """
+    begun = []
+    with tempfile.TemporaryDirectory() as place:
+        for number, command in enumerate(commands):
+            words = [str(word) for word in command]
+            paths = tuple(f"{place}/{name}{number}" for name in ("out", "err"))
+            options = {"cwd": cwd, "variables": variables[number] if variables else {}}
+            process = _CONTEXT.Process(target=_run, args=(words, *paths), kwargs=options)
+            process.start()
+            begun.append((process, words, paths))
+        ended = []
+        for process, words, paths in begun:
+            process.join(900)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            assert process.exitcode is not None
+            said = [Path(path).read_text(encoding="utf-8") for path in paths]
+            ended.append(subprocess.CompletedProcess(words, process.exitcode, *said))
+    return ended
 
 
 _WRITES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
@@ -69,13 +114,29 @@ def _kill_at(number: int, place: Path) -> None:
     sys.addaudithook(note)
 
 
-def _run(arguments: list[str], log: str, kill_at: int | None) -> None:
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
-    sys.argv = ["neuromotor", *arguments]
+def _run(
+    words: list[str],
+    out: str,
+    err: str | None = None,
+    *,
+    kill_at: int | None = None,
+    cwd: Path | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    for number, path in ((1, out), (2, err)):
+        if path is not None:
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
+    if err is None:
+        os.dup2(1, 2)
+    if cwd is not None:
+        os.chdir(cwd)
+    os.environ.update(variables)
+    sys.argv = words
     if kill_at is not None:
-        _kill_at(kill_at, Path(log).parent)
+        _kill_at(kill_at, Path(out).parent)
+    if words[0] != "neuromotor":
+        runpy.run_path(words[0], run_name="__main__")
+        return
     from neuromotor.cli import main
 
     main()

@@ -1,22 +1,16 @@
 """The environments' benchmark measures what it says; how long anything takes is no test."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from forked import neuromotor
 
 from neuromotor.benchmark import EnvBenchmarkSettings
 from neuromotor.envs import environment_ids
 
-COMMAND = str(Path(sys.executable).parent / "neuromotor")
-
 
 def bench(*options):
-    return subprocess.run(
-        [COMMAND, "bench", "--envs", *options], capture_output=True, text=True, check=False
-    )
+    return neuromotor("bench", "--envs", *options)
 
 
 def test_smoke_bench_prints_the_promised_json():

@@ -1,24 +1,15 @@
 """The benchmark measures what it says; how long anything takes is no test."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from forked import neuromotor
 
 from neuromotor.benchmark import BenchmarkSettings
 
-COMMAND = str(Path(sys.executable).parent / "neuromotor")
-
 
 def test_smoke_bench_prints_the_promised_json():
-    done = subprocess.run(
-        [COMMAND, "bench", "--smoke", "--no-peers", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = neuromotor("bench", "--smoke", "--no-peers", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["machine"]["cores"] >= 1
@@ -42,9 +33,7 @@ def test_smoke_bench_prints_the_promised_json():
     ],
 )
 def test_bad_options_get_one_clear_line(option, value, message):
-    done = subprocess.run(
-        [COMMAND, "bench", option, value], capture_output=True, text=True, check=False
-    )
+    done = neuromotor("bench", option, value)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from command import neuromotor
+from forked import neuromotor
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from command import neuromotor
+from forked import neuromotor
 
 PNG_END = b"IEND\xaeB`\x82"
 

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from command import neuromotor
+from forked import neuromotor
 
 from neuromotor.cli import main
 

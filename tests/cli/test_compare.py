@@ -5,7 +5,7 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from command import neuromotor
+from forked import neuromotor
 
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.zoo.saved_controller import load_controller

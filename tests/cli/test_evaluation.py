@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from command import neuromotor
+from forked import neuromotor
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "ilqr"])

@@ -2,7 +2,7 @@
 
 import json
 
-from command import neuromotor
+from forked import neuromotor
 
 
 def test_info_lists_and_explains():

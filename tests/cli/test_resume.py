@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 
@@ -35,29 +36,47 @@ def assert_metrics_fit(folder):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """The folder of each command without a stop, and how long it took."""
-    made = {}
+def made(tmp_path_factory):
+    """The folder of each command without a stop, and how long it took; each runs once."""
+    found = {}
 
-    def get(arguments):
-        if arguments not in made:
+    def get(*arguments):
+        if arguments not in found:
             folder = tmp_path_factory.mktemp("whole") / "run"
             begin = time.monotonic()
             code, text = finish(*arguments, "--out", folder, log=folder.with_name("log"))
             assert code == 0, text
-            made[arguments] = content(folder), time.monotonic() - begin
-        return made[arguments]
+            found[arguments] = folder, time.monotonic() - begin
+        return found[arguments]
 
     return get
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
+def uninterrupted(made):
+    """What each command comes to without a stop, and how long it took."""
+
+    def get(arguments):
+        folder, seconds = made(*arguments)
+        return content(folder), seconds
+
+    return get
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    """A copy of a command's folder, to do something to."""
+
+    def get(*arguments):
+        return shutil.copytree(made(*arguments)[0], tmp_path / "run")
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def stopped(made):
     """The folder of a training that has its checkpoint and its result."""
-    folder = tmp_path_factory.mktemp("stopped") / "run"
-    code, text = finish(*LBFGS, "--budget", 40, "--out", folder, log=folder.with_name("log"))
-    assert code == 0, text
-    return folder
+    return made(*LBFGS, "--budget", 40)[0]
 
 
 def kill_and_resume(arguments, folder, moment, every, whole):
@@ -308,10 +327,9 @@ def test_of_trainings_into_one_new_folder_at_once_one_wins(more, tmp_path):
     assert not list(folder.rglob(".*"))
 
 
-def test_finished_seeds_are_kept_and_others_made_again(uninterrupted, tmp_path):
-    whole, _ = uninterrupted(SEEDS)
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*SEEDS, "--out", folder, log=log)[0] == 0
+def test_finished_seeds_are_kept_and_others_made_again(copied, tmp_path):
+    folder, log = copied(*SEEDS), tmp_path / "log"
+    whole = content(folder)
     kept = (folder / "seed-0/summary.json").stat().st_mtime_ns
     (folder / "seed-1/settings.json").unlink()
     (folder / "summary.json").unlink()
@@ -325,9 +343,8 @@ def test_finished_seeds_are_kept_and_others_made_again(uninterrupted, tmp_path):
     assert content(folder) == whole
 
 
-def test_a_larger_budget_goes_on_with_a_finished_training(uninterrupted, tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
+def test_a_larger_budget_goes_on_with_a_finished_training(uninterrupted, copied, tmp_path):
+    folder, log = copied(*LBFGS, "--budget", "90"), tmp_path / "log"
     again = ("--resume", folder, "--budget", "150", "--no-figures")
     assert finish(*LBFGS[:2], *again, log=log)[0] == 0
     assert content(folder) == uninterrupted(LBFGS)[0]
@@ -336,9 +353,10 @@ def test_a_larger_budget_goes_on_with_a_finished_training(uninterrupted, tmp_pat
 
 @pytest.mark.parametrize("limit", [("--budget", "1"), ("--seconds", "0")])
 @pytest.mark.parametrize("finished", [True, False])
-def test_limits_below_what_was_done_change_nothing(limit, finished, uninterrupted, tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*LBFGS, "--budget", "90", "--out", folder, log=log)[0] == 0
+def test_limits_below_what_was_done_change_nothing(
+    limit, finished, uninterrupted, copied, tmp_path
+):
+    folder, log = copied(*LBFGS, "--budget", "90"), tmp_path / "log"
     if not finished:
         (folder / "summary.json").unlink()
         (folder / "results/lbfgs.safetensors").unlink()
@@ -354,9 +372,8 @@ def test_limits_below_what_was_done_change_nothing(limit, finished, uninterrupte
     assert content(folder) == uninterrupted(LBFGS)[0]
 
 
-def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
+def test_a_damaged_checkpoint_is_named_with_the_way_out(copied, tmp_path):
+    folder, log = copied(*TRAIN, "--budget", "300"), tmp_path / "log"
     path = folder / "checkpoints/hf.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
     code, text = finish(*TRAIN[:2], "--resume", folder, "--budget", "500", log=log)
@@ -401,9 +418,8 @@ def test_budget_seconds_and_threads_may_be_edited(stopped, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["rows"][1]["calls"] >= 60
 
 
-def test_settings_edited_after_finished_seeds_are_refused(tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*SEEDS, "--out", folder, log=log)[0] == 0
+def test_settings_edited_after_finished_seeds_are_refused(copied, tmp_path):
+    folder, log = copied(*SEEDS), tmp_path / "log"
     before = (folder / "seed-0/summary.json").read_bytes()
     edited = json.loads((folder / "settings.json").read_text())
     edited["task"]["radius_m"] = 0.03
@@ -415,9 +431,8 @@ def test_settings_edited_after_finished_seeds_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["state", "run"])
-def test_a_checkpoint_with_a_number_that_cannot_be_is_named_too(part, tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
+def test_a_checkpoint_with_a_number_that_cannot_be_is_named_too(part, copied, tmp_path):
+    folder, log = copied(*TRAIN, "--budget", "300"), tmp_path / "log"
     path = folder / "checkpoints/hf.safetensors"
     snapshot = load_snapshot(path)
     getattr(snapshot, part)["damping" if part == "state" else "seconds"] = -1.0
@@ -430,9 +445,8 @@ def test_a_checkpoint_with_a_number_that_cannot_be_is_named_too(part, tmp_path):
     assert "elete it to train hf from the start again" in errors[0]
 
 
-def test_a_result_with_an_entry_that_cannot_be_is_named(tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "log"
-    assert finish(*TRAIN, "--budget", "300", "--out", folder, log=log)[0] == 0
+def test_a_result_with_an_entry_that_cannot_be_is_named(copied):
+    folder = copied(*TRAIN, "--budget", "300")
     path, kind = folder / "results/hf.safetensors", "neuromotor.result"
     whole = load_tree(path, kind, "a result")
     budget = Budget(calls=300)

@@ -8,9 +8,11 @@ import time
 
 import pytest
 import torch
-from command import COMMAND, neuromotor
+from forked import neuromotor
 
 from neuromotor.zoo.saved_controller import load_controller
+
+COMMAND = str(Path(sys.executable).parent / "neuromotor")
 
 
 def test_an_existing_run_is_kept_unless_forced(smoke_run):

@@ -24,9 +24,10 @@ NETWORKS = {
 }
 
 
-def small_loop(plant="monkey-published", network="two layers", delay=0, steps=12):
+def small_loop(plant="monkey-published", network="two layers", delay=0, steps=12, layers=None):
     task = CenterOut(plant=PLANTS[plant], directions=3, steps=steps, delay_steps=delay)
     net = NETWORKS[network]
+    net = replace(net, layers=layers) if layers else net
     trials = noisy(task.trials(), steps, units=net.noise_size)
     theta = net.initial_parameters(generator(1)) + 0.05 * normal(net.parameter_count, seed=4)
     if plant == "monkey":
@@ -76,7 +77,7 @@ def dense_jacobian(function, theta):
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("structural", [0.0, 0.3])
 def test_product_equals_the_dense_gauss_newton_matrix(fast, structural):
-    loop, theta, trials = small_loop(delay=1)
+    loop, theta, trials = small_loop(delay=1, steps=5, layers=(3, 2))
 
     def residuals(parameters):
         trajectory = loop.simulate(parameters, trials)
@@ -177,8 +178,8 @@ def peak(batch):
     objective.value_and_gradient(theta)
     # Not getrusage: its peak is inherited from the process that started this one.
     return 1024 * int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
-small, middle, large = peak(400), peak(1200), peak(2000)
-activations = 800 * 100 * 200 * 8
+small, middle, large = peak(200), peak(600), peak(1000)
+activations = 400 * 100 * 200 * 8
 print((middle - small) / activations, (large - middle) / activations)
 """
 

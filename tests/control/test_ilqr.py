@@ -121,10 +121,10 @@ def _system(plant):
 @pytest.mark.parametrize("arm", ["monkey-published", "monkey"])
 def test_a_gauss_newton_method_on_a_command_table_recovers_ilqr(arm):
     """Sutskever (2013), section 6.8."""
-    task = CenterOut(plant=ARMS[arm], directions=4)
+    task = CenterOut(plant=ARMS[arm], directions=2, steps=20)
     trials = task.trials()
     reference = ILQR().solve(task, trials)
-    table = CommandTable(trials=4, steps=task.steps)
+    table = CommandTable(trials=2, steps=task.steps)
     zeros = torch.zeros(table.parameter_count, dtype=torch.float64)
     method = HessianFree(damping=1e-6, gradient_tolerance=1e-10)
     objective = ClosedLoop(task, table).objective(trials)

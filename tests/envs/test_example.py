@@ -2,11 +2,10 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import together
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -22,21 +21,14 @@ def test_the_quickstart_runs_at_smoke_size(tmp_path):
     assert code.count("500_000") == 1
     script = tmp_path / "quickstart.py"
     script.write_text(code.replace("500_000", "32 * 160"))
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False
-    )
+    (done,) = together([script])
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[0]) > 1
 
 
 def test_the_example_runs_at_smoke_size(tmp_path):
     script = ROOT / "examples" / "rl_center_out.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--smoke", "--out", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    (done,) = together([script, "--smoke", "--out", tmp_path])
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "rl_center_out.json").read_text())
     first, last = report["curve"]

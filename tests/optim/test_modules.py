@@ -1,12 +1,11 @@
 """Any torch module: its Gauss-Newton products against dense matrices, and its training."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from cases import normal
+from forked import together
 from scipy.optimize import minimize
 from torch.func import functional_call, jacrev
 from torch.nn import functional
@@ -257,9 +256,7 @@ def test_wrong_use_is_named():
 
 
 def test_the_example_runs():
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE), "--smoke"], capture_output=True, text=True, check=False
-    )
+    (done,) = together([EXAMPLE, "--smoke"])
     assert done.returncode == 0, done.stderr
     assert "regression" in done.stdout
     assert "classification" in done.stdout

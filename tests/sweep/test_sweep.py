@@ -4,12 +4,12 @@ import csv
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from forked import neuromotor
 
 from neuromotor import SettingsError
 from neuromotor.plants import PLANTS
@@ -377,10 +377,9 @@ def test_slurm_without_submitit_or_slurm_is_said(tmp_path, monkeypatch):
 def test_the_command_runs_marks_resumes_and_gathers(tmp_path):
     file = tmp_path / "sweep.toml"
     file.write_text(REAL)
-    command = [sys.executable, "-m", "neuromotor", "sweep", str(file), "--out", str(tmp_path / "o")]
 
     def repeated():
-        done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+        done = neuromotor("sweep", file, "--out", tmp_path / "o", "--json")
         assert done.returncode == 1, done.stderr
         return json.loads(done.stdout)["rows"]
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import distributed_program
 import pytest
 import torch
+from forked import neuromotor, together
+from torch.distributed import TCPStore
 
 from neuromotor import LBFGS, Budget, CenterOut, ClosedLoop, ContinuousTimeRNN, load_snapshot, train
 from neuromotor.closed_loop import FastObjective
@@ -36,6 +38,15 @@ def start(processes, *arguments, **variables):
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def at_once(*command):
+    """Two processes that meet as torchrun lets them; torch is imported already."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    meeting |= {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+    ranks = [{**meeting, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    return together(command, command, variables=ranks)
 
 
 def words(process):
@@ -73,12 +84,13 @@ TRAIN = ("-m", "neuromotor", "train", "center-out", *(w for s in SMALL for w in 
 def test_a_run_goes_on_in_two_processes(tmp_path):
     """One folder, one JSON on stdout, and the numbers of one process that did not stop."""
     out = tmp_path / "run"
-    command = [sys.executable, *TRAIN, "--budget", "10", "--out", str(out), "--json"]
-    subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True)
-    again = start(2, *TRAIN[:4], "--resume", out, "--budget", 20, "--json")
-    text, errors, err = words(again)
-    assert (again.returncode, errors) == (0, []), err
-    row = json.loads(text)["rows"][1]
+    done = neuromotor(*TRAIN[2:], "--budget", "10", "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    leader, other = at_once("neuromotor", *TRAIN[2:4], "--resume", out, "--budget", 20, "--json")
+    assert leader.returncode == 0, leader.stderr
+    assert "error:" not in leader.stderr
+    assert (other.returncode, other.stdout, other.stderr) == (0, "", "")
+    row = json.loads(leader.stdout)["rows"][1]
     task, net = CenterOut(directions=3), ContinuousTimeRNN(layers=(8,))
     expected = train(task, net, LBFGS(), budget=Budget(calls=20))
     assert row["calls"] == expected.counts.calls
@@ -152,18 +164,20 @@ def test_a_failing_process_says_why(tmp_path):
     """Only the leader prints, also what another process met."""
     program = tmp_path / "program.py"
     program.write_text(FAILING)
-    process = start(2, program)
-    _, _, err = words(process)
-    assert process.returncode != 0
-    assert err.count("process 1 of 2 failed: MemoryError: no room for it") == 1, err
+    leader, other = at_once(program)
+    assert leader.returncode != 0
+    assert other.returncode != 0
+    said = leader.stderr + other.stderr
+    assert said.count("process 1 of 2 failed: MemoryError: no room for it") == 1, said
 
 
 FAILING = """
 import os
 import sys
 
-from neuromotor import LBFGS, Budget, CenterOut, ContinuousTimeRNN, distributed, train
+from neuromotor import LBFGS, Budget, CenterOut, ContinuousTimeRNN, train
 from neuromotor.closed_loop import FastObjective
+from neuromotor.training import distributed
 
 def no_room(self, parameters):
     raise MemoryError("no room for it")

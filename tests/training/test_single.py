@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from forked import together
 
 from neuromotor import (
     ILQR,
@@ -254,8 +255,9 @@ def test_lines_tell_of_a_training_where_there_is_no_terminal():
     assert "calls" in screen.getvalue()
 
 
-def test_the_packages_loops_take_one_thread_and_give_torch_its_own_back():
-    code = """
+def test_the_packages_loops_take_one_thread_and_give_torch_its_own_back(tmp_path):
+    script = tmp_path / "threads.py"
+    script.write_text("""
 import torch
 from neuromotor import ILQR, LBFGS, Budget, CenterOut, ContinuousTimeRNN, compare, train
 task, net = CenterOut(directions=2), ContinuousTimeRNN(layers=(3,))
@@ -276,8 +278,9 @@ from neuromotor.closed_loop.blas import choose_threads
 choose_threads(2)
 train(task, net, LBFGS(), budget=Budget(calls=2), callback=note)
 print(seen)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+""")
+    (done,) = together([script])
+    assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     runs = [key for key, _ in itertools.groupby(seen)]
     assert runs == [1, 2, 3, 1, -3, 1, 2, 1, -2, 2]
