@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -12,12 +14,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Ellipse, Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from neuromotor._checks import check_positive
 from neuromotor.analysis.averages import ConditionAverages
-from neuromotor.analysis.behaviour import SpeedAccuracy, hand_course
+from neuromotor.analysis.behaviour import EndPoints, SpeedAccuracy, hand_course
 from neuromotor.analysis.decoding import Regression
 from neuromotor.analysis.demixing import DemixedComponents
 from neuromotor.analysis.deviations import HandDeviations
@@ -49,6 +52,7 @@ __all__ = [
     "plot_decoding",
     "plot_demixed_components",
     "plot_deviations",
+    "plot_end_points",
     "plot_latency",
     "plot_movements",
     "plot_principal_components",
@@ -64,8 +68,13 @@ _BEFORE_MS = 100.0  # of a deviation before its push
 _KEYED = 9  # most conditions that a key names
 
 
-def plot_movements(recording: xr.Dataset) -> Figure:
-    """Draw hand paths (cm) and speeds (cm/s) over time, coloured by condition."""
+def plot_movements(recording: xr.Dataset, behind: xr.Dataset | None = None) -> Figure:
+    """Draw hand paths (cm) and speeds (cm/s) over time, coloured by condition.
+
+    Args:
+        recording: What is drawn.
+        behind: Another recording, such as a reference of the same trials, in grey behind it.
+    """
     time_s, hand_m, velocity_m_s = hand_course(recording)
     time_ms, hand = 1e3 * time_s, 100 * hand_m
     speed = 100 * np.linalg.norm(velocity_m_s, axis=-1)
@@ -73,10 +82,16 @@ def plot_movements(recording: xr.Dataset) -> Figure:
     colors = _wheel(int(member.max()) + 1)
     with mpl.rc_context(STYLE):
         figure, (plane, course) = plt.subplots(1, 2, figsize=(6.4, 2.8), layout="constrained")
+        handles = []
+        if behind is not None:
+            other_s, other_m, other_m_s = hand_course(behind)
+            for path, trace in zip(other_m, np.linalg.norm(other_m_s, axis=-1), strict=True):
+                plane.plot(*(100 * path).T, color=_NULL, linewidth=0.7)
+                course.plot(1e3 * other_s, 100 * trace, color=_NULL, linewidth=0.7)
+            handles.append(Line2D([], [], color=_NULL, label="reference, behind"))
         for path, trace, condition in zip(hand, speed, member, strict=True):
             plane.plot(*path.T, color=colors[condition], linewidth=0.7)
             course.plot(time_ms, trace, color=colors[condition], linewidth=0.7)
-        handles = []
         if "target_position" in recording:
             goal = 100 * recording["target_position"].values
             plane.scatter(*goal.T, s=9, c=colors[member], edgecolors="black", linewidths=0.4)
@@ -95,6 +110,43 @@ def plot_movements(recording: xr.Dataset) -> Figure:
         if handles:
             figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=6)
         _add_key(figure, np.unique(recording["condition"].values))
+    return figure
+
+
+def plot_end_points(found: Mapping[str, EndPoints], magnified: float = 10.0) -> Figure:
+    """Draw ellipses that hold 95 % of the end points about each target, one colour a name.
+
+    Args:
+        found: End points by name, such as those of a network and of a reference.
+        magnified: How much larger ellipses and their distance from the target are drawn than the
+            plane of the targets.
+
+    Raises:
+        ValueError: `found` is empty, or `magnified` is not positive.
+    """
+    check_positive("magnified", magnified)
+    if not found:
+        raise ValueError("`found` must hold the end points of one recording or more, got none.")
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(3.4, 3.6), layout="constrained")
+        for (name, points), color in zip(found.items(), cycle(COLORS), strict=False):
+            middle = 100 * (points.targets_m + magnified * points.bias_m)
+            for place, half, angle in zip(
+                middle, 100 * magnified * points.axes_m, points.orientation_deg, strict=True
+            ):
+                wide, high = 2 * half
+                shape = Ellipse((place[0], place[1]), wide, high, angle=angle, fill=False)
+                shape.set(edgecolor=color, linewidth=1)
+                ax.add_patch(shape)
+            ax.plot([], [], color=color, label=plain(name))
+            ax.plot(*(100 * points.targets_m).T, "+", color="black", markersize=4)
+        ax.plot([], [], "+", color="black", markersize=4, label="target")
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.margins(0.1)
+        ax.autoscale_view()
+        ax.set(xlabel="x (cm)", ylabel="y (cm)")
+        ax.set_title(f"95 % of the end points, errors drawn {magnified:g} times as large")
+        figure.legend(loc="outside upper center", ncols=3, fontsize=6)
     return figure
 
 

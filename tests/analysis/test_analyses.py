@@ -8,7 +8,8 @@ import pytest
 from planted import reaches, rotating, tuned_units
 from scipy.ndimage import gaussian_filter1d
 
-from neuromotor.analysis import RecordingError, make_recording
+from neuromotor import ContinuousTimeRNN, Postural
+from neuromotor.analysis import RecordingError, make_recording, record
 from neuromotor.analysis.averages import align, condition_averages
 from neuromotor.analysis.decoding import decode, decode_each, encode_units
 from neuromotor.analysis.nulls import fit_maximum_entropy
@@ -25,6 +26,7 @@ from neuromotor.analysis.subspaces import (
 )
 from neuromotor.analysis.tangling import tangling, tangling_of
 from neuromotor.analysis.tuning import circular_summary, cosine_tuning, preferred_directions
+from neuromotor.training.single import initial_parameters
 
 sklearn = pytest.importorskip("sklearn")
 PREFERRED = np.radians([-170.0, -60.0, 10.0, 75.0, 160.0])
@@ -533,3 +535,17 @@ def test_no_analysis_changes_its_input_and_nan_is_refused(analysis):
     broken["rate"].values[0, 0, 0] = np.nan
     with pytest.raises(RecordingError, match="`rate` holds 1 NaN"):
         analysis(broken)
+
+
+@pytest.mark.parametrize(
+    ("loads", "other", "own"), [("hand", "load", "force"), ("joint", "force", "load")]
+)
+def test_a_space_without_anything_names_the_one_that_has(loads, other, own):
+    task = Postural(loads=loads, steps=20)
+    net = ContinuousTimeRNN(layers=(5,))
+    recording = record(task, net, initial_parameters(net, 0))
+    with pytest.raises(RecordingError, match=f"zero in every trial.*`space` '{own}'"):
+        preferred_directions(recording, other)
+    calm = record(task, net, initial_parameters(net, 0), task.trials().without_loads())
+    with pytest.raises(RecordingError, match=r"zero in every trial, so there are no directions\.$"):
+        preferred_directions(calm, other)
