@@ -145,7 +145,7 @@ def plot_end_points(found: Mapping[str, EndPoints], magnified: float = 10.0) -> 
         ax.margins(0.1)
         ax.autoscale_view()
         ax.set(xlabel="x (cm)", ylabel="y (cm)")
-        ax.set_title(f"95 % of the end points, errors drawn {magnified:g} times as large")
+        ax.set_title(f"95 % of the end points,\nerrors {magnified:g} times as large")
         figure.legend(loc="outside upper center", ncols=3, fontsize=6)
     return figure
 
