@@ -12,7 +12,7 @@ EXTRAS = {
     "howto_rl.md": "stable_baselines3",
     "rl_quickstart.md": "stable_baselines3",
 }
-PAGES = ["index.md", "tutorial.md", "howto_reproduce.md", *EXTRAS]
+PAGES = ["index.md", "tutorial.md", "five_questions.md", "howto_reproduce.md", *EXTRAS]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from neuromotor.analysis.demixing import (
     plot_demixed_components,
 )
 from neuromotor.analysis.deviations import HandDeviations, hand_deviations, plot_deviations
-from neuromotor.analysis.ellipses import EndPoints, end_points
+from neuromotor.analysis.ellipses import EndPoints, end_points, plot_end_points
 from neuromotor.analysis.fixed_points import (
     FixedPoints,
     find_fixed_points,
@@ -163,6 +163,7 @@ __all__ = [
     "plot_decoding",
     "plot_demixed_components",
     "plot_deviations",
+    "plot_end_points",
     "plot_fixed_points",
     "plot_jacobian_spectrum",
     "plot_latency",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Behaviour", "behaviour", "hand_course", "plot_movements"]
 
+_BEHIND = "0.6"  # grey of a reference
+
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
 _TRACE = 2e-3  # of peak speed
 _FALL = 0.01  # of a step's pace: what the next falls below is rounding of a hand at rest
@@ -206,12 +208,15 @@ def _across_and_along(
     return found
 
 
-def plot_movements(recording: xr.Dataset, ellipses: EndPoints | None = None) -> Figure:
+def plot_movements(
+    recording: xr.Dataset, ellipses: EndPoints | None = None, behind: xr.Dataset | None = None
+) -> Figure:
     """Draw hand paths (cm) and speeds (cm/s) over time, coloured by condition.
 
     Args:
         recording: Trials with hand positions and velocities.
         ellipses: Ellipses of their end points, which are drawn too where they are given.
+        behind: Another recording, such as a reference of the same trials, drawn in grey behind it.
     """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Ellipse
@@ -225,10 +230,16 @@ def plot_movements(recording: xr.Dataset, ellipses: EndPoints | None = None) -> 
     labels, member = np.unique(recording["condition"].values, return_inverse=True)
     colors = condition_colors(len(labels))
     with panels(1, 2, figsize=(6.4, 2.8)) as (figure, (plane, course)):
+        handles = []
+        if behind is not None:
+            other_s, other_m, other_m_s = hand_course(behind)
+            for path, trace in zip(other_m, np.linalg.norm(other_m_s, axis=-1), strict=True):
+                plane.plot(*(100 * path).T, color=_BEHIND, linewidth=0.7)
+                course.plot(1e3 * other_s, 100 * trace, color=_BEHIND, linewidth=0.7)
+            handles.append(Line2D([], [], color=_BEHIND, label="reference, behind"))
         for path, trace, condition in zip(hand, speed, member, strict=True):
             plane.plot(*path.T, color=colors[condition], linewidth=0.7)
             course.plot(time_ms, trace, color=colors[condition], linewidth=0.7)
-        handles = []
         if "target_position" in recording:
             goal = 100 * recording["target_position"].values
             plane.scatter(*goal.T, s=9, c=colors[member], edgecolors="black", linewidths=0.4)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor._checks import check_positive
 from neuromotor.analysis.layout import RecordingError, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-__all__ = ["EndPoints", "end_errors", "end_points"]
+__all__ = ["EndPoints", "end_errors", "end_points", "plot_end_points"]
 
 
 @dataclass(frozen=True)
@@ -98,3 +102,44 @@ def end_errors(recording: xr.Dataset) -> NDArray[np.float64]:
         last = recording["final_hand_position"].values
     errors: NDArray[np.float64] = last - recording["target_position"].values
     return errors
+
+
+def plot_end_points(found: Mapping[str, EndPoints], magnified: float = 10.0) -> Figure:
+    """Draw ellipses that hold 95 % of the end points about each target, one colour a name.
+
+    Args:
+        found: End points by name, such as those of a network and of a reference.
+        magnified: How much larger ellipses and their distance from the target are drawn than the
+            plane of the targets.
+
+    Raises:
+        ValueError: `found` is empty, or `magnified` is not positive.
+    """
+    from matplotlib.patches import Ellipse
+
+    from neuromotor.analysis.drawing import panels, plain
+    from neuromotor.plotting import COLORS
+
+    check_positive("magnified", magnified)
+    if not found:
+        raise ValueError("`found` must hold the end points of one recording or more, got none.")
+    with panels(1, 1, figsize=(3.4, 3.6)) as (figure, ax):
+        for (name, points), color in zip(found.items(), cycle(COLORS), strict=False):
+            middle = 100 * (points.targets_m + magnified * points.bias_m)
+            for place, half, angle in zip(
+                middle, 100 * magnified * points.axes_m, points.orientation_deg, strict=True
+            ):
+                wide, high = 2 * half
+                shape = Ellipse((place[0], place[1]), wide, high, angle=angle, fill=False)
+                shape.set(edgecolor=color, linewidth=1)
+                ax.add_patch(shape)
+            ax.plot([], [], color=color, label=plain(name))
+            ax.plot(*(100 * points.targets_m).T, "+", color="black", markersize=4)
+        ax.plot([], [], "+", color="black", markersize=4, label="target")
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.margins(0.1)
+        ax.autoscale_view()
+        ax.set(xlabel="x (cm)", ylabel="y (cm)")
+        ax.set_title(f"95 % of the end points,\nerrors {magnified:g} times as large")
+        figure.legend(loc="outside upper center", ncols=3, fontsize=6)
+    return figure

@@ -144,6 +144,8 @@ def preferred_directions(
         if recording[name].shape[2] != 2:
             raise RecordingError(f"{space} space needs two values of `{name}`.")
         vector = (part if space == "torque" else recording)[name].values.mean(1)
+        if not vector.any():
+            raise RecordingError(_nothing(recording, space))
     length = np.linalg.norm(vector, axis=-1)
     moved = length > 1e-6 * max(float(length.max()), 1e-300)
     rate = part["rate"].values.astype(np.float64)
@@ -156,6 +158,17 @@ def preferred_directions(
     rate = (rate[moved] * counted[moved, :, None]).sum(1) / counted[moved].sum(1)[:, None]
     angle = np.arctan2(vector[moved, 1], vector[moved, 0])
     return cosine_tuning(angle, rate, bootstraps=bootstraps, shuffles=shuffles, seed=seed)
+
+
+def _nothing(recording: xr.Dataset, space: str) -> str:
+    """What to do where no trial has anything in a space."""
+    others = [
+        repr(other)
+        for other, name in _SPACES.items()
+        if other in ("load", "force") and name in recording and recording[name].values.any()
+    ]
+    hint = f"; this recording has what `space` {' or '.join(others)} is about" if others else ""
+    return f"`{_SPACES[space]}` is zero in every trial, so there are no directions{hint}."
 
 
 def cosine_tuning(

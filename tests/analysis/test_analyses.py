@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from planted import rotating, tuned_units
 
-from neuromotor.analysis import RecordingError, make_recording
+from neuromotor import ContinuousTimeRNN, Postural
+from neuromotor.analysis import RecordingError, make_recording, record
 from neuromotor.analysis.alignment import subspace_alignment
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.components import principal_components
@@ -13,6 +14,7 @@ from neuromotor.analysis.rotations import rotational_dynamics
 from neuromotor.analysis.similarity import compare_populations
 from neuromotor.analysis.tangling import tangling
 from neuromotor.analysis.tuning import preferred_directions
+from neuromotor.training.single import initial_parameters
 
 PREFERRED = np.radians([-170.0, -60.0, 10.0, 75.0, 160.0])
 
@@ -79,3 +81,17 @@ def test_no_analysis_changes_its_input_and_nan_is_refused(analysis):
     broken["rate"].values[0, 0, 0] = np.nan
     with pytest.raises(RecordingError, match="`rate` holds 1 NaN"):
         analysis(broken)
+
+
+@pytest.mark.parametrize(
+    ("loads", "other", "own"), [("hand", "load", "force"), ("joint", "force", "load")]
+)
+def test_a_space_without_anything_names_the_one_that_has(loads, other, own):
+    task = Postural(loads=loads, steps=20)
+    net = ContinuousTimeRNN(layers=(5,))
+    recording = record(task, net, initial_parameters(net, 0))
+    with pytest.raises(RecordingError, match=f"zero in every trial.*`space` '{own}'"):
+        preferred_directions(recording, other)
+    calm = record(task, net, initial_parameters(net, 0), task.trials().without_loads())
+    with pytest.raises(RecordingError, match=r"zero in every trial, so there are no directions\.$"):
+        preferred_directions(calm, other)

@@ -14,6 +14,7 @@ from neuromotor.analysis import (
     condition_averages,
     end_points,
     make_recording,
+    plot_end_points,
     plot_rotations,
     preferred_directions,
     record,
@@ -138,3 +139,33 @@ def test_inverted_conditions_are_not_called_a_null():
 )
 def test_names_show_their_units(name, words):
     assert with_unit(name) == words
+
+
+def test_a_reference_lies_in_grey_behind_the_movements(recording):
+    figure = plot_movements(recording, behind=recording.isel(trial=slice(3)))
+    for ax in figure.axes[:2]:
+        shades = [line.get_color() for line in ax.lines]
+        assert [str(shade) == "0.6" for shade in shades] == [True] * 3 + [False] * 16
+    grey, colored = figure.axes[0].lines[0], figure.axes[0].lines[3]
+    np.testing.assert_array_equal(grey.get_xydata(), colored.get_xydata())
+    (legend,) = figure.legends
+    assert "reference, behind" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_ellipses_of_end_points_hold_what_they_say():
+    """95 % of normal errors lie within, drawn as large and as far off the target as was asked."""
+    count, target, bias = 4000, np.array([0.06, -0.02]), np.array([0.004, 0.001])
+    errors = np.random.default_rng(0).normal(size=(count, 2)) * [0.003, 0.001] + bias
+    hand = np.stack([np.zeros((count, 2)), 0.5 * (target + errors), target + errors], axis=1)
+    made = {"hand_position": hand, "target_position": np.tile(target, (count, 1))}
+    points = end_points(make_recording([0.0, 0.1, 0.2], np.zeros(count, int), made))
+    ax = plot_end_points({"planted": points}, magnified=5).axes[0]
+    (ellipse,) = ax.patches
+    drawn = 100 * (target + 5 * errors)
+    inside = ellipse.contains_points(ax.transData.transform(drawn), radius=0)
+    assert inside.mean() == pytest.approx(0.95, abs=0.015)
+    assert ellipse.get_center() == pytest.approx(100 * (target + 5 * bias), abs=0.05)
+    with pytest.raises(ValueError, match="one recording or more"):
+        plot_end_points({})
+    with pytest.raises(ValueError, match="`magnified` must be a positive number"):
+        plot_end_points({"planted": points}, magnified=0)
