@@ -9,7 +9,7 @@ import torch
 from cases import noisy, normal
 from typer.testing import CliRunner
 
-from neuromotor.analysis.recording import load_recording
+from neuromotor.analysis import load_recording
 from neuromotor.cli.app import app
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, FeedbackWeights, LinearFeedback, Uncertainty

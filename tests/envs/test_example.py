@@ -4,8 +4,14 @@ import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from forked import together
+from forked import (
+    together,
+)
+from PIL import (
+    Image,
+)
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -35,4 +41,6 @@ def test_the_example_runs_at_smoke_size(tmp_path):
     assert last["steps"] == 5120
     assert last["loss"] < first["loss"]
     assert report["ratio_to_ilqr"] > 1
-    assert (tmp_path / "rl_center_out.png").stat().st_size > 3000
+    with Image.open(tmp_path / "rl_center_out.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert (pixels == (0, 114, 178)).all(axis=-1).any()  # the curve's colour
