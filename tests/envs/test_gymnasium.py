@@ -7,6 +7,7 @@ import warnings
 
 import gymnasium
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -33,7 +34,9 @@ OPTIONS = {
 
 @pytest.fixture(autouse=True)
 def _no_window():
+    """Neither a screen nor figures that tests before left open."""
     mpl.use("Agg")
+    plt.close("all")
 
 
 def run(code):
@@ -249,8 +252,6 @@ def test_pictures_show_limb_target_load_and_ghost():
 
 
 def test_a_window_opens_and_closes():
-    from matplotlib import pyplot as plt
-
     env = gymnasium.make("neuromotor/CenterOut-v0", render_mode="human")
     env.reset(seed=0)
     env.step(np.zeros(2, dtype=np.float32))
