@@ -57,6 +57,7 @@ from neuromotor.tasks import (
     TargetJump,
     Trials,
 )
+from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
@@ -107,6 +108,7 @@ __all__ = [
     "assess",
     "bootstrap_interval",
     "compare",
+    "distributed",
     "held_out",
     "load_response",
     "measure",
