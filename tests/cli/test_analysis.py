@@ -37,7 +37,8 @@ def test_record_and_analyze(smoke_run, tmp_path):
     pair = ("--against", file, "--surrogates", "2", "--json", "--out", tmp_path / "pair")
     done = neuromotor("analyze", file, *pair, "--soft", "0.1")
     assert done.returncode == 0, done.stderr
-    assert "Each unit is divided by its range plus 0.1" in (tmp_path / "pair/report.html").read_text()
+    page = (tmp_path / "pair/report.html").read_text()
+    assert "Each unit is divided by its range plus 0.1" in page
     found = json.loads(done.stdout)["sections"]["similarity"]
     first = found["layer 1 - layer 1"]
     assert first["procrustes_rad"] < 1e-6 < first["procrustes_null_median_rad"]
