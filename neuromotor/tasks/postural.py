@@ -61,8 +61,8 @@ class Postural:
             given. None is every posture under every load.
         load_factors: Lowest and highest factor on the size of the load, drawn uniformly for each of
             the `draws`.
-        onset_steps: Earliest and latest onset, drawn uniformly for each of the `draws`; None is
-            `onset_step`.
+        onset_range_steps: Earliest and latest onset, drawn uniformly for each of the `draws`; None
+            is `onset_step`.
         steps: Number of steps; 100 of 10 ms in the thesis.
         delay_steps: Feedback delay in steps; 10 in the thesis.
         energy_weight: Weight of the time integral of the squared command (1/s); 1e-6 in the thesis.
@@ -91,7 +91,7 @@ class Postural:
     grid_spacing_m: float = 0.06
     draws: int | None = None
     load_factors: tuple[float, float] = (1.0, 1.0)
-    onset_steps: tuple[int, int] | None = None
+    onset_range_steps: tuple[int, int] | None = None
     steps: int = 100
     delay_steps: int = 10
     energy_weight: float = 1e-6
@@ -115,19 +115,23 @@ class Postural:
             check_number("load_factors", factor, minimum=0.0)
         check_integer("directions", self.directions, minimum=1)
         check_integer("steps", self.steps, minimum=1)
-        names = ("onset_step", "onset_steps", "onset_steps")
-        for name, onset in zip(names, (self.onset_step, *(self.onset_steps or ())), strict=False):
+        names = ("onset_step", "onset_range_steps", "onset_range_steps")
+        for name, onset in zip(
+            names, (self.onset_step, *(self.onset_range_steps or ())), strict=False
+        ):
             check_integer(name, onset, minimum=0)
             if onset >= self.steps:
                 raise ValueError(
                     f"`{name}` must be below the {self.steps} steps of a trial, got {onset}."
                 )
-        for name in ("load_factors", "onset_steps"):
+        for name in ("load_factors", "onset_range_steps"):
             low, high = getattr(self, name) or (0, 0)
             if low > high:
                 raise ValueError(f"`{name}` must be a lowest and a highest, got {low}, {high}.")
-        if self.draws is None and (self.load_factors != (1.0, 1.0) or self.onset_steps is not None):
-            name = "onset_steps" if self.load_factors == (1.0, 1.0) else "load_factors"
+        if self.draws is None and (
+            self.load_factors != (1.0, 1.0) or self.onset_range_steps is not None
+        ):
+            name = "onset_range_steps" if self.load_factors == (1.0, 1.0) else "load_factors"
             raise ValueError(
                 f"`{name}` is a range to draw from and needs `draws`, the number of drawn trials, "
                 "got none."
@@ -173,7 +177,7 @@ class Postural:
         `grid_spacing_m` stands for how far the postures lie from the middle, along x or y (m).
         """
         drawn = self.draws is not None
-        first, last = self.onset_steps or (self.onset_step, self.onset_step)
+        first, last = self.onset_range_steps or (self.onset_step, self.onset_step)
         low, high = self.load_factors
         near, far = 0.0 if drawn else self.grid_spacing_m, self.grid_spacing_m
         if self.postures_deg is not None:
@@ -186,7 +190,7 @@ class Postural:
             "onset_step": [Range("onset_step", first, last)],
             "grid_spacing_m": [Range("grid_spacing_m", near, far)],
             "directions": [] if drawn else [Range("directions", self.directions, self.directions)],
-            **{name: [] for name in ("loads", "load_factors", "onset_steps", "postures_deg")},
+            **{name: [] for name in ("loads", "load_factors", "onset_range_steps", "postures_deg")},
         }
 
     def trials(
@@ -263,7 +267,7 @@ class Postural:
         factor = torch.full((count,), low, dtype=torch.float64)
         if high > low:
             factor += (high - low) * torch.rand(count, generator=generator, dtype=torch.float64)
-        first, last = self.onset_steps or (self.onset_step, self.onset_step)
+        first, last = self.onset_range_steps or (self.onset_step, self.onset_step)
         onset = torch.full((count,), first)
         if last > first:
             onset = torch.randint(first, last + 1, (count,), generator=generator)

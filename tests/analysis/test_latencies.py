@@ -56,7 +56,7 @@ def test_nothing_responds_sooner_than_the_delay(onset, delay):
 @pytest.mark.parametrize("onset", [0, 20, 40])
 def test_a_network_that_does_not_hold_still_has_no_latency(onset):
     """This one was trained under loads alone, and rings before they come."""
-    saved = load_controller("postural/best")
+    saved = load_controller("postural/lbfgs")
     task = replace(saved.task, onset_step=onset, steps=80)
     trials = task.trials().subset(slice(0, 8))
     parameters = saved.parameters.double()

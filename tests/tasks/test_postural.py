@@ -6,6 +6,7 @@ import pytest
 import torch
 from cases import generator, normal
 
+from neuromotor import with_times
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, UnreachableError
@@ -82,7 +83,7 @@ def test_random_trials_lie_within_the_grid_and_repeat_with_their_generator():
 
 
 def test_drawn_trials_differ_in_size_onset_and_kind_of_their_load():
-    task = Postural(draws=4000, loads="mixed", load_factors=(0.5, 1.5), onset_steps=(5, 20))
+    task = Postural(draws=4000, loads="mixed", load_factors=(0.5, 1.5), onset_range_steps=(5, 20))
     trials = task.trials(generator(3))
     hand, joint = (part.norm(dim=-1) for part in (trials.hand_force, trials.load))
     pushed = hand.amax(1) > 0
@@ -162,9 +163,18 @@ def test_both_paths_agree_on_the_task(loads):
         ({"loads": "foot"}, "unknown loads 'foot'"),
         ({"load_size": -1.0}, "`load_size` must be"),
         ({"onset_step": 100}, "`onset_step` must be below the 100 steps"),
-        ({"onset_steps": (0, 100), "draws": 4}, "`onset_steps` must be below the 100 steps"),
-        ({"onset_steps": (9, 3), "draws": 4}, "`onset_steps` must be a lowest and a highest"),
-        ({"onset_steps": (0, 30)}, "`onset_steps` is a range to draw from and needs `draws`"),
+        (
+            {"onset_range_steps": (0, 100), "draws": 4},
+            "`onset_range_steps` must be below the 100 steps",
+        ),
+        (
+            {"onset_range_steps": (9, 3), "draws": 4},
+            "`onset_range_steps` must be a lowest and a highest",
+        ),
+        (
+            {"onset_range_steps": (0, 30)},
+            "`onset_range_steps` is a range to draw from and needs `draws`",
+        ),
         ({"load_factors": (2.0, 1.0), "draws": 4}, "`load_factors` must be a lowest"),
         ({"load_factors": (-1.0, 1.0), "draws": 4}, "`load_factors` must be a finite number"),
         ({"load_factors": (0.5, 1.5)}, "`load_factors` is a range to draw from and needs `draws`"),
@@ -182,3 +192,9 @@ def test_bad_settings_are_refused_by_name(settings, message):
 def test_a_posture_out_of_reach_is_refused_when_the_task_is_made():
     with pytest.raises(UnreachableError):
         Postural(grid_spacing_m=0.3)
+
+
+def test_the_range_of_onsets_may_be_given_in_seconds():
+    task = with_times(Postural(draws=4), onset_range_s=[0.05, 0.3])
+    assert task.onset_range_steps == (5, 30)
+    assert task.onset_step == 0

@@ -7,7 +7,7 @@ from neuromotor.tasks import DDN, TASKS, CenterOut, ForceField, Postural
 from neuromotor.tasks.ranges import outside, ranges
 
 BROAD = Postural(
-    draws=4, loads="mixed", load_factors=(0.0, 1.5), onset_steps=(0, 30), grid_spacing_m=0.08
+    draws=4, loads="mixed", load_factors=(0.0, 1.5), onset_range_steps=(0, 30), grid_spacing_m=0.08
 )
 
 

@@ -165,7 +165,7 @@ def test_the_list_and_a_card_in_the_terminal(run):
 
 
 def test_the_page_of_the_zoo_shows_the_cards(run):
-    page = (Path(__file__).parents[1] / "docs" / "zoo.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "zoo.md").read_text(encoding="utf-8")
     shown = page.partition("<!-- tables -->")[2].partition("<!-- end -->")[0]
     assert shown.strip() == run("zoo", "--markdown").strip()
 
