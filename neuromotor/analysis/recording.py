@@ -69,7 +69,7 @@ def record(
 
     Example:
         >>> from neuromotor import CenterOut, ContinuousTimeRNN
-        >>> from neuromotor.training import initial_parameters
+        >>> from neuromotor.training.single import initial_parameters
         >>> net = ContinuousTimeRNN(layers=(20,))
         >>> recording = record(CenterOut(directions=8), net, initial_parameters(net, seed=0))
         >>> dict(recording["rate"].sizes)
