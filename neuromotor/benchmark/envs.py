@@ -108,7 +108,8 @@ def _entries(settings: EnvBenchmarkSettings) -> Iterator[tuple[str, str, int, St
         for count in settings.num_envs:
             arms = gymnasium.make_vec(name, num_envs=count, vectorization_mode="vector_entry_point")
             yield name, "vector", count, _vector(arms)
-    if settings.peers and importlib.util.find_spec("mujoco"):
+    needed = ("mujoco", "imageio")  # what Gymnasium asks for before it makes a MuJoCo environment
+    if settings.peers and all(map(importlib.util.find_spec, needed)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Gymnasium's advice on its own environment
             yield "Reacher-v5", "mujoco", 1, _single(gymnasium.make("Reacher-v5"))
