@@ -21,7 +21,7 @@ from torch import Tensor
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants.arm import TwoJointArm
-from neuromotor.plants.plant import fast_form
+from neuromotor.plants.plant import components_of
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.trials import Trials
 
@@ -193,7 +193,7 @@ def _require(name: str) -> Any:
 def _supported_arm(task: CenterOut, network: ContinuousTimeRNN, trials: Trials) -> TwoJointArm:
     """The task's arm; raise unless `_jax_residuals` computes all of this."""
     plant = task.plant
-    if not isinstance(plant, TwoJointArm) or fast_form(plant) is None or plant.viscosity:
+    if not isinstance(plant, TwoJointArm) or components_of(plant) is None or plant.viscosity:
         raise ValueError(
             "`task.plant` must be a TwoJointArm with Euler steps, without viscosity and limits, "
             f"for the jax program, got {plant!r}."

@@ -1,7 +1,7 @@
 """One step of a plant within its trials, and its Jacobians along whole trajectories.
 
-Each is here twice: `advance` and `linearize_plant` on tensors, for any plant and for autograd, and
-`advance_components` and `linearize_arm` on floats or numpy arrays, which are faster.
+The step is here twice: `advance` on tensors, for any plant and for autograd, and
+`advance_components` on floats or numpy arrays, which is faster.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor.plants.arm_fast import FastArm
 from neuromotor.plants.field import carried_in_field, in_field, resting_force
-from neuromotor.plants.plant import FastForm, Plant
+from neuromotor.plants.plant import Plant
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import TRIAL_PARTS, Trials
 
@@ -23,7 +21,6 @@ __all__ = [
     "advance",
     "advance_components",
     "check_trials",
-    "linearize_arm",
     "linearize_plant",
     "roll_out",
 ]
@@ -70,28 +67,27 @@ class StepDraws(NamedTuple):
 
 
 def advance_components(
-    plant: Any, form: FastForm, state: Any, command: Any, draws: StepDraws, kit: Any
+    plant: Any, form: Any, state: Any, command: Any, draws: StepDraws
 ) -> Any:
     """Return what `advance` does, in components.
 
     Args:
         plant: What moves.
-        form: Its step on components.
+        form: Its step and hand on components, such as `plants.plant.Components`.
         state: n floats, arrays or tensors.
         command: m of them, without noise.
         draws: What acts in this step.
-        kit: What has their functions: `math`, `numpy` or `torch`.
     """
     if draws.command_noise is not None:
         command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
     force = draws.hand_force
     if draws.field is not None:
-        x, y, *_ = form.hand(state, kit)
+        x, y, *_ = form.hand(state)
         pull = [row[0] + row[1] * x + row[2] * y for row in draws.field]
         force = pull if force is None else [f + g for f, g in zip(force, pull, strict=True)]
-    after = form.step(state, command, kit, draws.load, force)
+    after = form.step(state, command, draws.load, force)
     if draws.field is not None:
-        after = in_field(plant, after, draws.field, kit)
+        after = in_field(plant, after, draws.field)
     if draws.plant_noise is not None:
         after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
     return after
@@ -159,25 +155,3 @@ def linearize_plant(
                 (row,) = torch.autograd.grad(after[..., i].sum(), inputs, retain_graph=i < n - 1)
                 out[:, part, i] = row
     return out
-
-
-def linearize_arm(
-    arm: FastArm, states: Any, commands: Any, draws: StepDraws, out: NDArray[Any]
-) -> None:
-    """Write what `linearize_plant` returns for an arm, (..., n, n + m), from numpy arrays.
-
-    Args:
-        arm: What moves.
-        states: Four arrays (...).
-        commands: Two arrays (...), without noise.
-        draws: What acts, of arrays (...), without a field.
-        out: Where the result goes, (..., n, n + m).
-    """
-    if draws.command_noise is None:
-        arm.jacobian(states, commands, out, draws.load, draws.hand_force)
-        return
-    factors = [1 + xi for xi in draws.command_noise]
-    noisy = [u * factor for u, factor in zip(commands, factors, strict=True)]
-    arm.jacobian(states, noisy, out, draws.load, draws.hand_force)
-    for i, factor in enumerate(factors):
-        out[..., 4 + i] *= factor[..., None]

@@ -19,7 +19,7 @@ from torch import Tensor
 from neuromotor.closed_loop.dynamics import StepDraws, advance_components
 from neuromotor.envs.options import EnvOptions
 from neuromotor.plants import Plant, degrees_of_freedom
-from neuromotor.plants.plant import fast_form
+from neuromotor.plants.plant import components_of
 from neuromotor.tasks.cost import quadratic
 
 __all__ = ["ComponentTask", "Components"]
@@ -43,7 +43,7 @@ class ComponentTask:
         self.plant: Any = task.plant
         self.steps, self.delay = task.steps, task.delay_steps
         self.dt_s = task.plant.dt_s
-        self.form = fast_form(task.plant) or _TensorForm(task.plant)
+        self.form = components_of(task.plant) or _TensorForm(task.plant)
         cost = quadratic(task.cost, "environments")
         self.half_energy_weight = 0.5 * cost.energy_weight
         weights = cost.state_weights.double().cpu().numpy()
@@ -72,11 +72,11 @@ class ComponentTask:
             part: Gives the loads and draws of the step by their names in `Trials`; None is none.
         """
         draws = StepDraws(*map(part, StepDraws._fields))
-        return advance_components(self.plant, self.form, state, command, draws, self.kit)
+        return advance_components(self.plant, self.form, state, command, draws)
 
     def hand(self, state: Components) -> Components:
         """Return the hand's position (m) and velocity (m/s), four components."""
-        return self.form.hand(state, self.kit)
+        return self.form.hand(state)
 
     def effort(self, command: Components) -> Any:
         """Return the squared norm of commands."""
@@ -150,14 +150,12 @@ class _TensorForm:
     plant: Plant
 
     def step(
-        self, state: Any, command: Any, kit: Any, load: Any = None, hand_force: Any = None
+        self, state: Any, command: Any, load: Any = None, hand_force: Any = None
     ) -> Components:
-        del kit
         extras = [None if extra is None else _tensor(extra) for extra in (load, hand_force)]
         return _components(self.plant.step(_tensor(state), _tensor(command), *extras), state[0])
 
-    def hand(self, state: Any, kit: Any) -> Components:
-        del kit
+    def hand(self, state: Any) -> Components:
         tensor = _tensor(state)
         position, velocity = self.plant.hand_position(tensor), self.plant.hand_velocity(tensor)
         return _components(torch.cat([position, velocity], dim=-1), state[0])

@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from neuromotor._checks import check_number, check_positive
-from neuromotor.plants.arm_fast import FastArm, accelerations, velocity_rates
+from neuromotor.compiled.functions import sine_and_cosine
+from neuromotor.plants import arm_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
@@ -32,7 +33,12 @@ from neuromotor.plants.parameters import (
     JointLimits,
     Viscosity,
 )
-from neuromotor.plants.plant import check_command_limit, check_last_axis, saturated
+from neuromotor.plants.plant import (
+    Components,
+    check_command_limit,
+    check_last_axis,
+    saturated,
+)
 
 __all__ = ["TwoJointArm", "UnreachableError"]
 
@@ -140,7 +146,7 @@ class TwoJointArm:
         """Return the torques (N m) that the actuators give for commands, (..., 2)."""
         if self.command_limit is None:
             return command
-        return torch.stack(saturated(command.unbind(-1), self.command_limit, torch), dim=-1)
+        return torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
 
     def inertia_matrix(self, configuration: Tensor) -> Tensor:
         """Return M (kg m^2), (..., 2, 2), at joint angles (or states), (..., 2 or more)."""
@@ -170,48 +176,42 @@ class TwoJointArm:
         """
         check_last_axis("state", state, 4, _STATE)
         check_last_axis("torque", torque, 2, "shoulder and elbow torque")
-        if load is not None:
-            check_last_axis("load", load, 2, "shoulder and elbow torque")
-            torque = torque + load
-        if hand_force is not None:
-            torque = torque + self.joint_torque(state, hand_force)
+        acting = []
+        for name, extra, meaning in (
+            ("load", load, "shoulder and elbow torque"),
+            ("hand_force", hand_force, "x and y"),
+        ):
+            if extra is not None:
+                check_last_axis(name, extra, 2, meaning)
+            acting.append(None if extra is None else extra.unbind(-1))
+        par, x = self._numbers, state.unbind(-1)
+        sine, cosine = sine_and_cosine(x[1])
+        shoulder, elbow = arm_components.torques(par, x, torque.unbind(-1), *acting, sine, cosine)
         if self.limits is not None:
-            torque = torque + self._limit_torque(state[..., :2], self.limits)
-        if self.viscosity is not None:
-            matrix = state.new_tensor(self.viscosity)
-            torque = torque - state[..., 2:] @ matrix.T
-
-        _, elbow, shoulder_rate, elbow_rate = state.unbind(-1)
-        shoulder_torque, elbow_torque = torque.unbind(-1)
-        return torch.stack(
-            accelerations(
-                self.parameters,
-                torch.cos(elbow),
-                torch.sin(elbow),
-                shoulder_rate,
-                elbow_rate,
-                shoulder_torque,
-                elbow_torque,
-            ),
-            dim=-1,
-        )
+            at_limits = self._limit_torque(state[..., :2], self.limits).unbind(-1)
+            shoulder, elbow = shoulder + at_limits[0], elbow + at_limits[1]
+        rates = arm_components.accelerations(par, sine, cosine, x[2], x[3], shoulder, elbow)
+        return torch.stack(torch.broadcast_tensors(*rates), dim=-1)
 
     @property
-    def fast(self) -> FastArm | None:
-        """The same step on floats and numpy arrays: for Euler steps without joint limits."""
+    def _numbers(self) -> tuple[float, ...]:
+        return arm_components.numbers(self.parameters, self.dt_s, self.viscosity)
+
+    @property
+    def components(self) -> Components | None:
+        """The same step on components: for Euler steps without joint limits."""
         if type(self.integrator) is not Euler or self.limits is not None:
             return None
-        return FastArm(self.parameters, self.dt_s, self.viscosity, self.command_limit)
+        return Components(arm_components, self._numbers, self.command_limit)
 
-    def velocity_rates(self, state: Any, drag: Any, kit: Any) -> tuple[Any, Any, Any, Any]:
+    def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``M^-1 J^T D J`` (1/s), row by row: how a force ``D v`` on the hand changes q'.
 
         Args:
             state: Joint angles (rad) and velocities, four floats, arrays or tensors.
-            drag: D (N s/m), two rows of two.
-            kit: What has their cosine: `math`, `numpy` or `torch`.
+            drag: D (N s/m), row by row, four of them.
         """
-        return velocity_rates(self.parameters, state, drag, kit)
+        return arm_components.velocity_rates(self._numbers, state, drag)
 
     def derivative(
         self,

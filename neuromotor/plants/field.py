@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,7 +43,7 @@ def carried_in_field(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
         ValueError: The field depends on velocity and the plant has no `velocity_rates`.
     """
     rows = [field[..., row, :].unbind(-1) for row in range(2)]
-    return torch.stack(list(in_field(plant, state.unbind(-1), rows, torch)), dim=-1)
+    return torch.stack(list(in_field(plant, state.unbind(-1), rows)), dim=-1)
 
 
 def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
@@ -67,31 +68,29 @@ def _affine(field: Tensor, position: Tensor, *others: Tensor) -> Tensor:
     return (field @ inputs.unsqueeze(-1)).squeeze(-1)
 
 
-def in_field(plant: Any, state: Any, field: Any, kit: Any) -> Any:
+def in_field(plant: Any, state: Any, field: Any) -> Any:
     """Return what `carried_in_field` does, component by component.
 
     Args:
         plant: What moves.
         state: Its components: floats, arrays or tensors.
         field: Its two rows of five components.
-        kit: What has their functions: `math`, `numpy` or `torch`.
 
     Raises:
         ValueError: As `carried_in_field`.
     """
-    drag = [row[3:5] for row in field]
+    drag = [entry for row in field for entry in row[3:5]]
+    kit = _kit_of(state[0])
     rates = getattr(plant, "velocity_rates", None)
     if rates is None:
-        if any(
-            bool((entry != 0).any() if kit is not math else entry) for row in drag for entry in row
-        ):
+        if any(bool((entry != 0).any() if kit is not math else entry) for entry in drag):
             raise ValueError(
                 "`trials.field` must not depend on velocity for a plant without `velocity_rates` "
                 f"(see `TwoJointArm.velocity_rates`), got {type(plant).__name__}."
             )
         return state
     dt = plant.dt_s
-    a, b, c, d = (dt * rate for rate in rates(state, drag, kit))
+    a, b, c, d = (dt * rate for rate in rates(state, drag))
     mean, half = 0.5 * (a + d), 0.5 * (a - d)
     even, odd = _exponential(mean, half * half + b * c, kit)
     q1, q2, v1, v2 = state
@@ -101,6 +100,13 @@ def in_field(plant: Any, state: Any, field: Any, kit: Any) -> Any:
         even * v1 + odd * (half * v1 + b * v2),
         even * v2 + odd * (c * v1 - half * v2),
     )
+
+
+def _kit_of(number: Any) -> Any:
+    """The module that has the functions of a number."""
+    if isinstance(number, float):
+        return math
+    return torch if isinstance(number, Tensor) else np
 
 
 def _exponential(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from neuromotor._checks import check_positive, declares
+from neuromotor.compiled.functions import hyperbolic_tangent
 
 __all__ = [
     "CommandLimit",
-    "FastForm",
+    "Components",
     "Plant",
     "actuated",
     "check_command_limit",
     "check_last_axis",
+    "components_of",
     "degrees_of_freedom",
-    "fast_form",
     "saturated",
 ]
 
@@ -30,10 +32,11 @@ class Plant(Protocol):
     A state is ``[configuration, velocity]``, (..., 2 n). Any leading shape, dtype and device; no
     hidden state, so that loss, environment and baseline share one physics.
 
-    Three things are optional. A plant with `velocity_rates(state, drag, kit)` can move in a force
+    Three things are optional. A plant with `velocity_rates(state, drag)` can move in a force
     field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
     `actuated(command)` says what its actuators give where that is not the command itself. A plant
-    with a property `fast` has a second form of its step (`FastForm`), or None for these settings.
+    with a property `components` has its step as functions on components (`Components`), or None for
+    these settings; with those, environments and training are several times faster.
     """
 
     @property
@@ -114,24 +117,39 @@ class Plant(Protocol):
         ...
 
 
-class FastForm(Protocol):
-    """A plant's step on components, which are floats (`kit` is `math`) or arrays (`numpy`)."""
+@dataclass(frozen=True)
+class Components:
+    """A plant's Euler step on components: floats, numpy arrays, tensors, or compiled numbers.
 
-    def step(
-        self, state: Any, command: Any, kit: Any, load: Any = None, hand_force: Any = None
-    ) -> Sequence[Any]:
-        """Return what the plant's `step` does."""
-        ...
+    Attributes:
+        functions: A module with `step(par, x, u, load, force)`, which returns the next state's
+            components, `jacobian`, which returns its derivative by x and u row by row, and
+            `hand(par, x)`, which returns the hand's position (m) and velocity (m/s). Each is marked
+            by `neuromotor.compiled.component`; `plants/arm_components.py` is an example.
+        numbers: `par`: all numbers of the plant that they need.
+        limit: The actuators' limit, which is applied before the functions see a command.
+    """
 
-    def hand(self, state: Any, kit: Any) -> Sequence[Any]:
-        """Return the hand's position (m) and velocity (m/s), four components."""
-        ...
+    functions: ModuleType
+    numbers: tuple[float, ...]
+    limit: CommandLimit = None
+
+    def step(self, state: Any, command: Any, load: Any = None, hand_force: Any = None) -> Any:
+        """Return what the plant's `step` does, in components."""
+        given = saturated(command, self.limit)
+        return self.functions.step(self.numbers, state, given, load, hand_force)
+
+    def hand(self, state: Any) -> Any:
+        """Return the hand's position (m) and velocity (m/s), in components."""
+        return self.functions.hand(self.numbers, state)
 
 
-def fast_form(plant: Plant) -> FastForm | None:
+def components_of(plant: Plant) -> Components | None:
     """Return a plant's step on components, or None where its own class declares none."""
-    form: FastForm | None = getattr(plant, "fast", None) if declares(plant, "fast") else None
-    return form
+    found: Components | None = (
+        getattr(plant, "components", None) if declares(plant, "components") else None
+    )
+    return found
 
 
 def check_last_axis(name: str, value: Tensor, size: int, meaning: str) -> None:
@@ -176,7 +194,7 @@ def check_command_limit(limit: object, size: int, unit: str) -> None:
         )
 
 
-def saturated(command: Any, limit: CommandLimit, kit: Any) -> Any:
+def saturated(command: Any, limit: CommandLimit) -> Any:
     """Return ``L tanh(u / L)`` of each command u: about u itself while small, never beyond L.
 
     It is smooth, with the derivative ``1 - tanh(u / L)^2``, so that every solver and optimizer
@@ -185,12 +203,13 @@ def saturated(command: Any, limit: CommandLimit, kit: Any) -> Any:
     Args:
         command: The actuators' components: floats, arrays or tensors.
         limit: L (N m or N), one for all or one for each; None is none.
-        kit: What has their tanh: `math`, `numpy` or `torch`.
     """
     if limit is None:
         return command
     each = limit if isinstance(limit, tuple) else (limit,) * len(command)
-    return [size * kit.tanh(u / size) for u, size in zip(command, each, strict=True)]
+    return [
+        size * hyperbolic_tangent(u / size) for u, size in zip(command, each, strict=True)
+    ]
 
 
 def actuated(plant: Plant, command: Tensor) -> Tensor:

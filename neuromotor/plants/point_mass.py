@@ -9,8 +9,14 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_number, check_positive
+from neuromotor.plants import point_mass_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.plant import CommandLimit, check_command_limit, check_last_axis, saturated
+from neuromotor.plants.plant import (
+    Components,
+    check_command_limit,
+    check_last_axis,
+    saturated,
+)
 
 __all__ = ["PointMass"]
 
@@ -108,13 +114,12 @@ class PointMass:
         """Return the forces (N) that the actuators give for commands, (..., 2)."""
         if self.command_limit is None:
             return command
-        return torch.stack(saturated(command.unbind(-1), self.command_limit, torch), dim=-1)
+        return torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
 
-    def velocity_rates(self, state: Any, drag: Any, kit: Any) -> tuple[Any, Any, Any, Any]:
+    def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``D / m`` (1/s), row by row; arguments as `TwoJointArm.velocity_rates`."""
-        del state, kit
-        (a11, a12), (a21, a22) = ([entry / self.mass for entry in row] for row in drag)
-        return a11, a12, a21, a22
+        del state
+        return tuple(entry / self.mass for entry in drag)
 
     def derivative(
         self,
@@ -162,42 +167,9 @@ class PointMass:
         )
 
     @property
-    def fast(self) -> FastPointMass | None:
-        """The same step on floats and numpy arrays: for Euler steps."""
+    def components(self) -> Components | None:
+        """The same step on components: for Euler steps."""
         if type(self.integrator) is not Euler:
             return None
-        return FastPointMass(self.mass, self.damping, self.dt_s, self.command_limit)
-
-
-@dataclass(frozen=True)
-class FastPointMass:
-    """The Euler step of a `PointMass` on components, as `FastArm` has it; attributes as there."""
-
-    mass: float
-    damping: float
-    dt_s: float
-    command_limit: CommandLimit
-
-    def step(
-        self, state: Any, command: Any, kit: Any, load: Any = None, hand_force: Any = None
-    ) -> tuple[Any, ...]:
-        """Return what `PointMass.step` does, in components."""
-        x, y, speed_x, speed_y = state
-        force_x, force_y = saturated(command, self.command_limit, kit)
-        for extra in (load, hand_force):
-            if extra is not None:
-                force_x, force_y = force_x + extra[0], force_y + extra[1]
-        if self.damping:
-            force_x, force_y = force_x - self.damping * speed_x, force_y - self.damping * speed_y
-        dt, change = self.dt_s, self.dt_s / self.mass
-        return (
-            x + dt * speed_x,
-            y + dt * speed_y,
-            speed_x + change * force_x,
-            speed_y + change * force_y,
-        )
-
-    def hand(self, state: Any, kit: Any) -> tuple[Any, ...]:
-        """Return the position (m) and velocity (m/s): the state itself."""
-        del kit
-        return tuple(state)
+        numbers = (self.dt_s, self.mass, self.damping)
+        return Components(point_mass_components, numbers, self.command_limit)

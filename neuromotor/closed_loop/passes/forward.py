@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from neuromotor.closed_loop.arrays import Array, NumpyArrays
 from neuromotor.closed_loop.dynamics import (
     StepDraws,
     advance,
     advance_components,
-    linearize_arm,
     linearize_plant,
 )
 from neuromotor.closed_loop.passes.layout import Forward, LayerParts, Layout, Network
-from neuromotor.plants.arm_fast import FastArm
-from neuromotor.plants.plant import fast_form
+from neuromotor.plants.plant import Components, components_of
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["jacobians", "run_forward"]
@@ -106,8 +102,8 @@ def _stepper(
 ) -> Callable[[int], None]:
     """What writes the states after step t."""
     trials, plant = layout.trials, layout.task.plant
-    arm = _fast_arm(layout)
-    if arm is None:
+    form = _components(layout)
+    if form is None:
         x, u = list(layout.kit.give(room.states)), list(layout.kit.give(room.commands))
 
         def step_in_torch(t: int) -> None:
@@ -120,17 +116,17 @@ def _stepper(
 
     def step(t: int) -> None:
         now = StepDraws(field=field, **{name: part[:, t] for name, part in draws.items()})
-        after = advance_components(plant, arm, states[t].T, commands[t].T, now, np)
+        after = advance_components(plant, form, states[t].T, commands[t].T, now)
         for into, component in zip(states[t + 1].T, after, strict=True):
             into[:] = component
 
     return step
 
 
-def _fast_arm(layout: Layout) -> FastArm | None:
-    """The plant's fast form, if it is an arm's and exists for this kit's arrays."""
-    form = fast_form(layout.task.plant) if isinstance(layout.kit, NumpyArrays) else None
-    return form if isinstance(form, FastArm) else None
+def _components(layout: Layout) -> Components | None:
+    """The plant's step on components, if there is one for this kit's arrays."""
+    numpy = isinstance(layout.kit, NumpyArrays)
+    return components_of(layout.task.plant) if numpy else None
 
 
 def _draws(layout: Layout) -> dict[str, Array]:
@@ -163,16 +159,6 @@ def jacobians(layout: Layout, forward: Forward) -> Array:
     """Return J along the trajectory, (T, B, n, n + m)."""
     found = layout.kit.empty(layout.steps, layout.batch, layout.n, layout.n + layout.m)
     states, commands = forward.states[:-1], forward.commands
-    arm = _fast_arm(layout)
-    if arm is not None and layout.trials.field is None:
-        linearize_arm(
-            arm,
-            np.moveaxis(states, -1, 0),
-            np.moveaxis(commands, -1, 0),
-            StepDraws(**_draws(layout)),
-            out=found,
-        )
-        return found
     linearize_plant(
         layout.task.plant,
         layout.trials,

@@ -1,0 +1,86 @@
+"""The arrays that a compiled pass works on, one block of trials at a time.
+
+Notation: T steps, M trials of the block, n numbers of the state, m of the command. Where an axis of
+steps has length 1, all steps share its numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from neuromotor.compiled.pieces import Tape
+
+__all__ = ["GIVEN", "RUN", "AdjointRoom", "Dimensions", "ForwardRoom", "Given", "Run", "TangentRoom"]
+
+Array = NDArray[Any]
+
+
+class Dimensions(NamedTuple):
+    """Numbers of the loop."""
+
+    steps: int
+    delay: int  # steps
+    ring: int  # steps whose pulls are kept until their gradients are taken
+    squash: int  # how commands are squashed; `loop.squashed`
+    batch: float  # trials over which the loss is a mean, other blocks included
+    energy: float  # weight of a command's square
+
+
+class Given(NamedTuple):
+    """What a block of trials brings along."""
+
+    feedback: Array  # which numbers of the state are observed, (k,)
+    told: Array  # target and cues, (T or 1, c, M)
+    sense: Array  # sensory noise, (T or 1, k, M)
+    noise: Array  # private noise of all units, scaled, (T or 1, M, units or 0)
+    command_noise: Array  # (T or 1, m, M)
+    load: Array  # (T or 1, l, M)
+    force: Array  # on the hand, (T or 1, 2 or 3 or 0, M)
+    jolt: Array  # plant noise, (T or 1, n, M)
+    weight: Array  # of squared errors, (T + 1 or 1, n, M)
+    goal: Array  # (T + 1 or 1, n, M)
+
+
+class Run(NamedTuple):
+    """What a forward pass leaves for the others."""
+
+    see: Array  # what the network is given, and a one, (T, M, padded)
+    memory: Tape  # T + 1 steps
+    kept: Tape  # T steps
+    x: Array  # states, (T + 1, n, M)
+    u: Array  # commands, (T, m, M)
+    drive: Array  # the same with noise, (T, m, M)
+
+
+class ForwardRoom(NamedTuple):
+    """Room for one step."""
+
+    drives: Tape
+    command: Array  # (M, padded)
+
+
+class TangentRoom(NamedTuple):
+    """Room for changes of one step."""
+
+    drives: Tape
+    memory: Tape  # two steps, in turn
+    scratch: Tape
+    see: Array  # (M, padded)
+    command: Array  # (M, padded)
+    drive: Array  # (m, M)
+
+
+class AdjointRoom(NamedTuple):
+    """Room for derivatives."""
+
+    pulls: Tape  # derivatives by the drives, `ring` steps
+    memory: Tape  # two steps, in turn
+    scratch: Tape
+    see: Array  # (M, padded)
+    command: Array  # (ring M, padded)
+    drive: Array  # (m, M)
+
+
+GIVEN, RUN = Given, Run  # the template names what it gets

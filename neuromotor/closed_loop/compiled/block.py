@@ -1,0 +1,205 @@
+"""One block of trials: what it brings along, and room for the passes over it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuromotor.closed_loop.compiled.arrangement import Arrangement, aligned
+from neuromotor.closed_loop.compiled.arrays import (
+    AdjointRoom,
+    Dimensions,
+    ForwardRoom,
+    Given,
+    Run,
+    TangentRoom,
+)
+from neuromotor.compiled.pieces import Tape
+from neuromotor.controllers.network import LayeredNetwork
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["Room", "given", "initial_state"]
+
+Array = NDArray[Any]
+
+
+def given(task: Task, net: LayeredNetwork, trials: Trials, dtype: Any) -> Given:
+    """Return what a block's trials bring along, time first and trials last."""
+    batch, steps = len(trials), task.steps
+    n, m, hand = task.plant.state_size, task.plant.command_size, 0
+    feedback = list(getattr(task.plant, "feedback", range(n)))
+
+    def array(part: Tensor | None, size: int) -> Array:
+        """(B or 1, T, k) as (T, k, B); zeros of one step where there is nothing."""
+        if part is None:
+            return np.zeros((1, size, batch), dtype)
+        turned = part.expand(batch, -1, -1).permute(1, 2, 0)
+        return np.array(turned.numpy(), dtype, order="C")  # a copy that can be written
+
+    told = trials.told()
+    if told is None:
+        told = trials.target[:, None]
+    target = told[..., : trials.target.shape[1]][..., feedback]
+    told = torch.cat([target, told[..., trials.target.shape[1] :]], dim=-1)
+    noise = np.zeros((1, batch, 0), dtype)
+    if net.noise_size:
+        net.check_noise(trials.unit_noise)
+        if trials.unit_noise is not None:
+            scaled = net.private_noise * trials.unit_noise.permute(1, 0, 2)
+            noise = np.array(scaled.numpy(), dtype, order="C")
+    sense = None if trials.sensory_noise is None else trials.sensory_noise[..., feedback]
+    loads = m if trials.load is None else trials.load.shape[2]
+    if trials.hand_force is not None:
+        hand = trials.hand_force.shape[2]
+    del steps
+    return Given(
+        feedback=np.array(feedback, np.int64),
+        told=array(told, told.shape[2]),
+        sense=array(sense, len(feedback)),
+        noise=noise,
+        command_noise=array(trials.command_noise, m),
+        load=array(trials.load, loads),
+        force=array(trials.hand_force, hand),
+        jolt=array(trials.plant_noise, n),
+        weight=array(task.cost.weights(trials), n),
+        goal=array(trials.goal, n),
+    )
+
+
+def initial_state(trials: Trials, dtype: Any) -> Array:
+    """Return where a block's trials start, (n, M)."""
+    return np.array(trials.initial_state.numpy().T, dtype, order="C")
+
+
+class Room:
+    """Room for passes over blocks of M trials; made piece by piece, when it is asked for."""
+
+    def __init__(
+        self,
+        arrangement: Arrangement,
+        net: LayeredNetwork,
+        cell: ModuleType,
+        numbers: tuple[float, ...],
+        sizes: tuple[int, int],
+        dims: Dimensions,
+        trials: int,
+    ) -> None:
+        """Note sizes.
+
+        Args:
+            arrangement: The network's.
+            net: The network.
+            cell: Its cell's compiled pieces.
+            numbers: The cell's numbers.
+            sizes: Numbers of the plant's state and command.
+            dims: Of the loop.
+            trials: M.
+        """
+        self._arrangement, self._dims, self.trials = arrangement, dims, trials
+        self._groups = [group * units for units in net.layers for group in cell.GATES]
+        self._units = list(net.layers)
+        parts = [cell.widths(units, numbers) for units in net.layers]
+        self._memory, self._kept, self._scratch = (
+            [width for layer in parts for width in layer[kind]] for kind in range(3)
+        )
+        self._n, self._m = sizes
+        self._see = arrangement.padded(arrangement.inputs + 1)
+
+    def _array(self, *shape: int) -> Array:
+        return aligned(shape, self._arrangement.dtype)
+
+    def _tape(self, widths: list[int], steps: int) -> Tape:
+        return self._arrangement.tape(widths, steps, self.trials)
+
+    def run(self) -> Run:
+        """Return new room for a forward pass."""
+        steps = self._dims.steps
+        return Run(
+            see=self._array(steps, self.trials, self._see),
+            memory=self._tape(self._memory, steps + 1),
+            kept=self._tape(self._kept, steps),
+            x=self._array(steps + 1, self._n, self.trials),
+            u=self._array(steps, self._m, self.trials),
+            drive=self._array(steps, self._m, self.trials),
+        )
+
+    @cached_property
+    def shared_run(self) -> Run:
+        """Room for a forward pass that the next one overwrites."""
+        return self.run()
+
+    @cached_property
+    def forward(self) -> ForwardRoom:
+        """Room for one step."""
+        command = self._array(self.trials, self._arrangement.padded(self._m))
+        return ForwardRoom(self._tape(self._groups, 1), command)
+
+    @cached_property
+    def tangent(self) -> TangentRoom:
+        """Room for changes of one step."""
+        return TangentRoom(
+            drives=self._tape(self._groups, 1),
+            memory=self._tape(self._memory, 2),
+            scratch=self._tape(self._scratch, 1),
+            see=self._array(self.trials, self._see),
+            command=self._array(self.trials, self._arrangement.padded(self._m)),
+            drive=self._array(self._m, self.trials),
+        )
+
+    @cached_property
+    def adjoint(self) -> AdjointRoom:
+        """Room for derivatives, with pulls of as many steps as the loop keeps."""
+        return self.adjoint_of(self._dims.ring)
+
+    def adjoint_of(self, ring: int) -> AdjointRoom:
+        """Return new room for derivatives, with pulls of some steps."""
+        return AdjointRoom(
+            pulls=self._tape(self._groups, ring),
+            memory=self._tape(self._memory, 2),
+            scratch=self._tape(self._scratch, 1),
+            see=self._array(self.trials, self._see),
+            command=self._array(ring * self.trials, self._arrangement.padded(self._m)),
+            drive=self._array(self._m, self.trials),
+        )
+
+    @cached_property
+    def derivatives(self) -> tuple[Array, Array]:
+        """Room for derivatives by states, (T + 1, n, M), and commands, (T, m, M)."""
+        return self._over_time()
+
+    @cached_property
+    def changes(self) -> tuple[Array, Array]:
+        """Room for changes of states and commands, of the same shapes."""
+        return self._over_time()
+
+    @cached_property
+    def damped(self) -> Tape:
+        """Room for changes of the quantities that structural damping holds back."""
+        return self._tape(self._units, self._dims.steps)
+
+    @cached_property
+    def undamped(self) -> Tape:
+        """What stands for these where there is no structural damping."""
+        return self._tape([0] * len(self._units), 1)
+
+    def _over_time(self) -> tuple[Array, Array]:
+        steps = self._dims.steps
+        return (
+            self._array(steps + 1, self._n, self.trials),
+            self._array(steps, self._m, self.trials),
+        )
+
+
+def part_of(tape: Tape, number: int, step: int, rows: int) -> Array:
+    """Return a view of part `number` of a tape, (rows, padded width), from a step on."""
+    start, width = (int(entry) for entry in tape.table[number])
+    first = start * tape.trials + step * tape.trials * width
+    view: Array = tape.data[first : first + rows * width].reshape(rows, width)
+    return view

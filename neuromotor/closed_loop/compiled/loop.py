@@ -1,0 +1,253 @@
+"""The loop over steps, forward and back, for any cell and any plant: a template.
+
+`compiled.compose` puts functions of a plant before this text and makes a module of both for each
+pair, in which `cell` and `plant` are theirs. Nothing imports this file itself.
+
+Time is the first axis of every array; trials are the last one of what belongs to the plant, and the
+rows of what belongs to the cell. Of each array of `given` a first axis of 1 means the same numbers
+at all steps. A leading r_ marks a change along a direction, a leading d_ a derivative.
+
+Matrices of the network, in the order of their numbers: for each layer and gate group those of what
+is seen, of the layer below and of the layer itself; then the read-out's of what is seen (its bias)
+and of the last layer.
+"""
+
+import numba as nb
+
+from neuromotor.closed_loop.compiled.arrays import GIVEN, RUN  # noqa: F401
+from neuromotor.compiled.pieces import (
+    LOOP_OPTIONS,
+    Weights,
+    at,
+    back,
+    forth,
+    layer,
+    outer,
+    part,
+    span,
+)
+
+compiled = nb.njit(cache=True, **LOOP_OPTIONS)
+GROUPS = len(cell.GATES)  # noqa: F821 -- `cell` comes with the module
+
+
+@piece  # noqa: F821
+def of_layer(weights, number):
+    """The weights of a layer."""
+    return Weights(weights.data, weights.table, 3 * GROUPS * number, weights.product)
+
+
+@piece  # noqa: F821
+def squashed(kind, value):
+    """A command, squashed: 0 not, 1 by tanh, 2 by the logistic function, 3 rectified."""
+    if kind == 0:
+        return value
+    if kind == 1:
+        return hyperbolic_tangent(value)  # noqa: F821
+    half = type(value)(0.5)
+    if kind == 2:
+        return half + half * hyperbolic_tangent(half * value)  # noqa: F821
+    return value if value > 0 else value - value
+
+
+@piece  # noqa: F821
+def squash_slope(kind, u, change):
+    """A change of the drive of a command, as it changes the squashed command u."""
+    if kind == 0:
+        return change
+    if kind == 1:
+        return change - change * u * u
+    if kind == 2:
+        return change * (u - u * u)
+    return change if u > 0 else change - change
+
+
+@compiled
+def forward_block(weights, net, body, dims, given, run, room):
+    """Run the trials of a block; return their summed loss, twice."""
+    units, numbers = net
+    par, limit = body
+    layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
+    seen, cues = given.feedback.shape[0], given.told.shape[1]
+    total = 0.0
+    for t in range(dims.steps):
+        past, row = run.x[max(t - dims.delay, 0)], run.see[t]
+        blur, told = given.sense[t % given.sense.shape[0]], given.told[t % given.told.shape[0]]
+        for b in range(count):
+            for i in range(seen):
+                row[b, i] = past[given.feedback[i], b] + blur[i, b]
+            for i in range(cues):
+                row[b, seen + i] = told[i, b]
+            row[b, seen + cues] = 1
+        noise, offset = given.noise[t % given.noise.shape[0]], 0
+        for number in range(layers):
+            own = of_layer(weights, number)
+            after = layer(at(run.memory, t + 1), number * cell.MEMORY)  # noqa: F821
+            before = layer(at(run.memory, t), number * cell.MEMORY)  # noqa: F821
+            kept = layer(at(run.kept, t), number * cell.KEPT)  # noqa: F821
+            drives = layer(room.drives, number * GROUPS)
+            for g in range(GROUPS):
+                drive = part(drives, g)
+                forth(weights, own.first + 3 * g, row, drive, False)
+                if number > 0:
+                    below = part(layer(at(run.memory, t + 1), (number - 1) * cell.MEMORY), 0)  # noqa: F821
+                    forth(weights, own.first + 3 * g + 1, below, drive, True)
+            if noise.shape[1] > 0:
+                drive = part(drives, cell.NOISY)  # noqa: F821
+                for b in range(count):
+                    for j in range(units[number]):
+                        drive[b, j] += noise[b, offset + j]
+                offset += units[number]
+            cell.step(own, numbers, drives, before, after, kept)  # noqa: F821
+        last = part(layer(at(run.memory, t + 1), (layers - 1) * cell.MEMORY), 0)  # noqa: F821
+        readout = 3 * GROUPS * layers
+        forth(weights, readout, row, room.command, False)
+        forth(weights, readout + 1, last, room.command, True)
+        factor = given.command_noise[t % given.command_noise.shape[0]]
+        for i in range(m):
+            for b in range(count):
+                value = squashed(dims.squash, room.command[b, i])
+                run.u[t, i, b] = value
+                run.drive[t, i, b] = value + value * factor[i, b]
+                total += dims.energy * value * value
+        load = given.load[t % given.load.shape[0]]
+        force, jolt = given.force[t % given.force.shape[0]], given.jolt[t % given.jolt.shape[0]]
+        plant_step(par, limit, run.x[t], run.drive[t], load, force, jolt, run.x[t + 1])  # noqa: F821
+    for t in range(dims.steps + 1):
+        weight, goal = given.weight[t % given.weight.shape[0]], given.goal[t % given.goal.shape[0]]
+        for i in range(weight.shape[0]):
+            for b in range(count):
+                error = run.x[t, i, b] - goal[i, b]
+                total += weight[i, b] * error * error
+    return total
+
+
+@compiled
+def pull_block(dims, given, states, commands, about_goal, d_x, d_u):
+    """Write the cost's derivatives: at states and commands, or of its Hessian times changes."""
+    for t in range(dims.steps + 1):
+        weight, goal = given.weight[t % given.weight.shape[0]], given.goal[t % given.goal.shape[0]]
+        for i in range(weight.shape[0]):
+            for b in range(weight.shape[1]):
+                error = states[t, i, b]
+                if about_goal:
+                    error -= goal[i, b]
+                d_x[t, i, b] = weight[i, b] * error / dims.batch
+    for t in range(dims.steps):
+        for i in range(commands.shape[1]):
+            for b in range(commands.shape[2]):
+                d_u[t, i, b] = dims.energy * commands[t, i, b] / dims.batch
+
+
+@compiled
+def tangent_block(weights, direction, net, body, dims, given, run, structural, damped, room, r_x, r_u):
+    """Write the changes of states and commands along a direction of the weights."""
+    units, numbers = net
+    par, limit = body
+    layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
+    seen, r_see = given.feedback.shape[0], room.see
+    r_x[0] = 0
+    for t in range(dims.steps):
+        past, row = r_x[max(t - dims.delay, 0)], run.see[t]
+        for b in range(count):
+            for i in range(seen):
+                r_see[b, i] = past[given.feedback[i], b]
+        for number in range(layers):
+            own, change = of_layer(weights, number), of_layer(direction, number)
+            first = number * cell.MEMORY  # noqa: F821
+            after, before = layer(at(run.memory, t + 1), first), layer(at(run.memory, t), first)
+            kept = layer(at(run.kept, t), number * cell.KEPT)  # noqa: F821
+            r_before, r_after = layer(at(room.memory, t % 2), first), layer(at(room.memory, (t + 1) % 2), first)
+            r_drives = layer(room.drives, number * GROUPS)
+            for g in range(GROUPS):
+                drive, k = part(r_drives, g), own.first + 3 * g
+                forth(direction, k, row, drive, False)
+                forth(weights, k, r_see, drive, True)
+                if number > 0:
+                    below = (number - 1) * cell.MEMORY  # noqa: F821
+                    forth(direction, k + 1, part(layer(at(run.memory, t + 1), below), 0), drive, True)
+                    forth(weights, k + 1, part(layer(at(room.memory, (t + 1) % 2), below), 0), drive, True)
+            cell.tangent(  # noqa: F821
+                own, change, numbers, before, after, kept, r_drives, r_before, r_after,
+                layer(room.scratch, number * cell.SCRATCH), structural,  # noqa: F821
+                layer(at(damped, t), number),
+            )
+        top, readout = (layers - 1) * cell.MEMORY, 3 * GROUPS * layers  # noqa: F821
+        forth(direction, readout, row, room.command, False)
+        forth(direction, readout + 1, part(layer(at(run.memory, t + 1), top), 0), room.command, True)
+        forth(weights, readout + 1, part(layer(at(room.memory, (t + 1) % 2), top), 0), room.command, True)
+        factor = given.command_noise[t % given.command_noise.shape[0]]
+        for i in range(m):
+            for b in range(count):
+                value = squash_slope(dims.squash, run.u[t, i, b], room.command[b, i])
+                r_u[t, i, b] = value
+                room.drive[i, b] = value + value * factor[i, b]
+        load, force = given.load[t % given.load.shape[0]], given.force[t % given.force.shape[0]]
+        plant_tangent(  # noqa: F821
+            par, limit, run.x[t], run.drive[t], load, force, r_x[t], room.drive, r_x[t + 1]
+        )
+
+
+@compiled
+def adjoint_block(weights, gradient, net, body, dims, given, run, structural, damped, room, d_x, d_u):
+    """Add the gradients of the trials, whose derivatives otherwise are d_x and d_u (overwritten)."""
+    units, numbers = net
+    par, limit = body
+    layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
+    seen, readout = given.feedback.shape[0], 3 * GROUPS * layers
+    room.memory.data[:] = 0
+    for t in range(dims.steps - 1, -1, -1):
+        k = t % dims.ring
+        factor = given.command_noise[t % given.command_noise.shape[0]]
+        load, force = given.load[t % given.load.shape[0]], given.force[t % given.force.shape[0]]
+        plant_adjoint(  # noqa: F821
+            par, limit, run.x[t], run.drive[t], load, force, d_x[t + 1], d_x[t], room.drive
+        )
+        d_command = room.command[k * count : (k + 1) * count]
+        for i in range(m):
+            for b in range(count):
+                pull = d_u[t, i, b] + room.drive[i, b] + room.drive[i, b] * factor[i, b]
+                d_command[b, i] = squash_slope(dims.squash, run.u[t, i, b], pull)
+        top = layer(at(room.memory, (t + 1) % 2), (layers - 1) * cell.MEMORY)  # noqa: F821
+        back(weights, readout + 1, d_command, part(top, 0), True)
+        for number in range(layers - 1, -1, -1):
+            own, first = of_layer(weights, number), number * cell.MEMORY  # noqa: F821
+            pulls = layer(at(room.pulls, k), number * GROUPS)
+            cell.adjoint(  # noqa: F821
+                own, numbers, layer(at(run.memory, t), first), layer(at(run.memory, t + 1), first),
+                layer(at(run.kept, t), number * cell.KEPT),  # noqa: F821
+                layer(at(room.memory, (t + 1) % 2), first), pulls,
+                layer(at(room.memory, t % 2), first),
+                layer(room.scratch, number * cell.SCRATCH), structural,  # noqa: F821
+                layer(at(damped, t), number),
+            )
+            for g in range(GROUPS):
+                d_drive, matrix = part(pulls, g), own.first + 3 * g
+                back(weights, matrix, d_drive, room.see, number < layers - 1 or g > 0)
+                if number > 0:
+                    below = layer(at(room.memory, (t + 1) % 2), first - cell.MEMORY)  # noqa: F821
+                    back(weights, matrix + 1, d_drive, part(below, 0), True)
+        past = d_x[max(t - dims.delay, 0)]
+        for i in range(seen):
+            for b in range(count):
+                past[given.feedback[i], b] += room.see[b, i]
+        if k == 0:
+            steps = min(dims.ring, dims.steps - t)
+            rows = run.see[t : t + steps].reshape((steps * count, run.see.shape[2]))
+            for number in range(layers):
+                first, matrix = number * cell.MEMORY, 3 * GROUPS * number  # noqa: F821
+                for g in range(GROUPS):
+                    d_drive = part(layer(span(room.pulls, 0, steps), number * GROUPS), g)
+                    wide = cell.GATES[g] * units[number]  # noqa: F821
+                    outer(gradient, matrix + 3 * g, d_drive, rows, wide)
+                    if number > 0:
+                        below = layer(span(run.memory, t + 1, steps), first - cell.MEMORY)  # noqa: F821
+                        outer(gradient, matrix + 3 * g + 1, d_drive, part(below, 0), wide)
+                    own = layer(span(run.memory, t, steps), first)
+                    if cell.OWN_IS_KEPT[g] == 1:  # noqa: F821
+                        own = layer(span(run.kept, t, steps), number * cell.KEPT)  # noqa: F821
+                    outer(gradient, matrix + 3 * g + 2, d_drive, part(own, cell.OWN_PART[g]), wide)  # noqa: F821
+            d_command = room.command[: steps * count]
+            outer(gradient, readout, d_command, rows, m)
+            last = layer(span(run.memory, t + 1, steps), (layers - 1) * cell.MEMORY)  # noqa: F821
+            outer(gradient, readout + 1, d_command, part(last, 0), m)

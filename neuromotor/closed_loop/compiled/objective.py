@@ -1,0 +1,418 @@
+"""The mean loss of a closed loop, its gradient and its Gauss-Newton products, by compiled loops.
+
+Trials run in blocks of about 32, so that what a step needs stays in cache; blocks run side by side
+on as many threads as torch has. How trials are divided does not depend on anything else, so results
+are the same to the bit from run to run.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuromotor.closed_loop.compiled.arrangement import Arrangement
+from neuromotor.closed_loop.compiled.arrays import Dimensions, Run
+from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
+from neuromotor.closed_loop.passes.layout import quiet_floats
+from neuromotor.closed_loop.simulate import check_inputs
+from neuromotor.compiled.compose import PlantShape, composed
+from neuromotor.controllers.network import LayeredNetwork
+from neuromotor.optim.objective import KroneckerBlock, or_infinity
+from neuromotor.plants.plant import Components, components_of
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["CompiledLinearization", "CompiledObjective"]
+
+Array = NDArray[Any]
+_Result = TypeVar("_Result")
+_BLOCK = 32  # trials
+_TALL = 96  # rows of the products that give gradients
+_SQUASHES = (None, "tanh", "logistic", "rectified")
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="neuromotor")
+
+
+class _Loop:
+    """A task and a network on fixed trials: blocks, rooms and compiled loops."""
+
+    def __init__(self, task: Task, net: LayeredNetwork, trials: Trials) -> None:
+        self.task, self.net, self.trials = task, net, trials
+        dtype = trials.dtype
+        self.dtype = np.dtype(str(dtype).removeprefix("torch."))
+        plant = task.plant
+        components = components_of(plant)
+        if components is None or net.cell.compiled is None:
+            raise ValueError("this loop has no compiled form.")
+        self.cell = import_module(net.cell.compiled)
+        self.numbers = tuple(net.cell.numbers(net.dt_s))
+        self.m = plant.command_size
+        observed = len(getattr(plant, "feedback", range(plant.state_size)))
+        net.check_input(observed + trials.input_size - trials.target.shape[1])
+        self.arrangement = Arrangement(net, self.cell, observed, self.dtype)
+        batch = len(trials)
+        threads = torch.get_num_threads()
+        count = max(1, round(batch / _BLOCK), min(threads, batch // 8))
+        edges = np.linspace(0, batch, count + 1).round().astype(int).tolist()
+        self.parts = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.given = [given(task, net, trials.subset(part), self.dtype) for part in self.parts]
+        self.start = [initial_state(trials.subset(part), self.dtype) for part in self.parts]
+        largest = max(part.stop - part.start for part in self.parts)
+        self.dims = Dimensions(
+            steps=task.steps,
+            delay=task.delay_steps,
+            ring=min(task.steps, max(1, round(_TALL / largest))),
+            squash=_SQUASHES.index(net.squash),
+            batch=float(batch),
+            energy=float(task.cost.energy_weight),
+        )
+        self.net_arrays = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
+        limit = components.limit
+        limits = np.broadcast_to(1.0 if limit is None else limit, self.m)
+        self.body = (
+            tuple(self.dtype.type(number) for number in components.numbers),
+            np.array(limits, self.dtype),
+        )
+        shape = PlantShape(
+            state=plant.state_size,
+            command=self.m,
+            load=self.given[0].load.shape[1],
+            force=self.given[0].force.shape[1],
+            limited=limit is not None,
+        )
+        template = Path(__file__).with_name("loop.py")
+        self.code: Any = composed(
+            template, components.functions, shape, self.dtype.name, self.cell
+        )
+        self._rooms: dict[tuple[int, int], Room] = {}
+        self.weights, self.direction = self.arrangement.weights(), self.arrangement.weights()
+        self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
+
+    def room(self, worker: int, block: int) -> Room:
+        """Return a worker's room for a block."""
+        size = self.parts[block].stop - self.parts[block].start
+        if (worker, size) not in self._rooms:
+            sizes = (self.task.plant.state_size, self.m)
+            self._rooms[worker, size] = Room(
+                self.arrangement, self.net, self.cell, self.numbers, sizes, self.dims, size
+            )
+        return self._rooms[worker, size]
+
+    def each(self, job: Callable[[int, Room], _Result]) -> list[_Result]:
+        """Do a job for every block, blocks side by side on torch's number of threads."""
+        count = len(self.parts)
+        workers = min(torch.get_num_threads(), count)
+        if workers == 1:
+            return [job(i, self.room(0, i)) for i in range(count)]
+
+        def share(worker: int) -> list[_Result]:
+            torch.set_flush_denormal(True)
+            return [job(i, self.room(worker, i)) for i in range(worker, count, workers)]
+
+        results: list[Any] = [None] * count
+        for worker, shared in enumerate(_pool(workers).map(share, range(workers))):
+            results[worker::workers] = shared
+        return results
+
+    # ---- the passes over one block ----
+
+    def take(self, parameters: Tensor) -> Array:
+        """Return a flat vector (P,) as an array."""
+        check_inputs(self.task, parameters, self.trials)
+        flat: Array = parameters.detach().contiguous().numpy()
+        return flat
+
+    def initial(self, flat: Array) -> list[Array]:
+        """Return each layer's learnt memory before the first step; none where it is zero."""
+        return [flat[places] for places in self.arrangement.initial]
+
+    def forward(self, block: int, room: Room, run: Run, initial: list[Array]) -> float:
+        """Run a block; return twice the sum of its losses."""
+        run.x[0] = self.start[block]
+        self._begin(run, [self.cell.start(one) for one in initial])
+        return float(
+            self.code.forward_block(
+                self.weights, self.net_arrays, self.body, self.dims, self.given[block], run,
+                room.forward,
+            )
+        )
+
+    def _begin(self, run: Run, parts: list[list[Array]]) -> None:
+        """Write the memory before the first step."""
+        for layer, arrays in enumerate(parts):
+            for number, values in enumerate(arrays):
+                view = part_of(run.memory, layer * self.cell.MEMORY + number, 0, run.x.shape[2])
+                width = min(len(values), view.shape[1])
+                view[:, :width] = values[:width]
+
+    def backward(
+        self,
+        block: int,
+        room: Room,
+        run: Run,
+        initial: list[Array],
+        structural: float = 0.0,
+        whole: bool = False,
+    ) -> tuple[list[Array], Any]:
+        """Take a block's gradient, of what has the derivatives in `room.derivatives`.
+
+        Returns:
+            Derivatives by the learnt memory before the first step, and the room with the pulls; of
+            all steps, where they are asked for as a whole.
+        """
+        self.gradients[block] = 0
+        adjoint = room.adjoint_of(self.dims.steps) if whole else room.adjoint
+        dims = self.dims._replace(ring=self.dims.steps) if whole else self.dims
+        self.code.adjoint_block(
+            self.weights, self.gradient_parts[block], self.net_arrays, self.body, dims,
+            self.given[block], run, structural, room.damped if structural else room.undamped,
+            adjoint, *room.derivatives,
+        )
+        rows = run.x.shape[2]
+        pulls = []
+        for layer, one in enumerate(initial):
+            parts = [
+                part_of(adjoint.memory, layer * self.cell.MEMORY + number, 0, rows)
+                for number in range(self.cell.MEMORY)
+            ]
+            widths = self.cell.widths(self.net.layers[layer], self.numbers)[0]
+            sums = [part[:, :width].sum(0) for part, width in zip(parts, widths, strict=True)]
+            pulls.append(self.cell.start_adjoint(one, sums))
+        return pulls, adjoint
+
+    def pull(self, block: int, room: Room, states: Array, commands: Array, about_goal: bool) -> None:
+        """Write the cost's derivatives to `room.derivatives`."""
+        self.code.pull_block(
+            self.dims, self.given[block], states, commands, about_goal, *room.derivatives
+        )
+
+    def flat_gradient(self, initial_pulls: list[list[Array]]) -> Tensor:
+        """Return the sum of the blocks' gradients, (P,)."""
+        flat = self.arrangement.flat(self.gradients)
+        for layer, places in enumerate(self.arrangement.initial):
+            flat[places] = sum(pulls[layer] for pulls in initial_pulls)
+        return torch.from_numpy(flat)
+
+    def mean(self, totals: list[float]) -> float:
+        """Return the mean loss of twice the blocks' sums."""
+        return or_infinity(math.fsum(totals) / (2 * self.dims.batch)) if np.all(
+            np.isfinite(totals)
+        ) else math.inf
+
+
+class CompiledObjective:
+    """Mean loss over fixed trials: value, gradient, Gauss-Newton product, by compiled loops.
+
+    Room is kept between calls, so one objective must not be used by two threads at once.
+    """
+
+    def __init__(self, task: Task, controller: LayeredNetwork, trials: Trials) -> None:
+        """Join a loop and its trials; `ClosedLoop.objective` says which can be compiled."""
+        self.task = task
+        self.controller = controller
+        self.trials = trials
+        self._loop = _Loop(task, controller, trials)
+
+    @torch.no_grad()
+    @quiet_floats()
+    def value(self, parameters: Tensor) -> float:
+        """Return the mean loss; infinity where the simulation overflows."""
+        loop = self._loop
+        flat = loop.take(parameters)
+        loop.arrangement.fill(loop.weights, flat)
+        initial = loop.initial(flat)
+        return loop.mean(loop.each(lambda i, room: loop.forward(i, room, room.shared_run, initial)))
+
+    @torch.no_grad()
+    @quiet_floats()
+    def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
+        """Return the mean loss and its gradient, (P,)."""
+        loop = self._loop
+        flat = loop.take(parameters)
+        loop.arrangement.fill(loop.weights, flat)
+        initial = loop.initial(flat)
+
+        def job(i: int, room: Room) -> tuple[float, list[Array]]:
+            run = room.shared_run
+            total = loop.forward(i, room, run, initial)
+            loop.pull(i, room, run.x, run.u, True)
+            return total, loop.backward(i, room, run, initial)[0]
+
+        totals, pulls = zip(*loop.each(job), strict=True)
+        return loop.mean(list(totals)), loop.flat_gradient(list(pulls))
+
+    @property
+    def readout(self) -> slice:
+        """Which parameters turn rates into commands: weights and bias of the output."""
+        return self.controller.readout
+
+    @torch.no_grad()
+    @quiet_floats()
+    def kronecker_factors(
+        self, parameters: Tensor, generator: torch.Generator, place: Any = None
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return a Kronecker-factored estimate of the Gauss-Newton matrix, by layer and gate group.
+
+        Source: Martens & Grosse (2015), equation 1 and section 3, with the loss's own residuals:
+        one adjoint pass of random residuals of unit variance.
+
+        Args:
+            parameters: (P,).
+            generator: Source of the random residuals.
+            place: Where the trials stand in a larger batch; residuals are drawn for all of that.
+        """
+        loop = self._loop
+        flat = loop.take(parameters)
+        loop.arrangement.fill(loop.weights, flat)
+        initial = loop.initial(flat)
+        batch, steps = len(self.trials), self.task.steps
+        first, whole = (0, batch) if place is None else (place.first, place.whole)
+
+        def drawn(count: int, size: int) -> Array:
+            """The same residuals for every way to run the trials, (count, size, B)."""
+            numbers = torch.randn(count, whole, size, generator=generator, dtype=torch.float64)
+            chosen = numbers[:, first : first + batch].permute(0, 2, 1)
+            return np.array(chosen.numpy(), loop.dtype, order="C")
+
+        by_state = drawn(steps + 1, self.task.plant.state_size)
+        by_command = drawn(steps, loop.m) * (loop.dims.energy / batch) ** 0.5
+
+        def job(i: int, room: Room) -> list[tuple[Array, Array]]:
+            run = room.shared_run
+            loop.forward(i, room, run, initial)
+            d_x, d_u = room.derivatives
+            part = loop.parts[i]
+            d_x[:] = by_state[..., part] * np.sqrt(loop.given[i].weight / batch)
+            d_u[:] = by_command[..., part]
+            _, adjoint = loop.backward(i, room, run, initial, whole=True)
+            return _moments(loop, run, adjoint)
+
+        blocks = loop.each(job)
+        rows_seen = batch * steps
+        found = []
+        for number, index in enumerate(loop.arrangement.blocks):
+            rows = sum(block[number][0] for block in blocks)
+            columns = sum(block[number][1] for block in blocks) / rows_seen
+            found.append(
+                KroneckerBlock(
+                    torch.from_numpy(index), torch.from_numpy(rows), torch.from_numpy(columns)
+                )
+            )
+        return tuple(found)
+
+    def part(self, size: int, generator: torch.Generator) -> CompiledObjective:
+        """Return the mean loss over `size` random trials, or over all where there are no more."""
+        return CompiledObjective(self.task, self.controller, self.trials.sample(size, generator))
+
+    @torch.no_grad()
+    @quiet_floats()
+    def linearize(self, parameters: Tensor) -> CompiledLinearization:
+        """Return the loop at a point, for any number of Gauss-Newton products."""
+        return CompiledLinearization(self._loop, parameters)
+
+
+def _moments(loop: _Loop, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
+    """Second moments of pulls and inputs of each gate group, and of the read-out, over a block."""
+    cell, net = loop.cell, loop.net
+    steps, _, trials = run.x.shape[0] - 1, *run.x.shape[1:]
+    rows = steps * trials
+    given = run.see[..., : loop.arrangement.inputs].reshape(rows, -1)
+    ones = np.ones((rows, 1), loop.dtype)
+    moments = []
+
+    def rate(layer: int) -> Array:
+        view = part_of(run.memory, layer * cell.MEMORY, 1, rows)
+        return view[:, : net.layers[layer]]
+
+    def pair(pulls: Array, inputs: list[Array]) -> tuple[Array, Array]:
+        seen = np.concatenate([*inputs, ones], axis=1)
+        return pulls.T @ pulls, seen.T @ seen
+
+    for layer, units in enumerate(net.layers):
+        inputs = [given] if layer == 0 or net.skip_inputs else []
+        if layer:
+            inputs.append(rate(layer - 1))
+        for g, group in enumerate(cell.GATES):
+            pulls = part_of(adjoint.pulls, layer * len(cell.GATES) + g, 0, rows)
+            tape, first = run.memory, layer * cell.MEMORY
+            if cell.OWN_IS_KEPT[g]:
+                tape, first = run.kept, layer * cell.KEPT
+            own = part_of(tape, first + cell.OWN_PART[g], 0, rows)[:, :units]
+            moments.append(pair(pulls[:, : group * units], [*inputs, own]))
+    moments.append(pair(adjoint.command[:, : loop.m], [rate(len(net.layers) - 1)]))
+    return moments
+
+
+class CompiledLinearization:
+    """One trajectory: each product is a tangent and an adjoint pass over it."""
+
+    def __init__(self, loop: _Loop, parameters: Tensor) -> None:
+        self._loop = loop
+        flat = loop.take(parameters).copy()
+        self._weights = loop.arrangement.weights()
+        loop.arrangement.fill(self._weights, flat)
+        self._initial = loop.initial(flat)
+        self._runs = [loop.room(0, i).run() for i in range(len(loop.parts))]
+        self._lock = threading.Lock()
+        loop.weights, before = self._weights, loop.weights
+        try:
+
+            def job(i: int, room: Room) -> tuple[float, list[Array]]:
+                run = self._runs[i]
+                total = loop.forward(i, room, run, self._initial)
+                loop.pull(i, room, run.x, run.u, True)
+                return total, loop.backward(i, room, run, self._initial)[0]
+
+            totals, pulls = zip(*loop.each(job), strict=True)
+        finally:
+            loop.weights = before
+        self.value = loop.mean(list(totals))
+        self.gradient = loop.flat_gradient(list(pulls))
+
+    @torch.no_grad()
+    @quiet_floats()
+    def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
+        """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
+        loop = self._loop
+        flat = loop.take(vector)
+        direction = loop.direction
+        loop.arrangement.fill(direction, flat)
+        changes = loop.initial(flat)
+        loop.weights, before = self._weights, loop.weights
+        damping = structural / loop.dims.batch
+        try:
+
+            def job(i: int, room: Room) -> list[Array]:
+                run, tangent = self._runs[i], room.tangent
+                tangent.memory.data[:] = 0
+                for layer, (one, change) in enumerate(zip(self._initial, changes, strict=True)):
+                    for number, values in enumerate(loop.cell.start_tangent(one, change)):
+                        place = layer * loop.cell.MEMORY + number
+                        view = part_of(tangent.memory, place, 0, run.x.shape[2])
+                        width = min(len(values), view.shape[1])
+                        view[:, :width] = values[:width]
+                damped = room.damped if damping else room.undamped
+                loop.code.tangent_block(
+                    self._weights, direction, loop.net_arrays, loop.body, loop.dims, loop.given[i],
+                    run, damping, damped, tangent, *room.changes,
+                )
+                loop.pull(i, room, *room.changes, False)
+                return loop.backward(i, room, run, self._initial, damping)[0]
+
+            return loop.flat_gradient(loop.each(job))
+        finally:
+            loop.weights = before

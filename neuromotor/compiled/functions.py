@@ -1,0 +1,46 @@
+"""Functions of one number that plants and cells share, for whatever kind of number it is.
+
+A plant's physics is written once, on components: floats for a single arm, numpy arrays for many,
+tensors where autograd follows, and compiled scalars in the loops of `closed_loop`. What such code
+calls is either here or marked as a `component` itself, so that the compiler knows it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+__all__ = ["COMPONENTS", "component", "hyperbolic_tangent", "sine_and_cosine"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+COMPONENTS: list[Callable[..., Any]] = []
+
+
+def component(function: _Function) -> _Function:
+    """Mark a function on components, so that compiled loops may call it; used as a decorator.
+
+    Its body may use arithmetic, tuples, and other components, and no number that is written out:
+    ``2 * x`` would make float64 of a float32; ``x + x`` does not.
+    """
+    COMPONENTS.append(function)
+    return function
+
+
+def sine_and_cosine(x: Any) -> tuple[Any, Any]:
+    """Return sine and cosine of an angle (rad): a float, an array or a tensor."""
+    if isinstance(x, float):
+        return math.sin(x), math.cos(x)
+    if isinstance(x, torch.Tensor):
+        return torch.sin(x), torch.cos(x)
+    return np.sin(x), np.cos(x)
+
+
+def hyperbolic_tangent(x: Any) -> Any:
+    """Return the tanh of a float, an array or a tensor."""
+    if isinstance(x, float):
+        return math.tanh(x)
+    return torch.tanh(x) if isinstance(x, torch.Tensor) else np.tanh(x)

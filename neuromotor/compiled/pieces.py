@@ -1,0 +1,231 @@
+"""What the compiled pieces of a cell work with: its weights, its numbers over time, and products.
+
+Every array of a cell has trials as rows. A width is padded to whole vectors; what lies in the
+padding does not count, and products write it.
+
+- `Tape`: the arrays of one layer at one step; `part(tape, k)` is the k-th, (trials, width).
+- `Weights` and `Gradient`: those of one layer, by gate group g.
+- `recur`, `recur_back`: products with the recurrent weights of a gate group.
+
+`piece` compiles a function for use in a loop; it is never kept on disk by itself, since numba would
+not notice a change in what it calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba as nb
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+import neuromotor.compiled.mathematics  # noqa: F401 -- teaches numba tanh, sine and cosine
+
+__all__ = [
+    "LOOP_OPTIONS",
+    "Gradient",
+    "Tape",
+    "Weights",
+    "at",
+    "back",
+    "forth",
+    "layer",
+    "outer",
+    "part",
+    "piece",
+    "recur",
+    "recur_back",
+    "span",
+]
+
+LOOP_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+piece = nb.njit(fastmath={"contract", "nsz"}, **LOOP_OPTIONS)
+
+
+class Weights(NamedTuple):
+    """Matrices packed in panels, for products from both sides.
+
+    Attributes:
+        data: All panels, one after another.
+        table: A row a matrix: rows, columns, columns that take derivatives, place of the panels of
+            its transpose, place of its own.
+        first: Number of the layer's first matrix.
+        product: Address of the compiled product.
+    """
+
+    data: NDArray[Any]
+    table: NDArray[Any]
+    first: int
+    product: int
+
+
+class Gradient(NamedTuple):
+    """Gradients of the same matrices, by rows.
+
+    Attributes:
+        data: All of them, one after another.
+        table: A row a matrix: its place, its padded width.
+        product: Address of the compiled product.
+    """
+
+    data: NDArray[Any]
+    table: NDArray[Any]
+    product: int
+
+
+class Tape(NamedTuple):
+    """Numbers of several layers over time, in parts of their own widths.
+
+    Attributes:
+        data: All of them: part by part, then step by step, then trial by trial.
+        table: A row a part: numbers before it for one trial, padded width.
+        first: Number of the layer's first part.
+        step: At which step.
+        trials: Trials of a step.
+        rows: Trials, or trials of several steps one under another.
+    """
+
+    data: NDArray[Any]
+    table: NDArray[Any]
+    first: int
+    step: int
+    trials: int
+    rows: int
+
+
+@intrinsic
+def _call(
+    typingctx: Any,
+    address: Any,
+    like: Any,
+    add: Any,
+    a: Any,
+    a_row: Any,
+    a_k: Any,
+    rows: Any,
+    count: Any,
+    b: Any,
+    b_k: Any,
+    panel_rows: Any,
+    columns: Any,
+    c: Any,
+    c_row: Any,
+) -> Any:
+    """The compiled product at an address."""
+    signature = types.void(types.intp, like, types.boolean, *([types.intp] * 11))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = [context.get_value_type(kind) for kind in signature.args[1:]]
+        kinds[1] = ir.IntType(8)
+        add = args[2]
+        flag = builder.zext(add, ir.IntType(8)) if add.type.width == 1 else add
+        pointer = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
+        builder.call(builder.inttoptr(args[0], pointer), [args[1], flag, *args[3:]])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@piece
+def part(tape: Any, k: Any) -> Any:
+    """Return part k of the layer, (rows, padded width)."""
+    width = tape.table[tape.first + k, 1]
+    start = tape.table[tape.first + k, 0] * tape.trials + tape.step * tape.trials * width
+    return tape.data[start : start + tape.rows * width].reshape((tape.rows, width))
+
+
+@piece
+def at(tape: Any, step: Any) -> Any:
+    """Return the tape at a step."""
+    return Tape(tape.data, tape.table, tape.first, step, tape.trials, tape.trials)
+
+
+@piece
+def span(tape: Any, step: Any, steps: Any) -> Any:
+    """Return the tape at several steps, one under another."""
+    return Tape(tape.data, tape.table, tape.first, step, tape.trials, steps * tape.trials)
+
+
+@piece
+def layer(tape: Any, first: Any) -> Any:
+    """Return the tape whose part 0 is part `first`."""
+    return Tape(tape.data, tape.table, first, tape.step, tape.trials, tape.rows)
+
+
+@piece
+def forth(weights: Any, k: Any, a: Any, z: Any, add: Any) -> Any:
+    """``z (+)= a W[k]^T``."""
+    size = a.itemsize
+    _call(
+        weights.product,
+        weights.data[0],
+        add,
+        a.ctypes.data,
+        a.shape[1],
+        1,
+        a.shape[0],
+        weights.table[k, 1],
+        weights.data.ctypes.data + weights.table[k, 3] * size,
+        0,
+        weights.table[k, 1],
+        weights.table[k, 0],
+        z.ctypes.data,
+        z.shape[1],
+    )
+
+
+@piece
+def back(weights: Any, k: Any, d_z: Any, d_a: Any, add: Any) -> Any:
+    """``d_a (+)= d_z W[k]``."""
+    size = d_z.itemsize
+    _call(
+        weights.product,
+        weights.data[0],
+        add,
+        d_z.ctypes.data,
+        d_z.shape[1],
+        1,
+        d_z.shape[0],
+        weights.table[k, 0],
+        weights.data.ctypes.data + weights.table[k, 4] * size,
+        0,
+        weights.table[k, 0],
+        weights.table[k, 2],
+        d_a.ctypes.data,
+        d_a.shape[1],
+    )
+
+
+@piece
+def outer(gradient: Any, k: Any, d_z: Any, a: Any, rows: Any) -> Any:
+    """``G[k] += d_z^T a``, summed over all rows of both."""
+    _call(
+        gradient.product,
+        gradient.data[0],
+        True,
+        d_z.ctypes.data,
+        1,
+        d_z.shape[1],
+        rows,
+        d_z.shape[0],
+        a.ctypes.data,
+        a.shape[1],
+        0,
+        a.shape[1],
+        gradient.data.ctypes.data + gradient.table[k, 0] * a.itemsize,
+        gradient.table[k, 1],
+    )
+
+
+@piece
+def recur(weights: Any, group: Any, own: Any, drive: Any) -> Any:
+    """Add what the recurrent weights of a gate group give to its drive: ``drive += own U^T``."""
+    forth(weights, weights.first + 3 * group + 2, own, drive, True)
+
+
+@piece
+def recur_back(weights: Any, group: Any, d_drive: Any, d_own: Any, add: Any) -> Any:
+    """Pull the derivative by a gate group's drive back: ``d_own (+)= d_drive U``."""
+    back(weights, weights.first + 3 * group + 2, d_drive, d_own, add)

@@ -1,0 +1,1 @@
+from neuromotor.controllers.rnn import ContinuousTimeRNN as LayeredNetwork

@@ -1,0 +1,172 @@
+"""The mechanics of a two-joint arm on components: floats, numpy arrays, tensors, compiled numbers.
+
+Everything that moves an arm calls these functions: `TwoJointArm` with tensors, environments with
+floats or arrays, the compiled loops with one trial after another. Equations and notation are those
+of `arm.py`. A state is two joint angles (rad) and two velocities (rad/s); a torque (N m) and a force
+(N) are two numbers; `par` are the arm's numbers in the order of `numbers`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuromotor.compiled.functions import component, sine_and_cosine
+from neuromotor.plants.parameters import ArmParameters, Viscosity
+
+__all__ = ["accelerations", "hand", "jacobian", "numbers", "step", "torques", "velocity_rates"]
+
+
+def numbers(
+    parameters: ArmParameters, dt_s: float, viscosity: Viscosity | None
+) -> tuple[float, ...]:
+    """Return `par`: step (s), a1, a2, a3, both lengths (m), viscosity row by row."""
+    (b11, b12), (b21, b22) = viscosity or ((0.0, 0.0), (0.0, 0.0))
+    lengths = parameters.length_1, parameters.length_2
+    return (dt_s, *parameters.inertia_constants, *lengths, b11, b12, b21, b22)
+
+
+@component
+def step(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
+    """Return the state after an Euler step.
+
+    Args:
+        par: From `numbers`.
+        x: Four components.
+        u: Torque that the actuators give, two components.
+        load: Torque from outside, two components, or None.
+        force: On the hand, two components, or None.
+    """
+    dt = par[0]
+    sine, cosine = sine_and_cosine(x[1])
+    shoulder, elbow = torques(par, x, u, load, force, sine, cosine)
+    first, second = accelerations(par, sine, cosine, x[2], x[3], shoulder, elbow)
+    return x[0] + dt * x[2], x[1] + dt * x[3], x[2] + dt * first, x[3] + dt * second
+
+
+@component
+def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
+    """Return the derivative of `step` by state and torque, four rows of six; arguments as there.
+
+    From M q'' = torque - c: ``d q'' = M^-1 (d torque - dc - dM q'')``.
+    """
+    dt, a1, a2, a3, length_1, length_2, b11, b12, b21, b22 = par
+    sine, cosine = sine_and_cosine(x[1])
+    w1, w2 = x[2], x[3]
+    shoulder, elbow = torques(par, x, u, load, force, sine, cosine)
+    first, second = accelerations(par, sine, cosine, w1, w2, shoulder, elbow)
+    coupling, bend = a2 * cosine, a2 * sine
+    scale = dt / (a3 * (a1 - a3) - coupling * coupling)
+    m11, m12, m22 = a3 * scale, -(a3 + coupling) * scale, (a1 + coupling + coupling) * scale
+    # what each column of d (torque - c) - dM q'' adds at shoulder and elbow
+    s1 = coupling * w2 * (w1 + w1 + w2) + bend * (first + first + second)
+    e1 = bend * first - coupling * w1 * w1
+    zero = coupling - coupling
+    s0, e0 = zero, zero
+    if force is not None:
+        along, across = _from_upper_arm(x[0], force)
+        turned = -length_2 * (cosine * along + sine * across)
+        s0, e0 = turned - length_1 * along, turned
+        s1, e1 = s1 + turned, e1 + turned
+    s2, e2 = (bend + bend) * w2 - b11, -(bend + bend) * w1 - b21
+    s3, e3 = (bend + bend) * (w1 + w2) - b12, -b22
+    one = zero + dt / dt
+    return (
+        (one, zero, zero + dt, zero, zero, zero),
+        (zero, one, zero, zero + dt, zero, zero),
+        (m11 * s0 + m12 * e0, m11 * s1 + m12 * e1, one + (m11 * s2 + m12 * e2))
+        + (m11 * s3 + m12 * e3, m11, m12),
+        (m12 * s0 + m22 * e0, m12 * s1 + m22 * e1, m12 * s2 + m22 * e2)
+        + (one + (m12 * s3 + m22 * e3), m12, m22),
+    )
+
+
+@component
+def hand(par: Any, x: Any) -> Any:
+    """Return the hand's position (m) from the shoulder and its velocity (m/s), four components."""
+    place_x, place_y, along, across = _reach(par, x)
+    return (
+        place_x,
+        place_y,
+        -place_y * x[2] - across * x[3],
+        place_x * x[2] + along * x[3],
+    )
+
+
+@component
+def accelerations(
+    par: Any, sine: Any, cosine: Any, w1: Any, w2: Any, shoulder: Any, elbow: Any
+) -> Any:
+    """Return ``M^-1 (torque - c)`` (rad/s^2), joint by joint.
+
+    Args:
+        par: From `numbers`.
+        sine: Of the elbow's angle.
+        cosine: The same.
+        w1: Velocity of the shoulder (rad/s).
+        w2: Of the elbow.
+        shoulder: All torque at the shoulder (N m).
+        elbow: At the elbow.
+    """
+    a1, a2, a3 = par[1], par[2], par[3]
+    coupling, bend = a2 * cosine, a2 * sine
+    shoulder_net = shoulder + bend * w2 * (w1 + w1 + w2)
+    elbow_net = elbow - bend * w1 * w1
+    m12 = a3 + coupling
+    determinant = a3 * (a1 - a3) - coupling * coupling
+    return (
+        (a3 * shoulder_net - m12 * elbow_net) / determinant,
+        ((a1 + coupling + coupling) * elbow_net - m12 * shoulder_net) / determinant,
+    )
+
+
+@component
+def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
+    """Return ``M^-1 J^T D J`` (1/s), row by row: how a force ``D v`` on the hand changes q'.
+
+    Args:
+        par: From `numbers`.
+        x: Four components, of which the angles count.
+        drag: D (N s/m), row by row, four components.
+    """
+    sine, cosine = sine_and_cosine(x[1])
+    place_x, place_y, along, across = _reach(par, x)
+    none = place_x - place_x
+    by_x, by_y = drag[1] * place_x - drag[0] * place_y, drag[3] * place_x - drag[2] * place_y
+    a11, a21 = accelerations(
+        par, sine, cosine, none, none, place_x * by_y - place_y * by_x, along * by_y - across * by_x
+    )
+    by_x, by_y = drag[1] * along - drag[0] * across, drag[3] * along - drag[2] * across
+    a12, a22 = accelerations(
+        par, sine, cosine, none, none, place_x * by_y - place_y * by_x, along * by_y - across * by_x
+    )
+    return a11, a12, a21, a22
+
+
+@component
+def torques(par: Any, x: Any, u: Any, load: Any, force: Any, sine: Any, cosine: Any) -> Any:
+    """Return all torques at the joints (N m); arguments as in `step`, sine and cosine the elbow's."""
+    shoulder = u[0] - (par[6] * x[2] + par[7] * x[3])
+    elbow = u[1] - (par[8] * x[2] + par[9] * x[3])
+    if load is not None:
+        shoulder, elbow = shoulder + load[0], elbow + load[1]
+    if force is not None:  # J^T F
+        along, across = _from_upper_arm(x[0], force)
+        at_elbow = par[5] * (cosine * across - sine * along)
+        shoulder, elbow = shoulder + (par[4] * across + at_elbow), elbow + at_elbow
+    return shoulder, elbow
+
+
+@component
+def _reach(par: Any, x: Any) -> Any:
+    """Where the hand is (m), seen from the shoulder (x, y) and from the elbow (along, across)."""
+    sine, cosine = sine_and_cosine(x[0])
+    forearm_sine, forearm_cosine = sine_and_cosine(x[0] + x[1])
+    along, across = par[5] * forearm_cosine, par[5] * forearm_sine
+    return par[4] * cosine + along, par[4] * sine + across, along, across
+
+
+@component
+def _from_upper_arm(angle: Any, force: Any) -> Any:
+    """A force (N) along and across the upper arm, so that no third angle needs its cosine."""
+    sine, cosine = sine_and_cosine(angle)
+    return cosine * force[0] + sine * force[1], cosine * force[1] - sine * force[0]
