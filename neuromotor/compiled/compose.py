@@ -70,7 +70,12 @@ class PlantShape(NamedTuple):
 
 
 def composed(
-    template: Path, plant: ModuleType, shape: PlantShape, dtype: str, cell: ModuleType | None
+    template: Path,
+    plant: ModuleType,
+    shape: PlantShape,
+    dtype: str,
+    cell: ModuleType | None,
+    *others: ModuleType,
 ) -> ModuleType:
     """Return a template's loops for a plant and a cell.
 
@@ -83,17 +88,17 @@ def composed(
         shape: The plant's numbers.
         dtype: "float32" or "float64".
         cell: Module with a cell's pieces, or None where the template needs none.
+        *others: What the template imports beside this package's `compiled`.
     """
     text = _applied(shape) + template.read_text()
-    made_of = [plant, pieces, tiles] + ([] if cell is None else [cell])
-    key = hashlib.sha256(
-        "\0".join([text, dtype, _MACHINE, fingerprint(*made_of)]).encode()
-    ).hexdigest()[:24]
+    made_of = [plant, pieces, tiles, *others] + ([] if cell is None else [cell])
+    names = [template.stem, plant.__name__, *([] if cell is None else [cell.__name__])]
+    parts = [text, dtype, _MACHINE, *names, fingerprint(*made_of)]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     name = f"_neuromotor_loop_{key}"
     with _lock:
         if name not in sys.modules:
             _tell_numba()
-            names = [template.stem, plant.__name__, *([] if cell is None else [cell.__name__])]
             title = "-".join(part.rpartition(".")[2] for part in names)
             path = cache_folder() / f"{title}-{dtype}-{key}" / f"{name}.py"
             if not path.exists():

@@ -21,7 +21,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-import neuromotor.compiled.mathematics  # noqa: F401 -- teaches numba tanh, sine and cosine
+from neuromotor.compiled import mathematics  # noqa: F401 -- teaches numba tanh, sine, cosine
 
 __all__ = [
     "LOOP_OPTIONS",

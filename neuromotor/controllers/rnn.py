@@ -104,16 +104,6 @@ class ContinuousTimeRNN:
             )
         check_number("private_noise", self.private_noise, minimum=0.0)
 
-    # SHIM
-    squash = None
-    @property
-    def cell(self):
-        class C:
-            memory=1
-            compiled="neuromotor.controllers.cells.tanh_compiled"
-            @staticmethod
-            def numbers(dt): return (self.dt_s/self.time_constant_s,)
-        return C
     @property
     def parameter_count(self) -> int:
         """Number P of parameters."""

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuromotor.closed_loop.compiled import arrays
 from neuromotor.closed_loop.compiled.arrangement import Arrangement
 from neuromotor.closed_loop.compiled.arrays import Dimensions, Run
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
@@ -96,7 +97,7 @@ class _Loop:
         )
         template = Path(__file__).with_name("loop.py")
         self.code: Any = composed(
-            template, components.functions, shape, self.dtype.name, self.cell
+            template, components.functions, shape, self.dtype.name, self.cell, arrays
         )
         self._rooms: dict[tuple[int, int], Room] = {}
         self.weights, self.direction = self.arrangement.weights(), self.arrangement.weights()

@@ -1,1 +1,0 @@
-from neuromotor.controllers.rnn import ContinuousTimeRNN as LayeredNetwork
