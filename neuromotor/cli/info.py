@@ -14,7 +14,7 @@ from neuromotor._checks import did_you_mean
 from neuromotor.cli.display import output
 from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.control import ILQR
-from neuromotor.controllers import CONTROLLERS, INITIALIZERS
+from neuromotor.controllers import CELLS, CONTROLLERS, INITIALIZERS
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.runs.execute import machine, versions
@@ -29,6 +29,7 @@ _CATALOGUE: dict[str, dict[str, Any]] = {
     "arm parameters": dict(ARM_PRESETS),
     "integrator": dict(INTEGRATORS),
     "controller": dict(CONTROLLERS),
+    "cell": dict(CELLS),
     "initializer": dict(INITIALIZERS),
     "optimizer": dict(OPTIMIZERS),
     "reference": {"ilqr": ILQR()},

@@ -5,6 +5,15 @@ from neuromotor.controllers.altered_feedback import (
     AlteredFeedback,
     FeedbackChange,
 )
+from neuromotor.controllers.cells import (
+    CELLS,
+    Cell,
+    GatedCell,
+    LayerWeights,
+    Products,
+    TanhCell,
+    Tape,
+)
 from neuromotor.controllers.command_table import CommandTable
 from neuromotor.controllers.controller import Controller
 from neuromotor.controllers.function import FunctionController
@@ -15,7 +24,13 @@ from neuromotor.controllers.initializers import (
     Initializer,
     Sparse,
 )
-from neuromotor.controllers.rnn import ContinuousTimeRNN, LayerWeights, NetworkWeights
+from neuromotor.controllers.network import (
+    SQUASHES,
+    Network,
+    NetworkWeights,
+    RecurrentNetwork,
+)
+from neuromotor.controllers.rnn import ContinuousTimeRNN
 
 __all__ = [
     # controllers
@@ -28,7 +43,17 @@ __all__ = [
     "FeedbackChange",
     "FunctionController",
     "LayerWeights",
+    "Network",
     "NetworkWeights",
+    "RecurrentNetwork",
+    "SQUASHES",
+    # cells
+    "CELLS",
+    "Cell",
+    "GatedCell",
+    "Products",
+    "TanhCell",
+    "Tape",
     # initializers
     "INITIALIZERS",
     "EchoState",
@@ -39,5 +64,7 @@ __all__ = [
 
 CONTROLLERS: dict[str, Controller] = {
     "rnn": ContinuousTimeRNN(),
+    "network": Network(),
+    "gated": Network(layers=(50, 50), cell=GatedCell()),
     "command-table": CommandTable(trials=64, steps=40),
 }

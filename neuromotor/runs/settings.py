@@ -12,7 +12,13 @@ import torch
 
 from neuromotor._checks import check_integer, check_number, check_seed, did_you_mean, lookup
 from neuromotor.control import ILQR, LinearFeedback
-from neuromotor.controllers import CONTROLLERS, CommandTable, ContinuousTimeRNN, Controller
+from neuromotor.controllers import (
+    CONTROLLERS,
+    CommandTable,
+    ContinuousTimeRNN,
+    Controller,
+    Network,
+)
 from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
@@ -76,7 +82,7 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     },
     "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
-_SMOKE_CONTROLLERS = {"rnn": {"layers": [20, 20]}}
+_SMOKE_CONTROLLERS = {name: {"layers": [20, 20]} for name in ("rnn", "network", "gated")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,14 +380,15 @@ def _controller(spec: Any, task: Task) -> Controller:
     settings = dict(settings)
     base = decode(settings.pop("type", "rnn"), CONTROLLERS, "controller")
     plant = task.plant
-    if isinstance(base, ContinuousTimeRNN):
-        base = replace(
-            base,
-            input_size=task.trials().input_size,
-            command_size=plant.command_size,
-            dt_s=plant.dt_s,
-            time_constant_s=plant.dt_s,
-        )
+    if isinstance(base, ContinuousTimeRNN | Network):
+        sizes: dict[str, Any] = {
+            "input_size": task.trials().input_size,
+            "command_size": plant.command_size,
+            "dt_s": plant.dt_s,
+        }
+        if isinstance(base, ContinuousTimeRNN):
+            sizes["time_constant_s"] = plant.dt_s
+        base = replace(base, **sizes)
     elif isinstance(base, CommandTable | LinearFeedback):
         base = replace(
             base,

@@ -1,0 +1,128 @@
+"""What every cell offers, and the products by which it reads the weights of its layer.
+
+Notation: I inputs of a layer, F its feed-forward weights, U its recurrent weights, b its biases.
+Rows of all three lie gate after gate, and within a gate unit after unit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+__all__ = ["Cell", "LayerWeights", "Products", "Tape"]
+
+
+class LayerWeights(NamedTuple):
+    """Views of one layer's parameters, for `units` units of a cell with some gates."""
+
+    feedforward: (
+        Tensor  # (gates units, inputs); [observation, target] if seen, layer below
+    )
+    recurrent: Tensor  # (gates units, units)
+    bias: Tensor  # (gates units,)
+    initial: Tensor | None  # (memory units,); memory before the first step, None for zero
+
+
+class Tape:
+    """What went into the linear maps of a network, and what came out, at every step of a run.
+
+    Kronecker factors are second moments of what it holds.
+
+    Attributes:
+        inputs: By the map, the parts of its input side by side, (B, .), one a step.
+        products: By the map, what came out, (B, rows), one a step.
+    """
+
+    def __init__(self) -> None:
+        self.inputs: dict[tuple[int, int, int], list[Tensor]] = {}
+        self.products: dict[tuple[int, int, int], list[Tensor]] = {}
+
+    def write(self, place: tuple[int, int, int], inputs: Tensor, product: Tensor) -> None:
+        """Add one product.
+
+        Args:
+            place: Which map: a layer's number, and its first gate and the one after its last.
+            inputs: What went in, (B, columns), without the constant one of a bias.
+            product: What came out, (B, rows), the very tensor that the network goes on with.
+        """
+        self.inputs.setdefault(place, []).append(inputs.detach())
+        self.products.setdefault(place, []).append(product)
+
+
+class Products:
+    """The weights of one layer, which a cell reads by products only."""
+
+    def __init__(
+        self, weights: LayerWeights, units: int, layer: int = 0, tape: Tape | None = None
+    ) -> None:
+        """Take a layer's weights.
+
+        Args:
+            weights: Views of the parameters.
+            units: Units of the layer.
+            layer: Its number, for the tape.
+            tape: Where every product is written, or None.
+        """
+        self._weights, self._units, self._layer, self._tape = weights, units, layer, tape
+
+    def __call__(self, gates: slice, inputs: Tensor, own: Tensor) -> Tensor:
+        """Return ``inputs F^T + own U^T + b`` for some gates, (B, gates units).
+
+        Args:
+            gates: Which, as ``slice(0, 2)``.
+            inputs: What the layer gets from elsewhere, (B, I).
+            own: What it gets from itself, (B, units). A column must depend on its own unit only.
+        """
+        weights, units = self._weights, self._units
+        feedforward, recurrent, bias = weights.feedforward, weights.recurrent, weights.bias
+        if (gates.stop - gates.start) * units != len(bias):
+            rows = slice(gates.start * units, gates.stop * units)
+            feedforward, recurrent, bias = feedforward[rows], recurrent[rows], bias[rows]
+        product = torch.addmm(bias, inputs, feedforward.T)
+        product = torch.addmm(product, own, recurrent.T)
+        if self._tape is not None:
+            place = (self._layer, gates.start, gates.stop)
+            self._tape.write(place, torch.cat([inputs, own], dim=-1), product)
+        return product
+
+
+class Cell(Protocol):
+    """One kind of unit, without sizes and without weights: a pure step of a layer's memory.
+
+    A cell is a frozen dataclass. It reads its layer's weights by the products alone, so that
+    whatever needs to know what a matrix multiplied, as Kronecker factors do, learns it there.
+    A subclass that overrides `step` overrides `rates` and `damped` too.
+    """
+
+    @property
+    def gates(self) -> int:
+        """Rows of its weights, in units."""
+        ...
+
+    @property
+    def memory(self) -> int:
+        """Numbers that a unit remembers from step to step."""
+        ...
+
+    def step(
+        self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """Return the layer's memory after a step, (B, memory units).
+
+        Args:
+            products: The layer's weights.
+            before: Its memory before the step, (B, memory units).
+            inputs: What it gets from elsewhere, (B, I).
+            noise: Private noise of this step, (B, units), of its standard deviation, or None.
+        """
+        ...
+
+    def rates(self, memory: Tensor) -> Tensor:
+        """Return what the units send on, (..., units), of their memory, (..., memory units)."""
+        ...
+
+    def damped(self, memory: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Return what structural damping holds back, and the weights of its squared changes."""
+        ...

@@ -1,0 +1,55 @@
+"""The gated recurrent unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from neuromotor.controllers.cells.cell import Products
+
+__all__ = ["GatedCell"]
+
+_GATES, _CANDIDATE = slice(0, 2), slice(2, 3)
+
+
+@dataclass(frozen=True)
+class GatedCell:
+    """A gated recurrent unit, which decides at each step how much of its memory it keeps.
+
+    Notation: h rate and memory, z update gate, r reset gate, n candidate, s the logistic function,
+    xi private noise::
+
+        z = s(F_z I + U_z h + b_z)      r = s(F_r I + U_r h + b_r)
+        n = tanh(F_n I + U_n (r h) + b_n + xi)
+        h <- n + z (h - n)
+
+    The rows of its weights are those of z, of r and of n. The reset gate acts on the rates before
+    their product with U_n, as in the paper; `torch.nn.GRUCell` resets the product instead.
+
+    Source: Cho et al. (2014), section 2.3 (with biases, which the paper leaves out).
+    """
+
+    gates: ClassVar[int] = 3
+    memory: ClassVar[int] = 1
+
+    def step(
+        self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """Return the rates after a step, (B, units)."""
+        update, reset = torch.sigmoid(products(_GATES, inputs, before)).chunk(2, dim=-1)
+        drive = products(_CANDIDATE, inputs, reset * before)
+        if noise is not None:
+            drive = drive + noise
+        candidate = torch.tanh(drive)
+        return candidate + update * (before - candidate)
+
+    def rates(self, memory: Tensor) -> Tensor:
+        """Return h, which is the memory itself."""
+        return memory
+
+    def damped(self, memory: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Return the rates h, and one as the weight of their squared changes (our choice)."""
+        return ((memory, torch.ones_like(memory)),)
