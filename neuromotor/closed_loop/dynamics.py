@@ -66,9 +66,7 @@ class StepDraws(NamedTuple):
     plant_noise: Any = None
 
 
-def advance_components(
-    plant: Any, form: Any, state: Any, command: Any, draws: StepDraws
-) -> Any:
+def advance_components(plant: Any, form: Any, state: Any, command: Any, draws: StepDraws) -> Any:
     """Return what `advance` does, in components.
 
     Args:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
+import torch
 from torch import Tensor
 
+from neuromotor._checks import declares
 from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.fast import FastObjective, no_passes_for
 from neuromotor.closed_loop.simulate import Trajectory, simulate
+from neuromotor.compiled.availability import availability
 from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.controllers.rnn import ContinuousTimeRNN
+from neuromotor.plants.plant import components_of
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
+if TYPE_CHECKING:
+    from neuromotor.closed_loop.compiled.objective import CompiledObjective
+
 __all__ = ["ClosedLoop"]
+
+LoopObjective: TypeAlias = "AutogradObjective | FastObjective | CompiledObjective"
 
 
 class ClosedLoop:
@@ -68,30 +78,60 @@ class ClosedLoop:
         trajectory = self.simulate(parameters, trials)
         return self.task.cost.losses(trajectory.states, trajectory.commands, trials)
 
-    def objective(
-        self, trials: Trials, *, fast: bool | None = None
-    ) -> AutogradObjective | FastObjective:
+    def objective(self, trials: Trials, *, fast: bool | None = None) -> LoopObjective:
         """Return the mean loss over `trials` as a function of the parameters.
+
+        There are three ways to the same numbers, up to rounding: compiled loops, for networks whose
+        cell and plants whose physics have compiled pieces; hand-derived passes, for a
+        `ContinuousTimeRNN` on any plant and any device; and autograd, for anything.
 
         Args:
             trials: The batch.
-            fast: Whether derivatives are hand-derived (for a `ContinuousTimeRNN` and a
-                `QuadraticCost`, not for subclasses that may override something) or by autograd (for
-                anything); by default hand-derived where they can be. Both give the same numbers up
-                to rounding.
+            fast: Whether derivatives are hand-derived (compiled or not) or by autograd; by default
+                hand-derived where they can be. They are not for subclasses that may override
+                something.
 
         Raises:
-            ValueError: The trials do not fit the task, there is no fast path for the controller or
-                the cost, or the cost's residuals and losses contradict each other.
+            ValueError: The trials do not fit the task, there is no hand-derived way for the
+                controller or the cost, or the cost's residuals and losses contradict each other.
         """
         check_trials(self.task, trials)
+        if fast is not False and self.why_not_compiled(trials) is None:
+            from neuromotor.closed_loop.compiled.objective import CompiledObjective  # needs numba
+
+            return CompiledObjective(self.task, cast(RecurrentNetwork, self.controller), trials)
         if fast is None:
-            fast = self.hand_derived
+            fast = no_passes_for(self.task, self.controller) is None
         if not fast:
             return AutogradObjective(self.task, self.controller, trials)
         return FastObjective(self.task, cast(ContinuousTimeRNN, self.controller), trials)
 
+    def why_not_compiled(self, trials: Trials | None = None) -> str | None:
+        """Return why this loop does not run compiled, in words, or None where it does.
+
+        Args:
+            trials: The batch that it would run, or None for what holds for any.
+        """
+        for what, part in (("controller", self.controller), ("cost", self.task.cost)):
+            if not declares(part, "follows_equations"):
+                return f"the {what} ({type(part).__name__}) may override something"
+        cell = self.controller.cell if isinstance(self.controller, RecurrentNetwork) else None
+        if cell is None or not declares(cell, "compiled"):
+            name = type(self.controller if cell is None else cell).__name__
+            return f"{name} has no compiled pieces"
+        if components_of(self.task.plant) is None:
+            return f"the plant ({type(self.task.plant).__name__}) has no functions on components"
+        if trials is not None and trials.field is not None:
+            return "a force field acts within the steps"
+        if trials is not None and trials.device.type != "cpu":
+            return f"the trials are on {trials.device}"
+        if trials is not None and trials.dtype not in (torch.float32, torch.float64):
+            return f"the numbers are {trials.dtype}"
+        return availability()
+
     @property
     def hand_derived(self) -> bool:
-        """Whether there are hand-derived passes, and with them Kronecker factors."""
-        return no_passes_for(self.task, self.controller) is None
+        """Whether derivatives are hand-derived, and with them Kronecker factors."""
+        if no_passes_for(self.task, self.controller) is None:
+            return True
+        return self.why_not_compiled() is None

@@ -52,21 +52,12 @@ _known = 0  # components that numba has been told of
 
 
 class PlantShape(NamedTuple):
-    """How many numbers a plant has, and what acts on it.
-
-    Attributes:
-        state: Numbers in a state.
-        command: Numbers in a command.
-        load: Numbers in a load.
-        force: Numbers in a force on the hand, or 0 where there is none in these trials.
-        limited: Whether the actuators have a limit.
-    """
+    """How many numbers there are of what a plant works with."""
 
     state: int
     command: int
     load: int
-    force: int
-    limited: bool
+    force: int  # on the hand
 
 
 def composed(
@@ -173,7 +164,7 @@ def _applied(shape: PlantShape) -> str:
     """Source of `plant_step`, `plant_tangent` and `plant_adjoint`, without loops over components.
 
     Arrays have components first and trials last. Commands come as they are asked for; a limit of the
-    actuators is applied here, so that no plant has to know it.
+    actuators is applied here, so that no plant has to know it; -1 stands for none.
     """
     n, m = shape.state, shape.command
     numbers = range(n + m)
@@ -182,17 +173,15 @@ def _applied(shape: PlantShape) -> str:
         return "(" + "".join(f"{array}[{i}, b], " for i in range(count)) + ")"
 
     inputs = [
-        f"        state = {gathered('x', n)}",
-        f"        load_now = {gathered('load', shape.load)}",
-        f"        force_now = {gathered('force', shape.force) if shape.force else 'None'}",
+        f"        state, load_now = {gathered('x', n)}, {gathered('load', shape.load)}",
+        f"        force_now = {gathered('force', shape.force)}",
     ]
-    if shape.limited:
-        inputs += [f"        g{i} = hyperbolic_tangent(u[{i}, b] / limit[{i}])" for i in range(m)]
-        inputs += [f"        given = ({''.join(f'limit[{i}] * g{i}, ' for i in range(m))})"]
-        slopes = [f" - {{0}} * g{i} * g{i}" for i in range(m)]
-    else:
-        inputs += [f"        given = {gathered('u', m)}"]
-        slopes = [""] * m
+    for i in range(m):
+        inputs += [
+            f"        g{i} = hyperbolic_tangent(u[{i}, b] / limit[{i}])",
+            f"        given{i} = limit[{i}] * g{i} if limited else u[{i}, b]",
+        ]
+    inputs.append(f"        given = ({''.join(f'given{i}, ' for i in range(m))})")
     head = "        rows = plant_jacobian(par, state, given, load_now, force_now)"
 
     def total(terms: Sequence[str]) -> str:
@@ -204,8 +193,8 @@ def _applied(shape: PlantShape) -> str:
     ]
     changes = [f"        r{i} = r_x[{i}, b]" for i in range(n)]
     for i in range(m):
-        changes.append(f"        c{i} = r_u[{i}, b]")
-        changes.append(f"        r{n + i} = c{i}{slopes[i].format(f'c{i}')}")
+        slope = f"r_u[{i}, b] * g{i} * g{i}"
+        changes.append(f"        r{n + i} = r_u[{i}, b] - {slope} if limited else r_u[{i}, b]")
     tangent = [
         head,
         *changes,
@@ -219,7 +208,11 @@ def _applied(shape: PlantShape) -> str:
         f"        p{j} = {total([f'rows[{i}][{j}] * d{i}' for i in range(n)])}" for j in numbers
     ]
     adjoint += [f"        d_x[{j}, b] += p{j}" for j in range(n)]
-    adjoint += [f"        d_u[{j}, b] = p{n + j}{slopes[j].format(f'p{n + j}')}" for j in range(m)]
+    for j in range(m):
+        pull = f"p{n + j}"
+        adjoint.append(
+            f"        d_u[{j}, b] = {pull} - {pull} * g{j} * g{j} if limited else {pull}"
+        )
     given = "par, limit, x, u, load, force"
     lines = [
         f'"""Loops for one cell and one plant, composed by {__name__}."""',
@@ -235,5 +228,5 @@ def _applied(shape: PlantShape) -> str:
         ("adjoint", "d_after, d_x, d_u", adjoint),
     ):
         lines += ["", "", "@piece", f"def plant_{name}({given}, {more}):"]
-        lines += ["    for b in range(x.shape[1]):", *inputs, *body]
+        lines += ["    limited = limit[0] > 0", "    for b in range(x.shape[1]):", *inputs, *body]
     return "\n".join(lines) + "\n\n\n"

@@ -207,9 +207,7 @@ def saturated(command: Any, limit: CommandLimit) -> Any:
     if limit is None:
         return command
     each = limit if isinstance(limit, tuple) else (limit,) * len(command)
-    return [
-        size * hyperbolic_tangent(u / size) for u, size in zip(command, each, strict=True)
-    ]
+    return [size * hyperbolic_tangent(u / size) for u, size in zip(command, each, strict=True)]
 
 
 def actuated(plant: Plant, command: Tensor) -> Tensor:

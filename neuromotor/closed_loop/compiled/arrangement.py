@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuromotor.compiled.pieces import LOOP_OPTIONS, Gradient, Tape, Weights
 from neuromotor.compiled.tiles import VECTOR_BYTES, panel_width, product_address
-from neuromotor.controllers.network import LayeredNetwork
+from neuromotor.controllers.network import RecurrentNetwork
 
 __all__ = ["Arrangement", "aligned"]
 
@@ -50,7 +50,7 @@ class Arrangement:
             and of its bias, (rows, columns). -1 stands for no weight.
     """
 
-    def __init__(self, net: LayeredNetwork, cell: ModuleType, observed: int, dtype: Any) -> None:
+    def __init__(self, net: RecurrentNetwork, cell: ModuleType, observed: int, dtype: Any) -> None:
         """Arrange a network.
 
         Args:

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from neuromotor.compiled.pieces import Tape
 
-__all__ = ["GIVEN", "RUN", "AdjointRoom", "Dimensions", "ForwardRoom", "Given", "Run", "TangentRoom"]
+__all__ = [
+    "GIVEN",
+    "RUN",
+    "AdjointRoom",
+    "Dimensions",
+    "ForwardRoom",
+    "Given",
+    "Run",
+    "TangentRoom",
+]
 
 Array = NDArray[Any]
 
@@ -37,7 +46,7 @@ class Given(NamedTuple):
     noise: Array  # private noise of all units, scaled, (T or 1, M, units or 0)
     command_noise: Array  # (T or 1, m, M)
     load: Array  # (T or 1, l, M)
-    force: Array  # on the hand, (T or 1, 2 or 3 or 0, M)
+    force: Array  # on the hand, (T or 1, 2 or 3, M)
     jolt: Array  # plant noise, (T or 1, n, M)
     weight: Array  # of squared errors, (T + 1 or 1, n, M)
     goal: Array  # (T + 1 or 1, n, M)

@@ -21,7 +21,7 @@ from neuromotor.closed_loop.compiled.arrays import (
     TangentRoom,
 )
 from neuromotor.compiled.pieces import Tape
-from neuromotor.controllers.network import LayeredNetwork
+from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -30,10 +30,11 @@ __all__ = ["Room", "given", "initial_state"]
 Array = NDArray[Any]
 
 
-def given(task: Task, net: LayeredNetwork, trials: Trials, dtype: Any) -> Given:
+def given(task: Task, net: RecurrentNetwork, trials: Trials, dtype: Any) -> Given:
     """Return what a block's trials bring along, time first and trials last."""
-    batch, steps = len(trials), task.steps
-    n, m, hand = task.plant.state_size, task.plant.command_size, 0
+    batch = len(trials)
+    n, m = task.plant.state_size, task.plant.command_size
+    hand = task.plant.hand_position(trials.initial_state[:1]).shape[-1]
     feedback = list(getattr(task.plant, "feedback", range(n)))
 
     def array(part: Tensor | None, size: int) -> Array:
@@ -56,9 +57,6 @@ def given(task: Task, net: LayeredNetwork, trials: Trials, dtype: Any) -> Given:
             noise = np.array(scaled.numpy(), dtype, order="C")
     sense = None if trials.sensory_noise is None else trials.sensory_noise[..., feedback]
     loads = m if trials.load is None else trials.load.shape[2]
-    if trials.hand_force is not None:
-        hand = trials.hand_force.shape[2]
-    del steps
     return Given(
         feedback=np.array(feedback, np.int64),
         told=array(told, told.shape[2]),
@@ -84,7 +82,7 @@ class Room:
     def __init__(
         self,
         arrangement: Arrangement,
-        net: LayeredNetwork,
+        net: RecurrentNetwork,
         cell: ModuleType,
         numbers: tuple[float, ...],
         sizes: tuple[int, int],
@@ -106,6 +104,7 @@ class Room:
         self._groups = [group * units for units in net.layers for group in cell.GATES]
         self._units = list(net.layers)
         parts = [cell.widths(units, numbers) for units in net.layers]
+        self.memory_widths = [layer[0] for layer in parts]
         self._memory, self._kept, self._scratch = (
             [width for layer in parts for width in layer[kind]] for kind in range(3)
         )

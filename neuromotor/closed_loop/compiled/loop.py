@@ -140,7 +140,9 @@ def pull_block(dims, given, states, commands, about_goal, d_x, d_u):
 
 
 @compiled
-def tangent_block(weights, direction, net, body, dims, given, run, structural, damped, room, r_x, r_u):
+def tangent_block(
+    weights, direction, net, body, dims, given, run, structural, damped, room, r_x, r_u
+):
     """Write the changes of states and commands along a direction of the weights."""
     units, numbers = net
     par, limit = body
@@ -157,7 +159,10 @@ def tangent_block(weights, direction, net, body, dims, given, run, structural, d
             first = number * cell.MEMORY  # noqa: F821
             after, before = layer(at(run.memory, t + 1), first), layer(at(run.memory, t), first)
             kept = layer(at(run.kept, t), number * cell.KEPT)  # noqa: F821
-            r_before, r_after = layer(at(room.memory, t % 2), first), layer(at(room.memory, (t + 1) % 2), first)
+            r_before, r_after = (
+                layer(at(room.memory, t % 2), first),
+                layer(at(room.memory, (t + 1) % 2), first),
+            )
             r_drives = layer(room.drives, number * GROUPS)
             for g in range(GROUPS):
                 drive, k = part(r_drives, g), own.first + 3 * g
@@ -165,17 +170,42 @@ def tangent_block(weights, direction, net, body, dims, given, run, structural, d
                 forth(weights, k, r_see, drive, True)
                 if number > 0:
                     below = (number - 1) * cell.MEMORY  # noqa: F821
-                    forth(direction, k + 1, part(layer(at(run.memory, t + 1), below), 0), drive, True)
-                    forth(weights, k + 1, part(layer(at(room.memory, (t + 1) % 2), below), 0), drive, True)
+                    forth(
+                        direction, k + 1, part(layer(at(run.memory, t + 1), below), 0), drive, True
+                    )
+                    forth(
+                        weights,
+                        k + 1,
+                        part(layer(at(room.memory, (t + 1) % 2), below), 0),
+                        drive,
+                        True,
+                    )
             cell.tangent(  # noqa: F821
-                own, change, numbers, before, after, kept, r_drives, r_before, r_after,
-                layer(room.scratch, number * cell.SCRATCH), structural,  # noqa: F821
+                own,
+                change,
+                numbers,
+                before,
+                after,
+                kept,
+                r_drives,
+                r_before,
+                r_after,
+                layer(room.scratch, number * cell.SCRATCH),
+                structural,  # noqa: F821
                 layer(at(damped, t), number),
             )
         top, readout = (layers - 1) * cell.MEMORY, 3 * GROUPS * layers  # noqa: F821
         forth(direction, readout, row, room.command, False)
-        forth(direction, readout + 1, part(layer(at(run.memory, t + 1), top), 0), room.command, True)
-        forth(weights, readout + 1, part(layer(at(room.memory, (t + 1) % 2), top), 0), room.command, True)
+        forth(
+            direction, readout + 1, part(layer(at(run.memory, t + 1), top), 0), room.command, True
+        )
+        forth(
+            weights,
+            readout + 1,
+            part(layer(at(room.memory, (t + 1) % 2), top), 0),
+            room.command,
+            True,
+        )
         factor = given.command_noise[t % given.command_noise.shape[0]]
         for i in range(m):
             for b in range(count):
@@ -189,7 +219,9 @@ def tangent_block(weights, direction, net, body, dims, given, run, structural, d
 
 
 @compiled
-def adjoint_block(weights, gradient, net, body, dims, given, run, structural, damped, room, d_x, d_u):
+def adjoint_block(
+    weights, gradient, net, body, dims, given, run, structural, damped, room, d_x, d_u
+):
     """Add the gradients of the trials, whose derivatives otherwise are d_x and d_u (overwritten)."""
     units, numbers = net
     par, limit = body
@@ -214,11 +246,16 @@ def adjoint_block(weights, gradient, net, body, dims, given, run, structural, da
             own, first = of_layer(weights, number), number * cell.MEMORY  # noqa: F821
             pulls = layer(at(room.pulls, k), number * GROUPS)
             cell.adjoint(  # noqa: F821
-                own, numbers, layer(at(run.memory, t), first), layer(at(run.memory, t + 1), first),
+                own,
+                numbers,
+                layer(at(run.memory, t), first),
+                layer(at(run.memory, t + 1), first),
                 layer(at(run.kept, t), number * cell.KEPT),  # noqa: F821
-                layer(at(room.memory, (t + 1) % 2), first), pulls,
+                layer(at(room.memory, (t + 1) % 2), first),
+                pulls,
                 layer(at(room.memory, t % 2), first),
-                layer(room.scratch, number * cell.SCRATCH), structural,  # noqa: F821
+                layer(room.scratch, number * cell.SCRATCH),
+                structural,  # noqa: F821
                 layer(at(damped, t), number),
             )
             for g in range(GROUPS):

@@ -7,14 +7,12 @@ are the same to the bit from run to run.
 
 from __future__ import annotations
 
-import math
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,14 +21,15 @@ from torch import Tensor
 
 from neuromotor.closed_loop.compiled import arrays
 from neuromotor.closed_loop.compiled.arrangement import Arrangement
-from neuromotor.closed_loop.compiled.arrays import Dimensions, Run
+from neuromotor.closed_loop.compiled.arrays import AdjointRoom, Dimensions, Run
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
 from neuromotor.closed_loop.passes.layout import quiet_floats
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.compose import PlantShape, composed
-from neuromotor.controllers.network import LayeredNetwork
+from neuromotor.compiled.pieces import Tape, Weights
+from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
-from neuromotor.plants.plant import Components, components_of
+from neuromotor.plants.plant import components_of
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -48,19 +47,25 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="neuromotor")
 
 
+class _Network(NamedTuple):
+    """A network's weights, or a direction or the like, in the form that passes use."""
+
+    weights: Weights
+    initial: list[Array]  # each layer's learnt memory before the first step; none where it is zero
+
+
 class _Loop:
     """A task and a network on fixed trials: blocks, rooms and compiled loops."""
 
-    def __init__(self, task: Task, net: LayeredNetwork, trials: Trials) -> None:
+    def __init__(self, task: Task, net: RecurrentNetwork, trials: Trials) -> None:
         self.task, self.net, self.trials = task, net, trials
         dtype = trials.dtype
         self.dtype = np.dtype(str(dtype).removeprefix("torch."))
         plant = task.plant
-        components = components_of(plant)
-        if components is None or net.cell.compiled is None:
-            raise ValueError("this loop has no compiled form.")
-        self.cell = import_module(net.cell.compiled)
-        self.numbers = tuple(net.cell.numbers(net.dt_s))
+        components: Any = components_of(plant)
+        kind: Any = net.cell
+        self.cell = import_module(kind.compiled)
+        self.numbers = tuple(kind.numbers)
         self.m = plant.command_size
         observed = len(getattr(plant, "feedback", range(plant.state_size)))
         net.check_input(observed + trials.input_size - trials.target.shape[1])
@@ -83,7 +88,7 @@ class _Loop:
         )
         self.net_arrays = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
         limit = components.limit
-        limits = np.broadcast_to(1.0 if limit is None else limit, self.m)
+        limits = np.broadcast_to(-1.0 if limit is None else limit, self.m)
         self.body = (
             tuple(self.dtype.type(number) for number in components.numbers),
             np.array(limits, self.dtype),
@@ -93,14 +98,12 @@ class _Loop:
             command=self.m,
             load=self.given[0].load.shape[1],
             force=self.given[0].force.shape[1],
-            limited=limit is not None,
         )
         template = Path(__file__).with_name("loop.py")
         self.code: Any = composed(
             template, components.functions, shape, self.dtype.name, self.cell, arrays
         )
         self._rooms: dict[tuple[int, int], Room] = {}
-        self.weights, self.direction = self.arrangement.weights(), self.arrangement.weights()
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
 
     def room(self, worker: int, block: int) -> Room:
@@ -137,82 +140,119 @@ class _Loop:
         flat: Array = parameters.detach().contiguous().numpy()
         return flat
 
-    def initial(self, flat: Array) -> list[Array]:
-        """Return each layer's learnt memory before the first step; none where it is zero."""
-        return [flat[places] for places in self.arrangement.initial]
+    def network(self, flat: Array) -> _Network:
+        """Return a flat vector (P,) in the form that passes use."""
+        weights = self.arrangement.weights()
+        self.arrangement.fill(weights, flat)
+        return _Network(weights, [flat[places] for places in self.arrangement.initial])
 
-    def forward(self, block: int, room: Room, run: Run, initial: list[Array]) -> float:
-        """Run a block; return twice the sum of its losses."""
-        run.x[0] = self.start[block]
-        self._begin(run, [self.cell.start(one) for one in initial])
-        return float(
-            self.code.forward_block(
-                self.weights, self.net_arrays, self.body, self.dims, self.given[block], run,
-                room.forward,
-            )
-        )
-
-    def _begin(self, run: Run, parts: list[list[Array]]) -> None:
-        """Write the memory before the first step."""
+    def begin(self, tape: Tape, trials: int, parts: list[list[Array]]) -> None:
+        """Write each layer's memory before the first step, or its change."""
         for layer, arrays in enumerate(parts):
             for number, values in enumerate(arrays):
-                view = part_of(run.memory, layer * self.cell.MEMORY + number, 0, run.x.shape[2])
+                view = part_of(tape, layer * self.cell.MEMORY + number, 0, trials)
                 width = min(len(values), view.shape[1])
                 view[:, :width] = values[:width]
+
+    def forward(self, block: int, room: Room, run: Run, network: _Network) -> float:
+        """Run a block; return twice the sum of its losses."""
+        run.x[0] = self.start[block]
+        trials = run.x.shape[2]
+        self.begin(run.memory, trials, [self.cell.start(one) for one in network.initial])
+        arguments = network.weights, self.net_arrays, self.body, self.dims, self.given[block]
+        return float(self.code.forward_block(*arguments, run, room.forward))
 
     def backward(
         self,
         block: int,
         room: Room,
         run: Run,
-        initial: list[Array],
+        network: _Network,
         structural: float = 0.0,
-        whole: bool = False,
-    ) -> tuple[list[Array], Any]:
+        adjoint: AdjointRoom | None = None,
+    ) -> list[Array]:
         """Take a block's gradient, of what has the derivatives in `room.derivatives`.
 
+        Args:
+            block: Which one.
+            room: The worker's.
+            run: Its forward pass.
+            network: The same as there.
+            structural: Weight of the changes in `room.damped`.
+            adjoint: Room that keeps the pulls of all steps, where somebody wants them.
+
         Returns:
-            Derivatives by the learnt memory before the first step, and the room with the pulls; of
-            all steps, where they are asked for as a whole.
+            Derivatives by each layer's learnt memory before the first step.
         """
         self.gradients[block] = 0
-        adjoint = room.adjoint_of(self.dims.steps) if whole else room.adjoint
-        dims = self.dims._replace(ring=self.dims.steps) if whole else self.dims
+        dims = self.dims if adjoint is None else self.dims._replace(ring=self.dims.steps)
+        adjoint = adjoint or room.adjoint
+        weight, damped = self.dtype.type(structural), self._damped(room, structural)
+        arguments = self.gradient_parts[block], self.net_arrays, self.body, dims, self.given[block]
         self.code.adjoint_block(
-            self.weights, self.gradient_parts[block], self.net_arrays, self.body, dims,
-            self.given[block], run, structural, room.damped if structural else room.undamped,
-            adjoint, *room.derivatives,
+            network.weights, *arguments, run, weight, damped, adjoint, *room.derivatives
         )
-        rows = run.x.shape[2]
         pulls = []
-        for layer, one in enumerate(initial):
-            parts = [
-                part_of(adjoint.memory, layer * self.cell.MEMORY + number, 0, rows)
-                for number in range(self.cell.MEMORY)
-            ]
-            widths = self.cell.widths(self.net.layers[layer], self.numbers)[0]
-            sums = [part[:, :width].sum(0) for part, width in zip(parts, widths, strict=True)]
+        for layer, one in enumerate(network.initial):
+            sums = []
+            for number, width in enumerate(room.memory_widths[layer]):
+                place = layer * self.cell.MEMORY + number
+                view = part_of(adjoint.memory, place, 0, run.x.shape[2])
+                sums.append(view[:, :width].sum(0))
             pulls.append(self.cell.start_adjoint(one, sums))
-        return pulls, adjoint
+        return pulls
 
-    def pull(self, block: int, room: Room, states: Array, commands: Array, about_goal: bool) -> None:
+    @staticmethod
+    def _damped(room: Room, structural: float) -> Tape:
+        return room.damped if structural else room.undamped
+
+    def tangent(
+        self, block: int, room: Room, run: Run, network: _Network, direction: _Network, s: float
+    ) -> None:
+        """Write changes along a direction to `room.changes`, and, times s, what is damped."""
+        tangent = room.tangent
+        tangent.memory.data[:] = 0
+        pairs = zip(network.initial, direction.initial, strict=True)
+        starts = [self.cell.start_tangent(one, change) for one, change in pairs]
+        self.begin(tangent.memory, run.x.shape[2], starts)
+        arguments = network.weights, direction.weights, self.net_arrays, self.body, self.dims
+        weight, damped = self.dtype.type(s), self._damped(room, s)
+        self.code.tangent_block(
+            *arguments, self.given[block], run, weight, damped, tangent, *room.changes
+        )
+
+    def pull(
+        self, block: int, room: Room, states: Array, commands: Array, about_goal: bool
+    ) -> None:
         """Write the cost's derivatives to `room.derivatives`."""
         self.code.pull_block(
             self.dims, self.given[block], states, commands, about_goal, *room.derivatives
         )
 
-    def flat_gradient(self, initial_pulls: list[list[Array]]) -> Tensor:
+    def flat_gradient(self, initial_pulls: Sequence[list[Array]]) -> Tensor:
         """Return the sum of the blocks' gradients, (P,)."""
         flat = self.arrangement.flat(self.gradients)
         for layer, places in enumerate(self.arrangement.initial):
             flat[places] = sum(pulls[layer] for pulls in initial_pulls)
         return torch.from_numpy(flat)
 
-    def mean(self, totals: list[float]) -> float:
-        """Return the mean loss of twice the blocks' sums."""
-        return or_infinity(math.fsum(totals) / (2 * self.dims.batch)) if np.all(
-            np.isfinite(totals)
-        ) else math.inf
+    def mean(self, totals: Sequence[float]) -> float:
+        """Return the mean loss of twice the blocks' sums; infinity where it is not finite."""
+        return or_infinity(sum(totals) / (2 * self.dims.batch))
+
+    def value_and_gradient(
+        self, network: _Network, runs: Sequence[Run] | None = None
+    ) -> tuple[float, Tensor]:
+        """Return the mean loss and its gradient, (P,); `runs` keep the passes if they are given."""
+
+        def job(i: int, room: Room) -> tuple[float, list[Array]]:
+            run = room.shared_run if runs is None else runs[i]
+            total = self.forward(i, room, run, network)
+            self.pull(i, room, run.x, run.u, True)
+            return total, self.backward(i, room, run, network)
+
+        totals, pulls = zip(*self.each(job), strict=True)
+        return self.mean(totals), self.flat_gradient(pulls)
 
 
 class CompiledObjective:
@@ -221,7 +261,7 @@ class CompiledObjective:
     Room is kept between calls, so one objective must not be used by two threads at once.
     """
 
-    def __init__(self, task: Task, controller: LayeredNetwork, trials: Trials) -> None:
+    def __init__(self, task: Task, controller: RecurrentNetwork, trials: Trials) -> None:
         """Join a loop and its trials; `ClosedLoop.objective` says which can be compiled."""
         self.task = task
         self.controller = controller
@@ -233,28 +273,14 @@ class CompiledObjective:
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
         loop = self._loop
-        flat = loop.take(parameters)
-        loop.arrangement.fill(loop.weights, flat)
-        initial = loop.initial(flat)
-        return loop.mean(loop.each(lambda i, room: loop.forward(i, room, room.shared_run, initial)))
+        network = loop.network(loop.take(parameters))
+        return loop.mean(loop.each(lambda i, room: loop.forward(i, room, room.shared_run, network)))
 
     @torch.no_grad()
     @quiet_floats()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
-        loop = self._loop
-        flat = loop.take(parameters)
-        loop.arrangement.fill(loop.weights, flat)
-        initial = loop.initial(flat)
-
-        def job(i: int, room: Room) -> tuple[float, list[Array]]:
-            run = room.shared_run
-            total = loop.forward(i, room, run, initial)
-            loop.pull(i, room, run.x, run.u, True)
-            return total, loop.backward(i, room, run, initial)[0]
-
-        totals, pulls = zip(*loop.each(job), strict=True)
-        return loop.mean(list(totals)), loop.flat_gradient(list(pulls))
+        return self._loop.value_and_gradient(self._loop.network(self._loop.take(parameters)))
 
     @property
     def readout(self) -> slice:
@@ -277,9 +303,7 @@ class CompiledObjective:
             place: Where the trials stand in a larger batch; residuals are drawn for all of that.
         """
         loop = self._loop
-        flat = loop.take(parameters)
-        loop.arrangement.fill(loop.weights, flat)
-        initial = loop.initial(flat)
+        network = loop.network(loop.take(parameters))
         batch, steps = len(self.trials), self.task.steps
         first, whole = (0, batch) if place is None else (place.first, place.whole)
 
@@ -294,12 +318,13 @@ class CompiledObjective:
 
         def job(i: int, room: Room) -> list[tuple[Array, Array]]:
             run = room.shared_run
-            loop.forward(i, room, run, initial)
+            loop.forward(i, room, run, network)
             d_x, d_u = room.derivatives
             part = loop.parts[i]
             d_x[:] = by_state[..., part] * np.sqrt(loop.given[i].weight / batch)
             d_u[:] = by_command[..., part]
-            _, adjoint = loop.backward(i, room, run, initial, whole=True)
+            adjoint = room.adjoint_of(steps)
+            loop.backward(i, room, run, network, adjoint=adjoint)
             return _moments(loop, run, adjoint)
 
         blocks = loop.each(job)
@@ -363,57 +388,22 @@ class CompiledLinearization:
 
     def __init__(self, loop: _Loop, parameters: Tensor) -> None:
         self._loop = loop
-        flat = loop.take(parameters).copy()
-        self._weights = loop.arrangement.weights()
-        loop.arrangement.fill(self._weights, flat)
-        self._initial = loop.initial(flat)
+        self._network = loop.network(loop.take(parameters))
         self._runs = [loop.room(0, i).run() for i in range(len(loop.parts))]
-        self._lock = threading.Lock()
-        loop.weights, before = self._weights, loop.weights
-        try:
-
-            def job(i: int, room: Room) -> tuple[float, list[Array]]:
-                run = self._runs[i]
-                total = loop.forward(i, room, run, self._initial)
-                loop.pull(i, room, run.x, run.u, True)
-                return total, loop.backward(i, room, run, self._initial)[0]
-
-            totals, pulls = zip(*loop.each(job), strict=True)
-        finally:
-            loop.weights = before
-        self.value = loop.mean(list(totals))
-        self.gradient = loop.flat_gradient(list(pulls))
+        self.value, self.gradient = loop.value_and_gradient(self._network, self._runs)
 
     @torch.no_grad()
     @quiet_floats()
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
-        loop = self._loop
-        flat = loop.take(vector)
-        direction = loop.direction
-        loop.arrangement.fill(direction, flat)
-        changes = loop.initial(flat)
-        loop.weights, before = self._weights, loop.weights
-        damping = structural / loop.dims.batch
-        try:
+        loop, network = self._loop, self._network
+        direction = loop.network(loop.take(vector))
+        weight = structural / loop.dims.batch
 
-            def job(i: int, room: Room) -> list[Array]:
-                run, tangent = self._runs[i], room.tangent
-                tangent.memory.data[:] = 0
-                for layer, (one, change) in enumerate(zip(self._initial, changes, strict=True)):
-                    for number, values in enumerate(loop.cell.start_tangent(one, change)):
-                        place = layer * loop.cell.MEMORY + number
-                        view = part_of(tangent.memory, place, 0, run.x.shape[2])
-                        width = min(len(values), view.shape[1])
-                        view[:, :width] = values[:width]
-                damped = room.damped if damping else room.undamped
-                loop.code.tangent_block(
-                    self._weights, direction, loop.net_arrays, loop.body, loop.dims, loop.given[i],
-                    run, damping, damped, tangent, *room.changes,
-                )
-                loop.pull(i, room, *room.changes, False)
-                return loop.backward(i, room, run, self._initial, damping)[0]
+        def job(i: int, room: Room) -> list[Array]:
+            run = self._runs[i]
+            loop.tangent(i, room, run, network, direction, weight)
+            loop.pull(i, room, *room.changes, False)
+            return loop.backward(i, room, run, network, weight)
 
-            return loop.flat_gradient(loop.each(job))
-        finally:
-            loop.weights = before
+        return loop.flat_gradient(loop.each(job))

@@ -17,9 +17,7 @@ __all__ = ["Cell", "LayerWeights", "Products", "Tape"]
 class LayerWeights(NamedTuple):
     """Views of one layer's parameters, for `units` units of a cell with some gates."""
 
-    feedforward: (
-        Tensor  # (gates units, inputs); [observation, target] if seen, layer below
-    )
+    feedforward: Tensor  # (gates units, inputs); [observation, target] if seen, layer below
     recurrent: Tensor  # (gates units, units)
     bias: Tensor  # (gates units,)
     initial: Tensor | None  # (memory units,); memory before the first step, None for zero
@@ -94,6 +92,11 @@ class Cell(Protocol):
     A cell is a frozen dataclass. It reads its layer's weights by the products alone, so that
     whatever needs to know what a matrix multiplied, as Kronecker factors do, learns it there.
     A subclass that overrides `step` overrides `rates` and `damped` too.
+
+    A cell may have hand-derived pieces for compiled loops, which train several times faster. It
+    names their module in `compiled` and gives the numbers that they need in `numbers`;
+    `tanh_compiled.py` is an example, and `compiled.pieces` says what they work with. A subclass
+    does not inherit them.
     """
 
     @property

@@ -85,7 +85,12 @@ def tangent(
     damped: Any,
 ) -> Any:
     h, gates, n, seen = part(before, 0), part(kept, 0), part(kept, 1), part(kept, 2)
-    r_h, r_new, r_gates, r_n = part(r_before, 0), part(r_after, 0), part(r_drives, 0), part(r_drives, 1)
+    r_h, r_new, r_gates, r_n = (
+        part(r_before, 0),
+        part(r_after, 0),
+        part(r_drives, 0),
+        part(r_drives, 1),
+    )
     r_seen = part(scratch, 0)
     units = weights.table[weights.first + 2, 1]
     recur(direction, 0, h, r_gates)

@@ -34,6 +34,8 @@ class GatedCell:
 
     gates: ClassVar[int] = 3
     memory: ClassVar[int] = 1
+    compiled: ClassVar[str] = "neuromotor.controllers.cells.gated_compiled"
+    numbers: ClassVar[tuple[float, ...]] = ()
 
     def step(
         self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None

@@ -38,10 +38,16 @@ class TanhCell:
 
     gates: ClassVar[int] = 1
     memory: ClassVar[int] = 1
+    compiled: ClassVar[str] = "neuromotor.controllers.cells.tanh_compiled"
 
     def __post_init__(self) -> None:
         check_positive("leak", self.leak)
         check_fraction("leak", self.leak)
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """What the compiled pieces need to know: the leak."""
+        return (self.leak,)
 
     def step(
         self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None
