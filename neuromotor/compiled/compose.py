@@ -13,11 +13,12 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,7 @@ from numba.extending import register_jitable
 from neuromotor.compiled import pieces, tiles
 from neuromotor.compiled.availability import cache_folder
 from neuromotor.compiled.functions import COMPONENTS
+from neuromotor.compiled.pieces import FORMULA
 
 __all__ = ["PlantShape", "composed", "fingerprint"]
 
@@ -112,7 +114,7 @@ def _tell_numba() -> None:
     """Let compiled code call the components that have been defined so far."""
     global _known
     for function in COMPONENTS[_known:]:
-        register_jitable(error_model="numpy", fastmath={"contract", "nsz"})(function)
+        register_jitable(**FORMULA)(function)
     _known = len(COMPONENTS)
 
 
@@ -159,74 +161,86 @@ def _file_hash(path: Path) -> bytes:
 
 # ---- a plant's physics, applied to every trial of a block ----
 
+_CHUNK = 16  # trials that are done at once
+
 
 def _applied(shape: PlantShape) -> str:
     """Source of `plant_step`, `plant_tangent` and `plant_adjoint`, without loops over components.
 
-    Arrays have components first and trials last. Commands come as they are asked for; a limit of the
-    actuators is applied here, so that no plant has to know it; -1 stands for none.
+    Arrays have components first and trials last. Some trials at a time are copied to one small
+    array of known strides, so that the compiler sees that nothing overlaps and uses vectors.
+    Commands come as they are asked for; a limit of the actuators is applied here, so that no plant
+    has to know it; -1 stands for none.
     """
     n, m = shape.state, shape.command
     numbers = range(n + m)
+    rows = {"x": n, "u": m, "load": shape.load, "force": shape.force}
+    local = {"given": m, "slope": m}
 
-    def gathered(array: str, count: int) -> str:
-        return "(" + "".join(f"{array}[{i}, b], " for i in range(count)) + ")"
-
-    inputs = [
-        f"        state, load_now = {gathered('x', n)}, {gathered('load', shape.load)}",
-        f"        force_now = {gathered('force', shape.force)}",
-    ]
-    for i in range(m):
-        inputs += [
-            f"        g{i} = hyperbolic_tangent(u[{i}, b] / limit[{i}])",
-            f"        given{i} = limit[{i}] * g{i} if limited else u[{i}, b]",
-        ]
-    inputs.append(f"        given = ({''.join(f'given{i}, ' for i in range(m))})")
-    head = "        rows = plant_jacobian(par, state, given, load_now, force_now)"
-
-    def total(terms: Sequence[str]) -> str:
+    def total(terms: Iterable[str]) -> str:
         return " + ".join(terms)
 
-    step = [
-        "        new = plant_physics(par, state, given, load_now, force_now)",
-        *[f"        after[{i}, b] = new[{i}] + jolt[{i}, b]" for i in range(n)],
+    def function(name: str, reads: dict[str, int], writes: dict[str, int], body: list[str]) -> str:
+        """A function that reads some arrays and adds nothing to others, but writes them."""
+        first: dict[str, int] = {}
+        everything = rows | reads | writes | local
+        for array in everything:
+            first[array] = sum(everything[before] for before in first)
+
+        def named(line: str) -> str:
+            """`x[0]` of a line as the place where it stands."""
+            pattern = r"\b(" + "|".join(first) + r")\[(\d+)\]"
+            return re.sub(pattern, lambda m: f"now[{first[m[1]] + int(m[2])}, b]", line)
+
+        def gathered(array: str) -> str:
+            return "(" + "".join(f"{array}[{i}], " for i in range(everything[array])) + ")"
+
+        lines = [
+            "",
+            "",
+            "@piece",
+            f"def plant_{name}(par, limit, {', '.join(rows | reads | writes)}):",
+            f"    now = np.zeros(({sum(everything.values())}, {_CHUNK}), x.dtype)",
+            f"    for start in range(0, x.shape[1], {_CHUNK}):",
+            *[f"        into(now, {first[array]}, {array}, start)" for array in rows | reads],
+            f"        actuate(limit, now, {first['u']}, {first['given']}, {first['slope']}, {m})",
+            f"        for b in range({_CHUNK}):",
+        ]
+        given = [gathered(array) for array in ("x", "given", "load", "force")]
+        inner = [f"acting = par, {', '.join(given)}", *body]
+        lines += ["            " + named(line) for line in inner]
+        lines += [f"        out_of(now, {first[array]}, {array}, start)" for array in writes]
+        return "\n".join(lines)
+
+    step = ["new = plant_physics(*acting)"]
+    step += [f"after[{i}] = new[{i}] + jolt[{i}]" for i in range(n)]
+    tangent = ["rows = plant_jacobian(*acting)"]
+    tangent += [f"r{i} = r_x[{i}]" for i in range(n)]
+    tangent += [f"r{n + i} = r_u[{i}] * slope[{i}]" for i in range(m)]
+    tangent += [
+        f"r_after[{i}] = {total(f'rows[{i}][{j}] * r{j}' for j in numbers)}" for i in range(n)
     ]
-    changes = [f"        r{i} = r_x[{i}, b]" for i in range(n)]
-    for i in range(m):
-        slope = f"r_u[{i}, b] * g{i} * g{i}"
-        changes.append(f"        r{n + i} = r_u[{i}, b] - {slope} if limited else r_u[{i}, b]")
-    tangent = [
-        head,
-        *changes,
-        *[
-            f"        r_after[{i}, b] = {total([f'rows[{i}][{j}] * r{j}' for j in numbers])}"
-            for i in range(n)
-        ],
-    ]
-    adjoint = [head, *[f"        d{i} = d_after[{i}, b]" for i in range(n)]]
+    adjoint = ["rows = plant_jacobian(*acting)"]
     adjoint += [
-        f"        p{j} = {total([f'rows[{i}][{j}] * d{i}' for i in range(n)])}" for j in numbers
+        f"p{j} = {total(f'rows[{i}][{j}] * d_after[{i}]' for i in range(n))}" for j in numbers
     ]
-    adjoint += [f"        d_x[{j}, b] += p{j}" for j in range(n)]
-    for j in range(m):
-        pull = f"p{n + j}"
-        adjoint.append(
-            f"        d_u[{j}, b] = {pull} - {pull} * g{j} * g{j} if limited else {pull}"
-        )
-    given = "par, limit, x, u, load, force"
-    lines = [
-        f'"""Loops for one cell and one plant, composed by {__name__}."""',
-        "from neuromotor.compiled.functions import hyperbolic_tangent",
-        "from neuromotor.compiled.pieces import piece",
-        "",
-        "plant_physics = piece(plant.step)",
-        "plant_jacobian = piece(plant.jacobian)",
-    ]
-    for name, more, body in (
-        ("step", "jolt, after", step),
-        ("tangent", "r_x, r_u, r_after", tangent),
-        ("adjoint", "d_after, d_x, d_u", adjoint),
-    ):
-        lines += ["", "", "@piece", f"def plant_{name}({given}, {more}):"]
-        lines += ["    limited = limit[0] > 0", "    for b in range(x.shape[1]):", *inputs, *body]
-    return "\n".join(lines) + "\n\n\n"
+    adjoint += [f"d_x[{j}] = d_old[{j}] + p{j}" for j in range(n)]
+    adjoint += [f"d_u[{j}] = p{n + j} * slope[{j}]" for j in range(m)]
+    return "\n".join(
+        [
+            f'"""Loops for one cell and one plant, composed by {__name__}."""',
+            "import numpy as np",
+            "",
+            "from neuromotor.compiled.functions import hyperbolic_tangent",
+            "from neuromotor.compiled.pieces import actuate, formula, into, out_of, piece",
+            "",
+            "plant_physics = formula(plant.step)",
+            "plant_jacobian = formula(plant.jacobian)",
+            function("step", {"jolt": n}, {"after": n}, step),
+            function("tangent", {"r_x": n, "r_u": m}, {"r_after": n}, tangent),
+            function("adjoint", {"d_after": n, "d_old": n}, {"d_x": n, "d_u": m}, adjoint),
+            "",
+            "",
+            "",
+        ]
+    )

@@ -32,7 +32,7 @@ from neuromotor.compiled.functions import hyperbolic_tangent, sine_and_cosine
 
 __all__: list[str] = []  # importing it teaches numba the functions of `functions.py`
 
-_QUIET: dict[str, Any] = {"error_model": "numpy"}
+_QUIET: dict[str, Any] = {"error_model": "numpy", "forceinline": True}
 
 
 def _bits(kind: Any) -> tuple[Any, Any, str]:

@@ -7,8 +7,8 @@ padding does not count, and products write it.
 - `Weights` and `Gradient`: those of one layer, by gate group g.
 - `recur`, `recur_back`: products with the recurrent weights of a gate group.
 
-`piece` compiles a function for use in a loop; it is never kept on disk by itself, since numba would
-not notice a change in what it calls.
+`piece` compiles a function for use in a loop, `formula` one of single numbers; they are never kept on disk by themselves, since numba
+would not notice a change in what they call.
 """
 
 from __future__ import annotations
@@ -21,17 +21,23 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from neuromotor.compiled.functions import hyperbolic_tangent
 from neuromotor.compiled import mathematics  # noqa: F401 -- teaches numba tanh, sine, cosine
 
 __all__ = [
+    "FORMULA",
     "LOOP_OPTIONS",
     "Gradient",
     "Tape",
     "Weights",
+    "actuate",
     "at",
     "back",
+    "formula",
     "forth",
+    "into",
     "layer",
+    "out_of",
     "outer",
     "part",
     "piece",
@@ -41,7 +47,13 @@ __all__ = [
 ]
 
 LOOP_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+FORMULA: dict[str, Any] = {
+    "error_model": "numpy",
+    "fastmath": {"contract", "nsz"},
+    "forceinline": True,  # a loop with a call in it does not become vector instructions
+}
 piece = nb.njit(fastmath={"contract", "nsz"}, **LOOP_OPTIONS)
+formula = nb.njit(**FORMULA)
 
 
 class Weights(NamedTuple):
@@ -152,6 +164,39 @@ def span(tape: Any, step: Any, steps: Any) -> Any:
 def layer(tape: Any, first: Any) -> Any:
     """Return the tape whose part 0 is part `first`."""
     return Tape(tape.data, tape.table, first, tape.step, tape.trials, tape.rows)
+
+
+@piece
+def into(now: Any, row: Any, array: Any, start: Any) -> Any:
+    """Copy trials from `start` on to the rows of a small array, as many as it holds."""
+    count = min(now.shape[1], array.shape[1] - start)
+    for i in range(array.shape[0]):
+        for b in range(count):
+            now[row + i, b] = array[i, start + b]
+
+
+@piece
+def out_of(now: Any, row: Any, array: Any, start: Any) -> Any:
+    """Copy them back."""
+    count = min(now.shape[1], array.shape[1] - start)
+    for i in range(array.shape[0]):
+        for b in range(count):
+            array[i, start + b] = now[row + i, b]
+
+
+@piece
+def actuate(limit: Any, now: Any, u: Any, given: Any, slope: Any, size: Any) -> Any:
+    """Write what the actuators give for commands, and how it changes with them, row by row."""
+    for i in range(size):
+        if limit[0] > 0:
+            for b in range(now.shape[1]):
+                part_of_limit = hyperbolic_tangent(now[u + i, b] / limit[i])
+                now[given + i, b] = limit[i] * part_of_limit
+                now[slope + i, b] = 1 - part_of_limit * part_of_limit
+        else:
+            for b in range(now.shape[1]):
+                now[given + i, b] = now[u + i, b]
+                now[slope + i, b] = 1
 
 
 @piece

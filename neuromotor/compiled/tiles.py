@@ -21,7 +21,8 @@ from numba.extending import intrinsic
 
 __all__ = ["VECTOR_BYTES", "panel_width", "product_address"]
 
-VECTOR_BYTES = 32 if llvm.get_host_cpu_features().get("avx") else 16
+_FEATURES = llvm.get_host_cpu_features()
+VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 
 
 def _tile(rows: int, vectors: int) -> Any:

@@ -91,5 +91,3 @@ class AdjointRoom(NamedTuple):
     command: Array  # (ring M, padded)
     drive: Array  # (m, M)
 
-
-GIVEN, RUN = Given, Run  # the template names what it gets

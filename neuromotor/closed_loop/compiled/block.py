@@ -20,6 +20,7 @@ from neuromotor.closed_loop.compiled.arrays import (
     Run,
     TangentRoom,
 )
+from neuromotor.compiled.compose import PlantShape
 from neuromotor.compiled.pieces import Tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.tasks.task import Task
@@ -85,7 +86,7 @@ class Room:
         net: RecurrentNetwork,
         cell: ModuleType,
         numbers: tuple[float, ...],
-        sizes: tuple[int, int],
+        shape: PlantShape,
         dims: Dimensions,
         trials: int,
     ) -> None:
@@ -96,7 +97,7 @@ class Room:
             net: The network.
             cell: Its cell's compiled pieces.
             numbers: The cell's numbers.
-            sizes: Numbers of the plant's state and command.
+            shape: The plant's numbers.
             dims: Of the loop.
             trials: M.
         """
@@ -108,7 +109,7 @@ class Room:
         self._memory, self._kept, self._scratch = (
             [width for layer in parts for width in layer[kind]] for kind in range(3)
         )
-        self._n, self._m = sizes
+        self._n, self._m = shape.state, shape.command
         self._see = arrangement.padded(arrangement.inputs + 1)
 
     def _array(self, *shape: int) -> Array:

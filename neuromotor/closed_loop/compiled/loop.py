@@ -14,7 +14,6 @@ and of the last layer.
 
 import numba as nb
 
-from neuromotor.closed_loop.compiled.arrays import GIVEN, RUN  # noqa: F401
 from neuromotor.compiled.pieces import (
     LOOP_OPTIONS,
     Weights,
@@ -28,29 +27,29 @@ from neuromotor.compiled.pieces import (
 )
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
-GROUPS = len(cell.GATES)  # noqa: F821 -- `cell` comes with the module
+GROUPS = len(cell.GATES)
 
 
-@piece  # noqa: F821
+@piece
 def of_layer(weights, number):
     """The weights of a layer."""
     return Weights(weights.data, weights.table, 3 * GROUPS * number, weights.product)
 
 
-@piece  # noqa: F821
+@piece
 def squashed(kind, value):
     """A command, squashed: 0 not, 1 by tanh, 2 by the logistic function, 3 rectified."""
     if kind == 0:
         return value
     if kind == 1:
-        return hyperbolic_tangent(value)  # noqa: F821
+        return hyperbolic_tangent(value)
     half = type(value)(0.5)
     if kind == 2:
-        return half + half * hyperbolic_tangent(half * value)  # noqa: F821
+        return half + half * hyperbolic_tangent(half * value)
     return value if value > 0 else value - value
 
 
-@piece  # noqa: F821
+@piece
 def squash_slope(kind, u, change):
     """A change of the drive of a command, as it changes the squashed command u."""
     if kind == 0:
@@ -82,24 +81,24 @@ def forward_block(weights, net, body, dims, given, run, room):
         noise, offset = given.noise[t % given.noise.shape[0]], 0
         for number in range(layers):
             own = of_layer(weights, number)
-            after = layer(at(run.memory, t + 1), number * cell.MEMORY)  # noqa: F821
-            before = layer(at(run.memory, t), number * cell.MEMORY)  # noqa: F821
-            kept = layer(at(run.kept, t), number * cell.KEPT)  # noqa: F821
+            after = layer(at(run.memory, t + 1), number * cell.MEMORY)
+            before = layer(at(run.memory, t), number * cell.MEMORY)
+            kept = layer(at(run.kept, t), number * cell.KEPT)
             drives = layer(room.drives, number * GROUPS)
             for g in range(GROUPS):
                 drive = part(drives, g)
                 forth(weights, own.first + 3 * g, row, drive, False)
                 if number > 0:
-                    below = part(layer(at(run.memory, t + 1), (number - 1) * cell.MEMORY), 0)  # noqa: F821
+                    below = part(layer(at(run.memory, t + 1), (number - 1) * cell.MEMORY), 0)
                     forth(weights, own.first + 3 * g + 1, below, drive, True)
             if noise.shape[1] > 0:
-                drive = part(drives, cell.NOISY)  # noqa: F821
+                drive = part(drives, cell.NOISY)
                 for b in range(count):
                     for j in range(units[number]):
                         drive[b, j] += noise[b, offset + j]
                 offset += units[number]
-            cell.step(own, numbers, drives, before, after, kept)  # noqa: F821
-        last = part(layer(at(run.memory, t + 1), (layers - 1) * cell.MEMORY), 0)  # noqa: F821
+            cell.step(own, numbers, drives, before, after, kept)
+        last = part(layer(at(run.memory, t + 1), (layers - 1) * cell.MEMORY), 0)
         readout = 3 * GROUPS * layers
         forth(weights, readout, row, room.command, False)
         forth(weights, readout + 1, last, room.command, True)
@@ -112,7 +111,7 @@ def forward_block(weights, net, body, dims, given, run, room):
                 total += dims.energy * value * value
         load = given.load[t % given.load.shape[0]]
         force, jolt = given.force[t % given.force.shape[0]], given.jolt[t % given.jolt.shape[0]]
-        plant_step(par, limit, run.x[t], run.drive[t], load, force, jolt, run.x[t + 1])  # noqa: F821
+        plant_step(par, limit, run.x[t], run.drive[t], load, force, jolt, run.x[t + 1])
     for t in range(dims.steps + 1):
         weight, goal = given.weight[t % given.weight.shape[0]], given.goal[t % given.goal.shape[0]]
         for i in range(weight.shape[0]):
@@ -156,9 +155,9 @@ def tangent_block(
                 r_see[b, i] = past[given.feedback[i], b]
         for number in range(layers):
             own, change = of_layer(weights, number), of_layer(direction, number)
-            first = number * cell.MEMORY  # noqa: F821
+            first = number * cell.MEMORY
             after, before = layer(at(run.memory, t + 1), first), layer(at(run.memory, t), first)
-            kept = layer(at(run.kept, t), number * cell.KEPT)  # noqa: F821
+            kept = layer(at(run.kept, t), number * cell.KEPT)
             r_before, r_after = (
                 layer(at(room.memory, t % 2), first),
                 layer(at(room.memory, (t + 1) % 2), first),
@@ -169,7 +168,7 @@ def tangent_block(
                 forth(direction, k, row, drive, False)
                 forth(weights, k, r_see, drive, True)
                 if number > 0:
-                    below = (number - 1) * cell.MEMORY  # noqa: F821
+                    below = (number - 1) * cell.MEMORY
                     forth(
                         direction, k + 1, part(layer(at(run.memory, t + 1), below), 0), drive, True
                     )
@@ -180,7 +179,7 @@ def tangent_block(
                         drive,
                         True,
                     )
-            cell.tangent(  # noqa: F821
+            cell.tangent(
                 own,
                 change,
                 numbers,
@@ -191,10 +190,10 @@ def tangent_block(
                 r_before,
                 r_after,
                 layer(room.scratch, number * cell.SCRATCH),
-                structural,  # noqa: F821
+                structural,
                 layer(at(damped, t), number),
             )
-        top, readout = (layers - 1) * cell.MEMORY, 3 * GROUPS * layers  # noqa: F821
+        top, readout = (layers - 1) * cell.MEMORY, 3 * GROUPS * layers
         forth(direction, readout, row, room.command, False)
         forth(
             direction, readout + 1, part(layer(at(run.memory, t + 1), top), 0), room.command, True
@@ -213,7 +212,7 @@ def tangent_block(
                 r_u[t, i, b] = value
                 room.drive[i, b] = value + value * factor[i, b]
         load, force = given.load[t % given.load.shape[0]], given.force[t % given.force.shape[0]]
-        plant_tangent(  # noqa: F821
+        plant_tangent(
             par, limit, run.x[t], run.drive[t], load, force, r_x[t], room.drive, r_x[t + 1]
         )
 
@@ -232,37 +231,37 @@ def adjoint_block(
         k = t % dims.ring
         factor = given.command_noise[t % given.command_noise.shape[0]]
         load, force = given.load[t % given.load.shape[0]], given.force[t % given.force.shape[0]]
-        plant_adjoint(  # noqa: F821
-            par, limit, run.x[t], run.drive[t], load, force, d_x[t + 1], d_x[t], room.drive
+        plant_adjoint(
+            par, limit, run.x[t], run.drive[t], load, force, d_x[t + 1], d_x[t], d_x[t], room.drive
         )
         d_command = room.command[k * count : (k + 1) * count]
         for i in range(m):
             for b in range(count):
                 pull = d_u[t, i, b] + room.drive[i, b] + room.drive[i, b] * factor[i, b]
                 d_command[b, i] = squash_slope(dims.squash, run.u[t, i, b], pull)
-        top = layer(at(room.memory, (t + 1) % 2), (layers - 1) * cell.MEMORY)  # noqa: F821
+        top = layer(at(room.memory, (t + 1) % 2), (layers - 1) * cell.MEMORY)
         back(weights, readout + 1, d_command, part(top, 0), True)
         for number in range(layers - 1, -1, -1):
-            own, first = of_layer(weights, number), number * cell.MEMORY  # noqa: F821
+            own, first = of_layer(weights, number), number * cell.MEMORY
             pulls = layer(at(room.pulls, k), number * GROUPS)
-            cell.adjoint(  # noqa: F821
+            cell.adjoint(
                 own,
                 numbers,
                 layer(at(run.memory, t), first),
                 layer(at(run.memory, t + 1), first),
-                layer(at(run.kept, t), number * cell.KEPT),  # noqa: F821
+                layer(at(run.kept, t), number * cell.KEPT),
                 layer(at(room.memory, (t + 1) % 2), first),
                 pulls,
                 layer(at(room.memory, t % 2), first),
                 layer(room.scratch, number * cell.SCRATCH),
-                structural,  # noqa: F821
+                structural,
                 layer(at(damped, t), number),
             )
             for g in range(GROUPS):
                 d_drive, matrix = part(pulls, g), own.first + 3 * g
                 back(weights, matrix, d_drive, room.see, number < layers - 1 or g > 0)
                 if number > 0:
-                    below = layer(at(room.memory, (t + 1) % 2), first - cell.MEMORY)  # noqa: F821
+                    below = layer(at(room.memory, (t + 1) % 2), first - cell.MEMORY)
                     back(weights, matrix + 1, d_drive, part(below, 0), True)
         past = d_x[max(t - dims.delay, 0)]
         for i in range(seen):
@@ -272,19 +271,19 @@ def adjoint_block(
             steps = min(dims.ring, dims.steps - t)
             rows = run.see[t : t + steps].reshape((steps * count, run.see.shape[2]))
             for number in range(layers):
-                first, matrix = number * cell.MEMORY, 3 * GROUPS * number  # noqa: F821
+                first, matrix = number * cell.MEMORY, 3 * GROUPS * number
                 for g in range(GROUPS):
                     d_drive = part(layer(span(room.pulls, 0, steps), number * GROUPS), g)
-                    wide = cell.GATES[g] * units[number]  # noqa: F821
+                    wide = cell.GATES[g] * units[number]
                     outer(gradient, matrix + 3 * g, d_drive, rows, wide)
                     if number > 0:
-                        below = layer(span(run.memory, t + 1, steps), first - cell.MEMORY)  # noqa: F821
+                        below = layer(span(run.memory, t + 1, steps), first - cell.MEMORY)
                         outer(gradient, matrix + 3 * g + 1, d_drive, part(below, 0), wide)
                     own = layer(span(run.memory, t, steps), first)
-                    if cell.OWN_IS_KEPT[g] == 1:  # noqa: F821
-                        own = layer(span(run.kept, t, steps), number * cell.KEPT)  # noqa: F821
-                    outer(gradient, matrix + 3 * g + 2, d_drive, part(own, cell.OWN_PART[g]), wide)  # noqa: F821
+                    if cell.OWN_IS_KEPT[g] == 1:
+                        own = layer(span(run.kept, t, steps), number * cell.KEPT)
+                    outer(gradient, matrix + 3 * g + 2, d_drive, part(own, cell.OWN_PART[g]), wide)
             d_command = room.command[: steps * count]
             outer(gradient, readout, d_command, rows, m)
-            last = layer(span(run.memory, t + 1, steps), (layers - 1) * cell.MEMORY)  # noqa: F821
+            last = layer(span(run.memory, t + 1, steps), (layers - 1) * cell.MEMORY)
             outer(gradient, readout + 1, d_command, part(last, 0), m)

@@ -93,7 +93,7 @@ class _Loop:
             tuple(self.dtype.type(number) for number in components.numbers),
             np.array(limits, self.dtype),
         )
-        shape = PlantShape(
+        self.shape = PlantShape(
             state=plant.state_size,
             command=self.m,
             load=self.given[0].load.shape[1],
@@ -101,7 +101,7 @@ class _Loop:
         )
         template = Path(__file__).with_name("loop.py")
         self.code: Any = composed(
-            template, components.functions, shape, self.dtype.name, self.cell, arrays
+            template, components.functions, self.shape, self.dtype.name, self.cell, arrays
         )
         self._rooms: dict[tuple[int, int], Room] = {}
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
@@ -110,9 +110,8 @@ class _Loop:
         """Return a worker's room for a block."""
         size = self.parts[block].stop - self.parts[block].start
         if (worker, size) not in self._rooms:
-            sizes = (self.task.plant.state_size, self.m)
             self._rooms[worker, size] = Room(
-                self.arrangement, self.net, self.cell, self.numbers, sizes, self.dims, size
+                self.arrangement, self.net, self.cell, self.numbers, self.shape, self.dims, size
             )
         return self._rooms[worker, size]
 
