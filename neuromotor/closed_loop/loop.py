@@ -11,7 +11,7 @@ from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.fast import FastObjective, no_passes_for
 from neuromotor.closed_loop.simulate import Trajectory, simulate
-from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -93,5 +93,10 @@ class ClosedLoop:
 
     @property
     def hand_derived(self) -> bool:
-        """Whether there are hand-derived passes, and with them Kronecker factors."""
+        """Whether there are hand-derived passes."""
         return no_passes_for(self.task, self.controller) is None
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether objectives have Kronecker factors: by hand-derived passes, or from a tape."""
+        return self.hand_derived or writes_tape(self.controller)

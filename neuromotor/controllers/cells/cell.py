@@ -17,9 +17,7 @@ __all__ = ["Cell", "LayerWeights", "Products", "Tape"]
 class LayerWeights(NamedTuple):
     """Views of one layer's parameters, for `units` units of a cell with some gates."""
 
-    feedforward: (
-        Tensor  # (gates units, inputs); [observation, target] if seen, layer below
-    )
+    feedforward: Tensor  # (gates units, inputs); [observation, target] if seen, layer below
     recurrent: Tensor  # (gates units, units)
     bias: Tensor  # (gates units,)
     initial: Tensor | None  # (memory units,); memory before the first step, None for zero
