@@ -76,7 +76,7 @@ class AutogradObjective:
 
     @property
     def has_factors(self) -> bool:
-        """Whether there are Kronecker factors: for networks whose cells read weights by products."""
+        """Whether there are Kronecker factors: for networks of cells."""
         return writes_tape(self.controller)
 
     def kronecker_factors(
