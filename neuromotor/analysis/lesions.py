@@ -4,6 +4,9 @@ Notation: P projection of rates that stays, W every matrix that reads rates.
 
     lesion: W <- W P, with P = 1 - U U^T for a subspace U, or zeros on the diagonal for units
 
+A cell may scale each rate before weights read it, as the reset gate of a gated unit does: units are
+silenced all the same, but subspaces only of tanh units.
+
 For the null of a lesion, as many units are drawn at random from the same layer.
 """
 
@@ -24,7 +27,7 @@ from neuromotor.analysis.recording import recorded_run
 from neuromotor.analysis.section import Findings, Material, SectionSpec, span
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.controllers import RecurrentNetwork, TanhCell
 from neuromotor.evaluation.performance import measure
 from neuromotor.tasks import Task, Trials
 
@@ -50,7 +53,7 @@ class LesionEffect:
 
 
 def lesion_units(
-    controller: ContinuousTimeRNN, parameters: Tensor, units: Sequence[int], layer: int
+    controller: RecurrentNetwork, parameters: Tensor, units: Sequence[int], layer: int
 ) -> Tensor:
     """Return parameters with units of a layer (from 0) silenced: nothing reads their rates.
 
@@ -69,7 +72,7 @@ def lesion_units(
 
 
 def lesion_subspace(
-    controller: ContinuousTimeRNN, parameters: Tensor, directions: Tensor, layer: int
+    controller: RecurrentNetwork, parameters: Tensor, directions: Tensor, layer: int
 ) -> Tensor:
     """Return parameters that do not read a subspace of a layer's rates.
 
@@ -80,10 +83,16 @@ def lesion_subspace(
         layer: Layer, counted from 0.
 
     Raises:
-        ValueError: `directions` does not fit the layer, or the network's class may override how
-            rates are read.
+        ValueError: `directions` does not fit the layer, the cell changes rates before weights read
+            them, or the network's class may override how rates are read.
     """
     size = _layer_size(controller, layer)
+    if not isinstance(controller.cell, TanhCell):
+        raise ValueError(
+            "`controller` must have tanh cells for a lesion of a subspace, whose weights read the "
+            f"rates as they are, got {type(controller.cell).__name__}; silence units "
+            "(`lesion_units`)."
+        )
     if directions.ndim != 2 or directions.shape[0] != size:
         raise ValueError(
             f"`directions` must have shape ({size}, k), got {tuple(directions.shape)}."
@@ -96,7 +105,7 @@ def lesion_subspace(
 @torch_threads()
 def lesion_effect(
     task: Task,
-    controller: ContinuousTimeRNN,
+    controller: RecurrentNetwork,
     parameters: Tensor,
     units: Sequence[int],
     layer: int,
@@ -140,12 +149,12 @@ def lesion_effect(
     )
 
 
-def _layer_size(controller: ContinuousTimeRNN, layer: int) -> int:
-    if not declares(controller, "follows_equations"):
+def _layer_size(controller: RecurrentNetwork, layer: int) -> int:
+    if not _weights_read_rates(controller):
         raise ValueError(
-            "`controller` must be a ContinuousTimeRNN itself, whose weights are all that reads a "
-            f"rate, got a {type(controller).__name__}; a subclass that overrides neither `unpack` "
-            "nor `step` may set `follows_equations = True`."
+            "`controller` must be a ContinuousTimeRNN or a Network itself, whose weights are all "
+            f"that reads a rate, got a {type(controller).__name__}; a subclass that overrides "
+            "neither `unpack` nor `step` may set `follows_equations = True`."
         )
     check_integer("layer", layer, minimum=0)
     if layer >= len(controller.layers):
@@ -153,8 +162,13 @@ def _layer_size(controller: ContinuousTimeRNN, layer: int) -> int:
     return controller.layers[layer]
 
 
+def _weights_read_rates(controller: object) -> bool:
+    """Return whether nothing but the weights reads the rates of a controller's units."""
+    return isinstance(controller, RecurrentNetwork) and declares(controller, "follows_equations")
+
+
 def _projected(
-    controller: ContinuousTimeRNN, parameters: Tensor, keep: Tensor, layer: int
+    controller: RecurrentNetwork, parameters: Tensor, keep: Tensor, layer: int
 ) -> Tensor:
     """Return parameters with which every reader of the layer's rates sees them through `keep`."""
     changed = parameters.detach().clone()
@@ -200,12 +214,12 @@ def _section(given: Material) -> Findings:
     """What the most active units are needed for."""
     recording, saved = given.recording, given.network
     network = saved.controller
-    if not isinstance(network, ContinuousTimeRNN):
+    if not isinstance(network, RecurrentNetwork):
         raise RecordingError("lesions need a recurrent network.")
-    if not declares(network, "follows_equations"):
+    if not _weights_read_rates(network):
         raise RecordingError(
-            f"lesions need a ContinuousTimeRNN itself, not a {type(network).__name__}, which may "
-            "read its rates in another way."
+            "lesions need a ContinuousTimeRNN or a Network itself, not a "
+            f"{type(network).__name__}, which may read its rates in another way."
         )
     task, trials = recorded_run(recording)
     parameters = saved.parameters.to(trials.initial_state)

@@ -47,7 +47,8 @@ def record(
     Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
     the target appears. Where the target shown changes or there are cues, both are in the recording,
     since the controller was given them. Units are the controller's memory, which is stored as
-    activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and rates tanh(v).
+    activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and rates tanh(v),
+    for gated units the rates twice. Where a unit remembers several numbers, there are rates alone.
     A function or a policy without memory has no units: its recording lacks `rate`, and analyses of
     units say so.
 
@@ -110,12 +111,15 @@ def record(
         "final_hand_position": plant.hand_position(final),
         "final_hand_velocity": plant.hand_velocity(final),
     }
+    sizes: list[int] = []  # units by layer
     if run.memory:
         try:
             rates = unit_rates(controller, run.memory)
         except ValueError as error:
             raise RecordingError(str(error)) from error
-        values["activation"] = torch.cat(run.memory, dim=-1)
+        sizes = [rate.shape[-1] for rate in rates]
+        if sizes == [part.shape[-1] for part in run.memory]:
+            values["activation"] = torch.cat(run.memory, dim=-1)
         values["rate"] = torch.cat(rates, dim=-1)
     values.update(
         (part_name, part)
@@ -138,7 +142,7 @@ def record(
     units = [label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels]
     command_names = [label.rsplit(" (", 1)[0] for label in plant.command_labels]
     command_unit = plant.command_labels[0].rsplit("(", 1)[-1].rstrip(")")
-    layers = [f"layer {i + 1}" for i, part in enumerate(run.memory) for _ in range(part.shape[-1])]
+    layers = [f"layer {i + 1}" for i, size in enumerate(sizes) for _ in range(size)]
     number = torch.arange(len(trials)) if trials.condition is None else trials.condition
     recording = make_recording(
         time_s,

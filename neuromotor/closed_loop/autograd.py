@@ -7,13 +7,22 @@ quantities that a controller declares for structural damping (`damped`), with we
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
 from neuromotor._checks import declares, up_to_date
+from neuromotor.closed_loop.passes import Place
+from neuromotor.closed_loop.recorded import recorded_factors
 from neuromotor.closed_loop.simulate import Trajectory, simulate
-from neuromotor.controllers.controller import Controller, damped_quantities
-from neuromotor.optim.objective import or_infinity
+from neuromotor.controllers.controller import (
+    Controller,
+    WritesTape,
+    damped_quantities,
+    writes_tape,
+)
+from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -59,6 +68,35 @@ class AutogradObjective:
     def part(self, size: int, generator: torch.Generator) -> AutogradObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""
         return AutogradObjective(self.task, self.controller, self.trials.sample(size, generator))
+
+    @property
+    def readout(self) -> slice | None:
+        """Which parameters turn rates into commands, or None if the controller does not say."""
+        return cast(WritesTape, self.controller).readout if self.has_factors else None
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether there are Kronecker factors: for networks of cells."""
+        return writes_tape(self.controller)
+
+    def kronecker_factors(
+        self, parameters: Tensor, generator: torch.Generator, place: Place | None = None
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return a Kronecker-factored estimate of the Gauss-Newton matrix, map by map.
+
+        See `FastObjective.kronecker_factors`.
+
+        Raises:
+            ValueError: The controller does not say which linear maps it consists of.
+        """
+        if not self.has_factors:
+            raise ValueError(
+                "`controller` must be a network of cells, or write its products on a tape, to have "
+                f"Kronecker factors, got a {type(self.controller).__name__}; use lbfgs or adam."
+            )
+        return recorded_factors(
+            self.task, self.controller, parameters, self.trials, generator, place
+        )
 
     def linearize(self, parameters: Tensor) -> AutogradLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""

@@ -14,7 +14,7 @@ from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.fast import FastObjective, no_passes_for
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.compiled.availability import availability
-from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants.plant import components_of
@@ -135,3 +135,8 @@ class ClosedLoop:
         if no_passes_for(self.task, self.controller) is None:
             return True
         return self.why_not_compiled() is None
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether objectives have Kronecker factors: by hand-derived passes, or from a tape."""
+        return self.hand_derived or writes_tape(self.controller)

@@ -13,6 +13,7 @@ A field that depends on velocity acts within the step (`plants.carried_in_field`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from neuromotor.controllers.controller import Controller
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Trajectory", "check_inputs", "simulate"]
+__all__ = ["Trajectory", "check_inputs", "run", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ def simulate(task: Task, controller: Controller, parameters: Tensor, trials: Tri
         ValueError: Shapes, dtype or device do not fit together.
     """
     check_inputs(task, parameters, trials)
-    weights = controller.unpack(parameters)
+    return run(task, controller, controller.unpack(parameters), trials)
+
+
+def run(task: Task, controller: Controller, weights: Any, trials: Trials) -> Trajectory:
+    """Run every trial with a controller's unpacked weights; see `simulate`."""
     memory = controller.initial_memory(weights, len(trials))
     states, commands, observations = [trials.initial_state], [], []
     memories: list[tuple[Tensor, ...]] = []

@@ -9,14 +9,17 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import up_to_date
+from neuromotor.controllers.cells.cell import Tape
 
 __all__ = [
     "Controller",
+    "WritesTape",
     "ZeroStart",
     "belongs_to_trials",
     "check_parameters",
     "damped_quantities",
     "unit_rates",
+    "writes_tape",
 ]
 
 
@@ -32,10 +35,11 @@ class Controller(Protocol):
     - `damped(memory)` serves structural damping. It returns pairs of a tensor that is computed from
       the memory, and of the weights of its squared changes, a tensor of the same shape.
     - `readout` is the slice of the parameters that turns rates into commands.
+    - `recorded` and `places` (`WritesTape`) give Kronecker factors of every linear map.
     - `follows_equations` says that hand-derived passes, which repeat a class's `step`, are right.
 
-    A subclass that overrides `step` overrides `rates` and `damped` too: those of its parent are
-    about the parent's step, and are not used.
+    A subclass that overrides `step` overrides `rates`, `damped` and `recorded` too: those of its
+    parent are about the parent's step, and are not used.
     """
 
     @property
@@ -98,7 +102,34 @@ class Controller(Protocol):
         ...
 
     def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return what the units send on, a tensor for each part of the memory, of its shape."""
+        """Return what the units send on, a tensor for each part of the memory.
+
+        It has the part's shape, or one number a unit where a unit remembers several.
+        """
+        ...
+
+
+class WritesTape(Protocol):
+    """A controller whose step writes what its linear maps multiply on a tape, and the products."""
+
+    @property
+    def readout(self) -> slice:
+        """Which parameters turn rates into commands."""
+        ...
+
+    def unpack(self, parameters: Tensor) -> Any:
+        """See `Controller.unpack`."""
+        ...
+
+    def recorded(self, weights: Any, tape: Tape) -> Any:
+        """Return weights with which `step` writes its products to a tape."""
+        ...
+
+    def places(self, place: tuple[int, int, int]) -> Tensor:
+        """Return where the weights of a map on the tape lie in the flat vector, (rows, columns).
+
+        The last column is that of the biases.
+        """
         ...
 
 
@@ -157,6 +188,11 @@ def unit_rates(controller: Controller, memory: tuple[Tensor, ...]) -> tuple[Tens
             f"`step` and no `rates`; give it a method `rates(memory)`."
         )
     return controller.rates(memory)
+
+
+def writes_tape(controller: object) -> bool:
+    """Return whether a controller says which linear maps its own step and weights consist of."""
+    return all(up_to_date(controller, "recorded", other) for other in ("step", "unpack"))
 
 
 def damped_quantities(

@@ -42,9 +42,8 @@ class KroneckerLBFGS(FactorsIterative[KroneckerState, KroneckerPreconditioner]):
     of L-BFGS are kept when the factors are renewed, and correct what the factors leave out. If the
     objective names its `readout`, the run begins by scaling the readout down as long as that
     lowers the objective (`calm_start`), because random commands that throw the arm about teach a
-    network nothing. Closed loops
-    with a plain `ContinuousTimeRNN` and `QuadraticCost` give factors; an objective without them is
-    refused.
+    network nothing. Closed loops with a network of any cells give factors, and so do torch modules
+    with linear layers; an objective without them is refused.
 
     Source: this package; its parts are Nocedal (1980) and Martens & Grosse (2015).
 

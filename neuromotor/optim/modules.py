@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from neuromotor.optim.iterative import Iterative
-from neuromotor.optim.objective import or_infinity
+from neuromotor.optim.module_factors import module_factors
+from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.optim.result import Counts
 from neuromotor.optim.run import Run, check_run
 from neuromotor.optim.state import Snapshot, SnapshotError, pack, restore
@@ -79,6 +80,19 @@ class ModuleObjective:
         """Return the loss at a point, with its Gauss-Newton products."""
         self.put(parameters)
         return ModuleLinearization(self.parameters, *self._run())
+
+    def kronecker_factors(
+        self, parameters: Tensor, generator: torch.Generator
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return a Kronecker-factored estimate of J^T H_L J for the module's linear layers.
+
+        Parameters of other layers are in no block. See `module_factors`.
+
+        Raises:
+            ValueError: The module uses no linear layer, or its loss has no such estimate.
+        """
+        self.put(parameters)
+        return module_factors(self.parameters, self._run, generator)
 
     def _run(self) -> tuple[Tensor, Tensor]:
         """Return outputs and loss after a check."""

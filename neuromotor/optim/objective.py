@@ -188,8 +188,8 @@ class CountedObjective:
             return objective
         raise ValueError(
             "methods with Kronecker factors (kron-lbfgs, kron-descent, kron-adam) need an "
-            "objective that gives factors, as closed loops of a plain ContinuousTimeRNN and a "
-            f"QuadraticCost do, got {type(objective).__name__} without; use lbfgs or adam."
+            "objective that gives factors, as closed loops of a ContinuousTimeRNN or a Network do, "
+            f"got {type(objective).__name__} without; use lbfgs or adam."
         )
 
     def _count(self, values: int = 0, gradients: int = 0, products: int = 0) -> None:

@@ -259,9 +259,9 @@ def compare(
     lacking = without_factors(task, controller, optimizers)
     if lacking:
         raise ValueError(
-            f"`optimizers` must be without {', '.join(lacking)} for this controller and cost, "
-            "which have no Kronecker factors; those belong to a plain ContinuousTimeRNN and "
-            "QuadraticCost."
+            f"`optimizers` must be without {', '.join(lacking)} for this controller "
+            f"({type(controller).__name__}), which has no Kronecker factors; those belong to "
+            "networks of cells, as ContinuousTimeRNN and Network."
         )
     trials = make_trials(task, controller, settings.seed, **place)
     if parameters is None:

@@ -265,8 +265,8 @@ class SharedObjective:
 
     @property
     def has_factors(self) -> bool:
-        """Whether there are Kronecker factors: for hand-derived passes."""
-        return self.loop.hand_derived
+        """Whether there are Kronecker factors; see `ClosedLoop.has_factors`."""
+        return self.loop.has_factors
 
     def part(self, size: int, generator: torch.Generator) -> SharedObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""

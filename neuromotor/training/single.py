@@ -76,7 +76,7 @@ def without_factors(
     task: Task, controller: Controller, optimizers: Mapping[str, Optimizer]
 ) -> list[str]:
     """Return which optimizers need Kronecker factors that the controller's loop does not have."""
-    if ClosedLoop(task, controller).hand_derived:
+    if ClosedLoop(task, controller).has_factors:
         return []
     return [name for name, one in optimizers.items() if getattr(one, "needs_factors", False)]
 

@@ -16,3 +16,6 @@ def test_info_lists_and_explains():
     assert "monkey" in text
     assert "inertia_1" in text
     assert neuromotor("info").returncode == 0
+    assert everything["cell"] == ["tanh", "gated"]
+    network = json.loads(neuromotor("info", "network", "--json").stdout)["settings"]
+    assert network["cell"] == {"type": "tanh", "leak": 1.0}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cases import normal
@@ -74,6 +75,103 @@ def test_second_order_methods_train_a_module(name, kind):
     losses = [trainer.step(forward) for _ in range(25)]
     assert losses[-1] < 0.1 * losses[0]
     assert float(forward()[1].detach()) <= losses[-1]
+
+
+class Unrolled(torch.nn.Module):
+    """A recurrent network whose linear layers are used at every step."""
+
+    def __init__(self):
+        super().__init__()
+        self.readout = torch.nn.Linear(3, 2)
+        self.inputs = torch.nn.Linear(2, 3)
+        self.recurrent = torch.nn.Linear(3, 3, bias=False)
+        self.gain = torch.nn.Parameter(torch.ones(3))
+
+    def forward(self, x, nudges=None):
+        """Outputs (B, T, 2), and by layer what went in at every step; nudges are added to that."""
+        rate, outputs = x.new_zeros(len(x), 3), []
+        seen = {"inputs": [], "recurrent": [], "readout": []}
+
+        def through(name, into):
+            seen[name].append(into)
+            given = getattr(self, name)(into)
+            return given if nudges is None else given + nudges[name][len(seen[name]) - 1]
+
+        for t in range(x.shape[1]):
+            drive = through("inputs", x[:, t]) + through("recurrent", rate)
+            rate = torch.tanh(self.gain * drive)
+            outputs.append(through("readout", rate))
+        return torch.stack(outputs, 1), seen
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification", "tied"])
+def test_factors_are_the_second_moments_of_inputs_and_derivatives(kind):
+    """The expectation over random residuals, from dense Jacobians and the loss's dense Hessian."""
+    torch.manual_seed(3)
+    net, x = Unrolled().double(), normal(3, 4, 2, seed=1)
+    labels, wanted = normal(3, 4, 2, seed=2).argmax(-1), normal(3, 4, 2, seed=2)
+
+    def loss_of(outputs):
+        if kind == "classification":
+            return functional.cross_entropy(outputs.view(12, 2), labels.flatten())
+        if kind == "tied":  # neighbouring steps belong together: no sum over rows
+            return functional.mse_loss(outputs.cumsum(1), wanted)
+        return functional.mse_loss(outputs, wanted)
+
+    def forward():
+        outputs, _ = net(x)
+        return outputs, loss_of(outputs)
+
+    outputs, seen = net(x)
+    nudges = {name: torch.zeros(4, 3, size).double() for name, size in SIZES.items()}
+    jacobian = jacrev(lambda all_nudges: net(x, all_nudges)[0].flatten())(nudges)
+    hessian = torch.autograd.functional.hessian(
+        lambda flat: loss_of(flat.view(3, 4, 2)), outputs.detach().flatten()
+    )
+    objective = ModuleObjective(net.parameters(), forward)
+    theta = objective.vector()
+    draws = [
+        objective.kronecker_factors(theta, torch.Generator().manual_seed(seed))
+        for seed in range(200)
+    ]
+    places = torch.cat([block.places.flatten() for block in draws[0]])
+    assert len(places.unique()) == len(places) == len(theta) - 3  # all but the gain
+    numbers = {int(block.places[0, 0]): number for number, block in enumerate(draws[0])}
+    named = dict(net.named_parameters())
+    starts = dict(
+        zip(named, np.cumsum([0, *(part.numel() for part in named.values())]), strict=False)
+    )
+    for name, size in SIZES.items():
+        inputs = torch.cat(seen[name]).detach()
+        if name != "recurrent":
+            inputs = torch.cat([inputs, torch.ones(12, 1).double()], dim=1)
+        number = numbers[int(starts[f"{name}.weight"])]
+        torch.testing.assert_close(draws[0][number].columns, inputs.T @ inputs / 12)
+        flat = jacobian[name].reshape(24, 12, size)  # by outputs, by step and trial, by unit
+        expected = torch.einsum("osi,op,psj->ij", flat, hessian, flat)
+        rows = torch.stack([draw[number].rows for draw in draws]).mean(0)
+        assert float((rows - expected).norm() / expected.norm()) < 0.25  # of 200 draws
+        weight = named[f"{name}.weight"]
+        at = draws[0][number].places[:, : weight.shape[1]]
+        assert torch.equal(theta[at], weight.detach())
+
+
+SIZES = {"inputs": 3, "recurrent": 3, "readout": 2}
+
+
+@pytest.mark.parametrize("name", ["kron-lbfgs", "kron-descent", "kron-adam"])
+def test_methods_with_factors_train_a_recurrent_module(name):
+    torch.manual_seed(3)
+    net, x = Unrolled().double(), normal(6, 4, 2, seed=1)
+    wanted = torch.tanh(x.cumsum(1))
+
+    def forward():
+        outputs, _ = net(x)
+        return outputs, functional.mse_loss(outputs, wanted)
+
+    trainer = OPTIMIZERS[name].over(net.parameters())
+    losses = [trainer.step(forward) for _ in range(150)]
+    assert losses[-1] < 0.5 * losses[0]
 
 
 def test_the_state_saves_and_loads():
@@ -245,9 +343,18 @@ def test_wrong_use_is_named():
         HessianFree().over(module.parameters()).step(
             lambda: ((o := module(torch.ones(1, 2))).clone(), o.square().sum())
         )
-    with pytest.raises(ValueError, match="methods with Kronecker factors"):
+    cell = torch.nn.RNNCell(2, 1)
+    with pytest.raises(ValueError, match="`forward` must use linear layers"):
+        KroneckerAdam().over(cell.parameters()).step(
+            lambda: (o := cell(torch.ones(1, 2)), o.square().sum())
+        )
+    with pytest.raises(ValueError, match="a loss that is curved in the outputs"):
         KroneckerAdam().over(module.parameters()).step(
-            lambda: (o := module(torch.ones(1, 2)), o.square().sum())
+            lambda: (o := module(torch.ones(1, 2)), o.sum())
+        )
+    with pytest.raises(ValueError, match="one that ties 1200 outputs together"):
+        KroneckerAdam().over(module.parameters()).step(
+            lambda: (o := module(torch.rand(1200, 2)), o.sum().square())
         )
     with pytest.raises(ValueError, match="`structural` must be 0"):
         HessianFree(structural=0.1).over(module.parameters()).step(

@@ -335,6 +335,12 @@ def test_a_run_holds_what_was_said(tmp_path):
         (["task.directions=true"], "`task.directions` has the wrong type: it cannot be True"),
         (['task.radius_m="0.06"'], "`task.radius_m` has the wrong type"),
         (["controller.layers=100,100"], r"got '100,100'; its default is \[100, 100\]"),
+        (["controller=gated", "controller.cell=gatd"], "unknown controller.cell 'gatd'; did you"),
+        (
+            ["controller=gated", "controller.squash=tan"],
+            "unknown squash 'tan'; did you mean",
+        ),
+        (["controller=gated", "controller.time_constant_s=1"], "unknown setting `controller.time"),
         ([f"seed={10**30}"], r"`seed` must be a whole number below 2\*\*63"),
         (["seed=9223372036854775807", "seeds=2"], r"below 2\*\*63"),
         ([f"hf.seed={10**30}", "optimizers=hf"], r"below 2\*\*63"),

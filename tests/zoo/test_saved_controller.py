@@ -13,7 +13,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save, save_file
 
 from neuromotor import SettingsError
-from neuromotor.controllers import CommandTable, ContinuousTimeRNN
+from neuromotor.controllers import (
+    CommandTable,
+    ContinuousTimeRNN,
+    GatedCell,
+    Network,
+    Sparse,
+    TanhCell,
+)
 from neuromotor.plants import MONKEY_PUBLISHED, PLANTS
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.storage.tensor_file import seal
@@ -55,6 +62,21 @@ def test_round_trip(tmp_path, dtype):
     assert again.dtype == dtype
     assert torch.equal(again, THETA.to(dtype))
     assert [p.name for p in path.parent.iterdir()] == ["net.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        Network(layers=(3,), cell=GatedCell(), squash="logistic", initializer=Sparse()),
+        Network(layers=(3, 2), cell=TanhCell(leak=0.25), private_noise=0.1),
+    ],
+)
+def test_a_network_comes_back_with_its_cell(tmp_path, net):
+    theta = net.initial_parameters(generator())
+    save_controller(tmp_path / "net.safetensors", net, theta)
+    saved = load_controller(tmp_path / "net.safetensors")
+    assert saved.controller == net
+    assert torch.equal(saved.parameters, theta)
 
 
 def test_a_table_without_a_task_comes_back(tmp_path):

@@ -1,0 +1,91 @@
+"""Kronecker factors of the Gauss-Newton matrix from a tape, for any network of cells and any plant.
+
+One run writes on a tape what went into every linear map and what came out. Random residuals of
+unit variance, pulled back to what came out by autograd, have the Gauss-Newton matrix as the
+covariance of their gradient. For each map that is a Kronecker product if inputs are independent of
+derivatives, and steps of each other, which is assumed.
+
+Source: Martens & Grosse (2015), equation 1 and section 3, with the loss's own residuals.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from neuromotor._checks import declares
+from neuromotor.closed_loop.passes import Place
+from neuromotor.closed_loop.simulate import Trajectory, check_inputs, run
+from neuromotor.controllers.cells import Tape
+from neuromotor.controllers.controller import Controller, WritesTape
+from neuromotor.optim.objective import KroneckerBlock
+from neuromotor.tasks.task import Task
+from neuromotor.tasks.trials import Trials
+
+__all__ = ["recorded_factors"]
+
+
+@torch.enable_grad()
+def recorded_factors(
+    task: Task,
+    controller: Controller,
+    parameters: Tensor,
+    trials: Trials,
+    generator: torch.Generator,
+    place: Place | None = None,
+) -> tuple[KroneckerBlock, ...]:
+    """Return the factors of each map, with the draws that hand-derived passes make.
+
+    Args:
+        task: Plant and cost.
+        controller: One that writes on a tape (`controllers.controller.writes_tape`).
+        parameters: (P,).
+        trials: B trials.
+        generator: Source of the random residuals.
+        place: Where the trials stand in a larger batch; residuals are drawn for all of that.
+    """
+    check_inputs(task, parameters, trials)
+    theta = parameters.detach().requires_grad_(True)
+    tape, network = Tape(), cast(WritesTape, controller)
+    trajectory = run(task, controller, network.recorded(network.unpack(theta), tape), trials)
+    pulled = _random_pull(task, trajectory, trials, generator, place or Place(0, len(trials)))
+    blocks = []
+    pulls = iter(
+        torch.autograd.grad(
+            pulled, [one for part in tape.products.values() for one in part], materialize_grads=True
+        )
+    )
+    for where, products in tape.products.items():
+        pull = torch.cat([next(pulls) for _ in products])
+        seen = torch.cat(tape.inputs[where])
+        seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
+        places = network.places(where).to(theta.device)
+        blocks.append(KroneckerBlock(places, pull.T @ pull, seen.T @ seen / len(seen)))
+    return tuple(blocks)
+
+
+def _random_pull(
+    task: Task, happened: Trajectory, trials: Trials, generator: torch.Generator, place: Place
+) -> Tensor:
+    """Residuals of the mean loss, each times a standard normal number, summed."""
+    cost, batch = task.cost, len(trials)
+    if not declares(cost, "follows_equations"):
+        residuals = cost.residuals(happened.states, happened.commands, trials)[:, None]
+        return (_draws(residuals, generator, place) * residuals).sum() / batch**0.5
+    weights = cost.weights(trials) / batch
+    states = _draws(happened.states, generator, place) * weights.sqrt() * happened.states
+    energy = (cost.energy_weight / batch) ** 0.5
+    commands = _draws(happened.commands, generator, place) * energy * happened.commands
+    return states.sum() + commands.sum()
+
+
+def _draws(like: Tensor, generator: torch.Generator, place: Place) -> Tensor:
+    """Standard normal numbers, (B, T, .); the same for every device and split of the trials.
+
+    They are drawn with steps first, as hand-derived passes do.
+    """
+    batch, steps, size = like.shape
+    drawn = torch.randn(steps, place.whole, size, generator=generator, dtype=torch.float64)
+    return drawn[:, place.first : place.first + batch].transpose(0, 1).to(like)
