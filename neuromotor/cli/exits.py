@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -26,6 +27,7 @@ _NUMBERS, _INPUT, _DEFECT, _DISK, _CTRL_C = 1, 2, 70, 74, 130
 def run_and_exit(command: Callable[[], object]) -> None:
     """Run a command; whatever it raises ends the process with one line and its code."""
     survive_encodings()
+    warnings.formatwarning = _warning_line
     try:
         command()
     except Stopped as stop:
@@ -52,6 +54,11 @@ def run_and_exit(command: Callable[[], object]) -> None:
             traceback.print_exc(file=file)
         what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         _fail(f"a defect of neuromotor ({what}); please report it with {file.name}.", _DEFECT)
+
+
+def _warning_line(message: Warning | str, *place: object) -> str:
+    """Return a warning as one line, without the place in the code that gave it."""
+    return f"warning: {message}\n"
 
 
 def _fail(message: object, code: int) -> NoReturn:
