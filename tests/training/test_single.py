@@ -6,10 +6,10 @@ import subprocess
 import sys
 import warnings
 from dataclasses import dataclass, replace
+from statistics import median
 
 import matplotlib as mpl
-import numpy as npfrom statistics import median
-
+import numpy as np
 import pytest
 import torch
 from forked import together
