@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: live progress on stderr, tables on stdout."""
+"""Makes what a person sees in the terminal: live progress on stderr, tables on stdout."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TerminalWatcher(Watcher):
 
     @contextmanager
     def trainings(self, calls: int) -> Iterator[MethodCallback]:
-        """Show a line a method; without a terminal only `finished` tells of the training."""
+        """Show a line for each method; without a terminal only `finished` tells of the training."""
         with live_trainings(Budget(calls=calls), messages, line_s=None) as live:
             yield live.update
 
@@ -70,10 +70,10 @@ class TerminalWatcher(Watcher):
 
 @contextmanager
 def working() -> Iterator[Callable[[str, float, float], None]]:
-    """Show how far one long piece of work is, told by what the block calls.
+    """Show how far one long piece of work is.
 
-    The block calls what it gets with words, the share that is done and the seconds left. Without a
-    terminal these become a line at the beginning, and one every five seconds or more.
+    The block gets a function and calls it with words, the share that is done and the seconds left.
+    Without a terminal these become a line at the beginning, and one every five seconds or more.
     """
     said: list[float] = []
     columns = (
@@ -101,7 +101,7 @@ _LINE_S = 5.0
 
 
 def duration_words(seconds: float) -> str:
-    """`3 s`, `2 min`, `1.5 h`: no more digits than an estimate has."""
+    """Return a time as `3 s`, `2 min` or `1.5 h`, with no more digits than an estimate has."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -129,7 +129,7 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def difference_lines(differences: Mapping[str, tuple[Any, Any]] | None) -> list[str]:
-    """Return what to say of a task that is not the one that a controller was trained on."""
+    """Return lines that say how a task differs from the one that a controller was trained on."""
     if differences is None:
         return ["the controller's file does not say which task it was trained on"]
     return [
@@ -145,8 +145,8 @@ def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
     """Return the tables of evaluations: losses with intervals, and the responses to loads.
 
     Args:
-        rows: With `method` and `evaluation`; of those without an evaluation nothing is said but
-            their `reason`, where they are references and have one.
+        rows: Methods with their `evaluation`. Of a reference without one the `reason` is said; of
+            other rows without one, nothing.
     """
     missing = [row for row in rows if row["evaluation"] is None and row.get("reason")]
     rows = [row for row in rows if row["evaluation"] is not None]
@@ -169,7 +169,7 @@ def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
 
 
 def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
-    """How the hand answered the loads, a line a method."""
+    """Return the table of how the hand answered the loads, with a line for each method."""
     first = next(iter(responses.values()))
     times = [f"{time}\nms" for time in first["displacement_cm"]]
     others = ("peak", "settles\n(ms)", "over-\nshoot", "swings\n(most)", "error")

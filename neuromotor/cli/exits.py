@@ -1,7 +1,7 @@
 """How the command line ends: one line on stderr and a code that scripts can tell apart.
 
-0: done. 1: the numbers failed. 2: bad input. 70: a defect of neuromotor. 74: the disk or the
-folder failed. 130 and 143: stopped by Ctrl-C or SIGTERM.
+The code is 0 where all is done, 1 where the numbers failed, 2 for bad input, 70 for a defect of
+neuromotor, 74 where the disk or the folder failed, and 130 or 143 after Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def _warning_line(message: Warning | str, *place: object) -> str:
 
 
 def _fail(message: object, code: int) -> NoReturn:
+    """Print an error as one line, and end the process with a code."""
     text = str(message).encode("utf-8", "backslashreplace").decode()
     messages.print(Text.assemble(("error:", "bold red"), " ", text), soft_wrap=True)
     sys.exit(code)
