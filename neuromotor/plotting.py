@@ -1,4 +1,6 @@
-"""Figures of a comparison. This module imports matplotlib; nothing imports it early.
+"""Draws the figures of a comparison, in the style that all figures share.
+
+This module imports matplotlib, so that no other module imports it before a figure is drawn.
 
 Lengths are drawn in cm, torques in N m, velocities in rad/s; colours are those of Okabe &
 Ito (2008), which colour-blind readers can tell apart.
@@ -168,7 +170,7 @@ def pushes_of(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]] | None:
     """Return when something acts on the limb, (B, T), and forces on the hand (N), (B, T, 2).
 
-    None where nothing ever does.
+    If nothing ever does, this is None.
 
     Args:
         load: Torques, (B, T, m).
@@ -185,13 +187,13 @@ def pushes_of(
 def draw_pushes(
     ax: Axes, paths: NDArray[np.float64], on: NDArray[np.bool_], force: NDArray[np.float64]
 ) -> None:
-    """Underlay hand paths where they are pushed, with an arrow where a push begins.
+    """Mark hand paths where the hand is pushed, with an arrow where a push begins.
 
     Args:
         ax: A plane.
         paths: (B, T, 2) or (B, T + 1, 2).
-        on: When something acts, (B, T).
-        force: On the hand (N), (B, T, 2).
+        on: Whether something acts at a step, (B, T).
+        force: Force on the hand (N), (B, T, 2).
     """
     extent = np.ptp(paths.reshape(-1, 2), axis=0).max()
     largest = max(np.linalg.norm(force, axis=-1).max(), 1e-12)
@@ -225,7 +227,7 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
 
     Args:
         comparison: What to draw.
-        trial: Which trial; an eighth of the way round by default.
+        trial: Number of the trial; by default the one at an eighth of the batch.
     """
     plant, trials = comparison.task.plant, comparison.trials
     trial = len(trials) // 8 if trial is None else trial
@@ -263,13 +265,13 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
 
 
 def _named(run: MethodRun, form: str) -> str:
-    """A method's name and its ratio to iLQR; the name alone where iLQR's loss is zero."""
+    """Return a method's name with its ratio to iLQR; the name alone if iLQR's loss is zero."""
     name = NAMES.get(run.method, run.method)
     return name if math.isnan(run.ratio) else form.format(name, run.ratio)
 
 
 def plot_convergence(comparison: Comparison) -> Figure:
-    """Draw loss against calls on logarithmic axes, with iLQR's level."""
+    """Draw loss against calls on logarithmic axes, with a line at iLQR's loss."""
     with mpl.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
         runs = comparison.runs
@@ -328,7 +330,7 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    """Draw in memory, then write: a writer of PDF that fails half way hides the disk's reason."""
+    """Draw in memory, then write: if the disk fails, its own reason is told, not matplotlib's."""
     picture = io.BytesIO()
     with mpl.rc_context(STYLE):
         figure.savefig(picture, format=path.suffix[1:] or None)

@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.control import ILQR
+from neuromotor.controllers import CommandTable, ContinuousTimeRNN
+from neuromotor.optim import Budget, Optimizer
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.plants import (
     ARM_PRESETS,
@@ -18,7 +22,7 @@ from neuromotor.plants import (
     PointMass,
     TwoJointArm,
 )
-from neuromotor.tasks import QuadraticCost, Trials
+from neuromotor.tasks import CenterOut, QuadraticCost, Trials
 
 ARMS = {name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()}
 PLANTS = {
@@ -136,6 +140,30 @@ class SmallLinearization:
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         assert structural == 0.0
         return self.jacobian.T @ (self.jacobian @ vector)
+
+
+def reaching_table() -> tuple[CenterOut, CommandTable, Tensor, float]:
+    """The arm's commands of two reaches: task, table, a start, and the least loss, by iLQR."""
+    task, table = CenterOut(directions=2, steps=15), CommandTable(trials=2, steps=15)
+    least = ILQR().solve(task, task.trials()).value
+    return task, table, table.initial_parameters(generator(1)), least
+
+
+def above_the_least(
+    optimizer: Optimizer, calls: int, dtype: torch.dtype = torch.float64
+) -> list[float]:
+    """How far above the least loss of a point mass networks of five seeds end; 1 is as much again.
+
+    The plant is linear and its cost quadratic, so that iLQR's loss is the least that there is.
+    """
+    task = CenterOut(plant=PointMass(), directions=4, steps=15)
+    net = ContinuousTimeRNN(layers=(8, 6))
+    objective = ClosedLoop(task, net).objective(task.trials(dtype=dtype))
+    least = ILQR().solve(task, task.trials()).value
+    starts = [net.initial_parameters(generator(seed), dtype=dtype) for seed in range(1, 6)]
+    ends = [optimizer.minimize(objective, start, Budget(calls=calls)) for start in starts]
+    assert all(end.parameters.dtype == dtype for end in ends)
+    return [end.value / least - 1 for end in ends]
 
 
 def rosenbrock(x: Tensor) -> Tensor:

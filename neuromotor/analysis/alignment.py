@@ -1,7 +1,7 @@
 """How far two epochs share a subspace.
 
-Notation: C_a, C_b covariances of both epochs, lambda_b eigenvalues of C_b, D_a the first k
-eigenvectors of C_a.
+Notation: C_a and C_b are the covariances of both epochs, lambda_b are the eigenvalues of C_b, and
+D_a are the first k eigenvectors of C_a.
 
     alignment of epoch a with b: tr(D_a^T C_b D_a) / (sum of the k largest lambda_b)
 

@@ -1,6 +1,6 @@
 """Principal components of condition averages, and how many dimensions they need.
 
-Notation: lambda eigenvalues of the covariance.
+Notation: lambda are the eigenvalues of the covariance.
 
     participation ratio (sum lambda)^2 / sum lambda^2   (Gao et al. 2017)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["Regression", "decode", "decode_each", "encode_units", "plot_decoding"]
+__all__ = [
+    "Regression",
+    "RegressionOptions",
+    "decode",
+    "decode_each",
+    "encode_units",
+    "plot_decoding",
+]
 
 _DECODED = (  # in the report
     *("hand_position", "hand_velocity", "joint_position", "joint_velocity"),
@@ -54,59 +61,67 @@ class Regression:
     labels: tuple[str, ...]
 
 
+class RegressionOptions(TypedDict, total=False):
+    """How a model is fitted and held out; what is left out has its default.
+
+    Attributes:
+        window_s: First and last time (s); all times by default.
+        lag_s: Time by which what predicts leads what is predicted (s), 0 by default; negative if it
+            follows.
+        folds: Parts that are held out in turn, 5 by default.
+        shuffles: Exchanges of trials for the null, 5 by default.
+        seed: Random seed of folds and exchanges, 0 by default.
+        progress: Called after each part that was held out, with its number and how many there are.
+            Each part takes about the same time, and nearly all of the time goes into them.
+    """
+
+    window_s: tuple[float, float] | None
+    lag_s: float
+    folds: int
+    shuffles: int
+    seed: int
+    progress: Callable[[int, int], None] | None
+
+
 def decode(
-    recording: xr.Dataset,
-    variable: str = "hand_velocity",
-    *,
-    window_s: tuple[float, float] | None = None,
-    lag_s: float = 0.0,
-    folds: int = 5,
-    shuffles: int = 5,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    recording: xr.Dataset, variable: str = "hand_velocity", **options: Unpack[RegressionOptions]
 ) -> Regression:
     """Predict a variable from the rates of all units at one time.
 
     Args:
         recording: Trials.
         variable: Kinematics, `command`, `load`, ...
-        window_s: First and last time (s); all times by default.
-        lag_s: Time by which rates lead the variable (s); negative if they follow.
-        folds: Parts that are held out in turn.
-        shuffles: Exchanges of trials for the null.
-        seed: Random seed of folds and exchanges.
-        progress: Called after each part that was held out, with its number and how many there are.
-            Each part takes about the same time, and nearly all of the time goes into them.
+        **options: Of the regression; see `RegressionOptions`.
 
     Raises:
         RecordingError: The variable is missing, or there are fewer conditions than two.
     """
-    options = (window_s, lag_s, folds, shuffles, seed, progress)
-    check_recording(recording, ["rate", variable])
-    return _regress(recording, ["rate"], [[variable]], *options)[0]
+    return decode_each(recording, [variable], **options)[variable]
 
 
 def decode_each(
-    recording: xr.Dataset,
-    variables: Sequence[str],
-    *,
-    window_s: tuple[float, float] | None = None,
-    lag_s: float = 0.0,
-    folds: int = 5,
-    shuffles: int = 5,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    recording: xr.Dataset, variables: Sequence[str], **options: Unpack[RegressionOptions]
 ) -> dict[str, Regression]:
     """Return what `decode` returns for each of several variables, in the time of one."""
-    options = (window_s, lag_s, folds, shuffles, seed, progress)
     check_recording(recording, ["rate", *variables])
-    found = _regress(recording, ["rate"], [[name] for name in variables], *options)
+    found = _regress(recording, ["rate"], [[name] for name in variables], **options)
     return dict(zip(variables, found, strict=True))
 
 
 def encode_units(
     recording: xr.Dataset,
     variables: Sequence[str] = ("hand_position", "hand_velocity", "command"),
+    **options: Unpack[RegressionOptions],
+) -> Regression:
+    """Predict each unit's rate from movement variables, with the same options as `decode`."""
+    check_recording(recording, ["rate", *variables])
+    return _regress(recording, variables, [["rate"]], **options)[0]
+
+
+def _regress(
+    recording: xr.Dataset,
+    inputs: Sequence[str],
+    outputs: Sequence[Sequence[str]],
     *,
     window_s: tuple[float, float] | None = None,
     lag_s: float = 0.0,
@@ -114,23 +129,6 @@ def encode_units(
     shuffles: int = 5,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Regression:
-    """Predict each unit's rate from movement variables, which lead the rates by `lag_s`."""
-    options = (window_s, lag_s, folds, shuffles, seed, progress)
-    check_recording(recording, ["rate", *variables])
-    return _regress(recording, variables, [["rate"]], *options)[0]
-
-
-def _regress(
-    recording: xr.Dataset,
-    inputs: Sequence[str],
-    outputs: Sequence[Sequence[str]],
-    window_s: tuple[float, float] | None,
-    lag_s: float,
-    folds: int,
-    shuffles: int,
-    seed: int,
-    progress: Callable[[int, int], None] | None,
 ) -> list[Regression]:
     """Return held-out predictions of each of `outputs` from `inputs` that lead them by `lag_s`."""
     part = window(recording, window_s)
@@ -191,9 +189,10 @@ def _folds(
 class _Fold:
     """One part that is held out; the rest is decomposed once for all that is predicted.
 
-    Notation: X (n, p) samples of the rest, centred, Z (k, p) those held out, a the strength;
-    X'X = V diag(w) V' and C = V, or where p > n: X X' = U diag(w) U' and C = X'U diag(w)^-1/2.
-    Then U = X C diag(w)^-1/2 in both, and the prediction is mean + Z C diag(w^1/2 / (w + a)) U'y.
+    Notation: X (n, p) holds the samples of the rest, centred, Z (k, p) those held out, and a is the
+    strength. Where p <= n, X'X = V diag(w) V' and C = V; where p > n, X X' = U diag(w) U' and
+    C = X'U diag(w)^-1/2. In both cases U = X C diag(w)^-1/2, and the prediction is
+    mean + Z C diag(w^1/2 / (w + a)) U'y.
     """
 
     trials: NDArray[np.int64]

@@ -1,7 +1,8 @@
 """Demixed PCA: components of what all conditions share, and of what tells them apart.
 
-Notation: X condition averages about their mean (units, samples), X_p one of the two parts below, C
-noise covariance of single trials, m ridge, D decoder (k, units), F encoder (units, k).
+Notation: X are the condition averages about their mean (units, samples), and X_p is one of the two
+parts below; C is the noise covariance of single trials, m the ridge, D the decoder (k, units), and
+F the encoder (units, k).
 
     X = X_time + X_condition   (mean over conditions at each time, and the rest)
     minimise |X_p - F D X|^2 + n tr(F D C D^T F^T) + m |F D|^2 over rank k, n samples

@@ -1,6 +1,7 @@
 """Fixed points of a network under constant input, and its linear dynamics around them.
 
-Notation: v activations, F one step, r = (F(v) - v) / dt speed, J = dF/dv, mu its eigenvalues.
+Notation: v are the activations, F is one step, r = (F(v) - v) / dt the speed, J = dF/dv, and mu are
+the eigenvalues of J.
 
     minimise |r|^2 / 2 by Levenberg-Marquardt (as Sussillo & Barak 2013, to second order)
     mode: time constant -dt / ln|mu|, frequency arg(mu) / (2 pi dt); stable if every |mu| < 1

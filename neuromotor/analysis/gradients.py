@@ -1,6 +1,6 @@
 """How strongly the loss of a trial depends on the network's activations at each step.
 
-Notation: L loss of a trial, v_t activations from which step t starts.
+Notation: L is the loss of a trial, and v_t are the activations from which step t starts.
 
     sensitivity: |dL / dv_t| through network and limb, over the steps t of a trial
 

@@ -1,6 +1,7 @@
 """Jacobian of a network's step along a trajectory, and its spectrum.
 
-Notation: v activations, F one step with its input, J = dF/dv, mu its eigenvalues.
+Notation: v are the activations, F is one step with its input, J = dF/dv, and mu are the eigenvalues
+of J.
 
 Products of J carry gradients back through time: moduli that stay below 1 let them vanish, above 1
 explode (Bengio et al. 1994). The gradient of the loss itself, limb included, is `sensitivity`.

@@ -9,9 +9,10 @@ Each perturbed trial is compared with the first of these that the data allow:
 With none of them there is no latency, since a change after a load is no answer to it if the trial
 would have changed anyway.
 
-Notation: d course minus reference, n number of trials or samples behind the reference, s their
-standard deviation, nu its degrees of freedom, m number of values times samples that are tested, a
-false-alarm rate, r correlation of neighbouring samples of a baseline, over all values.
+Notation: d is the course minus its reference, n the number of trials or samples behind the
+reference, s their standard deviation, and nu its degrees of freedom; m is the number of values
+times that of the samples that are tested, a the false-alarm rate, and r the correlation of
+neighbouring samples of a baseline, over all values.
 
     an answer is the first sample after the onset with |d| > max(t s sqrt(1 + 1 / n), f max |d|)
 

@@ -1,6 +1,6 @@
 """Lesions of a network: units or subspaces whose rates nothing reads any more.
 
-Notation: P projection of rates that stays, W every matrix that reads rates.
+Notation: P is the projection of the rates that stays, W every matrix that reads rates.
 
     lesion: W <- W P, with P = 1 - U U^T for a subspace U, or zeros on the diagonal for units
 

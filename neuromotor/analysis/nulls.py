@@ -1,7 +1,7 @@
 """Surrogates with the data's covariances and nothing else: tensor maximum entropy.
 
-Notation: e eigenvalues of the marginal covariances (scatter) over conditions, times and units; l
-their Lagrange multipliers; s = l_c + l_t + l_n.
+Notation: e are the eigenvalues of the marginal covariances (scatter) over conditions, times and
+units, l are their Lagrange multipliers, and s = l_c + l_t + l_n.
 
 The distribution of largest entropy with given covariances across conditions, times and units is
 Gaussian with independent entries of variance 1/s in the marginals' eigenvectors, where l makes the

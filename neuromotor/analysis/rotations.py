@@ -1,7 +1,8 @@
 """Rotational dynamics (jPCA) with their nulls.
 
-Notation: X states of k principal components (samples, k), X' their time derivatives, M dynamics.
-The derivatives are differences over a step; X are the states at the start of each step.
+Notation: X are the states of k principal components (samples, k), X' their time derivatives, and M
+is the matrix of the dynamics. The derivatives are differences over a step; X are the states at the
+start of each step.
 
     X' = X M,   M = -M^T of least squares solves (X^T X) M + M (X^T X) = X^T X' - X'^T X
 

@@ -1,6 +1,7 @@
 """How alike two populations are: canonical correlations and Procrustes distance.
 
-Notation: A, B centred scores of two populations (samples, k); Q orthonormal bases of their columns.
+Notation: A and B are the centred scores of two populations (samples, k), and Q are orthonormal
+bases of their columns.
 
     canonical correlations: singular values of Q_A^T Q_B (Bjorck & Golub 1973)
     Procrustes distance: arccos(|A^T B|_* / (|A|_F |B|_F)) (Williams et al. 2021)

@@ -1,7 +1,7 @@
 """Trajectory tangling: do like states move differently?
 
-Notation: x state, x' its derivative, eps a tenth of the states' mean squared distance from their
-mean.
+Notation: x is the state, x' its derivative, and eps a tenth of the states' mean squared distance
+from their mean.
 
     Q(t) = max over t' of |x'_t - x'_t'|^2 / (|x_t - x_t'|^2 + eps)
 

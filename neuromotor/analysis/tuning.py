@@ -1,6 +1,7 @@
 """Preferred directions by cosine fits, of movements, torques and loads, and their bimodality.
 
-Notation: r mean rate of a trial, phi its direction, b coefficients, R mean resultant length.
+Notation: r is the mean rate of a trial, phi its direction, b are the coefficients, and R is the
+mean resultant length.
 
     r = b0 + b1 cos phi + b2 sin phi;   preferred direction atan2(b2, b1), depth |(b1, b2)|
 

@@ -1,8 +1,8 @@
-"""How many steps a second the environments make: one arm, many arms, and other people's.
+"""Measures how many steps a second the environments make, beside other people's.
 
-All take turns in one process, slice by slice, so that a noisy machine disturbs them alike; the
-number is the median over the turns. Every environment steps under random actions, with everything
-that it observes and computes, and begins anew when a trial ends.
+All of them take turns in one process, slice by slice, so that a noisy machine disturbs them alike.
+The number is the median over the turns. Every environment steps under random actions, with
+everything that it observes and computes, and begins anew when a trial ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ACTIONS = 64  # random ones, used round and round
 
 @dataclass(frozen=True)
 class EnvBenchmarkSettings:
-    """What to measure.
+    """What a benchmark of environments measures.
 
     Attributes:
         num_envs: Numbers of arms of the vector environments.
@@ -54,7 +54,7 @@ class EnvBenchmarkSettings:
 
 @dataclass(frozen=True)
 class EnvRow:
-    """One environment in one implementation; a step of N arms counts N steps."""
+    """How fast one environment is in one implementation; a step of N arms counts N steps."""
 
     env: str
     implementation: str  # single, vector, mujoco or motornet
@@ -65,7 +65,7 @@ class EnvRow:
 def run_env_benchmark(
     settings: EnvBenchmarkSettings, progress: Callable[[str], None] | None = None
 ) -> list[EnvRow]:
-    """Measure everything, in turns."""
+    """Return the steps a second of every environment, all of which take turns."""
     entries = list(_entries(settings))
     calls = []
     for name, implementation, count, step in entries:
@@ -85,7 +85,7 @@ def run_env_benchmark(
 
 
 def _calls_a_slice(step: Stepper, slice_s: float) -> int:
-    """How many calls take about a slice; they also warm up."""
+    """Return how many calls take about a slice (s); the calls made here also warm up."""
     calls = 1
     while True:
         start = time.perf_counter()
@@ -97,7 +97,7 @@ def _calls_a_slice(step: Stepper, slice_s: float) -> int:
 
 
 def _entries(settings: EnvBenchmarkSettings) -> Iterator[tuple[str, str, int, Stepper]]:
-    """Environment, implementation, number of arms and what steps it."""
+    """Yield each environment's name, implementation and number of arms, and what steps it."""
     import gymnasium
 
     from neuromotor.envs import environment_ids
@@ -119,7 +119,7 @@ def _entries(settings: EnvBenchmarkSettings) -> Iterator[tuple[str, str, int, St
 
 
 def _single(env: Any) -> Stepper:
-    """Steps one arm."""
+    """Return what steps one arm."""
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(_ACTIONS)]
     env.reset(seed=0)
@@ -134,7 +134,7 @@ def _single(env: Any) -> Stepper:
 
 
 def _vector(envs: Any) -> Stepper:
-    """Steps many arms, which begin anew by themselves."""
+    """Return what steps many arms, which begin anew by themselves."""
     envs.action_space.seed(0)
     actions = [envs.action_space.sample() for _ in range(_ACTIONS)]
     envs.reset(seed=0)
@@ -147,7 +147,7 @@ def _vector(envs: Any) -> Stepper:
 
 
 def _motornet(count: int) -> Stepper:
-    """Steps MotorNet's two-joint arm with its cheapest six muscles, without gradients."""
+    """Return what steps MotorNet's arm with its cheapest six muscles, without gradients."""
     import torch
 
     motornet = importlib.import_module("motornet")

@@ -1,4 +1,4 @@
-"""Timing side by side: every implementation in turn, again and again, and the median of each.
+"""Times implementations side by side: all take turns, and the median over the rounds counts.
 
 Each number of threads has a process of its own, bound to as many cores, since no library's thread
 pool can be trusted to shrink once it has started.
@@ -36,7 +36,7 @@ Operation = Callable[[], object]
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """What to measure.
+    """What a benchmark of values, gradients and products measures.
 
     Attributes:
         sizes: Pairs of batch and steps.
@@ -71,7 +71,7 @@ class BenchmarkSettings:
 
 @dataclass(frozen=True)
 class Row:
-    """One implementation of one operation at one size."""
+    """How long one implementation takes for one operation at one size."""
 
     operation: str  # value, gradient or gauss_newton
     implementation: str  # products, autograd, fast, jax or motornet
@@ -85,7 +85,7 @@ class Row:
 def run_benchmark(
     settings: BenchmarkSettings, progress: Callable[[str], None] | None = None
 ) -> list[Row]:
-    """Measure everything, each number of threads in a process of its own.
+    """Return all rows; each number of threads is measured in a process of its own.
 
     Raises:
         RuntimeError: A measuring process failed; the message ends with what it said.
@@ -99,6 +99,7 @@ def run_benchmark(
 
 
 def _measure_in_child(settings: BenchmarkSettings, threads: int) -> list[Row]:
+    """Return the rows of one number of threads, measured in a process of its own."""
     count = str(threads)
     environment = {**os.environ, "OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}
     environment["MKL_NUM_THREADS"] = count
@@ -139,7 +140,7 @@ def measure_here(threads: int) -> None:
 def _measure(
     settings: BenchmarkSettings, batch: int, steps: int, dtype: str, threads: int
 ) -> Iterator[Row]:
-    """One size and dtype: all operations interleaved."""
+    """Yield the rows of one size and dtype, whose operations take turns."""
     operations = list(_operations(settings, batch, steps, _DTYPES[dtype]))
     samples: list[list[float]] = [[] for _ in operations]
     for _, _, operation in operations:  # compile, fill caches, allocate
@@ -157,7 +158,7 @@ def _measure(
 def _operations(
     settings: BenchmarkSettings, batch: int, steps: int, dtype: torch.dtype
 ) -> Iterator[tuple[str, str, Operation]]:
-    """Operation, implementation and callable, all on the same reaches and network."""
+    """Yield each operation's name, implementation and callable, on the same reaches and network."""
     task = CenterOut(directions=batch, steps=steps)
     network = ContinuousTimeRNN(layers=settings.layers)
     trials = task.trials(dtype=dtype)

@@ -1,11 +1,12 @@
-"""The work of one gradient as other toolkits do it, so that times can be compared in one process.
+"""Does the work of one gradient as other toolkits do it, to compare times in one process.
 
 jax computes the very numbers that `ClosedLoop` computes, from the same parameters and trials.
 MotorNet (Codol et al. 2024, eLife 12:RP88591) has muscles and an arm of its own, so its gradient is
 the nearest work it can do: the same layers, as many trials and steps, a two-joint arm.
 
-Notation: o observation, x* target, h[l] rate and v[l] activation of layer l, W weights, u command,
-r residuals with ``loss = |r|^2 / 2``, J = dr/dtheta over a batch of B trials, G = J^T J / B.
+Notation: o is the observation, x* the target, h[l] the rate and v[l] the activation of layer l, W
+are the weights, and u is the command. The residuals r have ``loss = |r|^2 / 2``; over a batch of B
+trials J = dr/dtheta and G = J^T J / B.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ def motornet_gradient(batch: int, steps: int, dtype: torch.dtype) -> Operation:
 
 
 def _require(name: str) -> Any:
-    """A module of the `bench` extra."""
+    """Return a module of the `bench` extra."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -191,7 +192,7 @@ def _require(name: str) -> Any:
 
 
 def _supported_arm(task: CenterOut, network: ContinuousTimeRNN, trials: Trials) -> TwoJointArm:
-    """The task's arm; raise unless `_jax_residuals` computes all of this."""
+    """Return the task's arm; raise unless `_jax_residuals` computes all of this."""
     plant = task.plant
     if not isinstance(plant, TwoJointArm) or components_of(plant) is None or plant.viscosity:
         raise ValueError(
@@ -217,7 +218,7 @@ def _jax_residuals(
     unravel: Callable[[Any], Any],
     convert: Callable[[Tensor], Any],
 ) -> Callable[[Any], Any]:
-    """The residuals of all trials in one vector, as a function of the flat parameters."""
+    """Return the residuals of all trials in one vector, as a function of the flat parameters."""
     jax = _require("jax")
     jnp = jax.numpy
     n = plant.state_size
@@ -227,7 +228,7 @@ def _jax_residuals(
     energy_scale = task.cost.energy_weight**0.5
 
     def split(layer: Any, sees: bool) -> tuple[Any, Any]:
-        """A layer's weights for [o, h[l-1], h[l]], and what it adds in every step, (units, B)."""
+        """Return a layer's weights for [o, h[l-1], h[l]], and what it adds a step, (units, B)."""
         constant = jnp.broadcast_to(layer.bias[:, None], (len(layer.bias), len(trials)))
         if not sees:
             return jnp.concatenate([layer.feedforward, layer.recurrent], axis=1), constant
@@ -272,7 +273,7 @@ def _jax_residuals(
 
 
 def _jax_arm_step(jnp: Any, arm: TwoJointArm, state: Any, torque: Any) -> Any:
-    """`TwoJointArm.step` of states (4, B) and torques (2, B), by Euler, in jax."""
+    """Return `TwoJointArm.step` of states (4, B) and torques (2, B), by Euler, in jax."""
     a1, a2, a3 = arm.parameters.inertia_constants
     _, elbow, shoulder_rate, elbow_rate = state
     coupling = a2 * jnp.cos(elbow)

@@ -1,4 +1,4 @@
-"""The floor: the matrix products of the passes alone, with nothing in between."""
+"""Gives the floor of every time: the matrix products of the passes, with nothing in between."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What several processes gain: `torchrun --nproc-per-node N -m neuromotor.benchmark.scaling`.
+"""Measures what several processes gain.
 
-Strong scaling: one batch, shared out. Weak scaling: a batch for each process. One process and N
+The command is `torchrun --nproc-per-node N -m neuromotor.benchmark.scaling`. In strong scaling the
+processes share one batch; in weak scaling each has a batch of its own. One process and N
 take turns within each round, and ratios are taken round by round, so that a busy machine disturbs
 both alike. Seconds are wall-clock; processor seconds are the leader's own, which no neighbour
 stretches.
@@ -30,7 +31,7 @@ Operation = Callable[[], object]
 
 @dataclass(frozen=True)
 class ScalingRow:
-    """One process against several; medians over the rounds.
+    """How one process compares with several, by medians over the rounds.
 
     Attributes:
         operation: gradient or gauss_newton.
@@ -99,7 +100,7 @@ def measure_scaling(batch: int, steps: int, processes: int, rounds: int) -> list
 
 
 def round_trip_ms(rounds: int) -> float:
-    """Median time of a value of one step of one unit: nothing but messages."""
+    """Return the median time (ms) of a value of one step of one unit: that of its messages."""
     task = CenterOut(directions=64, steps=1)
     loop = ClosedLoop(task, ContinuousTimeRNN(layers=(1,)))
     theta = initial_parameters(loop.controller, 0)
@@ -112,7 +113,7 @@ def round_trip_ms(rounds: int) -> float:
 
 
 def _timed(operation: Operation) -> tuple[float, float]:
-    """Milliseconds of the clock and of this process's processor."""
+    """Return how many milliseconds of the clock and of the processor an operation takes here."""
     start, before = time.perf_counter(), time.process_time()
     operation()
     return 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - before)

@@ -31,7 +31,7 @@ class WordConsole(Console):
 
     @property
     def size(self) -> ConsoleDimensions:
-        """Columns and lines."""
+        """Columns and lines of the terminal; nearly endless lines where there is none."""
         if self.is_terminal:
             return super().size
         return ConsoleDimensions(_ENDLESS, 25)
@@ -47,7 +47,7 @@ class WordConsole(Console):
 
 
 class _Whole:
-    """A table as it is, folded, or as records."""
+    """Prints a table as it is, folded, or as records."""
 
     def __init__(self, table: Table) -> None:
         self._table = copy.copy(table)
@@ -71,7 +71,7 @@ class _Whole:
             yield from self._records(console)
 
     def _records(self, console: Console) -> Iterator[Text]:
-        """A row's cells below one another, each behind its column's name."""
+        """Yield a row's cells below one another, each behind its column's name."""
         table = self._table
         if table.title:
             yield Text(str(table.title), style="italic")
@@ -88,7 +88,7 @@ class _Whole:
 
 
 def _one_line(header: object) -> str:
-    """A column's name without its line breaks and hyphens."""
+    """Return a column's name without its line breaks and hyphens."""
     return str(header).replace("-\n", "").replace("\n", " ")
 
 

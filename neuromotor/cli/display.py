@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: live progress on stderr, tables on stdout."""
+"""Makes what a person sees in the terminal: live progress on stderr, tables on stdout."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TerminalWatcher(Watcher):
 
     @contextmanager
     def trainings(self, calls: int) -> Iterator[MethodCallback]:
-        """Show a line a method; without a terminal only `finished` tells of the training."""
+        """Show a line for each method; without a terminal only `finished` tells of the training."""
         with live_trainings(Budget(calls=calls), messages, line_s=None) as live:
             yield live.update
 
@@ -70,10 +70,10 @@ class TerminalWatcher(Watcher):
 
 @contextmanager
 def working() -> Iterator[Callable[[str, float, float], None]]:
-    """Show how far one long piece of work is, told by what the block calls.
+    """Show how far one long piece of work is.
 
-    The block calls what it gets with words, the share that is done and the seconds left. Without a
-    terminal these become a line at the beginning, and one every five seconds or more.
+    The block gets a function and calls it with words, the share that is done and the seconds left.
+    Without a terminal these become a line at the beginning, and one every five seconds or more.
     """
     said: list[float] = []
     columns = (
@@ -101,7 +101,7 @@ _LINE_S = 5.0
 
 
 def duration_words(seconds: float) -> str:
-    """`3 s`, `2 min`, `1.5 h`: no more digits than an estimate has."""
+    """Return a time as `3 s`, `2 min` or `1.5 h`, with no more digits than an estimate has."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -109,20 +109,10 @@ def duration_words(seconds: float) -> str:
 
 def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     """Return the table of a comparison."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("method", no_wrap=True)
-    for name in (
-        "loss",
-        "ratio to\n" + rows[0]["method"].replace("clair", "clair-\n"),
-        "error\n(cm)",
-        "speed\n(cm/s)",
-        "energy",
-        "values",
-        "gradi-\nents",
-        "prod-\nucts",
-        "secs",
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
+    reference = rows[0]["method"].replace("clair", "clair-\n")
+    numbers = ("loss", f"ratio to\n{reference}", "error\n(cm)", "speed\n(cm/s)", "energy")
+    counts = ("values", "gradi-\nents", "prod-\nucts", "secs")
+    table = _table(title, ["method"], [*numbers, *counts])
     for row in rows:
         table.add_row(
             row["method"],
@@ -135,12 +125,11 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
             f"{row['seconds']:.1f}",
         )
     table.caption = "error and speed: of the hand at the end, means over trials"
-    table.caption_justify = "left"
     return table
 
 
 def difference_lines(differences: Mapping[str, tuple[Any, Any]] | None) -> list[str]:
-    """Return what to say of a task that is not the one that a controller was trained on."""
+    """Return lines that say how a task differs from the one that a controller was trained on."""
     if differences is None:
         return ["the controller's file does not say which task it was trained on"]
     return [
@@ -156,24 +145,17 @@ def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
     """Return the tables of evaluations: losses with intervals, and the responses to loads.
 
     Args:
-        rows: With `method` and `evaluation`; of those without an evaluation nothing is said but
-            their `reason`, where they are references and have one.
+        rows: Methods with their `evaluation`. Of a reference without one the `reason` is said; of
+            other rows without one, nothing.
     """
     missing = [row for row in rows if row["evaluation"] is None and row.get("reason")]
     rows = [row for row in rows if row["evaluation"] is not None]
     if not rows:
         return []
-    losses = Table(
-        title=f"evaluation on {rows[0]['evaluation']['trials']} trials",
-        title_justify="left",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    losses.add_column("method", no_wrap=True)
-    losses.add_column("loss\n(95 % interval)", justify="right", no_wrap=True)
     shown = [name for name in rows[-1]["evaluation"]["ratios"] if name in _SHOWN_RATIOS]
-    for name in shown:
-        losses.add_column(f"ratio to {name}\n(95 % interval)", justify="right", no_wrap=True)
+    numbers = [f"{name}\n(95 % interval)" for name in ("loss", *(f"ratio to {n}" for n in shown))]
+    title = f"evaluation on {rows[0]['evaluation']['trials']} trials"
+    losses = _table(title, ["method"], numbers)
     for row in rows:
         evaluation = row["evaluation"]
         ratios = (interval_words(evaluation["ratios"].get(name)) for name in shown)
@@ -181,25 +163,18 @@ def evaluation_tables(rows: Sequence[dict[str, Any]]) -> list[Table]:
     losses.caption = "percentile bootstrap over trials; ratios resample both methods together"
     for row in missing:
         losses.caption += f"\nno ratio to {row['method']}: {row['reason']}"
-    losses.caption_justify = "left"
     responses = {row["method"]: row["evaluation"]["response"] for row in rows}
     found = {method: response for method, response in responses.items() if response is not None}
     return [losses, _response_table(found)] if found else [losses]
 
 
 def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
-    """How the hand answered the loads, a line a method."""
+    """Return the table of how the hand answered the loads, with a line for each method."""
     first = next(iter(responses.values()))
-    table = Table(
-        title=f"response to the load, {first['trials']} trials",
-        title_justify="left",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("method", no_wrap=True)
     times = [f"{time}\nms" for time in first["displacement_cm"]]
-    for name in (*times, "peak", "settles\n(ms)", "over-\nshoot", "swings\n(most)", "error"):
-        table.add_column(name, justify="right", no_wrap=True)
+    others = ("peak", "settles\n(ms)", "over-\nshoot", "swings\n(most)", "error")
+    title = f"response to the load, {first['trials']} trials"
+    table = _table(title, ["method"], [*times, *others])
     for method, found in responses.items():
         table.add_row(
             method,
@@ -215,16 +190,13 @@ def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
         "held, after onset; swings beyond 5 % of the peak after it; error (cm) from the target at "
         "the end"
     )
-    table.caption_justify = "left"
     return table
 
 
 def robustness_table(title: str, found: Mapping[str, Any]) -> Table:
     """Return the table of a controller's robustness, as a card holds it."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    table.add_column("setting", no_wrap=True)
-    for name in ("from", "to", "loss", f"x {found['reference']}", "error\n(cm)"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("from", "to", "loss", f"x {found['reference']}", "error\n(cm)")
+    table = _table(title, ["setting"], numbers)
     for row in found["rows"]:
         cells = [_plain_number(row[name]) for name in ("usual", "value")]
         if row["refused"] is not None:
@@ -236,7 +208,6 @@ def robustness_table(title: str, found: Mapping[str, Any]) -> Table:
         f"one setting changed by {100 * found['change']:g} %, the others kept; the reference knows "
         "the change; error: of the hand at the end"
     )
-    table.caption_justify = "left"
     return table
 
 
@@ -263,16 +234,11 @@ def _or_dash(number: float | None, form: str = ".3f") -> str:
 
 def seeds_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     """Return the table of a comparison over seeds: calls to levels, or losses of evaluations."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     evaluated = all(None not in row["evaluated"] for row in rows)
-    table.add_column("method", no_wrap=True)
-    table.add_column("ratio to iLQR\nmedian (range)", justify="right", no_wrap=True)
-    if evaluated:  # held against a clairvoyant bound, no controller comes near those levels
-        table.add_column("evaluation loss\nmedian (range)", justify="right", no_wrap=True)
-    else:
-        for level in LEVELS:
-            table.add_column(f"calls to\n{level:g}", justify="right", no_wrap=True)
-    table.add_column("secs", justify="right", no_wrap=True)
+    # Held against a clairvoyant bound, no controller comes near the levels.
+    levels = [f"calls to\n{level:g}" for level in LEVELS]
+    own = ["evaluation loss\nmedian (range)"] if evaluated else levels
+    table = _table(title, ["method"], ["ratio to iLQR\nmedian (range)", *own, "secs"])
     for row in rows:
         middle, low, high = (
             ratio_words(row[name], ".6g") for name in ("ratio", "ratio_min", "ratio_max")
@@ -287,58 +253,69 @@ def seeds_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         table.add_row(row["method"], spread, *cells, f"{row['seconds']:.0f}")
     if not evaluated:
         table.caption = "medians over the seeds; -: half of the seeds or more never got there"
-        table.caption_justify = "left"
-    return table
+        return table
 
 
 def benchmark_table(rows: Sequence[Row]) -> Table:
     """Return milliseconds by operation and size, each with its ratio to the products alone."""
-    title = "milliseconds (times the products alone)"
-    header, lines = _benchmark_cells(rows)
-    table = Table(title=title, title_justify="left", box=None)
-    for index, name in enumerate(header):
-        table.add_column(name, no_wrap=True, justify="left" if index < 4 else "right")
-    for line in lines:
-        table.add_row(*line)
-    return table
+    return _text_table("milliseconds (times the products alone)", *_benchmark_cells(rows))
 
 
 def benchmark_markdown(rows: Sequence[Row]) -> str:
     """Return the same table in Markdown."""
-    header, lines = _benchmark_cells(rows)
-    rule = ["---"] * 4 + ["---:"] * (len(header) - 4)
-    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
+    return _markdown(*_benchmark_cells(rows))
 
 
 def env_benchmark_table(rows: Sequence[EnvRow]) -> Table:
     """Return steps a second by environment."""
-    header, lines = _env_cells(rows)
-    table = Table(title="steps of an arm a second", title_justify="left", box=None)
-    for index, name in enumerate(header):
-        table.add_column(name, no_wrap=True, justify="left" if index < 2 else "right")
+    return _text_table("steps of an arm a second", *_env_cells(rows))
+
+
+def env_benchmark_markdown(rows: Sequence[EnvRow]) -> str:
+    """Return the same table in Markdown."""
+    return _markdown(*_env_cells(rows))
+
+
+def _table(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Return a table without rows: columns of words on the left, and columns of numbers."""
+    left: Any = {"title_justify": "left", "caption_justify": "left"}
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), **left)
+    for name in words:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+_Cells = tuple[list[str], list[str], list[list[str]]]  # names of words, names of numbers, lines
+
+
+def _text_table(title: str, words: list[str], numbers: list[str], lines: list[list[str]]) -> Table:
+    """Return a table for the terminal."""
+    table = _table(title, words, numbers)
     for line in lines:
         table.add_row(*line)
     return table
 
 
-def env_benchmark_markdown(rows: Sequence[EnvRow]) -> str:
-    """Return the same table in Markdown."""
-    header, lines = _env_cells(rows)
-    rule = ["---", "---", "---:", "---:"]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
+def _markdown(words: list[str], numbers: list[str], lines: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    rule = ["---"] * len(words) + ["---:"] * len(numbers)
+    shown = ([*words, *numbers], rule, *lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in shown)
 
 
-def _env_cells(rows: Sequence[EnvRow]) -> tuple[list[str], list[list[str]]]:
-    """Header and lines, as text."""
-    header = ["environment", "implementation", "arms", "steps/s"]
-    return header, [
+def _env_cells(rows: Sequence[EnvRow]) -> _Cells:
+    """Return the cells of a benchmark of environments, as text."""
+    lines = [
         [row.env, row.implementation, str(row.num_envs), f"{row.steps_per_second:,.0f}"]
         for row in rows
     ]
+    return ["environment", "implementation"], ["arms", "steps/s"], lines
 
 
-def _benchmark_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Header and lines, as text."""
+def _benchmark_cells(rows: Sequence[Row]) -> _Cells:
+    """Return the cells of a benchmark of products, as text."""
     names = list(dict.fromkeys(row.implementation for row in rows))
     groups: dict[tuple[str, str, str, str], dict[str, float]] = {}
     for row in rows:
@@ -349,4 +326,4 @@ def _benchmark_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         floor = times["products"]
         cells = [f"{times[n]:.1f} ({times[n] / floor:.2f})" if n in times else "" for n in names]
         lines.append([*key, *cells])
-    return ["operation", "size", "dtype", "threads", *names], lines
+    return ["operation", "size", "dtype", "threads"], names, lines

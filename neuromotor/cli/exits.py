@@ -1,7 +1,7 @@
 """How the command line ends: one line on stderr and a code that scripts can tell apart.
 
-0: done. 1: the numbers failed. 2: bad input. 70: a defect of neuromotor. 74: the disk or the
-folder failed. 130 and 143: stopped by Ctrl-C or SIGTERM.
+The code is 0 where all is done, 1 where the numbers failed, 2 for bad input, 70 for a defect of
+neuromotor, 74 where the disk or the folder failed, and 130 or 143 after Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -26,6 +27,7 @@ _NUMBERS, _INPUT, _DEFECT, _DISK, _CTRL_C = 1, 2, 70, 74, 130
 def run_and_exit(command: Callable[[], object]) -> None:
     """Run a command; whatever it raises ends the process with one line and its code."""
     survive_encodings()
+    warnings.formatwarning = _warning_line
     try:
         command()
     except Stopped as stop:
@@ -54,7 +56,13 @@ def run_and_exit(command: Callable[[], object]) -> None:
         _fail(f"a defect of neuromotor ({what}); please report it with {file.name}.", _DEFECT)
 
 
+def _warning_line(message: Warning | str, *place: object) -> str:
+    """Return a warning as one line, without the place in the code that gave it."""
+    return f"warning: {message}\n"
+
+
 def _fail(message: object, code: int) -> NoReturn:
+    """Print an error as one line, and end the process with a code."""
     text = str(message).encode("utf-8", "backslashreplace").decode()
     messages.print(Text.assemble(("error:", "bold red"), " ", text), soft_wrap=True)
     sys.exit(code)

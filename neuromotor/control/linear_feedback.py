@@ -1,7 +1,7 @@
 """Linear feedback from an estimate of state and disturbance, as in optimal feedback control.
 
-Notation: x state, u command, d disturbance, tau delay in steps, o observation; the estimate is
-z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
+Notation: x is the state, u the command, d the disturbance, tau the delay in steps, and o the
+observation; the estimate is z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
 
     prediction   x[t] = A x[t - 1] + B u[t - 1] + D d[t - 1] + c  (or the plant's own step)
     correction   z[t] += K (o[t] - x[t - tau])

@@ -3,9 +3,10 @@
 Feedback gains for a fixed filter and filter gains for fixed feedback are computed in turn, since
 under signal-dependent noise each depends on the other. Many problems are solved side by side.
 
-Notation: x state, u command, d disturbance, tau delay in steps, o observation; y = [x, d, 1] is
-what feedback needs, z = [x[t], ..., x[t - tau], d[t]] the estimated state, e the error of its
-estimate, S and E costs-to-go of y and e, Sigma covariance of e, Z second moment of the estimate::
+Notation: x is the state, u the command, d the disturbance, tau the delay in steps, and o the
+observation; y = [x, d, 1] is what feedback needs, z = [x[t], ..., x[t - tau], d[t]] the estimated
+state, and e the error of its estimate. S and E are the costs-to-go of y and e, Sigma is the
+covariance of e, and Z the second moment of the estimate::
 
     x' = A x + B u (1 + xi) + D d + c + zeta,   d' = d + w,   o = x[t - tau] + omega
     cost       (x + r)'W (x + r) + alpha u'u, summed; the expected loss is half of it

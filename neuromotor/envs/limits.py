@@ -1,9 +1,9 @@
 """How far an environment lets a plant go: commands, configurations and velocities.
 
-The numbers are ours. Commands: iLQR's largest on reaches of 10 cm and on reaches between random
-postures, rounded up, is 1.9 N m for `MONKEY_PUBLISHED`, 0.15 N m for `MONKEY` (which must also
-hold the tasks' loads of 0.2 N m) and 2.5 N m for `HUMAN`. States: a full turn of a joint, and a
-speed that no limb reaches.
+The numbers are ours. The bounds on commands are above the largest command of iLQR on reaches of 10
+cm and on reaches between random postures: 1.9 N m for `MONKEY_PUBLISHED`, 0.15 N m for `MONKEY`
+(which must also hold the tasks' loads of 0.2 N m) and 2.5 N m for `HUMAN`. The bounds on states are
+a full turn of a joint, and a speed that no limb reaches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an environment shows: parts with names, units and bounds, put together in order."""
+"""Puts together what an environment shows: parts with names, units and bounds, in order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Observables:
 
 @dataclass(frozen=True)
 class _Part:
-    """One part: its numbers, their names with units, and bounds (from minus to plus)."""
+    """One part: its numbers, their names with units, and bounds, from minus to plus each."""
 
     take: Callable[[Observables], Any]
     labels: Callable[[EnvOptions], Sequence[str]]
@@ -104,7 +104,7 @@ _ACHIEVED = _Part(
 
 
 class _Group:
-    """Parts side by side in one array."""
+    """Puts parts side by side in one array."""
 
     def __init__(self, options: EnvOptions, parts: Sequence[_Part]) -> None:
         self.labels = tuple(label for part in parts for label in part.labels(options))
@@ -118,7 +118,7 @@ class _Group:
         return spaces.Box(self.low, self.high, dtype=self.dtype.type)
 
     def one(self, observables: Observables) -> NDArray[Any]:
-        """The array (k,) of one arm; beyond its bounds a sensor shows the bound."""
+        """Return the array (k,) of one arm; beyond its bounds a sensor shows the bound."""
         values: list[float] = []
         for take in self._takes:
             values += take(observables)
@@ -126,7 +126,7 @@ class _Group:
         return self._clipped(shown)
 
     def stacked(self, observables: Observables) -> Tensor:
-        """The tensor (N, k) of N arms, with gradients."""
+        """Return the tensor (N, k) of N arms, with gradients."""
         parts = [part for take in self._takes for part in take(observables)]
         like: Tensor = observables.seen[0]
         shown = torch.stack(
@@ -145,7 +145,7 @@ class _Group:
         return shown
 
     def many(self, observables: Observables, count: int) -> NDArray[Any]:
-        """The array (N, k) of N arms."""
+        """Return the array (N, k) of N arms."""
         shown = np.empty((count, len(self.low)), dtype=self.dtype)
         column = 0
         for take in self._takes:

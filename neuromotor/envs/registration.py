@@ -1,4 +1,4 @@
-"""Names of the environments in Gymnasium.
+"""Gives the environments their names in Gymnasium.
 
 Gymnasium 1.0 has given up the entry points by which packages announced their environments, so
 `import neuromotor` registers them.
@@ -43,7 +43,7 @@ def register_environments() -> None:
 
 
 def _title(name: str, task: Task) -> str:
-    """`center-out` as CenterOut; a task's own spelling, such as DDN, goes before."""
+    """Return `center-out` as CenterOut; a class's own spelling, such as DDN, is kept."""
     title = "".join(word[:1].upper() + word[1:] for word in name.split("-"))
     own = type(task).__name__
     return own + title[len(own) :] if title.lower().startswith(own.lower()) else title

@@ -17,7 +17,7 @@ from neuromotor.plants import TwoJointArm
 __all__ = ["Painter", "Scene", "Window"]
 
 _SIDE = 400  # pixels of a picture
-_FINE = 2  # drawn so many times larger, then averaged: smooth edges
+_FINE = 2  # times larger it is drawn, then averaged, so that edges are smooth
 # Okabe & Ito (2008): colours that colour-blind readers can tell apart
 _LIMB, _GHOST, _TARGET = (0, 0, 0), (190, 190, 190), (0, 158, 115)
 _TRACE, _LOAD = (0, 114, 178), (213, 94, 0)
@@ -27,9 +27,9 @@ _LONGEST_ARROW_M = 0.15
 
 @dataclass(frozen=True)
 class Scene:
-    """One moment of one trial."""
+    """One moment of one trial, as it is drawn."""
 
-    states: NDArray[np.float64]  # (K, n); until now
+    states: NDArray[np.float64]  # (K, n); all of the trial until now
     seen: NDArray[np.float64]  # (n,); the delayed state
     target: NDArray[np.float64]  # (n,)
     success_error_m: float
@@ -65,14 +65,14 @@ class Painter:
         return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX)).copy()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: a painter keeps nothing open."""
 
     def _hand(self, state: NDArray[np.float64]) -> NDArray[np.float64]:
         position: NDArray[np.float64] = self._plant.hand_position(_tensor(state)).numpy()
         return position
 
     def _pixels(self, points: NDArray[np.float64]) -> list[tuple[float, float]]:
-        """Points (K, 2) in metres as pixels; what flies off stays at a finite place."""
+        """Return points (K, 2) in metres as pixels; one far outside is put at a finite place."""
         scale = _FINE * _SIDE / (2 * self._half_m)
         inside = np.clip(points, -10 * self._half_m, 10 * self._half_m)
         return [((x + self._half_m) * scale, (self._half_m - y) * scale) for x, y in inside]
@@ -93,7 +93,7 @@ class Painter:
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), **style)
 
     def _force(self, scene: Scene) -> NDArray[np.float64] | None:
-        """The force (N) at the hand that loads and hand forces come to."""
+        """Return the force (N) at the hand that loads and hand forces add up to, or None."""
         force = np.zeros(2)
         if scene.hand_force is not None:
             force += np.asarray(scene.hand_force)
@@ -150,7 +150,7 @@ class Window:
 
 
 def _interactive(plt: Any) -> bool:
-    """Whether matplotlib's backend opens windows."""
+    """Return whether matplotlib's backend opens windows."""
     backends: Any = import_module("matplotlib.backends")
     known = backends.backend_registry.list_builtin(backends.BackendFilter.INTERACTIVE)
     return plt.get_backend().lower() in {name.lower() for name in known}

@@ -218,7 +218,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         )
 
     def render(self) -> Any:
-        """Return one picture (H, W, 3) an arm, without traces."""
+        """Return one picture (H, W, 3) of each arm, without traces."""
         if self.render_mode is None:
             gymnasium.logger.warn(
                 "`render` needs a mode; give `render_mode='rgb_array'` when making the environment."
@@ -250,7 +250,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
     # ---- trials ----
 
     def _seed(self, seed: int | Sequence[int | None] | None) -> None:
-        """Sources of trials for new seeds, or the old ones."""
+        """Return sources of trials for new seeds, or the old ones."""
         task, count = self.options.typed_task, self.num_envs
         if seed is None or isinstance(seed, int | np.integer):
             if seed is not None or not self._sources:
@@ -264,7 +264,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._sources = [TrialSource(task, seeding.np_random(one)[0]) for one in seed]
 
     def _begin(self, which: NDArray[Any], trials: TrialArrays) -> None:
-        """Put trials into arms."""
+        """Let some arms begin trials."""
         physics, count = self._physics, self.num_envs
         if not self._begun or len(which) == count:
             self._past = np.repeat(trials.initial_state.T[None].copy(), physics.delay + 1, axis=0)
@@ -299,17 +299,17 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._trials.together = bool((self._trials.step == self._trials.step[0]).all())
 
     def _usual(self, name: str, which: NDArray[Any]) -> Any:
-        """What a part of the draws is where a trial has none."""
+        """Return what a part of the draws is where a trial has none."""
         missing = TRIAL_PARTS[name].missing
         return self._trials.target[:, None, which].T if missing == "target" else missing
 
     def _anew(self, which: NDArray[Any], options: dict[str, Any] | None = None) -> None:
-        """The next trials of arms."""
+        """Return the next trials of some arms."""
         sources = self._sources if len(self._sources) == 1 else [self._sources[i] for i in which]
         self._begin(which, dealt(sources, len(which), self._physics, options))
 
     def _all_anew(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """A step in which every arm starts anew."""
+        """Return what a step gives in which every arm starts anew."""
         self._anew(self._index)
         nothing = np.zeros(self.num_envs, dtype=bool)
         return (
@@ -321,7 +321,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         )
 
     def _restarted(self, observation: Any, infos: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """First observations in place of last ones, which go to the infos."""
+        """Put first observations in the place of last ones, which go to the infos."""
         done = self._done.copy()
         which = np.flatnonzero(done)
         final = np.full(self.num_envs, None, dtype=object)
@@ -343,7 +343,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
     # ---- one step ----
 
     def _commands(self, actions: Any) -> Floats:
-        """Actions in N m (N), (m, N), checked and clipped."""
+        """Return the actions in N m (or N), (m, N), checked and clipped."""
         if isinstance(actions, torch.Tensor):
             actions = actions.detach().cpu().numpy()
         values = np.asarray(actions)
@@ -361,7 +361,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         return clipped * self._scale if self._scale != 1.0 else clipped
 
     def _advance(self, command: Floats) -> tuple[Any, NDArray[np.bool_]]:
-        """Step the plants; what the step costs, and which plants have left their bounds."""
+        """Step the plants; return what that costs, and which plants have left their bounds."""
         physics = self._physics
         before = self._past[self._now]
         after = physics.advance(before, command, self._trials.part)
@@ -387,14 +387,14 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         return cost, ~inside
 
     def _observe(self) -> Any:
-        """What is seen now, (N, ...)."""
+        """Return what is seen now, (N, ...)."""
         seen = self._past[(self._now + 1) % len(self._past)]  # the oldest
         return self._layout.many(self._trials.observables(seen, self._action), self.num_envs)
 
     # ---- infos ----
 
     def _summary(self, last: NDArray[np.bool_], failed: NDArray[np.bool_]) -> dict[str, Any]:
-        """How the trials that end now went, with the masks that Gymnasium asks for."""
+        """Return how the trials that end now went, with the masks that Gymnasium asks for."""
         which = np.flatnonzero(last)
         values = self._physics.summary(
             self._past[self._now][:, which],
@@ -406,14 +406,14 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         return _masked({"condition": self._condition[which], **values}, which, self.num_envs)
 
     def _conditions(self) -> dict[str, Any]:
-        """The info that every step has."""
+        """Return the info that every step has."""
         return {
             "condition": self._condition.copy(),
             "_condition": np.ones(self.num_envs, dtype=bool),
         }
 
     def _out(self, value: Any) -> Any:
-        """As the caller wants it: arrays, or tensors on the same memory."""
+        """Return arrays, or tensors on the same memory, as the caller wants it."""
         if not self._torch:
             return value
         if isinstance(value, dict):
@@ -421,7 +421,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         return torch.from_numpy(value)
 
     def _checked_mask(self, mask: Any) -> NDArray[np.bool_]:
-        """A mask of arms, as an array of booleans (N,)."""
+        """Return a mask of arms as an array of booleans, (N,)."""
         if isinstance(mask, torch.Tensor):
             mask = mask.cpu().numpy()
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
@@ -441,7 +441,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
 
 
 def _masked(values: Mapping[str, NDArray[Any]], which: NDArray[Any], count: int) -> dict[str, Any]:
-    """Values of some of `count` arms, zero elsewhere, each with its mask."""
+    """Return values of some of `count` arms, zero elsewhere, each with its mask."""
     mask = np.zeros(count, dtype=bool)
     mask[which] = True
     infos: dict[str, Any] = {}

@@ -7,7 +7,7 @@ not hold still without one.
 Displacement after fixed times is what work on long-latency feedback reports (Kalidindi et al.
 2021); the thresholds below are our choice.
 
-Notation: s, deviation along the direction of its largest value, as a fraction of that value.
+Notation: s is the deviation along the direction of its largest value, as a fraction of that value.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Augmented Hessian-free optimisation searches Krylov directions and the last update one by one.
 
-Notation: f objective, G Gauss-Newton matrix, g gradient, w last update, delta update so far, c
-direction, kappa = c.Gc.
+Notation: f is the objective, G its Gauss-Newton matrix, g its gradient, w the last update, delta
+the update so far, c a direction, and kappa = c.Gc.
 """
 
 from __future__ import annotations

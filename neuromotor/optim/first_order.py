@@ -1,7 +1,7 @@
 """First-order methods: gradient descent, momentum, Nesterov's accelerated gradient, and Adam.
 
-Notation: theta parameters, v velocity, epsilon learning rate, mu momentum, beta1 and beta2 decay
-rates, m and s Adam's moments.
+Notation: theta are the parameters, v is the velocity, epsilon the learning rate and mu the
+momentum; beta1 and beta2 are the decay rates of Adam's moments m and s.
 
 A step is rejected if the objective is then not finite, or above `TOLERATED_RISE` times its first
 value. The method goes back to the best point, sets the velocity to zero and halves the learning

@@ -1,7 +1,8 @@
 """Hessian-free optimisation: truncated Gauss-Newton steps by conjugate gradients.
 
-Notation: f objective, G Gauss-Newton matrix, g gradient, lambda damping, delta step,
-q(delta) = g.delta + delta.(G + lambda I) delta / 2, rho = (f(theta + delta) - f(theta)) / q(delta).
+Notation: f is the objective, G its Gauss-Newton matrix, g its gradient, lambda the damping, and
+delta a step. The step's model is q(delta) = g.delta + delta.(G + lambda I) delta / 2, and its
+reduction ratio is rho = (f(theta + delta) - f(theta)) / q(delta).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Natural gradient descent with Kronecker factors, for trials that are drawn anew often.
 
-Notation: theta parameters, g gradient, f objective, P damped inverse of the Kronecker-factored
-Gauss-Newton matrix, z = P g, v velocity, epsilon learning rate, mu momentum.
+Notation: theta are the parameters, f is the objective and g its gradient; P is the damped inverse
+of the Kronecker-factored Gauss-Newton matrix, z = P g, v is the velocity, epsilon the learning
+rate, and mu the momentum.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Conjugate gradients on ``A x = b`` for a curvature matrix that is only known by its products.
 
-Notation: q(x) = x.Ax/2 - b.x, r residual b - Ax, p conjugate direction.
+Notation: q(x) = x.Ax/2 - b.x is minimised, r = b - Ax is the residual, p a conjugate direction.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Krylov subspace methods search the objective in a small space from Gauss-Newton products.
 
-Notation: G Gauss-Newton matrix, g gradient, w last update, V orthonormal basis (k, P) of
-``span{g, G g, G^2 g, ..., w}``, T = V G V^T, z coordinates of a step in the basis.
+Notation: G is the Gauss-Newton matrix, g the gradient, w the last update, and V an orthonormal
+basis (k, P) of ``span{g, G g, G^2 g, ..., w}``; T = V G V^T, and z are the coordinates of a step in
+V.
 """
 
 from __future__ import annotations

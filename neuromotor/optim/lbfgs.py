@@ -1,6 +1,7 @@
 """Limited-memory BFGS with minFunc's settings.
 
-Notation: s parameter changes, y gradient changes, rho = 1 / s.y, gamma scale of the first matrix.
+Notation: s is a change of the parameters and y that of the gradient, rho = 1 / s.y, and gamma is
+the scale of the first matrix.
 """
 
 from __future__ import annotations

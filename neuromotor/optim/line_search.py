@@ -1,7 +1,7 @@
 """One-dimensional searches along a direction.
 
-Notation: phi(a) = f(theta + a d) with derivative phi'(a), c1 and c2 constants of the conditions
-``phi(a) <= phi(0) + c1 a phi'(0)`` and ``|phi'(a)| <= -c2 phi'(0)``.
+Notation: phi(a) = f(theta + a d) has the derivative phi'(a); c1 and c2 are constants of the
+conditions ``phi(a) <= phi(0) + c1 a phi'(0)`` and ``|phi'(a)| <= -c2 phi'(0)``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Training of any `torch.nn.Module` with the optimizers of this package, a step at a time.
 
-Notation: o outputs of the module, L loss, J = do / dtheta, H_L Hessian of L by o; the Gauss-Newton
-matrix is G = J^T H_L J (Schraudolph 2002). If L also depends on theta directly, for example by
-a penalty on weights, the Hessian of that dependence is added. For L(o(theta), theta)::
+Notation: o are the outputs of the module, L is the loss, J = do / dtheta, and H_L is the Hessian of
+L by o; the Gauss-Newton matrix is G = J^T H_L J (Schraudolph 2002). If L also depends on theta
+directly, for example by a penalty on weights, the Hessian of that dependence is added. For
+L(o(theta), theta)::
 
     gradient  J^T dL/do + dL/dtheta        G = J^T H_L J + d^2L/dtheta^2, with o held
 """

@@ -1,6 +1,7 @@
 """Nonlinear conjugate gradients, plain or preconditioned by L-BFGS.
 
-Notation: g gradient, z preconditioned gradient, d direction, beta weight of the last direction.
+Notation: g is the gradient, z the preconditioned gradient, d the direction, and beta the weight of
+the last direction.
 """
 
 from __future__ import annotations

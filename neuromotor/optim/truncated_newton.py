@@ -1,6 +1,6 @@
 """Preconditioned truncated Newton, with products of the Hessian from differences of gradients.
 
-Notation: H Hessian, g gradient, d direction with ``H d = -g`` up to a tolerance.
+Notation: H is the Hessian, g the gradient, and d a direction with ``H d = -g`` up to a tolerance.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One comparison from several seeds: medians, ranges, and when each level was reached.
 
-Notation: excess, a loss divided by iLQR's, minus one.
+Notation: the excess is a loss divided by iLQR's, minus one.
 """
 
 from __future__ import annotations

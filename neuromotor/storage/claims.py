@@ -1,4 +1,4 @@
-"""Folders that one process claims while it writes into them."""
+"""Lets one process claim a folder while it writes into it."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class FolderVanished(OSError):
     """Somebody removed or replaced a folder while this process wrote into it."""
 
 
-_claimed: dict[Path, tuple[int, int]] = {}  # folders that this process writes into, and which
+_claimed: dict[Path, tuple[int, int]] = {}  # by path, with what identifies each
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Claim a folder for what this process does within the block, before it writes anything there.
 
-    The folder is made if it is missing, and removed again if nothing was written. If
-    somebody removes the folder, nothing within the block makes it again. A claim within a claim of
+    The folder is made if it is missing, and removed again if nothing was written. If somebody else
+    removes the folder, nothing within the block makes it again. A claim within a claim of
     the same folder changes nothing.
 
     Raises:
@@ -76,12 +76,12 @@ def make_folder(folder: Path) -> None:
     missing = [part for part in (folder, *folder.parents) if not part.is_dir()]
     if _claimed.keys() & set(missing):
         check_claimed(folder)
-    for part in reversed(missing):  # one by one: what vanishes from now on is an error
+    for part in reversed(missing):  # one by one, to notice what vanishes
         part.mkdir(exist_ok=True)
 
 
 def check_claimed(path: Path) -> None:
-    """Raise where a folder that this process has claimed, and that `path` lies in, is gone."""
+    """Raise if `path` lies in a folder that this process has claimed and that is gone."""
     path = path.absolute()
     for folder, identity in _claimed.items():
         if folder == path or folder in path.parents:
@@ -117,7 +117,7 @@ def lock_folder(folder: Path) -> int | None:
 
 
 def folder_in_use(folder: Path) -> bool:
-    """Whether a process has claimed a folder by `lock_folder`."""
+    """Return whether a process has claimed a folder by `lock_folder`."""
     try:
         handle = lock_folder(folder)
     except RunFolderError:

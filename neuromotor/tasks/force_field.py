@@ -1,6 +1,7 @@
 """Reaching in a curl force field, with catch trials and force channels.
 
-Notation: p and v position and velocity of the hand, b strength, s unit vector across the reach.
+Notation: p and v are the position and the velocity of the hand, b is the strength, and s the unit
+vector across the reach.
 
     field    F = b [[0, -1], [1, 0]] v: to the left of v, it does no work
     channel  F = -s s^T (k (p - p_start) + c v): walls along the straight line to the target

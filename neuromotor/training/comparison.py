@@ -253,6 +253,9 @@ def compare(
         FileExistsError: A checkpoint exists, and `resume` is false.
         TypeError: `CompareSettings` has no attribute of a name in `changes`.
         ValueError: Task, controller and optimizers do not fit together.
+
+    Warns:
+        UserWarning: What `train` warns of.
     """
     settings = replace(settings or CompareSettings(), **changes)
     place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}

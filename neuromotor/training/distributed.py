@@ -6,7 +6,8 @@ the others holds a share of the trials of every objective that the leader makes,
 A call is one broadcast of the point and one reduction of the answers, where each answer is weighted
 by its share of the trials; together they are an all-reduce. Sums are made in double precision.
 
-Notation: N processes, B trials, theta parameters (P,), sizes of messages in numbers.
+Notation: N is the number of processes, B that of trials, and theta are the parameters, (P,). Sizes
+of messages are counted in numbers.
 """
 
 from __future__ import annotations

@@ -135,7 +135,8 @@ def train(
             together.
 
     Warns:
-        UserWarning: The task or the controller cannot be saved, as its class is not registered.
+        UserWarning: The task or the controller cannot be saved, as its class is not registered; or
+            the trials have noise and `refresh` is 0, so that their draws are learnt by heart.
 
     Example:
         >>> from neuromotor import CenterOut, ContinuousTimeRNN, LBFGS
@@ -159,6 +160,12 @@ def train(
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=trials.dtype, device=trials.device)
     check_integer("refresh", refresh, minimum=0)
+    if not refresh and any(name.endswith("_noise") for name in trials.present()):
+        warnings.warn(
+            "every iteration sees the same draws of noise, which training learns by heart; "
+            "`refresh=1` draws new ones each time.",
+            stacklevel=2,
+        )
     loop, first = ClosedLoop(task, controller), trials
 
     def objective_of(batch: Trials) -> Objective:

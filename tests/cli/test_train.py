@@ -154,3 +154,13 @@ def test_what_cannot_be_resumed_is_said(tmp_path):
     done = neuromotor("train", "center-out", "--resume", tmp_path, "--seed", "3")
     assert done.returncode == 2
     assert "got `--seed` too" in done.stderr
+
+
+def test_noise_that_stays_the_same_is_said_in_one_line(tmp_path):
+    words = ("train", "center-out", "--smoke", "--no-figures", "--set", "task.noise=0.1")
+    for more, said in (((), 1), (("--set", "refresh=1"), 0)):
+        done = neuromotor(*words, *more, "--set", "held_out=4", "--out", tmp_path / str(said))
+        assert done.returncode == 0, done.stderr
+        lines = [line for line in done.stderr.splitlines() if "learns by heart" in line]
+        assert len(lines) == said
+        assert all(line.startswith("warning: every iteration") for line in lines)

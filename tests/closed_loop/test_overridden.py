@@ -28,6 +28,7 @@ from neuromotor.envs import MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import Euler, TwoJointArm
 from neuromotor.tasks import QuadraticCost
 
+UNREGISTERED = "ignore:`save_controller` will refuse this:UserWarning"  # classes of these tests
 TASK = CenterOut(plant=PointMass(mass=0.7, damping=0.4), directions=3, steps=6, delay_steps=1)
 
 
@@ -153,6 +154,7 @@ def test_structural_damping_weights_what_the_controller_declares():
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.filterwarnings(UNREGISTERED)
 @pytest.mark.parametrize(
     "controller",
     [
@@ -224,6 +226,7 @@ def test_an_overridden_cost_is_what_trains():
     torch.testing.assert_close(linear.product(vector), 2 * plain.linearize(theta).product(vector))
 
 
+@pytest.mark.filterwarnings(UNREGISTERED)
 def test_losses_and_residuals_that_contradict_each_other_are_refused():
     net = ContinuousTimeRNN(layers=(5,))
     task = own(LossesAlone)

@@ -201,19 +201,52 @@ def test_normalizing_wrappers():
     assert np.isfinite(shown).all()
 
 
-def test_record_video(tmp_path):
-    if importlib.util.find_spec("moviepy") is None:
-        pytest.skip("moviepy is not installed; it asks for a Pillow older than the tested one")
+class Frames(gymnasium.Wrapper):
+    """Takes a picture after every reset and step, as `RecordVideo` does."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.taken = []
+
+    def reset(self, **options):
+        found = super().reset(**options)
+        self.taken.append(self.render())
+        return found
+
+    def step(self, action):
+        found = super().step(action)
+        self.taken.append(self.render())
+        return found
+
+
+def test_a_video_shows_the_movement(tmp_path):
+    """Its pictures, and, where moviepy is there to write and read them, those of the file.
+
+    moviepy is not in the tested environment, as it asks for an older Pillow.
+    """
+    recorded = importlib.util.find_spec("moviepy") is not None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # moviepy's and imageio's own
+        if recorded:
+            warnings.simplefilter("ignore")  # moviepy's and imageio's own
         env = gymnasium.make("neuromotor/CenterOut-v0", render_mode="rgb_array", task={"steps": 6})
-        env = gymnasium.wrappers.RecordVideo(env, str(tmp_path), episode_trigger=lambda i: i == 0)
+        env = frames = Frames(env)
+        if recorded:
+            env = gymnasium.wrappers.RecordVideo(env, str(tmp_path), episode_trigger=lambda i: True)
         env.reset(seed=0)
         for _ in range(6):
-            env.step(env.action_space.sample())
+            env.step(np.array([0.8, 0.4], dtype=np.float32))
         env.close()
-    (video,) = tmp_path.glob("*.mp4")
-    assert video.stat().st_size > 1000
+    pictures = np.stack(frames.taken)
+    assert pictures.shape == (7, 400, 400, 3)
+    moved = np.abs(np.diff(pictures.astype(int), axis=0)).sum((1, 2, 3))
+    assert (moved[1:] > 0).all()  # the first step only begins to turn the arm
+    if recorded:
+        from moviepy import VideoFileClip
+
+        (video,) = tmp_path.glob("*.mp4")
+        film = np.stack(list(VideoFileClip(str(video)).iter_frames())).astype(int)
+        assert film.shape == pictures.shape
+        assert np.abs(film - pictures).mean() < 4  # of 255: the film's compression
 
 
 def test_pictures_show_limb_target_load_and_ghost():

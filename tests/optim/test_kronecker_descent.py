@@ -1,13 +1,12 @@
 """Natural gradient steps against a direct solve, and changing draws."""
 
+from statistics import median
+
 import pytest
 import torch
 from cases import SmallProblem, normal
 
-from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.optim import Budget, KroneckerAdam, KroneckerDescent
-from neuromotor.tasks import DDN
-from neuromotor.training.single import train
+from neuromotor.optim import Budget, KroneckerAdam, KroneckerDescent, Resampled
 
 
 def random_positive(size, seed):
@@ -44,9 +43,23 @@ def test_descent_steps_along_the_natural_gradient_within_its_bound(trust):
 
 
 @pytest.mark.parametrize("optimizer", [KroneckerDescent(), KroneckerAdam()])
-def test_descent_stands_changing_draws(optimizer):
-    """Where L-BFGS's pairs would be of other trials."""
-    task, net = DDN(pairs=30, steps=20, disturbance_nm=0.01), ContinuousTimeRNN(layers=(12, 12))
-    result = train(task, net, optimizer, budget=Budget(calls=300), refresh=1)
-    losses = [point.value for point in result.history]
-    assert sum(losses[-20:]) < 0.1 * sum(losses[:20])
+def test_changing_draws_are_averaged(optimizer):
+    """Each draw's minimum lies at random around the true one.
+
+    At the median of five seeds the methods end .05 and .06 of that scatter away from it, and
+    L-BFGS, which trusts the latest draws, .7 of it.
+    """
+    scatter, size = 0.3, 6
+    away = []
+    for seed in range(5):
+        root = normal(size, size, seed=seed) + 3 * torch.eye(size, dtype=torch.float64)
+        best = normal(size, seed=100 + seed)
+
+        def draw(number, seed=seed, root=root, best=best):
+            moved = best + scatter * normal(size, seed=1000 * (seed + 1) + number)
+            return SmallProblem(lambda x: root @ (x - moved))
+
+        start = torch.zeros(size, dtype=torch.float64)
+        result = optimizer.minimize(Resampled(draw), start, Budget(calls=1000))
+        away.append(float((result.parameters - best).norm()) / (scatter * size**0.5))
+    assert median(away) < 0.2

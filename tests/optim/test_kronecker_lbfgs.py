@@ -1,10 +1,11 @@
 """L-BFGS with Kronecker factors."""
 
 from dataclasses import replace
+from statistics import median
 
 import pytest
 import torch
-from cases import SmallProblem, generator, normal, rosenbrock, timed
+from cases import SmallProblem, above_the_least, generator, normal, rosenbrock
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
@@ -12,32 +13,25 @@ from neuromotor.optim import LBFGS, Budget, KroneckerLBFGS
 from neuromotor.tasks import CenterOut
 
 
-def small_loop(directions=8, steps=20, own_times=False, **options):
-    task = CenterOut(directions=directions, steps=steps)
-    trials = timed(task.trials(), steps) if own_times else task.trials()
-    net = ContinuousTimeRNN(layers=(8, 6), input_size=trials.input_size, **options)
+def test_it_comes_nearer_to_the_least_loss_than_lbfgs():
+    """At the median of five seeds: .0009 and .012 above it; a factor of 5 is asked for."""
+    ours = above_the_least(KroneckerLBFGS(), 100)
+    theirs = above_the_least(LBFGS(), 100)
+    assert 0 < min(ours + theirs)
+    assert median(ours) < 0.2 * median(theirs)
+
+
+def test_a_run_is_repeated_to_the_bit():
+    task, net = CenterOut(directions=8, steps=20), ContinuousTimeRNN(layers=(8, 6))
+    objective = ClosedLoop(task, net).objective(task.trials())
     theta = net.initial_parameters(generator(1)) + 0.05 * normal(net.parameter_count, seed=4)
-    return ClosedLoop(task, net).objective(trials), theta, net
-
-
-def test_it_gets_ahead_of_lbfgs_on_a_closed_loop():
-    objective, theta, _ = small_loop()
-    budget = Budget(calls=300)
-    ours = KroneckerLBFGS().minimize(objective, theta, budget)
-    theirs = LBFGS().minimize(objective, theta, budget)
-    assert ours.value < theirs.value
-    again = KroneckerLBFGS().minimize(objective, theta, budget)
-    assert torch.equal(again.parameters, ours.parameters)
+    one, two = (KroneckerLBFGS().minimize(objective, theta, Budget(calls=40)) for _ in range(2))
+    assert torch.equal(one.parameters, two.parameters)
 
 
 def test_single_precision_is_enough_for_a_start():
-    task = CenterOut(directions=8, steps=20)
-    net = ContinuousTimeRNN(layers=(8, 6))
-    objective = ClosedLoop(task, net).objective(task.trials(dtype=torch.float32))
-    theta = net.initial_parameters(generator(1), dtype=torch.float32)
-    result = KroneckerLBFGS().minimize(objective, theta, Budget(calls=100))
-    assert result.parameters.dtype == torch.float32
-    assert result.value < 0.1 * result.history[0].value
+    """At the median of five seeds it ends .0005 above the least loss; ten times that is allowed."""
+    assert median(above_the_least(KroneckerLBFGS(), 100, dtype=torch.float32)) < 0.005
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Products in single precision beside values and gradients in double precision."""
 
+import pytest
 import torch
-from cases import generator, normal
+from cases import generator, normal, reaching_table
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.optim import Budget, HessianFree, MixedPrecision
+from neuromotor.optim import AugmentedHessianFree, Budget, MixedPrecision
 from neuromotor.tasks import CenterOut
 
 
@@ -27,5 +28,14 @@ def test_mixed_precision_keeps_value_and_gradient_and_rounds_products():
     error = float((ours - theirs).norm() / theirs.norm())
     assert 1e-9 < error < 1e-4
     assert not rough.product(torch.zeros_like(vector)).any()
-    one, two = (HessianFree().minimize(o, theta, Budget(calls=300)) for o in (double, mixed))
-    assert two.value < 1.5 * one.value
+
+
+def test_rounded_products_lead_to_the_optimum_too():
+    """Where iLQR's is: rounding in products costs iterations, not accuracy."""
+    task, table, start, least = reaching_table()
+    loop = ClosedLoop(task, table)
+    mixed = MixedPrecision(
+        loop.objective(task.trials()), loop.objective(task.trials(dtype=torch.float32))
+    )
+    result = AugmentedHessianFree().minimize(mixed, start, Budget(calls=150))
+    assert result.value == pytest.approx(least, rel=1e-6)

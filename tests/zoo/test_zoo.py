@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from recipe_words import settings_of
 
 import neuromotor as nm
 from neuromotor import zoo
 from neuromotor.analysis import load_recording
 from neuromotor.cli import app as command_line
 from neuromotor.evaluation import robustness as measured
-from neuromotor.runs.recipes import find_stages, training_command
-from neuromotor.runs.settings import gather, resolve
-from neuromotor.runs.zoo_entry import Stage, joined_history
 from neuromotor.storage.components import encode
 from neuromotor.tasks import TASKS, with_plant
 from neuromotor.tasks.ranges import outside
@@ -36,22 +34,6 @@ def run(capsys, monkeypatch):
         return capsys.readouterr().out
 
     return command
-
-
-def settings_of(command):
-    """What a recipe's command means, read independently of how it was written."""
-    _, verb, task, *words = shlex.split(command)
-    assert verb == "train"
-    options, assignments = {"task": task}, []
-    for flag, value in zip(words[::2], words[1::2], strict=True):
-        if flag == "--set":
-            assignments.append(value)
-        elif flag == "--optimizer":
-            options["optimizers"] = value
-        elif flag not in ("--out", "--start"):
-            key = flag.removeprefix("--")
-            options[key] = value if key in ("dtype", "device") else json.loads(value)
-    return resolve(gather(None, options, assignments, smoke=False)).as_dict()
 
 
 def covers(found, wanted):
@@ -271,74 +253,3 @@ def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
 def test_odd_names_are_refused(name, tmp_path):
     with pytest.raises(nm.SettingsError, match="TASK/NAME"):
         command_line.app(["zoo", "add", str(tmp_path), "lbfgs", name], standalone_mode=False)
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no finished run"):
-        find_stages(tmp_path, "lbfgs", "out")
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"task": "center-out", "optimizers": "kron-lbfgs", "budget": 40_000, "seed": 3},
-        {"task": "ddn-robust", "optimizers": "adam", "refresh": 1, "dtype": "float32"},
-        {
-            "task": {"type": "center-out", "plant": {"type": "monkey", "dt_s": 0.005}, "steps": 80},
-            "optimizers": "adam",
-            "adam": {"learning_rate": 1e-5, "clip_norm": 1.0},
-            "controller": {"layers": [30], "initializer": {"type": "gaussian", "output_gain": 0.2}},
-            "seconds": 3.5,
-        },
-        {"task": "force-field", "plant": "monkey", "optimizers": "lbfgs", "references": "ilqg"},
-        {"task": "center-out", "plant": "human", "optimizers": "hf", "threads": 2, "device": "cpu"},
-        {
-            "task": {"type": "pulsed-reach", "reach": {"plant": {"type": "point-mass"}}},
-            "optimizers": "hf",
-            "ilqr": {"iterations": 7},
-        },
-    ],
-)
-def test_settings_become_a_command_that_means_them(raw):
-    settings = resolve(raw)
-    command = training_command(settings, "runs/x", None)
-    assert settings_of(command) == settings.as_dict()
-
-
-def test_a_preset_takes_one_word():
-    settings = resolve({"task": "center-out", "plant": "human", "optimizers": "adam"})
-    words = shlex.split(training_command(settings, "runs/x", None))
-    assert words[words.index("--set") + 1] == 'task.plant.type="human"'
-    assert words.count("--set") == 1
-
-
-def test_what_no_option_expresses_is_said():
-    settings = resolve({"task": "center-out", "optimizers": "adam", "adam": {"clip_norm": None}})
-    with pytest.raises(nm.SettingsError, match=r"no option expresses `adam.clip_norm`"):
-        training_command(settings, "runs/x", None)
-
-
-def stage(losses, fresh):
-    count = len(losses)
-    history = {
-        "calls": list(range(1, count + 1)),
-        "seconds": [0.1 * i for i in range(count)],
-        "loss": list(losses),
-    }
-    return Stage("", {}, {"calls": count, "seconds": 0.1 * count, "method": "x"}, history, fresh)
-
-
-def test_histories_are_joined_thinned_and_keep_their_meaning():
-    losses = 1 / np.arange(1, 3001) + 0.1 * (np.arange(3000) % 2)
-    best = joined_history([stage(losses, False)] * 2)
-    assert len(best["calls"]) <= 400
-    assert best["calls"][0] == 1
-    assert best["calls"][-1] == 6000
-    for calls, loss in zip(best["calls"], best["loss"], strict=True):
-        assert loss == pytest.approx(losses[:calls].min(), rel=1e-6)
-    fresh = joined_history([stage(losses, True)])
-    ends = np.array(fresh["calls"])
-    assert ends[-1] == 3000
-    starts = np.concatenate([[0], ends[:-1]])
-    total = sum(v * n for v, n in zip(fresh["loss"], ends - starts, strict=True))
-    assert total == pytest.approx(losses.sum(), rel=1e-5)

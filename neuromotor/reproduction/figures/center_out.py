@@ -1,4 +1,4 @@
-"""Figures 6.1 and 6.2: center-out reaching."""
+"""Figures 6.1 and 6.2 show center-out reaching."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def method_label(trained: Trained) -> str:
 
 
 def _draw_distance(ax: Axes, task: Task, best: ILQRResult, lines: dict[str, Trained]) -> None:
-    """How far each network's hands are from iLQR's, over time."""
+    """Draw how far each network's hand is from iLQR's, over time."""
     time_ms = 1e3 * task.plant.dt_s * np.arange(task.steps + 1)
     for trained, color in zip(lines.values(), COLORS, strict=False):
         run = trained.run(task, task.trials())
@@ -101,7 +101,7 @@ def _draw_distance(ax: Axes, task: Task, best: ILQRResult, lines: dict[str, Trai
 
 
 def _draw_paths(ax: Axes, plant: Plant, best: Tensor, states: Tensor, marked: int) -> None:
-    """Hand paths over iLQR's, one of them marked."""
+    """Draw hand paths over iLQR's, one of them marked."""
     center = hand_cm(plant, best[0, 0])
     for own, color, width in ((best, "0.7", 1.6), (states, COLORS[0], 0.6)):
         for path in hand_cm(plant, own)[::_SHOWN]:
@@ -115,7 +115,7 @@ def _draw_paths(ax: Axes, plant: Plant, best: Tensor, states: Tensor, marked: in
 
 
 def _draw_course(ax: Axes, dt_s: float, own: Tensor, best: Tensor, *, step: bool = False) -> None:
-    """One reach over time, the network's joints and iLQR's."""
+    """Draw one reach over time, by the joints of the network and of iLQR."""
     where: dict[str, Any] = {"drawstyle": "steps-post"} if step else {}
     time_ms = 1e3 * dt_s * np.arange(len(own))
     for joint, (name, color) in enumerate(JOINTS):

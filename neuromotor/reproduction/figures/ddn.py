@@ -1,4 +1,4 @@
-"""Figures 6.4 and 6.5: reaching under delay, disturbance and noise."""
+"""Figures 6.4 and 6.5 show reaching under delay, disturbance and noise."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def draw_robustness(networks: Networks, *, smoke: bool = False) -> Figure:
 
 
 def _draw_disturbed(ax: Axes, task: DDN, run: Disturbed, reference: Disturbed) -> None:
-    """Hand paths of the first trials, coloured by what is on, over the undisturbed ones."""
+    """Draw the first trials' hand paths over the undisturbed ones, coloured by what is on."""
     for trial in range(min(_PATHS, len(run.trials))):
         calm = hand_cm(task.plant, reference.calm.states[trial])
         ax.plot(*calm.T, color="0.65", linewidth=1.6, solid_capstyle="butt")
@@ -92,7 +92,7 @@ def _draw_disturbed(ax: Axes, task: DDN, run: Disturbed, reference: Disturbed) -
 
 
 def _draw_correction(ax: Axes, task: DDN, run: Disturbed, color: str) -> None:
-    """How far the torque that answers the disturbance has come, over time since it began."""
+    """Draw how far the torque that answers the disturbance has come, since that began."""
     if run.trials.load is None:
         return
     size = run.trials.load.norm(dim=-1).amax(-1)

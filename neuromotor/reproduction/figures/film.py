@@ -1,4 +1,4 @@
-"""The animation: an arm that reaches while something pushes it, and its network's hidden units."""
+"""The animation shows an arm that reaches while it is pushed, and its network's hidden units."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def save_film(networks: Networks, path: Path, *, smoke: bool = False) -> None:
 
 
 class _Stage:
-    """The artists of one frame and how they change."""
+    """Keeps the artists of a frame and changes them."""
 
     def __init__(
         self, plane: Axes, units: Axes, task: DDN, run: Disturbed, rates: tuple[Tensor, ...]
@@ -124,5 +124,5 @@ class _Stage:
 
 
 def _sorted(rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Units in the order of their peaks, (T, N)."""
+    """Return rates with the units in the order of their peaks, (T, N)."""
     return rates[:, np.argsort(np.abs(rates).argmax(0), kind="stable")]

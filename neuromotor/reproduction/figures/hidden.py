@@ -1,4 +1,4 @@
-"""Figure 8: hidden dynamics of trained networks, analysed like a neural recording."""
+"""Figure 8 shows trained networks' hidden dynamics, analysed like a neural recording."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def draw_hidden(networks: Networks, *, smoke: bool = False) -> Figure:
 
 
 def _draw_network(axes: list[Axes], trained: Trained, *, smoke: bool) -> None:
-    """The four panels of one network, of its last layer where a layer is meant."""
+    """Draw the four panels of one network; those of a layer are of its last one."""
     task = trained.task
     posture = isinstance(task, Postural)
     trials = central_trials(task) if posture else task.trials()
@@ -98,7 +98,7 @@ def _draw_network(axes: list[Axes], trained: Trained, *, smoke: bool) -> None:
 
 
 def _draw_points(ax: Axes, values: NDArray[np.float64], found: list[FixedPoints]) -> None:
-    """Activations (C, T, N) and the fixed points of single trials' last inputs, in two PCs."""
+    """Draw activations (C, T, N) and the fixed points of trials' last inputs, in two PCs."""
     mean = values.mean((0, 1))
     axes = np.linalg.svd((values - mean).reshape(-1, values.shape[2]), full_matrices=False)[2][:2]
     draw_conditions(ax, (values - mean) @ axes.T)
@@ -120,7 +120,7 @@ def _draw_points(ax: Axes, values: NDArray[np.float64], found: list[FixedPoints]
 
 
 def _slowest(found: FixedPoints) -> str:
-    """The longest time constant among the decaying modes of a point."""
+    """Return the longest time constant among the decaying modes of a point."""
     decays = np.abs(found.eigenvalues[0]) < 1
     if not decays.any():
         return "no mode decays"

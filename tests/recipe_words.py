@@ -1,0 +1,22 @@
+"""What the command of a recipe means, read independently of how it was written."""
+
+import json
+import shlex
+
+from neuromotor.runs.settings import gather, resolve
+
+
+def settings_of(command):
+    """All settings of the run that a command means."""
+    _, verb, task, *words = shlex.split(command)
+    assert verb == "train"
+    options, assignments = {"task": task}, []
+    for flag, value in zip(words[::2], words[1::2], strict=True):
+        if flag == "--set":
+            assignments.append(value)
+        elif flag == "--optimizer":
+            options["optimizers"] = value
+        elif flag not in ("--out", "--start"):
+            key = flag.removeprefix("--")
+            options[key] = value if key in ("dtype", "device") else json.loads(value)
+    return resolve(gather(None, options, assignments, smoke=False)).as_dict()
