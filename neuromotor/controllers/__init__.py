@@ -16,6 +16,7 @@ from neuromotor.controllers.initializers import (
     Sparse,
 )
 from neuromotor.controllers.rnn import ContinuousTimeRNN, LayerWeights, NetworkWeights
+from neuromotor.extensions import Registry
 
 __all__ = [
     # controllers
@@ -37,7 +38,11 @@ __all__ = [
     "Sparse",
 ]
 
-CONTROLLERS: dict[str, Controller] = {
-    "rnn": ContinuousTimeRNN(),
-    "command-table": CommandTable(trials=64, steps=40),
-}
+CONTROLLERS: Registry[Controller] = Registry(
+    "controller",
+    {
+        "rnn": ContinuousTimeRNN(),
+        "command-table": CommandTable(trials=64, steps=40),
+    },
+    members=("initial_parameters", "unpack", "step"),
+)
