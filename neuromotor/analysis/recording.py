@@ -199,8 +199,12 @@ def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
         check_trials(task, trials)
     except (KeyError, TypeError, ValueError) as error:
         needs = lacking(recording.attrs.get("needs"))
-        what = "the recording does not say which task was run"
-        raise RecordingError(f"{what} ({error}); {again}. {needs}".rstrip()) from error
+        if needs:
+            what = str(error).partition(";")[0]
+            raise RecordingError(f"the task that was run is not here ({what}). {needs}") from error
+        raise RecordingError(
+            f"the recording does not say which task was run ({error}); {again}."
+        ) from error
     return task, trials
 
 

@@ -129,7 +129,8 @@ def _load(text: str, source: Source, load: Callable[[], object]) -> None:
         raise ExtensionError(f"{place}: {error}" if place else str(error)) from error
     except (Exception, SystemExit) as error:
         _forget(before, source)
-        if isinstance(error, ModuleNotFoundError) and source.module.startswith(str(error.name)):
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{source.module}.".startswith(f"{missing}."):
             raise ExtensionError(_no_module(text)) from error
         words = str(error).partition("\n")[0]
         place = _place(error, source)

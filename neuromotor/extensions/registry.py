@@ -147,10 +147,10 @@ class Registry(dict[str, T]):
             if old is component or (type(old) is type(component) and repr(old) == repr(component)):
                 return
             if not _defined_anew(old, component):
-                by = f"by {self.sources[name].use}" if name in self.sources else "in neuromotor"
+                whose = self.sources[name].use if name in self.sources else _OWN
                 raise ExtensionError(
-                    f"`name` must be new, but there is a {self.kind} {name!r} {by} already "
-                    f"({_described(old)}); choose another name."
+                    f"`name` must be new, but {name!r} is taken by the {self.kind} "
+                    f"{_described(old)} of {whose}; choose another name."
                 )
         self[name], self.sources[name] = component, source
         try:
@@ -262,8 +262,14 @@ def source_of(
     """
     if isinstance(registry, Registry) and name in registry.sources:
         return registry.sources[name]
-    module = _owner(component).__module__
-    return None if module.partition(".")[0] == _OWN else Source.of_module(module)
+    owner = _owner(component)
+    if owner.__module__.partition(".")[0] == _OWN:
+        return None
+    for known in _registries.values():
+        for other, source in known.sources.items():
+            if _owner(known[other]) is owner:
+                return source
+    return Source.of_module(owner.__module__)
 
 
 def lacking(needs: object) -> str:
@@ -325,4 +331,5 @@ def _defined_anew(old: object, new: object) -> bool:
 
 
 def _described(component: object) -> str:
-    return repr(component) if len(repr(component)) < 60 else f"a {type(component).__name__}"
+    text = repr(component)
+    return text if len(text) < 60 else f"{type(component).__name__}(...)"

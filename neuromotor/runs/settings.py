@@ -300,7 +300,8 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
     except (UnknownNameError, UnknownSettingError) as error:
         needs = lacking(raw.get("needs"))
         if needs:
-            raise SettingsError(f"{error} {needs}") from error
+            what = str(error).partition(";")[0]
+            raise SettingsError(f"the settings name what is not here ({what}). {needs}") from error
         if isinstance(error, UnknownSettingError):
             raise UnknownSettingError(error.path, error.known, _names(raw)) from error
         raise
