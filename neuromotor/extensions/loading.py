@@ -238,5 +238,5 @@ def _place(error: BaseException, source: Source) -> str:
     ]
     root = source.module.partition(".")[0]
     inside = [frame for frame in theirs if root in Path(frame.filename).with_suffix("").parts]
-    frame = (inside or theirs or [None])[-1]
-    return "" if frame is None else f"{frame.filename}, line {frame.lineno}"
+    found = inside or theirs
+    return f"{found[-1].filename}, line {found[-1].lineno}" if found else ""

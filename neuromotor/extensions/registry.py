@@ -288,7 +288,7 @@ def lacking(needs: object) -> str:
     here = [source for registry in _registries.values() for source in registry.sources.values()]
     for need in needs if isinstance(needs, list) else []:
         use = need.get("use") if isinstance(need, dict) else None
-        if not isinstance(use, str):
+        if not isinstance(use, str) or not use.isprintable():
             continue
         version = f" {need['version']}" if isinstance(need.get("version"), str) else ""
         package = need.get("package")

@@ -2,15 +2,19 @@
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from forked import neuromotor, together
 
 import neuromotor as nm
+from neuromotor.analysis import RecordingError, load_recording, recorded_run
 from neuromotor.cli.entry import _split
 from neuromotor.extensions import VARIABLE, ExtensionError, loading
+from neuromotor.extensions.registry import lacking
 from neuromotor.storage.components import SettingsError
 
 LAB = """
@@ -139,11 +143,11 @@ def test_everything_that_a_run_leaves_says_what_it_needs(lab, tmp_path):
     )
     assert [done.returncode for done in both] == [0, 0, 0], both
     assert json.loads(both[1].stdout)["task"]["type"] == "nudge"
-    recording = nm.analysis.load_recording(folder / "a.nc")
-    with pytest.raises(nm.analysis.RecordingError, match=r"unknown task 'nudge'.* `lab_one.py`"):
-        nm.analysis.recorded_run(recording)
+    recording = load_recording(folder / "a.nc")
+    with pytest.raises(RecordingError, match=r"unknown task 'nudge'\).*needs `lab_one`"):
+        recorded_run(recording)
     nm.use(lab)
-    assert nm.analysis.recorded_run(recording)[0].radius_m == 0.01
+    assert recorded_run(recording)[0].radius_m == 0.01
     assert "lab_one" in neuromotor("info", *use, cwd=folder).stdout
 
 
@@ -187,3 +191,71 @@ def test_a_sweep_names_its_modules_in_its_file(lab, tmp_path):
         done = neuromotor("sweep", "s.toml", "--jobs", "1", cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "2 finished" in done.stdout
+
+
+PROGRAM = """
+import gymnasium
+
+import neuromotor as nm
+
+nm.use("lab_one.py")
+
+
+if __name__ == "__main__":
+    for context in ("spawn", "forkserver"):
+        workers = gymnasium.make_vec(
+            "neuromotor/Nudge-v0",
+            num_envs=2,
+            vectorization_mode="async",
+            vector_kwargs={"context": context},
+        )
+        assert workers.reset(seed=0)[0].shape == (2, 8)
+        workers.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "variable"),
+    [
+        (["program.py"], ""),  # whose workers start as new processes
+        (["lab_one.py"], "lab_one.py"),  # the module is the program itself
+        (["-c", "import lab_one"], "lab_one"),  # it is what imports neuromotor
+    ],
+)
+def test_programs_of_ones_own(words, variable, lab, tmp_path):
+    write(tmp_path / "program.py", PROGRAM)
+    root = str(Path(nm.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root, VARIABLE: variable},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_a_program_cannot_load_is_a_warning(tmp_path):
+    words = [sys.executable, "-c", "import neuromotor; print(len(neuromotor.tasks.TASKS))"]
+    variables = {"PYTHONPATH": str(Path(nm.__file__).parents[1]), VARIABLE: "nothing.py"}
+    environment = {**os.environ, **variables}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == f"{len(nm.tasks.TASKS)}\n"
+    assert "UserWarning: in NEUROMOTOR_USE: there is no Python file nothing.py" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [
+        (None, ""),
+        ("[{", ""),
+        ([1, {"use": 3}, {"use": "a\x1b[2J"}], ""),
+        ([{"use": "lab.py", "version": "2"}], "It needs `lab` 2: pass `--use lab.py`"),
+        ('[{"use": "a.b", "package": "a-lab"}]', "It needs the package `a-lab`: install it"),
+        ([{"use": "__main__"}], "It needs what the program that saved it registered."),
+    ],
+)
+def test_what_a_file_says_that_it_needs(needs, words):
+    said = lacking(needs)
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
