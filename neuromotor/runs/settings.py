@@ -395,10 +395,7 @@ def _controller(spec: Any, task: Task) -> Controller:
         raise SettingsError(f"`controller` must be a name or a table, got {spec!r}.")
     settings = dict(settings)
     base = decode(settings.pop("type", "rnn"), CONTROLLERS, "controller")
-    base = _fitted(base, task)
-    if isinstance(base, ContinuousTimeRNN):
-        base = replace(base, time_constant_s=task.plant.dt_s)
-    controller: Controller = decode(settings, CONTROLLERS, "controller", base)
+    controller: Controller = decode(settings, CONTROLLERS, "controller", _fitted(base, task))
     return controller
 
 
@@ -413,6 +410,8 @@ def _fitted(controller: Any, task: Task) -> Any:
         "delay_steps": task.delay_steps,
         "steps": task.steps,
     }
+    if isinstance(controller, ContinuousTimeRNN):
+        sizes["time_constant_s"] = plant.dt_s
     if belongs_to_trials(controller):
         sizes["trials"] = len(task.trials())
     names = {field.name for field in fields(controller) if field.init}
