@@ -14,6 +14,8 @@ from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
 from neuromotor.evaluation.load_responses import LoadResponse, load_response
 from neuromotor.evaluation.performance import Evaluation, Performance, assess, held_out, measure
 from neuromotor.evaluation.references import Reference, reference_trajectories
+from neuromotor.extensions import ExtensionError, register, use
+from neuromotor.extensions.loading import load_announced as _load_announced
 from neuromotor.optim import (
     LBFGS,
     Adam,
@@ -136,6 +138,10 @@ __all__ = [
     "Result",
     "Snapshot",
     "TruncatedNewton",
+    # components of your own
+    "ExtensionError",
+    "register",
+    "use",
     # files and settings
     "CheckpointError",
     "SavedController",
@@ -149,3 +155,4 @@ __all__ = [
 ]
 
 _register_environments()
+_load_announced(strict=False)

@@ -4,6 +4,7 @@
 
 - ```console: lines with "$ " are commands (`\\` goes on), the rest is what they print on stdout.
 - ```python: run in one scope a page; a ```text block right behind it is what it prints.
+- ```python and ```toml with a title: a file of that name in the page's working folder.
 - An image after `<!-- PATH -->` is that file of the page's working folder.
 
 At smoke size the numbers of `SMOKE` take the place of the page's, and outputs are not compared.
@@ -57,10 +58,10 @@ def commands(body: str) -> list[str]:
 def run_command(command: str, folder: Path) -> str:
     """What a command prints; `neuromotor` is that of this environment."""
     words = shlex.split(command, comments=True)
-    if words[0] not in ("neuromotor", "cat", "ls"):
+    programs = {"neuromotor": COMMAND, "python": sys.executable, "cat": "cat", "ls": "ls"}
+    if words[0] not in programs:
         raise ValueError(f"{command!r} cannot be run here.")
-    if words[0] == "neuromotor":
-        words[0] = COMMAND
+    words[0] = programs[words[0]]
     environment = {**os.environ, "COLUMNS": "100", "MPLBACKEND": "Agg"}
     done = subprocess.run(
         words, capture_output=True, text=True, cwd=folder, env=environment, check=False
@@ -81,8 +82,10 @@ def run_page(page: Path, folder: Path, *, smoke: bool) -> str:
             shutil.copyfile(folder / block["file"], folder / f"shown-{block['image']}")
             return whole
         body = block["body"]
-        if block["kind"] == "toml":
-            (folder / block["title"]).write_text(resize(body))
+        if block["title"]:
+            file = folder / block["title"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(body if block["kind"] == "python" else resize(body))
         elif block["kind"] == "console":
             lines = []
             for command, written in zip(commands(body), _written(body), strict=True):

@@ -19,7 +19,13 @@ from neuromotor import load_controller
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["neuromotor.cli", "neuromotor.plotting", "matplotlib.pyplot", "xarray", "sklearn.linear_model"]
+    [
+        "neuromotor.cli.app",
+        "neuromotor.plotting",
+        "matplotlib.pyplot",
+        "xarray",
+        "sklearn.linear_model",
+    ]
 )
 
 SMALL = ("--set", "controller.layers=[8]", "--set", "task.directions=3", "--set", "task.steps=15")

@@ -12,7 +12,10 @@ EXTRAS = {
     "howto_rl.md": "stable_baselines3",
     "rl_quickstart.md": "stable_baselines3",
 }
-PAGES = ["index.md", "tutorial.md", "five_questions.md", "howto_reproduce.md", *EXTRAS]
+PAGES = [
+    *("index.md", "tutorial.md", "five_questions.md", "howto_reproduce.md", "extend.md"),
+    *EXTRAS,
+]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,14 @@ def test_a_page_is_refreshed(tmp_path, monkeypatch):
     assert commands("$ a \\\n  b\nout\n$ c\n") == ["a b", "c"]
     with pytest.raises(ValueError, match="cannot be run"):
         docs_blocks.run_command("rm -r x", tmp_path)
+
+
+def test_the_files_on_the_page_of_extensions_are_those_of_the_example():
+    text = (DOCS / "extend.md").read_text()
+    files = re.findall(r'(?ms)^```\w+ title="((?:my_lab/|pyproject)[^"]+)"\n(.*?)^```$', text)
+    assert len(files) == 7
+    for name, body in files:
+        assert body == (ROOT / "examples/extend" / name).read_text(), name
 
 
 def test_links_between_pages_lead_somewhere():

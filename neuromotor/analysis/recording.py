@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ from neuromotor.closed_loop import ClosedLoop, check_trials
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
 from neuromotor.controllers.controller import unit_rates
+from neuromotor.extensions.registry import lacking
 from neuromotor.plants import Plant, degrees_of_freedom
-from neuromotor.storage.components import SettingsError, decode, encode
+from neuromotor.storage.components import SettingsError, decode, encode, needs_of
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
 
@@ -162,6 +164,7 @@ def record(
             "task": _as_json(task, TASKS),
             "controller": _as_json(controller if name is None else name, CONTROLLERS),
             **({} if feedback is None else {"feedback": json.dumps(feedback.as_dict())}),
+            **_needs((task, TASKS), *([] if name is not None else [(controller, CONTROLLERS)])),
         },
     )
     for name in _PARTS:
@@ -199,6 +202,10 @@ def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
         trials = Trials(**parts)
         check_trials(task, trials)
     except (KeyError, TypeError, ValueError) as error:
+        needs = lacking(recording.attrs.get("needs"))
+        if needs:
+            what = str(error).partition(";")[0]
+            raise RecordingError(f"the task that was run is not here ({what}). {needs}") from error
         raise RecordingError(
             f"the recording does not say which task was run ({error}); {again}."
         ) from error
@@ -223,6 +230,15 @@ def _angle(plant: Plant, trials: Trials) -> NDArray[np.float64]:
     line = (plant.hand_position(trials.end) - start).double().cpu().numpy()
     angle = np.round(np.degrees(np.arctan2(line[:, 1], line[:, 0])), 9) % 360
     return np.where(np.linalg.norm(line, axis=-1) > 1e-9, angle, np.nan)
+
+
+def _needs(*parts: tuple[object, Mapping[str, object]]) -> dict[str, str]:
+    """Return the attribute that says what must be loaded to run the components again, if any."""
+    needs: list[dict[str, str]] = []
+    for part in parts:
+        with suppress(SettingsError):  # it is not registered
+            needs += [need for need in needs_of(part) if need not in needs]
+    return {"needs": json.dumps(needs)} if needs else {}
 
 
 def _as_json(component: object, registry: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 A module of this package declares a section as its constant `SECTION`, beside the analysis that the
 section shows. `report_sections` finds them all, so a new analysis is a new file and nothing else.
+`neuromotor.register` enters a section from outside beside them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.unperturbed import run_without_loads
+from neuromotor.extensions import ExtensionError, Registry
 from neuromotor.zoo.saved_controller import SavedController
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "SECTIONS",
     "Findings",
     "Material",
     "Section",
@@ -162,15 +165,35 @@ class SectionSpec:
             return Section(self.name, self.title, "", skipped=str(error))
 
 
+SECTIONS: Registry[SectionSpec] = Registry(
+    "report section", members=("place", "compute", "wanted"), settings=False
+)
+
+
 def report_sections() -> list[SectionSpec]:
-    """Return the sections that the modules of this package declare, in the order of a report."""
+    """Return all sections in the order of a report: this package's, and registered ones."""
     folder = importlib.import_module("neuromotor.analysis")
     modules = [
         importlib.import_module(f"{folder.__name__}.{found.name}")
         for found in pkgutil.iter_modules(folder.__path__)
     ]
-    declared = [module.SECTION for module in modules if hasattr(module, "SECTION")]
-    return sorted(declared, key=lambda spec: (spec.place, spec.name))
+    for module in modules:
+        if hasattr(module, "SECTION"):
+            SECTIONS.setdefault(module.SECTION.name, module.SECTION)
+    return sorted(SECTIONS.values(), key=lambda spec: (spec.place, spec.name))
+
+
+def _check_name(name: str, section: SectionSpec) -> None:
+    """Raise unless a section is registered by its own name; all others are known then."""
+    report_sections()
+    if name != section.name:
+        raise ExtensionError(
+            f"`name` must be the section's own, {section.name!r}, which its figure's file bears "
+            f"too, got {name!r}."
+        )
+
+
+SECTIONS.check = _check_name
 
 
 def _check_changing_rates(recording: xr.Dataset) -> None:

@@ -1,5 +1,5 @@
 """The `neuromotor` command."""
 
-from neuromotor.cli.app import main
+from neuromotor.cli.entry import main
 
 __all__ = ["main"]

@@ -1,9 +1,8 @@
-"""The command line: every command in one application, and how it ends."""
+"""The command line: every command in one application."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -18,11 +17,9 @@ from neuromotor.cli import (
     training,
     zoo,
 )
-from neuromotor.cli.exits import run_and_exit
-from neuromotor.storage.components import SettingsError
-from neuromotor.training import distributed
+from neuromotor.extensions import use
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,8 +31,30 @@ app = typer.Typer(
 First steps: `neuromotor compare center-out`, then
 `neuromotor evaluate RUN/controllers/lbfgs.safetensors`. `neuromotor info` lists every task, plant,
 controller and optimizer; `neuromotor info NAME` its settings.
+
+Plants, tasks, controllers and other components of your own: `--use my_lab.py`, which stands before
+or after the name of any command.
 """,
 )
+
+
+@app.callback()
+def shared(
+    use_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--use",
+            metavar="FILE|MODULE",
+            help="Python file, or name of a module, that registers components of your own; may be "
+            "repeated. So does the variable NEUROMOTOR_USE.",
+        ),
+    ] = None,
+) -> None:
+    """Load what is named; `neuromotor.cli.entry` has done so where the command itself runs."""
+    for name in use_ or []:
+        use(name)
+
+
 for commands in (
     training,
     evaluation,
@@ -48,21 +67,3 @@ for commands in (
     sweep,
 ):  # in the order of `--help`
     commands.register(app)
-
-
-def main() -> None:
-    """Run the command line; whatever goes wrong ends with one line and its own code."""
-    run_and_exit(lambda: distributed.run(_commands))
-
-
-def _commands() -> None:
-    _refuse_empty(sys.argv[1:])
-    app(prog_name="neuromotor", standalone_mode=True)
-
-
-def _refuse_empty(words: Sequence[str]) -> None:
-    """Raise where an option has an empty value, as an unset variable of a shell gives it."""
-    for word, after in zip(words, [*words[1:], None], strict=True):
-        name, equals, value = word.partition("=")
-        if name.startswith("--") and (not value if equals else after == ""):
-            raise SettingsError(f"`{name}` must not be empty; give it a value, or leave it out.")

@@ -14,26 +14,14 @@ from neuromotor._checks import did_you_mean
 from neuromotor.cli.display import output
 from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.control import ILQR
-from neuromotor.controllers import CELLS, CONTROLLERS, INITIALIZERS
-from neuromotor.optim import OPTIMIZERS
-from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
+from neuromotor.extensions import Registry, registries
 from neuromotor.runs.execute import machine, versions
 from neuromotor.storage.components import SettingsError, encode, setting_names
-from neuromotor.tasks import TASKS
 
 __all__ = ["register"]
 
-_CATALOGUE: dict[str, dict[str, Any]] = {
-    "task": dict(TASKS),
-    "plant": dict(PLANTS),
-    "arm parameters": dict(ARM_PRESETS),
-    "integrator": dict(INTEGRATORS),
-    "controller": dict(CONTROLLERS),
-    "cell": dict(CELLS),
-    "initializer": dict(INITIALIZERS),
-    "optimizer": dict(OPTIMIZERS),
-    "reference": {"ilqr": ILQR()},
-}
+_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell")
+_SOLVERS = {"ilqr": ILQR()}  # what has settings among the references, which are functions
 
 
 def register(app: typer.Typer) -> None:
@@ -57,16 +45,23 @@ def info(
     if name is None:
         _list_all(as_json=json_)
         return
-    found = {kind: table[name] for kind, table in _CATALOGUE.items() if name in table}
+    catalogue = _catalogue()
+    found = {kind: table[name] for kind, table in catalogue.items() if name in table}
     if not found:
-        known = [entry for table in _CATALOGUE.values() for entry in table]
+        known = [entry for table in catalogue.values() for entry in table]
         raise SettingsError(f"unknown name {name!r}; {did_you_mean(name, known)}.")
     for kind, component in found.items():
-        settings = encode(component, _CATALOGUE[kind])
+        if kind == "reference":
+            component = _SOLVERS.get(name, component)
+        has_settings = catalogue[kind].settings or component is _SOLVERS.get(name)
+        settings = encode(component, {name: component}) if has_settings else {}
         if json_:
             print(json.dumps({"name": name, "kind": kind, "settings": settings}, indent=2))
             continue
-        output.print(Text.assemble((name, "bold"), f" ({kind}): {_first_line(component)}"))
+        what = f" ({kind}): {_first_line(component)}{_brought(catalogue[kind], name)}"
+        output.print(Text.assemble((name, "bold"), what))
+        if not settings:
+            continue
         table = Table("setting", "default")
         for key, value in settings.items():
             if key != "type":
@@ -82,18 +77,18 @@ def info(
 def _list_all(*, as_json: bool) -> None:
     from neuromotor.envs import environment_ids
 
-    environments = environment_ids()
+    environments, catalogue = environment_ids(), _catalogue()
     if as_json:
-        names = {kind: list(table) for kind, table in _CATALOGUE.items()}
+        names = {kind: list(table) for kind, table in catalogue.items()}
         names["environment"] = list(environments)
         print(json.dumps({"versions": versions(), "machine": machine(), **names}, indent=2))
         return
     output.print(", ".join(f"{name} {version}" for name, version in versions().items()))
     output.print(", ".join(f"{key}: {value}" for key, value in machine().items()))
     table = Table("kind", "name", "what it is")
-    for kind, entries in _CATALOGUE.items():
+    for kind, entries in catalogue.items():
         for name, component in entries.items():
-            table.add_row(kind, name, _first_line(component))
+            table.add_row(kind, name, _first_line(component) + _brought(entries, name))
             kind = ""
     for place, (env_id, settings) in enumerate(environments.items()):
         what = f"{settings['task']}{', with goals' if settings.get('goal') else ''}"
@@ -102,5 +97,23 @@ def _list_all(*, as_json: bool) -> None:
     output.print("`neuromotor info NAME` lists settings; any can be set by --set or --config.")
 
 
+def _catalogue() -> dict[str, Registry[Any]]:
+    """Return all registries by kind, also those of rooms that are loaded where they are needed."""
+    from neuromotor.analysis.section import report_sections
+
+    report_sections()
+    found = registries()
+    return {kind: found[kind] for kind in _FIRST} | found
+
+
+def _brought(registry: Registry[Any], name: str) -> str:
+    """Say what brought a component that did not come with neuromotor."""
+    source = registry.sources.get(name)
+    return "" if source is None else f" [{source.use}]"
+
+
 def _first_line(component: object) -> str:
-    return (inspect.getdoc(type(component)) or "").splitlines()[0]
+    if isinstance(title := getattr(component, "title", None), str):  # a section of the report
+        return title
+    described = component if inspect.isfunction(component) else type(component)
+    return (inspect.getdoc(described) or "").partition("\n")[0]

@@ -31,6 +31,7 @@ from neuromotor.controllers.network import (
     RecurrentNetwork,
 )
 from neuromotor.controllers.rnn import ContinuousTimeRNN
+from neuromotor.extensions import Registry
 
 __all__ = [
     # controllers
@@ -62,9 +63,13 @@ __all__ = [
     "Sparse",
 ]
 
-CONTROLLERS: dict[str, Controller] = {
-    "rnn": ContinuousTimeRNN(),
-    "network": Network(),
-    "gated": Network(layers=(50, 50), cell=GatedCell()),
-    "command-table": CommandTable(trials=64, steps=40),
-}
+CONTROLLERS: Registry[Controller] = Registry(
+    "controller",
+    {
+        "rnn": ContinuousTimeRNN(),
+        "network": Network(),
+        "gated": Network(layers=(50, 50), cell=GatedCell()),
+        "command-table": CommandTable(trials=64, steps=40),
+    },
+    members=("initial_parameters", "unpack", "step"),
+)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor.extensions import Registry
 
 __all__ = ["INITIALIZERS", "EchoState", "Gaussian", "Initializer", "Sparse"]
 
@@ -185,8 +186,12 @@ def _sparse(rows: int, columns: int, connections: int, generator: torch.Generato
     return _normal(rows, columns, generator) * keep
 
 
-INITIALIZERS: dict[str, Initializer] = {
-    "gaussian": Gaussian(),
-    "sparse": Sparse(),
-    "echo-state": EchoState(),
-}
+INITIALIZERS: Registry[Initializer] = Registry(
+    "initializer",
+    {
+        "gaussian": Gaussian(),
+        "sparse": Sparse(),
+        "echo-state": EchoState(),
+    },
+    members=("feedforward", "recurrent", "output"),
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gymnasium
 
+from neuromotor.extensions import ExtensionError
 from neuromotor.tasks import TASKS, Task
 
 __all__ = ["NAMESPACE", "environment_ids", "register_environments"]
@@ -21,18 +22,22 @@ def environment_ids() -> dict[str, dict[str, object]]:
     """Return every registered id and its settings: each task, and the same with goals."""
     ids: dict[str, dict[str, object]] = {}
     for name, task in TASKS.items():
-        title = _title(name, task)
-        ids[f"{NAMESPACE}/{title}-v0"] = {"task": name}
-        ids[f"{NAMESPACE}/{title}Goal-v0"] = {
-            "task": name,
-            "goal": True,
-        }
+        ids |= _ids(name, task)
     return ids
 
 
 def register_environments() -> None:
-    """Register every task's environments in Gymnasium; those that are there already stay."""
-    for env_id, settings in environment_ids().items():
+    """Register every task's environments in Gymnasium; those that are there already stay.
+
+    A task that is registered later brings its own.
+    """
+    for name, task in TASKS.items():
+        _register(name, task)
+    TASKS.check, TASKS.entered = _check_ids, _register
+
+
+def _register(name: str, task: Task) -> None:
+    for env_id, settings in _ids(name, task).items():
         if env_id not in gymnasium.registry:
             gymnasium.register(
                 id=env_id,
@@ -40,6 +45,22 @@ def register_environments() -> None:
                 vector_entry_point=_VECTOR,
                 kwargs=settings,
             )
+
+
+def _check_ids(name: str, task: Task) -> None:
+    """Raise where another task's environments have the names that this one's would have."""
+    taken = {i: found["task"] for i, found in environment_ids().items() if found["task"] != name}
+    for env_id in _ids(name, task).keys() & taken.keys():
+        raise ExtensionError(
+            f"`name` must not be {name!r}: its environment would be {env_id}, which is that of the "
+            f"task {taken[env_id]!r}; choose another name."
+        )
+
+
+def _ids(name: str, task: Task) -> dict[str, dict[str, object]]:
+    """Return the environments of one task, and their settings."""
+    title = f"{NAMESPACE}/{_title(name, task)}"
+    return {f"{title}-v0": {"task": name}, f"{title}Goal-v0": {"task": name, "goal": True}}
 
 
 def _title(name: str, task: Task) -> str:

@@ -22,6 +22,7 @@ from neuromotor.control import (
 )
 from neuromotor.controllers import CommandTable, Controller
 from neuromotor.evaluation.performance import Evaluation, assess, controller_runner, known_runner
+from neuromotor.extensions import Registry
 from neuromotor.optim.result import Stopwatch
 from neuromotor.tasks import Task, Trials
 
@@ -145,7 +146,7 @@ def reference_trajectories(
     found: dict[str, Reference] = {}
     for name, make in makers.items():
         watch = Stopwatch()
-        made = make(task, trials, settings)
+        made = _as_made(make(task, trials, settings))
         with torch.no_grad():
             trajectory = ClosedLoop(task, made.controller).simulate(made.parameters, trials)
             losses = task.cost.losses(trajectory.states, trajectory.commands, trials)
@@ -184,7 +185,7 @@ def reference_controller(
     """
     solver = ilqr or ILQR()
     settings = _Settings(solver, ilqg or ILQG(ilqr=solver), uncertainty, command_limit)
-    made = lookup("reference", name, REFERENCES)(task, trials, settings)
+    made = _as_made(lookup("reference", name, REFERENCES)(task, trials, settings))
     return made.controller, made.parameters
 
 
@@ -235,6 +236,14 @@ class _Made:
     predicted_losses: Tensor | None
     converged: bool
     reason: str
+
+
+_Maker = Callable[[Task, Trials, _Settings], _Made | tuple[Controller, Tensor]]
+
+
+def _as_made(result: _Made | tuple[Controller, Tensor]) -> _Made:
+    """Return what a function in `REFERENCES` gave; a controller and parameters are enough."""
+    return result if isinstance(result, _Made) else _Made(*result, None, True, "designed")
 
 
 def _clairvoyant(task: Task, trials: Trials, settings: _Settings) -> _Made:
@@ -313,11 +322,16 @@ def _plannable(trials: Trials) -> bool:
     return trials.cue is None and not for_the_cost
 
 
-REFERENCES: dict[str, Callable[[Task, Trials, _Settings], _Made]] = {
-    "ilqr": _clairvoyant,
-    "ilqg": _ilqg,
-    "lqg": _lqg,
-    "online": _online,
-    "online-predictive": _online_predictive,
-    "open-loop": _open_loop,
-}
+REFERENCES: Registry[_Maker] = Registry(
+    "reference",
+    {
+        "ilqr": _clairvoyant,
+        "ilqg": _ilqg,
+        "lqg": _lqg,
+        "online": _online,
+        "online-predictive": _online_predictive,
+        "open-loop": _open_loop,
+    },
+    members=("__call__", "__name__"),
+    settings=False,
+)

@@ -1,5 +1,6 @@
 """Optimizers that share one `Objective` interface; none of them knows a plant or a task."""
 
+from neuromotor.extensions import Registry
 from neuromotor.optim.augmented_hessian_free import AugmentedHessianFree
 from neuromotor.optim.first_order import MOMENTUM_SCHEDULE, Adam, GradientDescent
 from neuromotor.optim.hessian_free import HessianFree
@@ -66,23 +67,35 @@ __all__ = [
     "martens_stop",
 ]
 
+# A run's settings have a table for each optimizer beside these, so that none can be called so.
+_SETTINGS = (
+    *("task", "plant", "controller", "optimizer", "optimizers", "budget", "seconds", "seed"),
+    *("seeds", "held_out", "references", "refresh", "products", "dtype", "device", "threads"),
+    *("start", "ilqr", "others", "all", "format_version", "needs", "use"),
+)
+
 # The rates and bounds of the first-order methods were chosen on center-out with the network of the
 # thesis: 3 to 6 rates times 2 to 4 bounds for each method, 1,200 calls, random seed 0; the better
 # settings were also run on random seeds 1 and 2.
-OPTIMIZERS: dict[str, Optimizer] = {
-    "lbfgs": LBFGS(),
-    "gd": GradientDescent(learning_rate=1.0, clip_norm=0.1),
-    "momentum": GradientDescent(learning_rate=0.1, momentum_max=0.99, clip_norm=0.1),
-    "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
-    "adam": Adam(),
-    "cg": NonlinearCG(),
-    "pcg": NonlinearCG(pairs=10),
-    "hf": HessianFree(),
-    "ahf": AugmentedHessianFree(),
-    "ksd": KrylovSubspaceDescent(),
-    "krylov": KrylovSearch(),
-    "newton": TruncatedNewton(),
-    "kron-lbfgs": KroneckerLBFGS(),
-    "kron-descent": KroneckerDescent(),
-    "kron-adam": KroneckerAdam(),
-}
+OPTIMIZERS: Registry[Optimizer] = Registry(
+    "optimizer",
+    {
+        "lbfgs": LBFGS(),
+        "gd": GradientDescent(learning_rate=1.0, clip_norm=0.1),
+        "momentum": GradientDescent(learning_rate=0.1, momentum_max=0.99, clip_norm=0.1),
+        "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
+        "adam": Adam(),
+        "cg": NonlinearCG(),
+        "pcg": NonlinearCG(pairs=10),
+        "hf": HessianFree(),
+        "ahf": AugmentedHessianFree(),
+        "ksd": KrylovSubspaceDescent(),
+        "krylov": KrylovSearch(),
+        "newton": TruncatedNewton(),
+        "kron-lbfgs": KroneckerLBFGS(),
+        "kron-descent": KroneckerDescent(),
+        "kron-adam": KroneckerAdam(),
+    },
+    members=("minimize",),
+    reserved=_SETTINGS,
+)

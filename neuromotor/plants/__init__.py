@@ -1,5 +1,6 @@
 """Plants: pure, batched, differentiable dynamics with no task and no network in them."""
 
+from neuromotor.extensions import Registry
 from neuromotor.plants.arm import TwoJointArm, UnreachableError
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
@@ -42,7 +43,19 @@ __all__ = [
     "SemiImplicitEuler",
 ]
 
-PLANTS: dict[str, Plant] = {
-    **{name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()},
-    "point-mass": PointMass(),
-}
+PLANTS: Registry[Plant] = Registry(
+    "plant",
+    {
+        **{name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()},
+        "point-mass": PointMass(),
+    },
+    members=("state_size", "command_labels", "step"),
+)
+
+
+def _enter_arm(name: str, parameters: ArmParameters) -> None:
+    """Enter the arm that new parameters make, as those that come with neuromotor have theirs."""
+    PLANTS.enter(name, TwoJointArm(parameters), ARM_PRESETS.sources[name])
+
+
+ARM_PRESETS.entered = _enter_arm

@@ -14,6 +14,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from neuromotor.extensions import Registry
+
 __all__ = ["INTEGRATORS", "RK4", "Euler", "Integrator", "SemiImplicitEuler"]
 
 Derivative = Callable[[Tensor], Tensor]
@@ -78,8 +80,12 @@ class RK4:
         return state + (dt_s / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-INTEGRATORS: dict[str, Integrator] = {
-    "euler": Euler(),
-    "semi-implicit-euler": SemiImplicitEuler(),
-    "rk4": RK4(),
-}
+INTEGRATORS: Registry[Integrator] = Registry(
+    "integrator",
+    {
+        "euler": Euler(),
+        "semi-implicit-euler": SemiImplicitEuler(),
+        "rk4": RK4(),
+    },
+    members=("order", "step"),
+)

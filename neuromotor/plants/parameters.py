@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from neuromotor._checks import check_number, check_positive
+from neuromotor.extensions import Registry
 
 __all__ = [
     "ARM_PRESETS",
@@ -227,8 +228,12 @@ HUMAN = ArmParameters.from_proximal_inertia(
 # N m s / rad; joint friction of Li & Todorov (2004), an option for HUMAN.
 HUMAN_VISCOSITY: Viscosity = ((0.05, 0.025), (0.025, 0.05))
 
-ARM_PRESETS: dict[str, ArmParameters] = {
-    "monkey-published": MONKEY_PUBLISHED,
-    "monkey": MONKEY,
-    "human": HUMAN,
-}
+ARM_PRESETS: Registry[ArmParameters] = Registry(
+    "arm parameters",
+    {
+        "monkey-published": MONKEY_PUBLISHED,
+        "monkey": MONKEY,
+        "human": HUMAN,
+    },
+    members=("length_1", "mass_1", "inertia_1"),
+)

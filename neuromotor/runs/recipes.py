@@ -48,7 +48,7 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
     given |= _changes(method, settings.optimizers[method], base.optimizers[method])
     given |= _changes("ilqr", settings.ilqr, base.ilqr)
     wanted, usual = settings.as_dict(), base.as_dict()
-    parts = {"task", "controller", "optimizers", method, "ilqr"}
+    parts = {"task", "controller", "optimizers", method, "ilqr", "needs"}
     given |= {key: wanted[key] for key in wanted.keys() - parts if wanted[key] != usual.get(key)}
     impossible = [key for key, value in given.items() if value is None]
     if not impossible:
@@ -62,6 +62,8 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
         words += [f"--{key}", str(given[key])] if key in given else []
     for text in _assignments(given):
         words += ["--set", text]
+    for need in wanted.get("needs", []):
+        words += ["--use", need["use"]]
     words += ["--start", start] if start else []
     return shlex.join([*words, "--out", out])
 

@@ -34,7 +34,7 @@ __all__ = [
     "setting_differences",
 ]
 
-_MAY_CHANGE = ("budget", "seconds", "threads")  # where a run is gone on with
+_MAY_CHANGE = ("budget", "seconds", "threads", "needs")  # where a run is gone on with
 RUN_VERSION = 1  # of settings.json, summary.json and what lies beside them
 
 

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from neuromotor._checks import check_integer, check_number, check_seed, did_you_mean, lookup
-from neuromotor.control import ILQR, LinearFeedback
-from neuromotor.controllers import (
-    CONTROLLERS,
-    CommandTable,
-    ContinuousTimeRNN,
-    Controller,
-    Network,
-)
+from neuromotor.control import ILQR
+from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
 from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
+from neuromotor.extensions.loading import use
+from neuromotor.extensions.registry import lacking
 from neuromotor.optim import OPTIMIZERS, Budget, Optimizer
 from neuromotor.plants import PLANTS
 from neuromotor.runs.merging import merged, nested
 from neuromotor.runs.records import RUN_VERSION
 from neuromotor.storage.components import (
     SettingsError,
+    UnknownNameError,
     UnknownSettingError,
     decode,
     encode,
+    needs_of,
     setting_names,
 )
 from neuromotor.storage.files import parse_json, read_text
@@ -46,6 +44,7 @@ __all__ = [
     "resolve",
     "resolve_saved",
     "same_controller",
+    "use_named",
 ]
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -117,6 +116,7 @@ class RunSettings(CompareSettings):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain data, in the form that `--config` reads."""
+        needs = self._needs()
         return {
             "format_version": RUN_VERSION,
             "task": {**encode(self.task, TASKS), "type": self.task_name},
@@ -136,7 +136,17 @@ class RunSettings(CompareSettings):
             "device": str(self.device),
             "threads": self.threads,
             **({} if self.start is None else {"start": self.start}),
+            **({"needs": needs} if needs else {}),
         }
+
+    def _needs(self) -> list[dict[str, str]]:
+        """Return what brings the components, and the names that the settings say."""
+        methods = [(one, {name: one}) for name, one in self.optimizers.items()]
+        needs = needs_of((self.task, TASKS), (self.controller, CONTROLLERS), *methods)
+        named = [TASKS.sources.get(self.task_name), *map(OPTIMIZERS.sources.get, self.optimizers)]
+        named += map(REFERENCES.sources.get, self.references or ())
+        sources = [source.as_dict() for source in named if source is not None]
+        return [*needs, *(one for one in sources if one not in needs)]
 
 
 def gather(
@@ -287,8 +297,14 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
     """
     try:
         return _resolved(merged([raw]))
-    except UnknownSettingError as error:
-        raise UnknownSettingError(error.path, error.known, _names(raw)) from error
+    except (UnknownNameError, UnknownSettingError) as error:
+        needs = lacking(raw.get("needs"))
+        if needs:
+            what = str(error).partition(";")[0]
+            raise SettingsError(f"the settings name what is not here ({what}). {needs}") from error
+        if isinstance(error, UnknownSettingError):
+            raise UnknownSettingError(error.path, error.known, _names(raw)) from error
+        raise
 
 
 def _names(raw: Mapping[str, Any]) -> list[str]:
@@ -308,7 +324,7 @@ def _names(raw: Mapping[str, Any]) -> list[str]:
 
 def _resolved(raw: Mapping[str, Any]) -> RunSettings:
     """Return checked settings from merged ones."""
-    known = {*_DEFAULTS, *OPTIMIZERS, "ilqr", "format_version"}
+    known = {*_DEFAULTS, *OPTIMIZERS, "ilqr", "format_version", "needs"}
     for key in raw:
         if key not in known:
             raise UnknownSettingError(key, known)
@@ -379,28 +395,27 @@ def _controller(spec: Any, task: Task) -> Controller:
         raise SettingsError(f"`controller` must be a name or a table, got {spec!r}.")
     settings = dict(settings)
     base = decode(settings.pop("type", "rnn"), CONTROLLERS, "controller")
-    plant = task.plant
-    if isinstance(base, ContinuousTimeRNN | Network):
-        sizes: dict[str, Any] = {
-            "input_size": task.trials().input_size,
-            "command_size": plant.command_size,
-            "dt_s": plant.dt_s,
-        }
-        if isinstance(base, ContinuousTimeRNN):
-            sizes["time_constant_s"] = plant.dt_s
-        base = replace(base, **sizes)
-    elif isinstance(base, CommandTable | LinearFeedback):
-        base = replace(
-            base,
-            trials=len(task.trials()),
-            steps=task.steps,
-            command_size=plant.command_size,
-            dt_s=plant.dt_s,
-        )
-    if isinstance(base, LinearFeedback):
-        base = replace(base, delay_steps=task.delay_steps, state_size=plant.state_size)
-    controller: Controller = decode(settings, CONTROLLERS, "controller", base)
+    controller: Controller = decode(settings, CONTROLLERS, "controller", _fitted(base, task))
     return controller
+
+
+def _fitted(controller: Any, task: Task) -> Any:
+    """Return a controller with those sizes of the task that it has fields for."""
+    plant = task.plant
+    sizes = {
+        "input_size": task.trials().input_size,
+        "state_size": plant.state_size,
+        "command_size": plant.command_size,
+        "dt_s": plant.dt_s,
+        "delay_steps": task.delay_steps,
+        "steps": task.steps,
+    }
+    if isinstance(controller, ContinuousTimeRNN):
+        sizes["time_constant_s"] = plant.dt_s
+    if belongs_to_trials(controller):
+        sizes["trials"] = len(task.trials())
+    names = {field.name for field in fields(controller) if field.init}
+    return replace(controller, **{name: size for name, size in sizes.items() if name in names})
 
 
 def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
@@ -434,7 +449,7 @@ def _references(spec: Any) -> tuple[str, ...] | None:
         raise SettingsError(f"`references` must be a list of names, got {spec!r}.")
     for name in spec:
         if name not in REFERENCES:
-            raise SettingsError(f"unknown reference {name!r}; {did_you_mean(name, REFERENCES)}.")
+            raise UnknownNameError(f"unknown reference {name!r}; {did_you_mean(name, REFERENCES)}.")
     return tuple(spec)
 
 
@@ -488,7 +503,24 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise SettingsError(f"`--config` {path} is not valid {kind}: {error}.") from error
     if not isinstance(data, dict):
         raise SettingsError(f"`--config` {path} must hold a table of settings.")
+    if kind == "TOML":
+        use_named(data.pop("use", []), path)
     return data
+
+
+def use_named(names: Any, path: Path) -> None:
+    """Load what `use` in a TOML file names; files lie where that one does.
+
+    Raises:
+        SettingsError: It is no list of names.
+        ExtensionError: One of them cannot be loaded.
+    """
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SettingsError(
+            f'`use` in {path} must be a list of files and modules, as ["my_lab.py"], got {names!r}.'
+        )
+    for name in names:
+        use(name, folder=path.parent)
 
 
 def _parse_toml(text: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from neuromotor._checks import check_number, did_you_mean, lookup
+from neuromotor.extensions.registry import source_of
 
 __all__ = [
     "SettingsError",
@@ -30,6 +31,7 @@ __all__ = [
     "UnknownSettingError",
     "decode",
     "encode",
+    "needs_of",
     "setting_names",
     "time_stem",
     "with_times",
@@ -172,6 +174,28 @@ def decode(
         raise SettingsError(f"in `{where}`: {error}") from error
 
 
+def needs_of(*parts: tuple[object, Mapping[str, object]]) -> list[dict[str, str]]:
+    """Return what must be loaded before components can be decoded, for the file that holds them.
+
+    Args:
+        *parts: Components, each with the registry that it is encoded by.
+
+    Returns:
+        `Source.as_dict` of each module that brings one of them or a part of it; empty where all
+        came with neuromotor.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for component, registry in parts:
+        source = source_of(component, encode(component, registry)["type"], registry)
+        if source is not None:
+            found[source.use] = source.as_dict()
+        for field in dataclasses.fields(_dataclass(component)):
+            inner, value = field.metadata.get("registry"), getattr(component, field.name)
+            if inner and value is not None:
+                found |= {need["use"]: need for need in needs_of((value, inner))}
+    return list(found.values())
+
+
 def with_times(task: T, **times: object) -> T:
     """Return a task, or a reach, with what it counts in steps given as times.
 
@@ -308,8 +332,7 @@ def _not_registered(own: type, registry: Mapping[str, object]) -> str:
             return _registered_class(name, own)
     return (
         f"{own.__name__} cannot be written to a file: no instance of it is registered. Register "
-        f'one by a name of your choice, as in `neuromotor.tasks.TASKS["my-task"] = '
-        f"{own.__name__}()`; plants, controllers and other parts have their own registry "
+        f'one by a name of your choice, as in `neuromotor.register("my-name", {own.__name__}())` '
         f"(registered here: {', '.join(sorted(registry))})."
     )
 

@@ -21,7 +21,7 @@ import pydantic
 from neuromotor._checks import did_you_mean
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.runs.merging import flattened, merged, nested
-from neuromotor.runs.settings import resolve
+from neuromotor.runs.settings import resolve, use_named
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import read_text
 
@@ -83,6 +83,7 @@ class _File(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
+    use: list[str] = pydantic.Field(default_factory=list)
     out: str | None = None
     seeds: int | list[int] = 1
     train: dict[str, Any] = pydantic.Field(default_factory=dict)
@@ -100,9 +101,11 @@ def load_sweep(path: Path | str, out: Path | str | None = None) -> Sweep:
 
     Raises:
         SettingsError: The file cannot be read, or a key or value in it is wrong.
+        ExtensionError: What its `use` names cannot be loaded.
     """
     path = Path(path)
     file = _read(path)
+    use_named(file.use, path)
     grid = flattened(file.grid)
     for key, values in grid.items():
         if not isinstance(values, list) or not values:

@@ -1,5 +1,6 @@
 """Tasks: batches of trials and what they cost."""
 
+from neuromotor.extensions import Registry
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.ddn import DDN
@@ -26,16 +27,20 @@ __all__ = [
     "with_plant",
 ]
 
-TASKS: dict[str, Task] = {
-    "center-out": CenterOut(),
-    "postural": Postural(),
-    "ddn": DDN(),
-    # The thesis's other two settings (Sutskever 2013, section 6.7.3): the delay alone, and with the
-    # disturbance, which is what its "robust RNN" was trained on.
-    "ddn-delay": DDN(disturbance_nm=0.0, noise=0.0),
-    "ddn-robust": DDN(noise=0.0),
-    "target-jump": TargetJump(),
-    "pulsed-reach": PulsedReach(),
-    "force-field": ForceField(),
-    "instructed-delay": InstructedDelay(),
-}
+TASKS: Registry[Task] = Registry(
+    "task",
+    {
+        "center-out": CenterOut(),
+        "postural": Postural(),
+        "ddn": DDN(),
+        # The thesis's other two settings (Sutskever 2013, section 6.7.3): the delay alone, and with
+        # the disturbance, which is what its "robust RNN" was trained on.
+        "ddn-delay": DDN(disturbance_nm=0.0, noise=0.0),
+        "ddn-robust": DDN(noise=0.0),
+        "target-jump": TargetJump(),
+        "pulsed-reach": PulsedReach(),
+        "force-field": ForceField(),
+        "instructed-delay": InstructedDelay(),
+    },
+    members=("plant", "cost", "trials"),
+)

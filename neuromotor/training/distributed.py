@@ -33,6 +33,7 @@ from neuromotor.closed_loop.passes import Place
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.controller import belongs_to_trials
+from neuromotor.extensions.loading import use, used
 from neuromotor.optim.objective import KroneckerBlock, Linearization, Objective
 from neuromotor.storage.components import decode, encode
 from neuromotor.tasks import TASKS, Trials
@@ -202,6 +203,7 @@ class SharedObjective:
         }
         making = {
             "loop": json.dumps(description),
+            "use": used(),
             "starts": starts,
             "device": trials.device.type,
             "threads": torch.get_num_threads(),
@@ -354,6 +356,8 @@ class _Servant:
     def _made(self, making: dict[str, Any]) -> _Share:
         """A share of a new objective."""
         data = self._group.take()
+        for name in making["use"]:  # what a file of settings named, which only the leader read
+            use(name)
         torch.set_num_threads(making["threads"])
         device = torch.device(making["device"])
         if device.type == "cuda":

@@ -21,7 +21,14 @@ from torch import Tensor
 from neuromotor._checks import check_finite_tensor, did_you_mean
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.controller import Controller, check_parameters
-from neuromotor.storage.components import SettingsError, UnknownNameError, decode, encode
+from neuromotor.extensions.registry import lacking
+from neuromotor.storage.components import (
+    SettingsError,
+    UnknownNameError,
+    decode,
+    encode,
+    needs_of,
+)
 from neuromotor.storage.files import parse_json
 from neuromotor.storage.tensor_file import (
     CheckpointError,
@@ -43,6 +50,7 @@ __all__ = [
 
 _FORMAT = "neuromotor.controller"
 _TENSOR = "parameters"
+_LOAD_FIRST = "Load the module that registers it first, as by `--use my_lab.py`."
 _SHOWN = 12  # controllers of a folder that an error lists
 MAX_BYTES = 1 << 30  # more than a hundred million parameters
 
@@ -103,9 +111,9 @@ def save_controller(
 
     Args:
         path: The file.
-        controller: A controller whose class is registered in `CONTROLLERS`.
+        controller: A controller whose class is registered (`neuromotor.register`).
         parameters: Its parameters, (P,).
-        task: The task it was trained on, of a class registered in `TASKS`.
+        task: The task it was trained on, of a registered class too.
         info: Anything else that JSON can hold.
         overwrite: Whether an existing file may be replaced.
 
@@ -125,6 +133,9 @@ def save_controller(
         "task": json.dumps(None if task is None else encode(task, TASKS)),
         "info": json.dumps(info or {}, allow_nan=False),
     }
+    needs = needs_of((controller, CONTROLLERS), *([] if task is None else [(task, TASKS)]))
+    if needs:
+        text["needs"] = json.dumps(needs)
     write_tensor_file(path, _FORMAT, text, {_TENSOR: values})
 
 
@@ -167,10 +178,10 @@ def load_controller(
         check_finite_tensor(_TENSOR, parameters, (None,))
         check_parameters(parameters, controller.parameter_count)
     except UnknownNameError as error:
+        needs = lacking(metadata.get("needs"))
         raise CheckpointError(
             f"{path} is whole, but needs a part that is not registered in this program: {error} "
-            "Import the module that registers it first; for the command line, run a program that "
-            "imports it and then calls `neuromotor.cli.main()`."
+            f"{needs or _LOAD_FIRST}"
         ) from error
     except (KeyError, OverflowError, TypeError, ValueError, SettingsError) as error:
         raise CheckpointError(f"{path} does not agree with itself: {error}") from error

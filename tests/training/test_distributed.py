@@ -160,6 +160,20 @@ def test_a_stop_is_the_leaders_to_make(tmp_path):
     assert (summary["interrupted"], summary["signal"]) == (True, signal.SIGTERM)
 
 
+def test_all_processes_load_what_the_leaders_file_of_settings_names(tmp_path):
+    (tmp_path / "lab_shared.py").write_text(
+        "import neuromotor as nm\n"
+        "class Nudge(nm.CenterOut):\n    'A task of an extension.'\n"
+        "nm.register('nudge', Nudge(directions=3, steps=12))\n"
+    )
+    config = tmp_path / "a.toml"
+    config.write_text('use = ["lab_shared.py"]\n')
+    more = ("--set", "controller.layers=[4]", "--budget", "3", "--no-figures")
+    run = ("neuromotor", "train", "nudge", "--config", config, *more, "--out", tmp_path / "run")
+    for process in at_once(*run):
+        assert process.returncode == 0, process.stderr
+
+
 def test_a_failing_process_says_why(tmp_path):
     """Only the leader prints, also what another process met."""
     program = tmp_path / "program.py"

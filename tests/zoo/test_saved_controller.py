@@ -260,7 +260,7 @@ def test_a_task_of_ones_own_is_saved_and_read_where_it_is_registered(tmp_path, m
     monkeypatch.delitem(TASKS, "mine")
     with pytest.raises(CheckpointError, match=r"is whole, but needs .*unknown task 'mine'") as end:
         load_controller(path)
-    assert "Import the module that registers it first" in str(end.value)
+    assert f"pass `--use {__name__}`" in str(end.value)
 
 
 def test_a_run_folder_offers_its_controllers(path):
