@@ -34,6 +34,8 @@ def no_passes_for(task: Task, controller: object) -> str | None:
     for what, part in (("controller", controller), ("cost", task.cost)):
         if not declares(part, "follows_equations"):
             return f"this {what} ({type(part).__name__})"
+    if tuple(task.plant.feedback) != tuple(range(task.plant.state_size)):
+        return f"a plant that is observed in part ({type(task.plant).__name__})"
     return None
 
 

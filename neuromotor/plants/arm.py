@@ -25,6 +25,7 @@ from torch.nn.functional import softplus
 from neuromotor._checks import check_number, check_positive
 from neuromotor.plants.arm_fast import FastArm, accelerations, velocity_rates
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
+from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     MONKEY_PUBLISHED,
@@ -44,7 +45,7 @@ class UnreachableError(ValueError):
 
 
 @dataclass(frozen=True)
-class TwoJointArm:
+class TwoJointArm(MechanicalPlant):
     """A two-joint arm in the horizontal plane, with loads, viscosity and optional joint limits.
 
     States are ``[theta, phi, theta', phi']`` (rad, rad/s), torques (N m). The shoulder is at the
@@ -96,16 +97,6 @@ class TwoJointArm:
                 )
 
     @property
-    def state_size(self) -> int:
-        """Four: two angles and two angular velocities."""
-        return 4
-
-    @property
-    def command_size(self) -> int:
-        """Two: the torques at shoulder and elbow."""
-        return 2
-
-    @property
     def state_labels(self) -> tuple[str, ...]:
         """Name and unit of each number of a state."""
         return (
@@ -130,9 +121,11 @@ class TwoJointArm:
         """How large the loads of an experiment are that suit it; `ArmParameters.load_scale`."""
         return self.parameters.load_scale
 
-    def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
-        """Return joint angles (rad) of a posture in degrees."""
-        return tuple(math.radians(angle) for angle in posture_deg)
+    @property
+    def hand_limits(self) -> tuple[float, float]:
+        """The stretched arm's length (m), and its speed (m/s) with both joints at their limit."""
+        reach = self.parameters.reach[1]
+        return reach, reach * sum(self.state_limits[2:])
 
     # ---- mechanics ----
 

@@ -29,6 +29,7 @@ from neuromotor.storage.components import (
 )
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.tasks import TASKS, Task, with_plant
+from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import CompareSettings
 from neuromotor.zoo.saved_controller import SavedController
 
@@ -377,7 +378,7 @@ def _controller(spec: Any, task: Task) -> Controller:
     if isinstance(base, ContinuousTimeRNN):
         base = replace(
             base,
-            input_size=task.trials().input_size,
+            input_size=input_size(task, task.trials()),
             command_size=plant.command_size,
             dt_s=plant.dt_s,
             time_constant_s=plant.dt_s,
@@ -391,7 +392,13 @@ def _controller(spec: Any, task: Task) -> Controller:
             dt_s=plant.dt_s,
         )
     if isinstance(base, LinearFeedback):
-        base = replace(base, delay_steps=task.delay_steps, state_size=plant.state_size)
+        base = replace(
+            base,
+            delay_steps=task.delay_steps,
+            state_size=plant.state_size,
+            load_size=plant.load_size,
+            hand_size=plant.hand_size,
+        )
     controller: Controller = decode(settings, CONTROLLERS, "controller", base)
     return controller
 
