@@ -58,7 +58,7 @@ def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
 
 def resting_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
     """Return the part of `field_force` that does not depend on velocity, (..., d)."""
-    return _affine(field[..., : 1 + plant.hand_size], plant.hand_position(state))
+    return _affine(field[..., : 1 + field.shape[-2]], plant.hand_position(state))
 
 
 def _affine(field: Tensor, position: Tensor, *others: Tensor) -> Tensor:

@@ -155,5 +155,8 @@ class MechanicalPlant(ABC):
     def hand_velocity(self, state: Tensor) -> Tensor:
         """Return how the hand's position changes with the configuration's velocity (m/s)."""
         place, speed = (state[..., self.state_parts[name]] for name in ("position", "velocity"))
-        velocity: Tensor = torch.func.jvp(self.hand_position, (place,), (speed,))[1]
-        return velocity
+        moves = [
+            torch.func.grad(lambda q, axis=axis: self.hand_position(q)[..., axis].sum())(place)
+            for axis in range(self.hand_size)
+        ]
+        return torch.stack([(row * speed).sum(-1) for row in moves], dim=-1)
