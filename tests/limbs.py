@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuromotor.plants import MechanicalPlant, TwoJointArm
+from neuromotor.plants import PLANTS, MechanicalPlant, TwoJointArm
 
 MOMENT_ARMS_CM = ((2.0, -2.0, 0.0, 0.0, 1.5, -2.0), (0.0, 0.0, 2.0, -2.0, 1.5, -1.5))
 STRONGEST_N = (12.0, 12.0, 8.0, 8.0, 10.0, 10.0)
@@ -23,7 +23,7 @@ class MuscleArm(MechanicalPlant):
     get the torques ``R F a`` of the activations before the step.
     """
 
-    arm: TwoJointArm = field(default_factory=TwoJointArm)
+    arm: TwoJointArm = field(default_factory=TwoJointArm, metadata={"registry": PLANTS})
     time_constant_s: float = 0.05
     feedback: tuple[int, ...] = tuple(range(10))
 

@@ -1,9 +1,7 @@
 """How far an environment lets a plant go: commands, states, and the hand; and what actions mean.
 
-What a plant says of itself counts (`command_bounds`, `state_limits`, `hand_limits`). The presets
-have no bounds on commands, and are limited here by numbers of ours: iLQR's largest on reaches of
-10 cm and on reaches between random postures, rounded up, is 1.9 N m for `MONKEY_PUBLISHED`,
-0.15 N m for `MONKEY` (which must also hold the tasks' loads of 0.2 N m) and 2.5 N m for `HUMAN`.
+What a plant says of itself counts: its `command_bounds` or else its `usual_command`, `state_limits`
+and `hand_limits`.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neuromotor._checks import check_positive
-from neuromotor.plants import HUMAN, MONKEY, MONKEY_PUBLISHED, Plant, PointMass, TwoJointArm
+from neuromotor.plants import Plant
 
 __all__ = ["Actions", "Limits", "limits_of"]
 
@@ -56,10 +54,6 @@ class Actions:
         return tuple(min(max(0.0, a), b) for a, b in zip(self.low, self.high, strict=True))
 
 
-_ARMS = ((MONKEY_PUBLISHED, 2.0), (MONKEY, 0.5), (HUMAN, 5.0))  # N m
-_POINT_MASS_N = 5.0
-
-
 def limits_of(plant: Plant, command: float | None = None) -> Limits:
     """Return a plant's limits, with another bound on its commands (N m or N) if one is given.
 
@@ -68,7 +62,7 @@ def limits_of(plant: Plant, command: float | None = None) -> Limits:
     """
     if command is not None:
         check_positive("command_limit", command, "N m or N")
-    known = _usual(plant) if command is None else float(command)
+    known = plant.usual_command if command is None else float(command)
     if plant.command_bounds is not None:
         low, high = plant.command_bounds
         if command is not None:
@@ -78,16 +72,7 @@ def limits_of(plant: Plant, command: float | None = None) -> Limits:
         low, high = (-known,) * plant.command_size, (known,) * plant.command_size
     else:
         raise ValueError(
-            "`command_limit` must be given (N m or N) for a plant that is no preset and has no "
-            f"`command_bounds`, got none for {plant!r}."
+            "`command_limit` must be given (N m or N) for a plant without `command_bounds` "
+            f"and `usual_command`, got none for {plant!r}."
         )
     return Limits(low, high, tuple(plant.state_limits), *plant.hand_limits)
-
-
-def _usual(plant: Plant) -> float | None:
-    """The bound on the commands (N m or N) of a preset."""
-    if isinstance(plant, PointMass):
-        return _POINT_MASS_N
-    if isinstance(plant, TwoJointArm):
-        return next((limit for own, limit in _ARMS if own == plant.parameters), None)
-    return None

@@ -29,6 +29,7 @@ from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     MONKEY_PUBLISHED,
+    USUAL_TORQUES_NM,
     ArmParameters,
     JointLimits,
     Viscosity,
@@ -120,6 +121,11 @@ class TwoJointArm(MechanicalPlant):
     def load_scale(self) -> float:
         """How large the loads of an experiment are that suit it; `ArmParameters.load_scale`."""
         return self.parameters.load_scale
+
+    @property
+    def usual_command(self) -> float | None:
+        """Torque (N m) of a preset's reaches, rounded up; None for other parameters."""
+        return next((nm for own, nm in USUAL_TORQUES_NM if own == self.parameters), None)
 
     @property
     def hand_limits(self) -> tuple[float, float]:

@@ -102,6 +102,11 @@ class MechanicalPlant(ABC):
         return None
 
     @property
+    def usual_command(self) -> float | None:
+        """None: nobody knows."""
+        return None
+
+    @property
     def state_limits(self) -> tuple[float, ...]:
         """A full turn and 50 rad/s of each joint (ours); nothing bounds the actuators."""
         limits = [math.inf] * self.state_size

@@ -103,6 +103,14 @@ class Plant(Protocol):
         ...
 
     @property
+    def usual_command(self) -> float | None:
+        """Largest command that its movements need, to which environments limit commands.
+
+        For plants without `command_bounds`; None where nobody knows.
+        """
+        ...
+
+    @property
     def feedback(self) -> tuple[int, ...]:
         """Which numbers of a state (and of a target) a controller is given, in this order."""
         ...

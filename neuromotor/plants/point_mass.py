@@ -64,6 +64,11 @@ class PointMass(MechanicalPlant):
         return (0.0, 0.0)
 
     @property
+    def usual_command(self) -> float:
+        """5 N (ours)."""
+        return 5.0
+
+    @property
     def state_limits(self) -> tuple[float, ...]:
         """2 m and 20 m/s along each axis (ours)."""
         return (2.0, 2.0, 20.0, 20.0, *[math.inf] * (self.state_size - 4))

@@ -1,15 +1,17 @@
 """Costs of one's own that say what they are to second order, with solvers and the command line."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from cases import generator, normal
-from forked import neuromotor
 from scipy.optimize import minimize
+from typer.testing import CliRunner
 
 from neuromotor import LBFGS, Budget, CenterOut, ContinuousTimeRNN, PointMass
+from neuromotor.cli.app import app
 from neuromotor.closed_loop.dynamics import roll_out
 from neuromotor.control import ILQG, ILQR
 from neuromotor.tasks import TASKS, QuadraticCost
@@ -110,10 +112,12 @@ def test_comparisons_hold_controllers_against_it():
 
 def test_the_command_line_runs_it(monkeypatch, tmp_path):
     monkeypatch.setitem(TASKS, "own", TASK)
-    args = ("--set", "controller.layers=[4]", "--budget", "8", "--optimizers", "lbfgs")
-    done = neuromotor("compare", "own", *args, "--out", tmp_path / "run", "--json")
-    assert done.returncode == 0, done.stderr
-    assert "lbfgs" in done.stdout
+    words = ["compare", "own", "--set", "controller.layers=[4]", "--budget", "8", "--no-figures"]
+    words += ["--optimizers", "lbfgs", "--out", str(tmp_path / "run"), "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    rows = {row["method"]: row for row in json.loads(done.stdout)["rows"]}
+    assert rows["lbfgs"]["ratio"] >= rows["ilqr"]["ratio"] == 1.0
 
 
 def test_designs_of_linear_feedback_refuse_it_by_name():

@@ -11,10 +11,12 @@ import torch
 from cases import generator, normal
 from gymnasium.utils.env_checker import check_env
 from limbs import MOMENT_ARMS_CM, STRONGEST_N, MuscleArm, SpaceMass
+from typer.testing import CliRunner
 
 from neuromotor import LBFGS, Budget, train
 from neuromotor.analysis import behaviour, load_recording, record, recorded_run, save_recording
 from neuromotor.analysis.layout import RecordingError
+from neuromotor.cli.app import app
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, ILQR
 from neuromotor.controllers import ContinuousTimeRNN
@@ -339,3 +341,34 @@ def test_a_controller_gets_the_feedback_alone():
         loop.objective(trials, fast=True)
     with pytest.raises(ValueError, match=r"`plant.feedback` must be all 10 numbers"):
         record(task, "online", trials=trials)
+
+
+# ---- the command line ----
+
+
+@pytest.mark.parametrize(("name", "plant"), [("muscles", MuscleArm()), ("space", SpaceMass())])
+def test_the_command_line_compares_records_and_analyses_it(name, plant, monkeypatch, tmp_path):
+    monkeypatch.setitem(PLANTS, name, plant)
+
+    def run(*words):
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    small = ("--set", "controller.layers=[5]", "--set", "task.directions=4")
+    small += ("--set", "task.steps=12", "--set", "task.radius_m=0.01")
+    words = ("--optimizers", "lbfgs", "--budget", "6", "--out", tmp_path / "run")
+    run("compare", "center-out", "--plant", name, *small, *words)
+    pictures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
+    assert ("hand_paths" in pictures) == (name == "muscles")
+    controller = tmp_path / "run" / "controllers" / "lbfgs.safetensors"
+    run("evaluate", controller)
+    run("record", controller, "--out", tmp_path / "recording.nc")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run("analyze", tmp_path / "recording.nc", "--out", tmp_path / "report")
+    recording = load_recording(tmp_path / "recording.nc")
+    task, trials = recorded_run(recording)
+    assert task.plant == plant
+    assert ("actuator_activation" in recording) == (name == "muscles")
+    assert trials.initial_state.shape == (4, plant.state_size)
