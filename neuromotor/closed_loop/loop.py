@@ -76,9 +76,9 @@ class ClosedLoop:
         Args:
             trials: The batch.
             fast: Whether derivatives are hand-derived (for a `ContinuousTimeRNN` and a
-                `QuadraticCost`, not for subclasses that may override something) or by autograd (for
-                anything); by default hand-derived where they can be. Both give the same numbers up
-                to rounding.
+                `QuadraticCost`, not for subclasses that may override something, nor for plants that
+                are observed in part) or by autograd (for anything); by default hand-derived where
+                they can be. Both give the same numbers up to rounding.
 
         Raises:
             ValueError: The trials do not fit the task, there is no fast path for the controller or

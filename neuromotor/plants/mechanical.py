@@ -19,10 +19,13 @@ _LARGEST = {"position": 2 * math.pi, "velocity": 50.0}  # a full turn (rad), a s
 class MechanicalPlant(ABC):
     """A `Plant` whose state is ``[configuration, velocity]``, then whatever its actuators need.
 
-    A plant defines what is abstract here, its `step` and its labels. All else suits a limb in the
-    plane with one command and one load for each joint and no bounds on commands, and is overridden
-    where that is not so. Numbers of a state beyond configuration and velocity are one part,
-    `activation`, unless `state_parts` says something else.
+    A plant defines `dt_s` and what is abstract here. All else suits a limb in the plane with one
+    command and one load for each joint and no bounds on commands, and is overridden where that is
+    not so. Numbers of a state beyond configuration and velocity are one part, `activation`, unless
+    `state_parts` says something else.
+
+    Attributes:
+        dt_s: Step length (s).
 
     Example:
         >>> from neuromotor.plants import TwoJointArm
@@ -31,6 +34,8 @@ class MechanicalPlant(ABC):
         >>> TwoJointArm().rest_state(torch.tensor([0.5, 1.5]))
         tensor([0.5000, 1.5000, 0.0000, 0.0000])
     """
+
+    dt_s: float
 
     @property
     @abstractmethod
@@ -54,6 +59,17 @@ class MechanicalPlant(ABC):
     @abstractmethod
     def limb(self, state: Tensor) -> Tensor:
         """Return the points (m) that a drawing of the limb connects, (..., points, d)."""
+
+    @abstractmethod
+    def step(
+        self,
+        state: Tensor,
+        command: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+        /,
+    ) -> Tensor:
+        """Return the state one step later, (..., n); arguments as `Plant.step`."""
 
     # ---- sizes and parts ----
 
