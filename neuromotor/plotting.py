@@ -25,7 +25,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from neuromotor.plants.plant import Plant, degrees_of_freedom
+from neuromotor.plants.plant import Plant, check_plane
 from neuromotor.storage.files import atomic_path
 from neuromotor.training.comparison import Comparison, MethodRun
 
@@ -118,6 +118,7 @@ NAMES = {
 def plot_hand_paths(comparison: Comparison) -> Figure:
     """Draw the hand paths: on the limb in true scale, then each controller's against iLQR's."""
     plant = comparison.task.plant
+    check_plane(plant, "hand paths in the plane")
     runs = comparison.runs
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(
@@ -231,11 +232,18 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
     """
     plant, trials = comparison.task.plant, comparison.trials
     trial = len(trials) // 8 if trial is None else trial
-    half = degrees_of_freedom(plant, "this figure")
+    moving = range(plant.state_size)[plant.state_parts["velocity"]]
+    columns = max(plant.command_size, len(moving))
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(
-            2, half, figsize=(5.6, 3.8), sharex=True, squeeze=False, layout="constrained"
+            *(2, columns),
+            figsize=(2.8 * columns, 3.8),
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
         )
+        for ax in (*axes[0, plant.command_size :], *axes[1, len(moving) :]):
+            ax.set_axis_off()
         lines = [(comparison.reference, REFERENCE_COLOR, "--")]
         colors = line_colors(len(comparison.runs))
         lines += [(run, color, "-") for run, color in zip(comparison.runs, colors, strict=True)]
@@ -245,21 +253,24 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             style: Any = {"color": color, "zorder": 3 if dash == "--" else 2}
             style["linewidth"] = 1.2 if dash == "--" else width
             commands = run.commands[trial].cpu().numpy()
-            velocities = run.states[trial, :, half:].cpu().numpy()
-            for joint in range(half):
-                command_ms = 1e3 * plant.dt_s * np.arange(len(commands))
-                axes[0, joint].step(command_ms, commands[:, joint], dash, where="post", **style)
-                state_ms = 1e3 * plant.dt_s * np.arange(len(velocities))
-                axes[1, joint].plot(state_ms, velocities[:, joint], dash, label=label, **style)
-        for joint in range(half):
-            axes[0, joint].set_ylabel(plant.command_labels[joint])
-            axes[1, joint].set_ylabel(plant.state_labels[half + joint])
-            axes[1, joint].set_xlabel("time (ms)")
+            states = run.states[trial].cpu().numpy()
+            command_ms = 1e3 * plant.dt_s * np.arange(len(commands))
+            state_ms = 1e3 * plant.dt_s * np.arange(len(states))
+            for ax, command in zip(axes[0], commands.T, strict=False):
+                ax.step(command_ms, command, dash, where="post", **style)
+            for ax, number in zip(axes[1], moving, strict=False):
+                ax.plot(state_ms, states[:, number], dash, label=label, **style)
+        for ax, words in zip(axes[0], plant.command_labels, strict=False):
+            ax.set_ylabel(words)
+        for ax, number in zip(axes[1], moving, strict=False):
+            ax.set_ylabel(plant.state_labels[number])
+            ax.set_xlabel("time (ms)")
         handles, labels = axes[1, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(lines), fontsize=7)
         offset = hand_cm(plant, trials.target[trial]) - hand_cm(plant, trials.initial_state[trial])
-        angle, distance = np.degrees(np.arctan2(offset[1], offset[0])), np.hypot(*offset)
-        title = f"reach of {distance:.2f} cm towards {round(angle) % 360} degrees"
+        angle, distance = np.degrees(np.arctan2(offset[1], offset[0])), np.linalg.norm(offset)
+        title = f"reach of {distance:.2f} cm"
+        title += f" towards {round(angle) % 360} degrees" if plant.hand_size == 2 else ""
         figure.suptitle(title if distance else f"trial {trial}, hand to stay in place", fontsize=8)
     return figure
 
@@ -339,8 +350,11 @@ def _write(figure: Figure, path: Path) -> None:
 
 
 def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
-    """Return the figures that a run folder gets, by file name."""
-    figures = {"hand_paths": plot_hand_paths(comparison), "reach": plot_reach(comparison)}
+    """Return the figures that a run folder gets, by file name; no paths of a hand in space."""
+    figures = {}
+    if comparison.task.plant.hand_size == 2:
+        figures["hand_paths"] = plot_hand_paths(comparison)
+    figures["reach"] = plot_reach(comparison)
     if comparison.runs:
         figures["convergence"] = plot_convergence(comparison)
     return figures
@@ -385,7 +399,7 @@ def match_planes(axes: Sequence[Axes]) -> None:
 
 
 def hand_cm(plant: Plant, states: Tensor) -> NDArray[np.float64]:
-    """Return hand positions (cm), (..., 2)."""
+    """Return hand positions (cm), (..., d)."""
     positions: NDArray[np.float64] = 100 * plant.hand_position(states).double().cpu().numpy()
     return positions
 

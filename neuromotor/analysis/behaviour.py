@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis.ellipses import EndPoints, end_errors, end_points
-from neuromotor.analysis.layout import RecordingError, check_recording, sample_at
+from neuromotor.analysis.layout import RecordingError, check_in_plane, check_recording, sample_at
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
         RecordingError: The recording lacks positions, velocities or onsets.
     """
     check_recording(recording, ["hand_position"])
+    check_in_plane(recording)
     if recording.sizes["time"] < 3:
         raise RecordingError(
             f"a movement needs three times or more, the recording has {recording.sizes['time']}."

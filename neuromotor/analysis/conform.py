@@ -13,7 +13,7 @@ from neuromotor.analysis.quantities import ABSOLUTE, Given, conversion, given
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["conformed", "even_grid", "snapped", "units_of"]
+__all__ = ["conformed", "even_grid", "own_axes", "snapped", "units_of"]
 
 _FREE = ("rate", "activation", "cue")  # any unit may stand there; per-second rates have one name
 _RATE = "spikes/s"
@@ -31,6 +31,13 @@ _UNEVEN = 0.05  # of a step: a larger difference is no rounding, however short t
 def units_of(name: str, unit: str) -> tuple[str, ...]:
     """Return the units that a variable may have in a recording, that of the layout first."""
     return (unit, *_ELSE.get(name, ()))
+
+
+def own_axes(name: str, dims: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a variable's axes; loads had those of the commands in earlier recordings."""
+    if name not in ("load", "push_load"):
+        return dims
+    return tuple("load_axis" if dim == "actuator" else dim for dim in dims)
 
 
 def even_grid(time: NDArray[Any]) -> NDArray[np.float64] | None:
@@ -89,11 +96,15 @@ def conformed(dataset: xr.Dataset, layout: Mapping[str, Any], events: Sequence[s
         dataset = dataset.assign_coords(time=(own.dims, snapped(time), attrs))
     for name, part in found.items():
         values, unit = _converted(name, part, layout[name].unit)
-        dims = part.dims or ()
+        dims = own_axes(name, part.dims or ())
         wanted = layout[name].dims
         if dims != wanted and sorted(dims) == sorted(wanted):
             values, dims = values.transpose([dims.index(dim) for dim in wanted]), wanted
         changed[name] = (dims, values, {**dataset[name].attrs, "units": unit})
+    if "actuator" in dataset.coords and any(
+        name in changed and "actuator" in dataset[name].dims for name in ("load", "push_load")
+    ):
+        dataset = dataset.assign_coords(load_axis=dataset["actuator"].values)
     return dataset.assign(changed)
 
 

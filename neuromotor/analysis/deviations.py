@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.layout import RecordingError, check_in_plane
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median
 from neuromotor.analysis.unperturbed import perturbed_trials, trials_like
 from neuromotor.evaluation.load_responses import TIMES_MS
@@ -79,6 +79,7 @@ def hand_deviations(recording: xr.Dataset, unperturbed: xr.Dataset | None = None
             hold any trial against.
     """
     perturbed = perturbed_trials(recording, "hand_position", unperturbed)
+    check_in_plane(recording)
     hand = recording["hand_position"].values.astype(np.float64)
     time, onsets = recording["time"].values, recording["perturbation_time"].values
     pushed = np.flatnonzero(perturbed)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_positive
-from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.layout import RecordingError, check_in_plane, check_recording
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,6 +61,7 @@ def end_points(recording: xr.Dataset) -> EndPoints:
         RecordingError: Targets are missing, or no condition has three trials to one target.
     """
     check_recording(recording, ["hand_position", "target_position"])
+    check_in_plane(recording)
     errors, target = end_errors(recording), recording["target_position"].values
     line = target - recording["hand_position"].values[:, 0]
     labels = recording["condition"].values

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuromotor.analysis.conform import conformed
+from neuromotor.analysis.conform import conformed, own_axes
 from neuromotor.analysis.layout import EVENTS, FORMAT, LAYOUT, RecordingError, check_recording
 from neuromotor.analysis.quantities import agree, given, labels_of
 
@@ -41,7 +41,7 @@ def make_recording(
         condition: Label of each trial, numbers or text, (B,).
         variables: Arrays by name, with the axes of `LAYOUT`: of numpy, torch, pandas or xarray.
         layer: Label of each unit, such as a cortical area, (N,).
-        labels: Names along `joint`, `actuator`, `state`.
+        labels: Names along `joint`, `actuator`, `load_axis`, `state`.
         units: Units of `time` and of variables where they are not those of `LAYOUT`, as in
             ``{"time": "ms", "hand_position": "cm", "rate": "spikes/s"}``.
         attributes: Anything else worth keeping, as text.
@@ -77,7 +77,7 @@ def make_recording(
             own = ["all"] * sizes["unit"] if layer is None else layer
             coordinates["layer"] = ("unit", labels_of("layer", own))
         if "axis" in sizes:
-            coordinates["axis"] = ["x", "y"]
+            coordinates["axis"] = ["x", "y", "z"][: sizes["axis"]]
         coordinates |= {dim: list(names) for dim, names in (labels or {}).items() if dim in sizes}
         recording = conformed(_joined(data, coordinates), LAYOUT, EVENTS)
     except ValueError as error:
@@ -154,12 +154,13 @@ def _variable(
         raise RecordingError(f"`{name}` must have the axes {dims}, got shape {part.values.shape}.")
     array = part.values
     if part.dims is not None and not all(dim.startswith("dim_") for dim in part.dims):
-        if sorted(part.dims) != sorted(dims):
+        given_dims = own_axes(name, part.dims)
+        if sorted(given_dims) != sorted(dims):
             raise RecordingError(
-                f"`{name}` must have the axes {dims}, got {part.dims}; use `.rename(...)`, or give "
+                f"`{name}` must have the axes {dims}, got {given_dims}; use `.rename(...)`, or give "
                 "a plain array."
             )
-        array = array.transpose([part.dims.index(dim) for dim in dims])
+        array = array.transpose([given_dims.index(dim) for dim in dims])
     said = (units or {}).get(name)
     if said is not None and part.unit is not None and said != part.unit:
         raise RecordingError(f"`{name}` comes in {part.unit!r}, and `units` says {said!r}.")

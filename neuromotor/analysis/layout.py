@@ -1,13 +1,15 @@
 """The layout of a recording: its variables with their axes and units, and the check of a dataset.
 
 A recording is one labelled dataset of what network, limb and world did, trial by trial. Its arrays
-lie over ``trial x time x unit`` (or axis, joint, actuator, state). `time` holds seconds on an even
-grid, `condition` labels each trial and `layer` labels each unit. Only `time`, `condition` and one
-variable are needed; each analysis names what it uses. A sample at time t holds the state at t, and
-the rates and the command that were computed from what was seen at t. The command acts until the
-next sample. The state after the last step has no rates: it is in `final_hand_position`,
-`final_hand_velocity` and `final_time`. Variables named `trials_...` hold the batch that was run,
-loads and noise draws included, from which `recorded_run` makes the recorded task and trials.
+lie over ``trial x time x unit`` (or axis, joint, actuator, load_axis, state). `time` holds seconds
+on an even grid, `condition` labels each trial and `layer` labels each unit. Only `time`,
+`condition` and one variable are needed; each analysis names what it uses. A sample at time t holds
+the state at t, and the rates and the command that were computed from what was seen at t. The
+command acts until the next sample. The state after the last step has no rates: it is in
+`final_hand_position`, `final_hand_velocity` and `final_time`. `state` counts the numbers of a state
+that the controller is given. Variables named `actuator_...` hold the parts of a plant's state that
+are no mechanics, such as activations of muscles. Those named `trials_...` hold the batch that was
+run, loads and noise draws included, from which `recorded_run` makes the recorded task and trials.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "ACTUATOR",
     "EVENTS",
     "FORMAT",
     "LAYOUT",
     "TRIALS",
     "RecordingError",
     "VariableLayout",
+    "check_in_plane",
     "check_recording",
     "sample_at",
     "told",
@@ -60,7 +64,7 @@ LAYOUT: dict[str, VariableLayout] = {
     "joint_position": VariableLayout((*_SERIES, "joint"), "rad", "joint angles"),
     "joint_velocity": VariableLayout((*_SERIES, "joint"), "rad/s", "joint velocities"),
     "command": VariableLayout((*_SERIES, "actuator"), "N m", "torques commanded, without noise"),
-    "load": VariableLayout((*_SERIES, "actuator"), "N m", "torques applied by the world"),
+    "load": VariableLayout((*_SERIES, "load_axis"), "N m", "torques applied by the world"),
     "hand_force": VariableLayout((*_SERIES, "axis"), "N", "forces applied to the hand"),
     "observation": VariableLayout((*_SERIES, "state"), "mixed", "what the controller saw"),
     "shown_target": VariableLayout((*_SERIES, "state"), "mixed", "target that was shown"),
@@ -74,13 +78,14 @@ LAYOUT: dict[str, VariableLayout] = {
         ("trial",), "deg", "direction from the first hand position to the target; NaN if none"
     ),
     "push_force": VariableLayout(("trial", "axis"), "N", "hand force when it is largest"),
-    "push_load": VariableLayout(("trial", "actuator"), "N m", "load when it is largest"),
+    "push_load": VariableLayout(("trial", "load_axis"), "N m", "load when it is largest"),
     "target_time": VariableLayout(("trial",), "s", "target as shown at the end appears"),
     "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
 }
 EVENTS = ("target_time", "go_time", "perturbation_time", "movement_onset")
+ACTUATOR = "actuator_"  # before the names of the parts of a state that are no mechanics
 TRIALS = "trials_"  # before the names of the parts of the trials that were run
 _MAY_LACK = (*EVENTS, "target_angle")  # NaN where a trial has none
 
@@ -147,8 +152,10 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
     for dim in ("trial", "time", "unit"):
         if recording.sizes.get(dim, 1) == 0:
             raise RecordingError(f"the recording has no entries along `{dim}`.")
-    if recording.sizes.get("axis", 2) != 2:
-        raise RecordingError(f"`axis` must be x and y, got {recording.sizes['axis']} entries.")
+    if recording.sizes.get("axis", 2) not in (2, 3):
+        raise RecordingError(
+            f"`axis` must be x and y, or x, y and z, got {recording.sizes['axis']} entries."
+        )
     time = recording["time"].values
     if time.dtype.kind not in "fiu":
         raise RecordingError(f"`time` must hold seconds, got dtype {time.dtype}.")
@@ -156,6 +163,15 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         raise RecordingError(
             "`time` must be an even, increasing grid in seconds; resample the data at even times "
             "first, as `numpy.interp` does, or xarray's `.interp(time=...)`."
+        )
+
+
+def check_in_plane(recording: xr.Dataset) -> None:
+    """Raise unless the hand moves in a plane, for analyses that are about one."""
+    if recording.sizes.get("axis", 2) != 2:
+        raise RecordingError(
+            f"`axis` must be x and y for an analysis in the plane, got {recording.sizes['axis']} "
+            "entries; leave one out, as with `recording.isel(axis=[0, 1])`."
         )
 
 

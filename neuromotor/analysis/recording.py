@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,13 @@ from torch import Tensor
 from neuromotor._version import __version__
 from neuromotor.analysis.actors import Actor, acting
 from neuromotor.analysis.from_arrays import make_recording
-from neuromotor.analysis.layout import TRIALS, RecordingError
+from neuromotor.analysis.layout import ACTUATOR, TRIALS, RecordingError
 from neuromotor.closed_loop import ClosedLoop, check_trials
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
 from neuromotor.controllers.controller import unit_rates
 from neuromotor.extensions.registry import lacking
-from neuromotor.plants import Plant, degrees_of_freedom
+from neuromotor.plants import Plant, observed
 from neuromotor.storage.components import SettingsError, decode, encode, needs_of
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
@@ -46,7 +46,10 @@ def record(
 ) -> xr.Dataset:
     """Run a controller, or anything that decides, and return what happened as a recording.
 
-    Every quantity is float64. The go signal is the first cue; without cues it is at time 0, where
+    Every quantity is float64. Position and velocity of the plant's state are in `joint_position`
+    and `joint_velocity`; what belongs to its actuators is in `actuator_` with the part's name, such
+    as `actuator_activation`. `observation` and `target` hold the numbers of a state that the plant
+    gives as feedback. The go signal is the first cue; without cues it is at time 0, where
     the target appears. Where the target shown changes or there are cues, both are in the recording,
     since the controller was given them. Units are the controller's memory, which is stored as
     activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and rates tanh(v),
@@ -93,22 +96,24 @@ def record(
         run = replace(run, memory=memory, observations=seen)
         controller = controller.controller
     plant = task.plant
-    half = degrees_of_freedom(plant, "recordings")
+    parts = dict(plant.state_parts)
+    position, velocity = parts.pop("position"), parts.pop("velocity")
     before, final = run.states[:, :-1], run.states[:, -1]
-    zero = torch.zeros_like(run.commands)
-    load = zero if trials.load is None else trials.load
-    force = zero.new_zeros(*zero.shape[:2], 2) if trials.hand_force is None else trials.hand_force
+    shape = before.shape[:2]
+    load, force = trials.load, trials.hand_force
+    load = before.new_zeros(*shape, plant.load_size) if load is None else load
+    force = before.new_zeros(*shape, plant.hand_size) if force is None else force
     time_s = plant.dt_s * np.arange(task.steps)
     values = {
         "hand_position": plant.hand_position(before),
         "hand_velocity": plant.hand_velocity(before),
-        "joint_position": before[..., :half],
-        "joint_velocity": before[..., half:],
+        "joint_position": before[..., position],
+        "joint_velocity": before[..., velocity],
         "command": run.commands,
         "load": load,
         "hand_force": force,
         "observation": run.observations,
-        "target": trials.target,
+        "target": observed(plant, trials.target),
         "target_position": plant.hand_position(trials.end),
         "final_hand_position": plant.hand_position(final),
         "final_hand_velocity": plant.hand_velocity(final),
@@ -128,6 +133,8 @@ def record(
         for part_name, part in trials.present().items()
         if TRIAL_PARTS[part_name].seen_by == "controller"
     )
+    if trials.shown_target is not None:
+        values["shown_target"] = observed(plant, trials.shown_target)
     values["push_force"] = _largest(force)
     values["push_load"] = _largest(load)
     variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}
@@ -140,10 +147,9 @@ def record(
         variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
     variables["final_time"] = np.full(len(trials), plant.dt_s * task.steps)
     variables["perturbation_time"] = _first_time(time_s, (load != 0).any(-1) | (force != 0).any(-1))
-    names = [label.rsplit(" (", 1)[0] for label in plant.state_labels]
-    units = [label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels]
-    command_names = [label.rsplit(" (", 1)[0] for label in plant.command_labels]
-    command_unit = plant.command_labels[0].rsplit("(", 1)[-1].rstrip(")")
+    names, units = _read(plant.state_labels)
+    command_names, (command_unit, *_) = _read(plant.command_labels)
+    load_names, (load_unit, *_) = _read(plant.load_labels)
     layers = [f"layer {i + 1}" for i, size in enumerate(sizes) for _ in range(size)]
     number = torch.arange(len(trials)) if trials.condition is None else trials.condition
     recording = make_recording(
@@ -151,13 +157,18 @@ def record(
         number.cpu().numpy(),
         variables,
         layer=layers or None,
-        labels={"joint": names[:half], "actuator": command_names, "state": names},
+        labels={
+            "joint": names[position],
+            "actuator": command_names,
+            "load_axis": load_names,
+            "state": [names[i] for i in plant.feedback],
+        },
         units={
-            "joint_position": units[0],
-            "joint_velocity": units[half],
+            "joint_position": units[position][0],
+            "joint_velocity": units[velocity][0],
             "command": command_unit,
-            "load": command_unit,
-            "push_load": command_unit,
+            "load": load_unit,
+            "push_load": load_unit,
         },
         attributes={
             "neuromotor_version": __version__,
@@ -167,6 +178,14 @@ def record(
             **_needs((task, TASKS), *([] if name is not None else [(controller, CONTROLLERS)])),
         },
     )
+    for name, where in parts.items():
+        axis = f"{name}_axis"
+        recording = recording.assign_coords({axis: names[where]})
+        recording[ACTUATOR + name] = (
+            ("trial", "time", axis),
+            before[..., where].double().cpu().numpy(),
+            {"units": units[where][0], "long_name": f"{name} of the actuators"},
+        )
     for name in _PARTS:
         part = getattr(trials, name)
         if part is not None:
@@ -212,6 +231,12 @@ def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
     return task, trials
 
 
+def _read(labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names and the units of labels such as `elbow angle (rad)`."""
+    names = [label.rsplit(" (", 1)[0] for label in labels]
+    return names, [label.rsplit("(", 1)[-1].rstrip(")") for label in labels]
+
+
 def _first_time(time_s: NDArray[Any], happens: Tensor) -> NDArray[Any]:
     """Return the time (s) of the first step at which something happens, (B,); NaN if none."""
     at = happens.cpu().numpy()
@@ -228,6 +253,8 @@ def _angle(plant: Plant, trials: Trials) -> NDArray[np.float64]:
     """Return directions (deg), 0 to 360, from hand to target, (B,); NaN where both coincide."""
     start = plant.hand_position(trials.initial_state)
     line = (plant.hand_position(trials.end) - start).double().cpu().numpy()
+    if plant.hand_size != 2:  # a direction in space is no angle
+        return np.full(len(line), np.nan)
     angle = np.round(np.degrees(np.arctan2(line[:, 1], line[:, 0])), 9) % 360
     return np.where(np.linalg.norm(line, axis=-1) > 1e-9, angle, np.nan)
 

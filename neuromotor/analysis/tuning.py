@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from neuromotor._checks import lookup
 from neuromotor.analysis._arrays import r_squared
 from neuromotor.analysis.cutting import window
-from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.layout import RecordingError, check_in_plane, check_recording
 from neuromotor.analysis.section import (
     Findings,
     Material,
@@ -134,6 +134,7 @@ def preferred_directions(
     part = window(recording, window_s)
     if space == "hand":
         check_recording(recording, ["rate", "hand_position"])
+        check_in_plane(recording)
         hand = recording["hand_position"].values
         goal = (
             recording["target_position"].values if "target_position" in recording else hand[:, -1]

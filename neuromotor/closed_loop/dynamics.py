@@ -56,7 +56,7 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
 class StepDraws(NamedTuple):
     """The parts of `Trials` that act on the plant in one step, in components; None is zero.
 
-    The field has two rows of five components.
+    The field has d rows of 1 + 2 d components.
     """
 
     load: Any = None
@@ -80,8 +80,8 @@ def advance_components(plant: Any, form: Any, state: Any, command: Any, draws: S
         command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
     force = draws.hand_force
     if draws.field is not None:
-        x, y, *_ = form.hand(state)
-        pull = [row[0] + row[1] * x + row[2] * y for row in draws.field]
+        place = form.hand(state)[: len(draws.field)]
+        pull = [row[0] + _dot(row[1:], place) for row in draws.field]
         force = pull if force is None else [f + g for f, g in zip(force, pull, strict=True)]
     after = form.step(state, command, draws.load, force)
     if draws.field is not None:
@@ -89,6 +89,12 @@ def advance_components(plant: Any, form: Any, state: Any, command: Any, draws: S
     if draws.plant_noise is not None:
         after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
     return after
+
+
+def _dot(row: Any, place: Any) -> Any:
+    """The sum of the products of a row's first components with a place's."""
+    first, *others = (a * x for a, x in zip(row, place, strict=False))
+    return sum(others, start=first)
 
 
 def roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
@@ -100,19 +106,26 @@ def roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
 
 
 def check_trials(task: Task, trials: Trials) -> None:
-    """Raise unless a batch fits a task: state and command sizes, and steps of loads and noise."""
+    """Raise unless a batch fits a task: sizes of its plant, and steps of loads and noise."""
     plant = task.plant
     if trials.initial_state.shape[1] != plant.state_size:
         raise ValueError(
             f"`trials.initial_state` must have {plant.state_size} numbers a trial for this plant, "
             f"got {trials.initial_state.shape[1]}."
         )
+    sizes = {"command": plant.command_size, "load": plant.load_size, "hand": plant.hand_size}
     for name, part in trials.present().items():
-        if TRIAL_PARTS[name].size == "command" and part.shape[2] != plant.command_size:
+        size = sizes.get(TRIAL_PARTS[name].size or "")
+        if size is not None and part.shape[2] != size:
             raise ValueError(
-                f"`trials.{name}` must have {plant.command_size} numbers a step for this plant, "
+                f"`trials.{name}` must have {size} numbers a step for this plant, "
                 f"got {part.shape[2]}."
             )
+    if trials.field is not None and trials.field.shape[1] != plant.hand_size:
+        raise ValueError(
+            f"`trials.field` must have {plant.hand_size} rows for this plant's hand, got "
+            f"{trials.field.shape[1]}."
+        )
     if trials.steps is not None and trials.steps != task.steps:
         raise ValueError(
             f"`trials` must cover the task's {task.steps} steps with their loads and noise, "

@@ -36,6 +36,8 @@ def no_passes_for(task: Task, controller: object) -> str | None:
             return f"this {what} ({type(part).__name__})"
     if not isinstance(controller, ContinuousTimeRNN):
         return f"this controller ({type(controller).__name__})"
+    if tuple(task.plant.feedback) != tuple(range(task.plant.state_size)):
+        return f"a plant that is observed in part ({type(task.plant).__name__})"
     return None
 
 

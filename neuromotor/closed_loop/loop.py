@@ -89,7 +89,7 @@ class ClosedLoop:
             trials: The batch.
             fast: Whether derivatives are hand-derived (compiled or not) or by autograd; by default
                 hand-derived where they can be. They are not for subclasses that may override
-                something.
+                something, nor, uncompiled, for plants that are observed in part.
 
         Raises:
             ValueError: The trials do not fit the task, there is no hand-derived way for the

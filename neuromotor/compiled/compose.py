@@ -1,10 +1,10 @@
 """Loops compiled for one cell and one plant, kept on disk under a hash of all they are made of.
 
 A composed module is a file: the template `loop.py` of `closed_loop`, after functions that apply the
-plant's own physics to every trial of a block. numba keeps what it compiled beside that file, so that
-the next program finds it. Only whole loops are kept, each in a folder of its own: pieces that are
-kept one by one go stale without a word when a file that they import changes, and several loops in
-one of numba's indices can lose each other when two programs write at the same time.
+plant's own physics to every trial of a block. numba keeps what it compiled beside that file, so
+that the next program finds it. Only whole loops are kept, each in a folder of its own: pieces that
+are kept one by one go stale without a word when a file that they import changes, and several loops
+in one of numba's indices can lose each other when two programs write at the same time.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ padding does not count, and products write it.
 - `Weights` and `Gradient`: those of one layer, by gate group g.
 - `recur`, `recur_back`: products with the recurrent weights of a gate group.
 
-`piece` compiles a function for use in a loop, `formula` one of single numbers; they are never kept on disk by themselves, since numba
-would not notice a change in what they call.
+`piece` compiles a function for use in a loop, `formula` one of single numbers; they are never kept
+on disk by themselves, since numba would not notice a change in what they call.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from neuromotor.compiled.functions import hyperbolic_tangent
 from neuromotor.compiled import mathematics  # noqa: F401 -- teaches numba tanh, sine, cosine
+from neuromotor.compiled.functions import hyperbolic_tangent
 
 __all__ = [
     "FORMULA",

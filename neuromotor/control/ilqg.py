@@ -28,7 +28,7 @@ from neuromotor.tasks.cost import quadratic
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["ILQG", "ILQGResult", "linearized"]
+__all__ = ["ILQG", "ILQGResult", "linearized", "no_linear_feedback"]
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,15 @@ class ILQG:
             callback: Called after each round with its number and the mean expected loss.
 
         Raises:
-            ValueError: Trials or uncertainty do not fit the task.
+            ValueError: Trials or uncertainty do not fit the task, or its plant has bounds on
+                commands or is observed in part (`no_linear_feedback`).
         """
         check_trials(task, trials)
+        reason = no_linear_feedback(task.plant)
+        if reason is not None:
+            raise ValueError(
+                f"`task.plant` must suit ILQG, got a {type(task.plant).__name__}: {reason}."
+            )
         watch = Stopwatch()
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
@@ -146,6 +152,8 @@ class ILQG:
             delay_steps=task.delay_steps,
             state_size=task.plant.state_size,
             command_size=task.plant.command_size,
+            load_size=task.plant.load_size,
+            hand_size=task.plant.hand_size,
             load=_any(uncertainty.load),
             hand_force=_any(uncertainty.hand_force),
             dt_s=task.plant.dt_s,
@@ -187,6 +195,15 @@ class ILQG:
         return feedback, correction, losses, means, settled
 
 
+def no_linear_feedback(plant: Plant) -> str | None:
+    """Say why ILQG designs nothing for a plant; None where it does."""
+    if plant.command_bounds is not None:
+        return "its design knows no bounds on commands"
+    if tuple(plant.feedback) != tuple(range(plant.state_size)):
+        return "its design knows no plant that is observed in part"
+    return None
+
+
 def linearized(
     task: Task,
     quiet: Trials,
@@ -210,11 +227,12 @@ def linearized(
     a, b = torch.split(linearize_plant(plant, quiet, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]
     if _any(uncertainty.load):
-        ways.append(_load_ways(plant, states[:, :-1], commands, b))
-        variances.append(uncertainty.variances("load", states, m))
+        ways.append(_outside_jacobians(plant, states[:, :-1], commands, plant.load_size, "load"))
+        variances.append(uncertainty.variances("load", states, plant.load_size))
     if _any(uncertainty.hand_force):
-        ways.append(_outside_jacobians(plant, states[:, :-1], commands, 2, "hand_force"))
-        variances.append(uncertainty.variances("hand_force", states, 2))
+        d = plant.hand_size
+        ways.append(_outside_jacobians(plant, states[:, :-1], commands, d, "hand_force"))
+        variances.append(uncertainty.variances("hand_force", states, d))
     onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
     sensory = uncertainty.variances("sensory_noise", states, n)
     return LQG(
@@ -250,16 +268,6 @@ def _tables(
         disturbance=problem.disturbance,
         drift=drift.squeeze(-1),
     )
-
-
-def _load_ways(plant: Plant, states: Tensor, commands: Tensor, command: Tensor) -> Tensor:
-    """Return the derivative of the next state by a load.
-
-    It is the derivative by the command, unless actuators saturate.
-    """
-    if getattr(plant, "command_limit", None) is None:
-        return command
-    return _outside_jacobians(plant, states, commands, commands.shape[-1], "load")
 
 
 def _outside_jacobians(

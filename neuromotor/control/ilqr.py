@@ -1,5 +1,9 @@
 """Iterative LQR finds every trial's optimal open-loop commands; all trials are solved together.
 
+Commands keep to the plant's `command_bounds`, if it has some: each step of the backward pass is a
+quadratic program in the box that they leave, and feedback does not move commands that are clamped
+to a bound.
+
 The solver knows the trials' future loads, noise draws and cues, so that under disturbances its
 loss is a clairvoyant lower bound.
 
@@ -7,8 +11,9 @@ Notation: x state, u command, A = df/dx, B = df/du, Q(x, u) cost-to-go after a s
 k open-loop and K feedback gains, mu regulariser, a step size.
 
 Source: Li & Todorov (2004); Tassa, Erez & Todorov (2012), equations 5 to 13, whose parallel step
-sizes and regulariser schedule are used here for each trial by itself; acceptance by the ratio of
-true to expected improvement as in Crocoddyl (Mastalli et al. 2020).
+sizes and regulariser schedule are used here for each trial by itself; Tassa, Mansard & Todorov
+(2014), section IV, for bounds; acceptance by the ratio of true to expected improvement as in
+Crocoddyl (Mastalli et al. 2020).
 """
 
 from __future__ import annotations
@@ -23,9 +28,10 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant, roll_out
+from neuromotor.control.box_qp import solve_box_qp
 from neuromotor.optim.result import Counts, Stopwatch
-from neuromotor.plants.plant import Plant
-from neuromotor.tasks.cost import quadratic
+from neuromotor.plants.plant import Plant, within_bounds
+from neuromotor.tasks.cost import Expansion, expandable
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -39,7 +45,7 @@ class ILQRResult:
     Attributes:
         states: (B, T + 1, n).
         commands: (B, T, m).
-        gains: Feedback gains K around them, (B, T, m, n).
+        gains: Feedback gains K around them, (B, T, m, n); zero for commands at a bound.
         losses: Each trial's loss, (B,).
         trial_converged: Whether each trial met the tolerance, (B,). A trial that blew up did not;
             the plant's step is then too long for the trial's forces.
@@ -132,23 +138,25 @@ class ILQR:
         Args:
             task: Plant, cost and number of steps; its delay does not matter to open-loop commands.
             trials: B trials.
-            commands: Commands to start from, (B, T, m); zeros if absent.
+            commands: Commands to start from, (B, T, m); zeros if absent. Those beyond the plant's
+                bounds start at the bound.
             callback: Called after each iteration with its number and the mean loss.
 
         Raises:
             ValueError: The trials do not fit the task, `commands` has the wrong shape, the first
-                trajectory is not finite, or the task's cost is no plain `QuadraticCost`.
+                trajectory is not finite, or the task's cost does not say what it is to second
+                order (`QuadraticCost.expansion`).
         """
         check_trials(task, trials)
         watch = Stopwatch()
-        plant, cost = task.plant, quadratic(task.cost, "iLQR")
+        plant, cost = task.plant, expandable(task.cost, "iLQR")
         start = trials.initial_state
         shape = (len(trials), task.steps, plant.command_size)
         if commands is None:
             commands = start.new_zeros(shape)
         if commands.shape != shape:
             raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
-        commands = commands.to(start)
+        commands = within_bounds(plant, commands.to(start))
         states = roll_out(plant, trials, commands)
         losses = cost.losses(states, commands, trials)
         if not bool(torch.isfinite(losses).all()):
@@ -172,7 +180,8 @@ class ILQR:
             jacobians = linearize_plant(plant, trials, states[:, :-1], commands)
             a, b = torch.split(jacobians, [plant.state_size, plant.command_size], dim=-1)
             linearizations += 1
-            model = _backward(task, trials, states, commands, a, b, regularizer)
+            expansion = cost.expansion(states, commands, trials)
+            model = _backward(expansion, commands, a, b, regularizer, plant)
             expected = -(model.linear + model.quadratic)
             solved = ~model.failed & (expected <= self.tolerance * losses)
             active = ~(converged | failed)
@@ -239,7 +248,7 @@ def _blown_up(plant: Plant, states: Tensor) -> Tensor:
 
     No limb does that, so that such numbers come from an unstable integration.
     """
-    path = states[..., : len(plant.home)]
+    path = states[..., plant.state_parts["position"]]
     return (path[:, 1:] - path[:, :-1]).abs().flatten(1).amax(dim=1) > math.pi
 
 
@@ -252,7 +261,7 @@ def _search(
     for t in range(commands.shape[1]):
         feedback = model.gains[:, t] @ (state - states[:, t]).unsqueeze(-1)
         change = steps.unsqueeze(-1) * model.open_loop[:, t] + feedback.squeeze(-1)
-        command = commands[:, t] + change
+        command = within_bounds(plant, commands[:, t] + change)
         state = advance(plant, state, command, trials, t)
         new_states.append(state)
         new_commands.append(command)
@@ -260,38 +269,47 @@ def _search(
 
 
 def _backward(
-    task: Task,
-    trials: Trials,
-    states: Tensor,
-    commands: Tensor,
-    a: Tensor,
-    b: Tensor,
-    regularizer: Tensor,
+    cost: Expansion, commands: Tensor, a: Tensor, b: Tensor, regularizer: Tensor, plant: Plant
 ) -> _Model:
     """Run the Riccati recursion from the last step to the first, with ``Q_uu + mu I``."""
-    cost = task.cost
-    weights = cost.weights(trials)  # (B or 1, T + 1, n)
-    errors = weights * (states - trials.goal)  # (B, T + 1, n)
-    eye = torch.eye(commands.shape[2], dtype=states.dtype, device=states.device)
+    batch, steps, m = commands.shape
+    n = a.shape[-1]
+    l_x = cost.state.expand(batch, steps + 1, n).unsqueeze(-1)
+    l_xx = cost.state_curvature.expand(batch, steps + 1, n, n)
+    l_u = cost.command.expand(batch, steps, m).unsqueeze(-1)
+    l_uu = cost.command_curvature.expand(batch, steps, m, m)
+    eye = torch.eye(m, dtype=commands.dtype, device=commands.device)
     damping = regularizer.view(-1, 1, 1) * eye
-    v_x = errors[:, -1].unsqueeze(-1)
-    v_xx = torch.diag_embed(weights[:, -1]).expand(len(trials), -1, -1)
-    linear, quadratic = states.new_zeros(len(trials)), states.new_zeros(len(trials))
-    failed = torch.zeros(len(trials), dtype=torch.bool, device=states.device)
+    v_x, v_xx = l_x[:, -1], l_xx[:, -1]
+    linear, quadratic = commands.new_zeros(batch), commands.new_zeros(batch)
+    failed = torch.zeros(batch, dtype=torch.bool, device=commands.device)
+    k = commands.new_zeros(batch, m, 1)
     open_loop, gains = [], []
-    for t in reversed(range(commands.shape[1])):
+    for t in reversed(range(steps)):
         a_t, b_t = a[:, t], b[:, t]
-        q_x = errors[:, t].unsqueeze(-1) + a_t.mT @ v_x
-        q_u = cost.energy_weight * commands[:, t].unsqueeze(-1) + b_t.mT @ v_x
-        q_xx = torch.diag_embed(weights[:, t]) + a_t.mT @ v_xx @ a_t
+        q_x = l_x[:, t] + a_t.mT @ v_x
+        q_u = l_u[:, t] + b_t.mT @ v_x
+        q_xx = l_xx[:, t] + a_t.mT @ v_xx @ a_t
         q_ux = b_t.mT @ v_xx @ a_t
-        q_uu = cost.energy_weight * eye + b_t.mT @ v_xx @ b_t
-        factor, info = torch.linalg.cholesky_ex(q_uu + damping)
+        if cost.mixed_curvature is not None:
+            q_ux = q_ux + cost.mixed_curvature.expand(batch, steps, m, n)[:, t]
+        q_uu = l_uu[:, t] + b_t.mT @ v_xx @ b_t
+        damped = q_uu + damping
+        factor, info = torch.linalg.cholesky_ex(damped)
         bad = info != 0
         failed |= bad
-        factor = torch.where(bad.view(-1, 1, 1), eye, factor)
-        solution = -torch.cholesky_solve(torch.cat([q_u, q_ux], dim=-1), factor)
-        k, gain = solution[..., :1], solution[..., 1:]
+        if plant.command_bounds is None:
+            factor = torch.where(bad.view(-1, 1, 1), eye, factor)
+            solution = -torch.cholesky_solve(torch.cat([q_u, q_ux], dim=-1), factor)
+            k, gain = solution[..., :1], solution[..., 1:]
+        else:
+            damped = torch.where(bad.view(-1, 1, 1), eye, damped)
+            low, high = (
+                commands.new_tensor(bound) - commands[:, t] for bound in plant.command_bounds
+            )
+            box = solve_box_qp(damped, q_u.squeeze(-1), low, high, k.squeeze(-1))
+            k = box.point.unsqueeze(-1)
+            gain = -torch.cholesky_solve(box.free.unsqueeze(-1) * q_ux, box.factor)
         linear += (k.mT @ q_u).flatten()
         quadratic += 0.5 * (k.mT @ q_uu @ k).flatten()
         v_x = q_x + gain.mT @ (q_uu @ k + q_u) + q_ux.mT @ k

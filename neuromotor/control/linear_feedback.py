@@ -56,9 +56,11 @@ class LinearFeedback(ZeroStart):
         delay_steps: Steps tau by which the observation lags.
         state_size: Numbers n in a state.
         command_size: Numbers m in a command.
-        load: Whether a load, which adds to the command, is part of the estimate.
+        load: Whether a load is part of the estimate.
         hand_force: Whether a force on the hand is part of the estimate, after the load.
         dt_s: Step length (s); must be the plant's.
+        load_size: Numbers in a load; None is as many as in a command.
+        hand_size: Numbers in a force on the hand.
         plant: Plant whose own step predicts, as in an extended Kalman filter; if None, A, B, D and
             c predict.
 
@@ -79,12 +81,17 @@ class LinearFeedback(ZeroStart):
     load: bool = False
     hand_force: bool = False
     dt_s: float = 0.01
+    load_size: int | None = None
+    hand_size: int = 2
     plant: Plant | None = field(default=None, metadata={"registry": PLANTS})
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps", "state_size", "command_size"):
             check_integer(name, getattr(self, name), minimum=1)
         check_integer("delay_steps", self.delay_steps, minimum=0)
+        check_integer("hand_size", self.hand_size, minimum=1)
+        if self.load_size is not None:
+            check_integer("load_size", self.load_size, minimum=1)
         check_positive("dt_s", self.dt_s, "seconds")
         for name in ("state_size", "command_size", "dt_s") if self.plant is not None else ():
             own, needed = getattr(self, name), getattr(self.plant, name)
@@ -94,7 +101,12 @@ class LinearFeedback(ZeroStart):
     @property
     def disturbance_size(self) -> int:
         """Numbers d in the estimated disturbance."""
-        return self.load * self.command_size + 2 * self.hand_force
+        return self.load * self._loads + self.hand_size * self.hand_force
+
+    @property
+    def _loads(self) -> int:
+        """Numbers in a load."""
+        return self.command_size if self.load_size is None else self.load_size
 
     @property
     def estimate_size(self) -> int:
@@ -172,8 +184,8 @@ class LinearFeedback(ZeroStart):
             after = after + _apply(weights.command[:, t], command)
             after = after + _apply(weights.disturbance[:, t], disturbance)
         else:
-            load = disturbance[:, : self.command_size] if self.load else None
-            force = disturbance[:, -2:] if self.hand_force else None
+            load = disturbance[:, : self._loads] if self.load else None
+            force = disturbance[:, -self.hand_size :] if self.hand_force else None
             after = self.plant.step(state, command, load, force)
         return torch.cat([after, estimate[:, :kept], disturbance], dim=-1)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.control.ilqr import ILQR
 from neuromotor.controllers.controller import ZeroStart, check_parameters
-from neuromotor.plants.plant import Plant
+from neuromotor.plants.plant import Plant, check_observed_whole, within_bounds
 from neuromotor.tasks.cost import QuadraticCost, quadratic
 from neuromotor.tasks.task import DerivedTask, Task
 from neuromotor.tasks.trials import Trials
@@ -39,7 +39,8 @@ class OnlineTrajectoryOptimization(ZeroStart):
         first_iterations: The same for the first step, which has no plan to start from.
         predictive: Whether the plant and the commands given since then first carry the observation
             forward to the present; this ignores disturbances too.
-        command_limit: Largest size of each command (N m or N), which plans ignore. Without a limit
+        command_limit: Largest size of each command (N m or N), which plans ignore; they keep to the
+            `command_bounds` of a plant that has some. Without a limit
             an unstable loop may overflow; a trial that cannot be planned for gets zero commands.
         ilqr: Settings of the solver; its `iterations` are replaced.
 
@@ -57,6 +58,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
 
     def __post_init__(self) -> None:
         quadratic(self.task.cost, "an online planner")
+        check_observed_whole(self.task.plant, "an online planner, which starts from it")
         check_integer("iterations", self.iterations, minimum=1)
         check_integer("first_iterations", self.first_iterations, minimum=1)
         if self.command_limit is not None:
@@ -124,7 +126,8 @@ class OnlineTrajectoryOptimization(ZeroStart):
         solution = replace(self.ilqr, iterations=iterations).solve(
             _RemainingSteps(self.task, t), Trials(observation, target), ahead
         )
-        command = torch.where(lost.view(-1, 1), 0.0, solution.commands[:, 0])
+        none = within_bounds(self.task.plant, torch.zeros_like(solution.commands[:, 0]))
+        command = torch.where(lost.view(-1, 1), none, solution.commands[:, 0])
         if self.command_limit is not None:
             command = command.clamp(-self.command_limit, self.command_limit)
         plan = torch.cat([plan[:, :t], command.unsqueeze(1), solution.commands[:, 1:]], dim=1)

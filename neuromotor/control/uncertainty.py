@@ -30,7 +30,7 @@ class Uncertainty:
     Attributes:
         command_noise: Deviation of the signal-dependent noise xi of each command; 0.1 is ten per
             cent.
-        load: Deviation of a load (N m or N) on each command.
+        load: Deviation of a load (N m or N), in the plant's coordinates of loads.
         hand_force: Deviation of a force on the hand (N) along each axis.
         onset_steps: First and last step at which load and hand force may switch on; every step
             between them is equally likely.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from neuromotor.closed_loop.dynamics import StepDraws, advance_components
 from neuromotor.envs.options import EnvOptions
-from neuromotor.plants import Plant, degrees_of_freedom
+from neuromotor.plants import Plant
 from neuromotor.plants.plant import components_of
 from neuromotor.tasks.cost import quadratic
 
@@ -54,9 +54,10 @@ class ComponentTask:
         self.counted: Any = self.counted_weights.any(axis=1)
         # what is left to pay after a step, if the state stayed as it is
         self.rest = weights[::-1].cumsum(axis=0)[::-1] - weights
-        limits = options.limits
-        half = degrees_of_freedom(task.plant, "environments")
-        self.bounds = [limits.configuration] * half + [limits.velocity] * half
+        self.bounds = list(options.limits.state)
+        self.axes = task.plant.hand_size
+        self._feedback = list(task.plant.feedback)
+        self._whole = self._feedback == list(range(task.plant.state_size))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ComponentTask, (self.options, self._kit_name)
@@ -75,16 +76,20 @@ class ComponentTask:
         return advance_components(self.plant, self.form, state, command, draws)
 
     def hand(self, state: Components) -> Components:
-        """Return the hand's position (m) and velocity (m/s), four components."""
+        """Return the hand's position (m) and velocity (m/s), 2 d components."""
         return self.form.hand(state)
+
+    def place(self, state: Components) -> Components:
+        """Return the hand's position (m), d components."""
+        return self.hand(state)[: self.axes]
+
+    def observed(self, state: Components) -> Components:
+        """Return what a controller is given of a state, or of a target."""
+        return state if self._whole else [state[i] for i in self._feedback]
 
     def effort(self, command: Components) -> Any:
         """Return the squared norm of commands."""
-        first, *others = command
-        total = first * first
-        for u in others:
-            total = total + u * u
-        return total
+        return _squared(command)
 
     @staticmethod
     def terms(row: Components) -> list[tuple[int, Any]]:
@@ -102,9 +107,10 @@ class ComponentTask:
 
     def outcome(self, state: Components, hand_target: Components) -> tuple[Any, Any]:
         """Return the hand's distance from its target (m) and its speed (m/s)."""
-        x, y, speed_x, speed_y = self.hand(state)
-        away_x, away_y = x - hand_target[0], y - hand_target[1]
-        distance, speed = away_x * away_x + away_y * away_y, speed_x * speed_x + speed_y * speed_y
+        hand = self.hand(state)
+        places = zip(hand[: self.axes], hand_target, strict=True)
+        distance = _squared([x - goal for x, goal in places])
+        speed = _squared(hand[self.axes :])
         if self.kit is torch:  # at zero the root has no gradient
             distance, speed = distance.clamp_min(1e-30), speed.clamp_min(1e-30)
         return self.kit.sqrt(distance), self.kit.sqrt(speed)
@@ -132,15 +138,24 @@ class ComponentTask:
         }
 
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
-        """Return the reward of achieved goals (m), (2,) or (..., 2), for hindsight replay."""
+        """Return the reward of achieved goals (m), (d,) or (..., d), for hindsight replay."""
         del info
         away = np.asarray(achieved_goal, np.float64) - np.asarray(desired_goal, np.float64)
-        distance = np.sqrt(away[..., 0] ** 2 + away[..., 1] ** 2)
+        distance = np.sqrt(_squared([away[..., i] for i in range(self.axes)]))
         if self.options.reward == "dense":
             reward = -distance
         else:
             reward = -(distance >= self.options.success_error_m).astype(np.float64)
         return float(reward) if reward.ndim == 0 else reward
+
+
+def _squared(components: Components) -> Any:
+    """The sum of the squares of components."""
+    first, *others = components
+    total = first * first
+    for x in others:
+        total = total + x * x
+    return total
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,8 @@ def dealt(
         sources: One for all arms, or one for each.
         count: Number of arms.
         physics: Plant and task.
-        options: ``target``: where the hand shall be (m), (2,), or the state to be reached, (n,);
-            ``disturbance``: load (N m or N), (m,) for the whole trial or (T, m) by step; both also
+        options: ``target``: where the hand shall be (m), (d,), or the state to be reached, (n,);
+            ``disturbance``: load (N m or N), (k,) for the whole trial or (T, k) by step; both also
             with a first axis of arms. ``trials``: a `Trials` batch of `count` trials that are
             played as they are.
 
@@ -157,7 +157,7 @@ def dealt(
             there = (wanted == old[:, None]).all(axis=-1, keepdims=True)
             batch.parts["wanted"] = np.where(there, batch.target[:, None], wanted)
     if options.get("disturbance") is not None:
-        shape = (count, task.steps, task.plant.command_size)
+        shape = (count, task.steps, task.plant.load_size)
         value = np.asarray(options["disturbance"], dtype=np.float64)
         if value.ndim == 2 and value.shape != shape[1:]:
             raise ValueError(
@@ -190,9 +190,8 @@ def _target(value: Any, count: int, physics: ComponentTask) -> NDArray[np.float6
     name = "options['target']"
     if array.ndim and array.shape[-1] == plant.state_size:
         return _placed(array, (count, plant.state_size), name)
-    hand = torch.from_numpy(_placed(array, (count, 2), name))
-    goal = plant.configuration_at(hand)
-    return torch.cat([goal, torch.zeros_like(goal)], dim=-1).numpy()
+    hand = torch.from_numpy(_placed(array, (count, plant.hand_size), name))
+    return plant.rest_state(plant.configuration_at(hand)).numpy()
 
 
 def _placed(value: NDArray[np.float64], shape: tuple[int, ...], name: str) -> NDArray[np.float64]:

@@ -1,38 +1,57 @@
-"""How far an environment lets a plant go: commands, configurations and velocities.
+"""How far an environment lets a plant go: commands, states, and the hand; and what actions mean.
 
-The numbers are ours. The bounds on commands are above the largest command of iLQR on reaches of 10
-cm and on reaches between random postures: 1.9 N m for `MONKEY_PUBLISHED`, 0.15 N m for `MONKEY`
-(which must also hold the tasks' loads of 0.2 N m) and 2.5 N m for `HUMAN`. The bounds on states are
-a full turn of a joint, and a speed that no limb reaches.
+What a plant says of itself counts: its `command_bounds` or else its `usual_command`, `state_limits`
+and `hand_limits`.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from neuromotor._checks import check_positive
-from neuromotor.plants import HUMAN, MONKEY, MONKEY_PUBLISHED, Plant, PointMass, TwoJointArm
+from neuromotor.plants import Plant
 
-__all__ = ["Limits", "limits_of"]
+__all__ = ["Actions", "Limits", "limits_of"]
 
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds of a plant in an environment; beyond those of the state a trial ends as failed."""
 
-    command: float  # N m or N; each actuator
-    configuration: float  # rad or m; each coordinate, from zero
-    velocity: float  # rad/s or m/s; each coordinate
+    low: tuple[float, ...]  # lowest command of each actuator, in its own unit
+    high: tuple[float, ...]  # highest command of each actuator
+    state: tuple[float, ...]  # largest size of each number of a state
+    hand_m: float  # largest coordinate of the hand
+    hand_m_s: float  # largest speed of the hand
 
 
-_ARMS = (
-    (MONKEY_PUBLISHED, Limits(command=2.0, configuration=2 * math.pi, velocity=50.0)),
-    (MONKEY, Limits(command=0.5, configuration=2 * math.pi, velocity=50.0)),
-    (HUMAN, Limits(command=5.0, configuration=2 * math.pi, velocity=50.0)),
-)
-_ANY_ARM = Limits(command=math.nan, configuration=2 * math.pi, velocity=50.0)
-_POINT_MASS = Limits(command=5.0, configuration=2.0, velocity=20.0)
+@dataclass(frozen=True)
+class Actions:
+    """What actions mean: ``command = middle + half * action``, of actions from `low` to `high`."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    middle: tuple[float, ...]
+    half: tuple[float, ...]
+
+    @classmethod
+    def of(cls, limits: Limits, normalized: bool) -> Actions:
+        """Return actions in [-1, 1], from bound to bound, or actions that are the commands."""
+        ones, zeros = (1.0,) * len(limits.low), (0.0,) * len(limits.low)
+        if not normalized:
+            return cls(limits.low, limits.high, zeros, ones)
+        pairs = list(zip(limits.low, limits.high, strict=True))
+        return cls(
+            low=tuple(-one for one in ones),
+            high=ones,
+            middle=tuple(0.5 * (low + high) for low, high in pairs),
+            half=tuple(0.5 * (high - low) for low, high in pairs),
+        )
+
+    @property
+    def none(self) -> tuple[float, ...]:
+        """What stands for the last action before the first one: zero, or what is nearest to it."""
+        return tuple(min(max(0.0, a), b) for a, b in zip(self.low, self.high, strict=True))
 
 
 def limits_of(plant: Plant, command: float | None = None) -> Limits:
@@ -41,19 +60,19 @@ def limits_of(plant: Plant, command: float | None = None) -> Limits:
     Raises:
         ValueError: `command` is not positive, or is missing where nothing is known of the plant.
     """
-    if isinstance(plant, TwoJointArm):
-        known = [limits for parameters, limits in _ARMS if parameters == plant.parameters]
-        limits = known[0] if known else _ANY_ARM
-    elif isinstance(plant, PointMass):
-        limits = _POINT_MASS
-    else:
-        limits = _ANY_ARM
     if command is not None:
         check_positive("command_limit", command, "N m or N")
-        return replace(limits, command=float(command))
-    if math.isnan(limits.command):
+    known = plant.usual_command if command is None else float(command)
+    if plant.command_bounds is not None:
+        low, high = plant.command_bounds
+        if command is not None:
+            low = tuple(max(-command, bound) for bound in low)
+            high = tuple(min(command, bound) for bound in high)
+    elif known is not None:
+        low, high = (-known,) * plant.command_size, (known,) * plant.command_size
+    else:
         raise ValueError(
-            "`command_limit` must be given (N m or N) for a plant that is no preset, "
-            f"got none for {plant!r}."
+            "`command_limit` must be given (N m or N) for a plant without `command_bounds` "
+            f"and `usual_command`, got none for {plant!r}."
         )
-    return limits
+    return Limits(low, high, tuple(plant.state_limits), *plant.hand_limits)

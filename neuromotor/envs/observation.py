@@ -12,8 +12,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor.plants import degrees_of_freedom
-
 if TYPE_CHECKING:
     from neuromotor.envs.options import EnvOptions
 
@@ -26,9 +24,10 @@ class Observables:
 
     seen: Any  # delayed state with noise, n
     target: Any  # state to be reached, n
-    hand: Callable[[Any], Any]  # of a state: position and velocity, 4
-    hand_target: Any  # 2
-    hand_goal: Any  # 2, where the hand is to be now
+    observed: Callable[[Any], Any]  # of a state: the numbers that a controller is given, f
+    hand: Callable[[Any], Any]  # of a state: position and velocity, 2 d
+    hand_target: Any  # d
+    hand_goal: Any  # d, where the hand is to be now
     time: Any  # elapsed share of the trial
     command: Any  # the last action, m
     cue: Any  # the trial's own cue; else 1 while another target is shown than at first, else 0
@@ -44,22 +43,38 @@ class _Part:
     tells_target: bool = False
 
 
+def _observed(options: EnvOptions, values: Sequence[Any]) -> list[Any]:
+    return [values[i] for i in options.typed_task.plant.feedback]
+
+
+def _state_labels(options: EnvOptions) -> list[str]:
+    return _observed(options, options.typed_task.plant.state_labels)
+
+
 def _state_bounds(options: EnvOptions) -> list[tuple[float, float]]:
-    half = degrees_of_freedom(options.typed_task.plant, "environments")
-    limits = options.limits
-    bounds = [limits.configuration] * half + [limits.velocity] * half
-    return [(-bound, bound) for bound in bounds]
+    return [(-bound, bound) for bound in _observed(options, options.limits.state)]
 
 
-def _plane_bounds(options: EnvOptions) -> list[tuple[float, float]]:
-    return [(-options.plane_m, options.plane_m)] * 2
+def _axes(options: EnvOptions) -> str:
+    return "xyz"[: options.typed_task.plant.hand_size]
+
+
+def _place_labels(options: EnvOptions, what: str) -> list[str]:
+    return [f"{what} {axis} (m)" for axis in _axes(options)]
+
+
+def _place_bounds(options: EnvOptions) -> list[tuple[float, float]]:
+    return [(-options.limits.hand_m, options.limits.hand_m) for _ in _axes(options)]
+
+
+def _hand_labels(options: EnvOptions) -> list[str]:
+    speeds = [f"hand {axis} velocity (m/s)" for axis in _axes(options)]
+    return [*_place_labels(options, "hand"), *speeds]
 
 
 def _hand_bounds(options: EnvOptions) -> list[tuple[float, float]]:
-    speed = options.limits.velocity
-    if options.plane_m != options.limits.configuration:  # turning joints: radius times both rates
-        speed *= 2 * options.plane_m
-    return [*_plane_bounds(options), (-speed, speed), (-speed, speed)]
+    speed = options.limits.hand_m_s
+    return [*_place_bounds(options), *[(-speed, speed) for _ in _axes(options)]]
 
 
 def _command_labels(options: EnvOptions) -> list[str]:
@@ -70,36 +85,33 @@ def _command_labels(options: EnvOptions) -> list[str]:
 
 
 def _command_bounds(options: EnvOptions) -> list[tuple[float, float]]:
-    bound = 1.0 if options.normalized else options.limits.command
-    return [(-bound, bound)] * options.typed_task.plant.command_size
+    return list(zip(options.actions.low, options.actions.high, strict=True))
 
 
 PARTS: dict[str, _Part] = {
-    "state": _Part(lambda g: g.seen, lambda o: o.typed_task.plant.state_labels, _state_bounds),
+    "state": _Part(lambda g: g.observed(g.seen), _state_labels, _state_bounds),
     "target": _Part(
-        lambda g: g.target,
-        lambda o: [f"target {label}" for label in o.typed_task.plant.state_labels],
+        lambda g: g.observed(g.target),
+        lambda o: [f"target {label}" for label in _state_labels(o)],
         _state_bounds,
         tells_target=True,
     ),
-    "hand": _Part(
-        lambda g: g.hand(g.seen),
-        lambda o: ("hand x (m)", "hand y (m)", "hand x velocity (m/s)", "hand y velocity (m/s)"),
-        _hand_bounds,
-    ),
+    "hand": _Part(lambda g: g.hand(g.seen), _hand_labels, _hand_bounds),
     "hand_target": _Part(
         lambda g: g.hand_target,
-        lambda o: ("target hand x (m)", "target hand y (m)"),
-        _plane_bounds,
+        lambda o: _place_labels(o, "target hand"),
+        _place_bounds,
         tells_target=True,
     ),
     "time": _Part(lambda g: (g.time,), lambda o: ("elapsed share of trial",), lambda o: [(0, 1)]),
     "command": _Part(lambda g: g.command, _command_labels, _command_bounds),
     "cue": _Part(lambda g: (g.cue,), lambda o: ("cue (0 or 1)",), lambda o: [(0, 1)]),
 }
-_DESIRED = _Part(lambda g: g.hand_goal, PARTS["hand_target"].labels, _plane_bounds)
+_DESIRED = _Part(lambda g: g.hand_goal, PARTS["hand_target"].labels, _place_bounds)
 _ACHIEVED = _Part(
-    lambda g: g.hand(g.seen)[:2], lambda o: ("hand x (m)", "hand y (m)"), _plane_bounds
+    lambda g: g.hand(g.seen)[: len(g.hand_goal)],
+    lambda o: _place_labels(o, "hand"),
+    _place_bounds,
 )
 
 

@@ -9,9 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from neuromotor._checks import check_positive, did_you_mean, lookup
-from neuromotor.envs.limits import Limits, limits_of
+from neuromotor.envs.limits import Actions, Limits, limits_of
 from neuromotor.envs.observation import PARTS
-from neuromotor.plants import TwoJointArm, degrees_of_freedom
 from neuromotor.storage.components import decode
 from neuromotor.tasks import TASKS, Task
 
@@ -46,9 +45,10 @@ class EnvOptions:
             the success bounds; with `goal`, minus the distance (m). ``sparse`` (only with `goal`):
             -1 unless the achieved goal is within `success_error_m` of the desired one. None is
             ``loss``, with `goal` ``sparse``.
-        command_limit: Largest command of each actuator (N m or N); None is the plant's in
-            `neuromotor.envs.limits`.
-        normalized: Whether actions are in [-1, 1], times `command_limit`, or in N m (N).
+        command_limit: Largest command of each actuator (N m or N); None is the plant's own
+            `command_bounds`, or what `neuromotor.envs.limits` has for it.
+        normalized: Whether actions are in [-1, 1], from the lowest to the highest command, or are
+            the commands themselves.
         horizon: How the end of a trial is reported. ``terminated``: nothing is to be gained after
             the final cost, so that a learner must not bootstrap; ``truncated``: for tasks that one
             wants to hold beyond the horizon.
@@ -82,7 +82,6 @@ class EnvOptions:
                 f"`task` must be a task, a name or a table of settings, got {self.task!r}; "
                 f"{did_you_mean(str(self.task), TASKS)}."
             )
-        degrees_of_freedom(self.typed_task.plant, "environments")
         if self.observe is None:
             cue = () if self.typed_task.trials().cue is None else ("cue",)
             set_(self, "observe", ("state", "target", *cue))
@@ -139,12 +138,9 @@ class EnvOptions:
         return tuple(self.observe or ())
 
     @property
-    def plane_m(self) -> float:
-        """Largest coordinate (m) that the hand can have."""
-        plant = self.typed_task.plant
-        if isinstance(plant, TwoJointArm):
-            return plant.parameters.reach[1]
-        return self.limits.configuration
+    def actions(self) -> Actions:
+        """What actions mean."""
+        return Actions.of(self.limits, self.normalized)
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:

@@ -28,6 +28,7 @@ from neuromotor.envs.single import action_space
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import measure
 from neuromotor.optim import Counts
+from neuromotor.plants.plant import check_observed_whole
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.comparison import MethodRun
 from neuromotor.zoo.saved_controller import load_controller
@@ -101,7 +102,8 @@ class ControllerPolicy:
         self.controller = controller
         self._dtype = parameters.dtype
         self._weights = controller.unpack(parameters.detach().cpu())
-        self._scale = 1 / options.limits.command if options.normalized else 1.0
+        actions = options.actions
+        self._middle, self._half = map(parameters.new_tensor, (actions.middle, actions.half))
         self._last_step = options.typed_task.steps - 1
         layout = Layout(options)
         self._size = len(layout.labels)
@@ -163,7 +165,7 @@ class ControllerPolicy:
                 count, self.controller.noise_size, generator=self._generator, dtype=self._dtype
             )
         memory, command = self._decided(memory, seen, steps, noise)
-        actions = (command * self._scale).float().numpy()
+        actions = ((command - self._middle) / self._half).float().numpy()
         return (actions[0] if single else actions), (memory, steps + 1)
 
     def _decided(
@@ -216,6 +218,9 @@ class PolicyController(ZeroStart):
         self.command_size, self.dt_s = plant.command_size, plant.dt_s
         self._physics = ComponentTask(options, "numpy")
         self._layout = Layout(options)
+        self._shows_hand = options.goal or bool({"hand", "hand_target"} & set(options.parts))
+        if self._shows_hand:
+            check_observed_whole(plant, "a policy that sees the hand, run in the closed loop")
         _check_space(policy, "observation_space", self._layout.space)
         _check_space(policy, "action_space", action_space(options))
 
@@ -238,9 +243,9 @@ class PolicyController(ZeroStart):
     ) -> tuple[tuple[Any, ...], Tensor]:
         """Return no memory and the policy's commands (B, m); a recurrent policy keeps its own."""
         del weights, noise
-        count, limit = len(observation), self.options.limits.command
+        count, actions_of = len(observation), self.options.actions
         told = target.double().cpu().numpy().T
-        goal, cues = np.split(told, [self.options.typed_task.plant.state_size])
+        goal, cues = np.split(told, [len(self.options.typed_task.plant.feedback)])
         if len(cues) and self.options.goal:
             raise ValueError(
                 "`options.goal` must be False for a policy on trials with cues: what a hand is to "
@@ -248,14 +253,16 @@ class PolicyController(ZeroStart):
             )
         if t == 0:
             self._memory: Any = None
-            self._action = np.zeros((self.command_size, count))
+            self._action = np.repeat(np.array(actions_of.none)[:, None], count, axis=1)
             self._first_goal = goal
+        place = self._physics.place(goal) if self._shows_hand else goal
         observables = Observables(
             seen=observation.double().cpu().numpy().T,
             target=goal,
+            observed=lambda seen: seen,  # the closed loop gives no more than that
             hand=self._physics.hand,
-            hand_target=self._physics.hand(goal)[:2],
-            hand_goal=self._physics.hand(goal)[:2],
+            hand_target=place,
+            hand_goal=place,
             time=np.full(count, t / self._physics.steps),
             command=self._action,
             cue=cues[0] if len(cues) else (goal != self._first_goal).any(axis=0),
@@ -266,15 +273,16 @@ class PolicyController(ZeroStart):
             episode_start=np.full(count, t == 0),
             deterministic=True,
         )
-        scale, bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
-        clipped = np.clip(np.asarray(actions, dtype=np.float64), -bound, bound)
-        if clipped.shape != (count, self.command_size):
+        given = np.asarray(actions, dtype=np.float64)
+        if given.shape != (count, self.command_size):
             raise ValueError(
                 f"`policy` must give actions of shape ({count}, {self.command_size}) for "
-                f"{count} observations, got {clipped.shape}."
+                f"{count} observations, got {given.shape}."
             )
+        clipped = np.clip(given, actions_of.low, actions_of.high)
         self._action = clipped.T
-        return memory, torch.from_numpy(clipped * scale).to(observation)
+        command = np.array(actions_of.middle) + np.array(actions_of.half) * clipped
+        return memory, torch.from_numpy(command).to(observation)
 
     def rates(self, memory: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return none: a policy keeps its own memory."""

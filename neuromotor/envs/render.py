@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from neuromotor.envs.options import EnvOptions
-from neuromotor.plants import TwoJointArm
 
 __all__ = ["Painter", "Scene", "Window"]
 
@@ -21,6 +20,7 @@ _FINE = 2  # times larger it is drawn, then averaged, so that edges are smooth
 # Okabe & Ito (2008): colours that colour-blind readers can tell apart
 _LIMB, _GHOST, _TARGET = (0, 0, 0), (190, 190, 190), (0, 158, 115)
 _TRACE, _LOAD = (0, 114, 178), (213, 94, 0)
+_NO_LIMB_M = 0.3  # half the width of a picture without a limb, whose reach would be in view
 _ARROW_M_PER_N = 0.05
 _LONGEST_ARROW_M = 0.15
 
@@ -33,7 +33,7 @@ class Scene:
     seen: NDArray[np.float64]  # (n,); the delayed state
     target: NDArray[np.float64]  # (n,)
     success_error_m: float
-    load: Any = None  # (m,); N m or N
+    load: Any = None  # (k,); N m or N
     hand_force: Any = None  # (2,); N
 
 
@@ -41,9 +41,9 @@ class Painter:
     """Draws scenes of one plant, x to the right and y upwards, the whole reach in view."""
 
     def __init__(self, options: EnvOptions) -> None:
-        self._plant = options.typed_task.plant
-        arm = isinstance(self._plant, TwoJointArm)
-        self._half_m = 1.05 * options.plane_m if arm else 0.3
+        self._plant = plant = options.typed_task.plant
+        segments = len(plant.limb(torch.tensor(plant.home, dtype=torch.float64))) - 1
+        self._half_m = 1.05 * options.limits.hand_m if segments else _NO_LIMB_M
 
     def draw(self, scene: Scene) -> NDArray[np.uint8]:
         """Return the picture, (H, W, 3)."""
@@ -99,10 +99,10 @@ class Painter:
             force += np.asarray(scene.hand_force)
         if scene.load is not None:
             load = np.asarray(scene.load, dtype=np.float64)
-            if isinstance(self._plant, TwoJointArm):
-                jacobian = self._plant.jacobian(_tensor(scene.states[-1])).numpy()
-                load = np.linalg.lstsq(jacobian.T, load, rcond=1e-3)[0]
-            force += load[:2]
+            joints = _tensor(scene.states[-1])[self._plant.state_parts["position"]]
+            jacobian = torch.func.jacrev(self._plant.hand_position)(joints).numpy()  # (2, q)
+            if len(load) == jacobian.shape[1]:
+                force += np.linalg.lstsq(jacobian.T, load, rcond=1e-3)[0]
         return force if np.any(force) else None
 
     def _arrow(self, pen: Any, start: NDArray[np.float64], force: NDArray[np.float64]) -> None:

@@ -74,10 +74,19 @@ def rollout(
         raise ValueError("`goal` must be False for a rollout: a sparse reward has no gradient.")
     check_trials(task, trials)
     physics, layout = ComponentTask(settings, "torch"), Layout(settings)
-    limit = settings.limits.command
-    scale, bound = (limit, 1.0) if settings.normalized else (1.0, limit)
+    actions_of = settings.actions
+    low, high, middle, half, none = (
+        trials.target.new_tensor(column)
+        for column in (
+            actions_of.low,
+            actions_of.high,
+            actions_of.middle,
+            actions_of.half,
+            actions_of.none,
+        )
+    )
     trial = Trial(physics, trials.target.unbind(-1), _parts(trials))
-    action = trials.target.new_zeros(len(trials), task.plant.command_size)
+    action = none.expand(len(trials), -1)
     states: list[Any] = [trials.initial_state.unbind(-1)]
     rewards, observations, actions = [], [], []
     for t in range(task.steps):
@@ -90,8 +99,8 @@ def rollout(
                 f"`policy` must give actions of shape ({len(trials)}, {task.plant.command_size}), "
                 f"got {tuple(action.shape)}."
             )
-        action = action.clamp(-bound, bound)
-        command = (action * scale).unbind(-1)
+        action = action.clamp(low, high)
+        command = (middle + half * action).unbind(-1)
         states.append(physics.advance(states[-1], command, trial.part))
         observations.append(observation)
         actions.append(action)
@@ -109,6 +118,6 @@ def rollout(
 
 
 def _parts(trials: Trials) -> dict[str, Tensor]:
-    """The parts beside start and target, (T, ., B); a field as (2, 5, B)."""
+    """The parts beside start and target, (T, ., B); a field as (d, 1 + 2 d, B)."""
     parts = {name: getattr(trials, name) for name in PLAYED}
     return {name: part.permute(1, 2, 0) for name, part in parts.items() if part is not None}

@@ -15,6 +15,7 @@ from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
 from neuromotor.envs.observation import Layout
 from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.trial import Trial
+from neuromotor.plants.plant import check_plane
 
 __all__ = ["MotorEnv", "action_space"]
 
@@ -22,8 +23,9 @@ __all__ = ["MotorEnv", "action_space"]
 class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
     """A movement task, one trial an episode, over the plant and trials that training uses.
 
-    * Action: command of each actuator, in [-1, 1] times `command_limit` (or in N m or N); what
-      lies beyond is clipped, and the clipped command is what moves and what costs.
+    * Action: command of each actuator, in [-1, 1] from the lowest to the highest (`command_limit`,
+      or the plant's `command_bounds`), or the command itself (in N m or N); what lies beyond is
+      clipped, and the clipped command is what moves and what costs.
     * Observation: delayed state and target in rad and rad/s (m and m/s); see `EnvOptions.observe`
       and the attribute `observation_labels`.
     * Reward: minus the cost; see `EnvOptions.reward`. The rewards of a trial add up to minus its
@@ -38,7 +40,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         options: The settings.
         observation_labels: Name and unit of each number of the observation.
         action_labels: Name and unit of each number of an action.
-        compute_reward: Only with goals: the reward of achieved and desired goals (m), (..., 2), for
+        compute_reward: Only with goals: the reward of achieved and desired goals (m), (..., d), for
             hindsight replay.
 
     Example:
@@ -68,7 +70,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
             ValueError: A setting is out of range.
         """
         self.options = EnvOptions.of(task, options)
-        check_render_mode(render_mode, self.metadata["render_modes"])
+        check_render_mode(render_mode, self.metadata["render_modes"], self.options)
         self.render_mode = render_mode
         self._physics = ComponentTask(self.options, "math")
         self._layout = Layout(self.options)
@@ -79,9 +81,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self.metadata = {**self.metadata, "render_fps": round(1 / self._physics.dt_s)}  # type: ignore[misc]
         if self.options.goal:  # others take an environment for goal-conditioned if it has this
             self.compute_reward = self._physics.compute_reward
-        limit = self.options.limits.command
-        self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
-        self._size = self.options.typed_task.plant.command_size
+        self._actions = actions = self.options.actions
+        self._rows = list(zip(actions.low, actions.high, actions.middle, actions.half, strict=True))
         self._source: TrialSource | None = None
         self._trial: Trial | None = None
         self._over = False
@@ -110,8 +111,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
 
         Args:
             seed: A new sequence.
-            options: ``target``: hand position (m), (2,), or state, (n,). ``disturbance``: load
-                (N m or N), (m,) or (T, m). ``trials``: a `Trials` batch of one, played as it is.
+            options: ``target``: hand position (m), (d,), or state, (n,). ``disturbance``: load
+                (N m or N), (k,) or (T, k). ``trials``: a `Trials` batch of one, played as it is.
 
         Raises:
             ValueError: An option is unknown or does not fit.
@@ -201,7 +202,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._trial = Trial(self._physics, trials.target[0].tolist(), parts)
         self._states = [trials.initial_state[0].tolist()]
         self._condition = int(trials.condition[0])
-        self._action = [0.0] * self._size
+        self._action = list(self._actions.none)
         self._loss, self._effort, self._over = 0.0, 0.0, False
         observation = self._observe()
         if self.render_mode == "human":
@@ -209,17 +210,18 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         return observation, {"condition": self._condition}
 
     def _command(self, action: Any) -> list[float]:
-        """The action in N m (N), checked and clipped."""
+        """The command of an action, which is checked and clipped."""
         values = np.asarray(action, dtype=np.float64)
-        if values.shape != (self._size,):
-            raise ValueError(f"`action` must have shape ({self._size},), got {values.shape}.")
-        bound, clipped = self._bound, []
-        for value in values.tolist():
+        if values.shape != (len(self._rows),):
+            raise ValueError(f"`action` must have shape ({len(self._rows)},), got {values.shape}.")
+        self._action, command = [], []
+        for value, (low, high, middle, half) in zip(values.tolist(), self._rows, strict=True):
             if not math.isfinite(value):
                 raise ValueError(f"`action` must be finite, got {values.tolist()}.")
-            clipped.append(bound if value > bound else -bound if value < -bound else value)
-        self._action = clipped
-        return [value * self._scale for value in clipped]
+            clipped = high if value > high else low if value < low else value
+            self._action.append(clipped)
+            command.append(middle + half * clipped)
+        return command
 
     def _delayed(self) -> Any:
         """The state that is seen now, without noise."""
@@ -237,12 +239,16 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
 
 
 def action_space(options: EnvOptions) -> spaces.Box:
-    """Return one arm's actions: shares of the limit, or N m (N)."""
-    bound = 1.0 if options.normalized else options.limits.command
-    return spaces.Box(-bound, bound, (options.typed_task.plant.command_size,), np.float32)
+    """Return one arm's actions: from -1 to 1, or commands."""
+    actions = options.actions
+    low, high = (np.array(bound, dtype=np.float32) for bound in (actions.low, actions.high))
+    return spaces.Box(low, high, dtype=np.float32)
 
 
-def check_render_mode(mode: str | None, modes: list[str]) -> None:
-    """Raise unless a render mode is known."""
-    if mode is not None and mode not in modes:
+def check_render_mode(mode: str | None, modes: list[str], options: EnvOptions) -> None:
+    """Raise unless a render mode is known, and the hand moves in a plane that it can show."""
+    if mode is None:
+        return
+    if mode not in modes:
         raise ValueError(f"`render_mode` must be None, {' or '.join(modes)}, got {mode!r}.")
+    check_plane(options.typed_task.plant, f"`render_mode={mode!r}`")

@@ -29,7 +29,7 @@ class Trial:
     Attributes:
         task: Plant and cost on components.
         target: State to be reached, n components.
-        hand_target: Where the hand is then (m), 2 components.
+        hand_target: Where the hand is then (m), d components.
         parts: The other parts of `Trials` by name, (T, .) or (T + 1, n), the arms' axis last; a
             part that is missing has its default.
         step: Commands given so far; each arm's own where arms are apart.
@@ -38,7 +38,7 @@ class Trial:
     def __init__(self, task: ComponentTask, target: Components, parts: dict[str, Any]) -> None:
         """Begin at step 0."""
         self.task, self.target, self.parts = task, target, parts
-        self.hand_target: Components = task.hand(target)[:2]
+        self.hand_target: Components = task.place(target)
         self.step: Any = 0
 
     # ---- where parts lie ----
@@ -73,7 +73,7 @@ class Trial:
         if cue is None:
             first = self.first("shown_target")
             cue = reduce(or_, (now != then for now, then in zip(target, first, strict=True)))
-        return target, self.task.hand(target)[:2], cue
+        return target, self.task.place(target), cue
 
     def observables(self, seen: Components, action: Components) -> Observables:
         """Return what an observation is put together from.
@@ -88,6 +88,7 @@ class Trial:
         return Observables(
             seen=seen,
             target=target,
+            observed=self.task.observed,
             hand=self.task.hand,
             hand_target=hand_target,
             hand_goal=self.hand_goal(self.step) if "wanted" in self.parts else hand_target,
@@ -107,7 +108,7 @@ class Trial:
     def hand_goal(self, step: Any) -> Components:
         """Return where the hand is to be at a step."""
         wanted = self.at_state("wanted", step)
-        return self.hand_target if wanted is None else self.task.hand(wanted)[:2]
+        return self.hand_target if wanted is None else self.task.place(wanted)
 
     def cost(self, step: int, before: Components, effort: Any, after: Components) -> Any:
         """Return what a step costs after which `step` commands are given; `effort` is its own."""
@@ -181,7 +182,7 @@ class TrialsApart(Trial):
         return seen + noise * (self.step < self.task.steps)
 
     def hand_goal(self, step: Any) -> Components:
-        """Return where the hands are to be, (2, N)."""
+        """Return where the hands are to be, (d, N)."""
         return np.stack(super().hand_goal(step)) if "wanted" in self.parts else self.hand_target
 
     def charge_apart(self, before: Components, after: Components) -> Any:

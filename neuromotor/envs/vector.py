@@ -84,7 +84,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         if arrays not in ("numpy", "torch"):
             raise ValueError(f"`arrays` must be numpy or torch, got {arrays!r}.")
         self.options = EnvOptions.of(task, options)
-        check_render_mode(render_mode, self.metadata["render_modes"])
+        check_render_mode(render_mode, self.metadata["render_modes"], self.options)
         self.render_mode = render_mode
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -104,9 +104,13 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         if self.options.goal:  # others take an environment for goal-conditioned if it has this
             self.compute_reward = self._physics.compute_reward
-        limit = self.options.limits.command
-        self._scale, self._bound = (limit, 1.0) if self.options.normalized else (1.0, limit)
-        self._size = self.options.typed_task.plant.command_size
+        actions = self.options.actions
+        columns = (actions.low, actions.high, actions.middle, actions.half, actions.none)
+        self._low, self._high, self._middle, self._half, self._none = (
+            np.array(column)[:, None] for column in columns
+        )
+        self._shifted = bool(self._middle.any())
+        self._size = len(self._low)
         self._index = np.arange(num_envs)
         self._sources: list[TrialSource] = []
         self._begun = False
@@ -272,13 +276,13 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._trials = TrialsApart(physics, trials.target.T.copy(), trials.parts)
             self._condition = trials.condition
             self._loss, self._effort = np.zeros(count), np.zeros(count)
-            self._action = np.zeros((self._size, count))
+            self._action = np.repeat(self._none, count, axis=1)
             self._done, self._some_done = np.zeros(count, dtype=bool), False
             self._begun = True
             return
         self._past[:, :, which] = trials.initial_state.T
         self._trials.target[:, which] = target = trials.target.T
-        self._trials.hand_target[:, which] = np.stack(physics.hand(target)[:2])
+        self._trials.hand_target[:, which] = np.stack(physics.place(target))
         for name, part in trials.parts.items():
             if name not in self._trials.parts:
                 self._trials.parts[name] = np.zeros((count, *part.shape[1:]))
@@ -293,7 +297,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._condition[which] = trials.condition
         self._trials.step[which] = 0
         self._loss[which] = self._effort[which] = 0.0
-        self._action[:, which] = 0.0
+        self._action[:, which] = self._none
         self._done[which] = False
         self._some_done = bool(self._done.any())
         self._trials.together = bool((self._trials.step == self._trials.step[0]).all())
@@ -343,7 +347,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
     # ---- one step ----
 
     def _commands(self, actions: Any) -> Floats:
-        """Return the actions in N m (or N), (m, N), checked and clipped."""
+        """Return the commands of actions, (m, N), which are checked and clipped."""
         if isinstance(actions, torch.Tensor):
             actions = actions.detach().cpu().numpy()
         values = np.asarray(actions)
@@ -355,10 +359,11 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         if not np.isfinite(clipped).all():
             bad = int((~np.isfinite(clipped)).any(axis=0).sum())
             raise ValueError(f"`actions` must be finite, got infinite or NaN ones in {bad} arms.")
-        np.maximum(clipped, -self._bound, out=clipped)
-        np.minimum(clipped, self._bound, out=clipped)
+        np.maximum(clipped, self._low, out=clipped)
+        np.minimum(clipped, self._high, out=clipped)
         self._action = clipped
-        return clipped * self._scale if self._scale != 1.0 else clipped
+        command: Floats = self._half * clipped
+        return self._middle + command if self._shifted else command
 
     def _advance(self, command: Floats) -> tuple[Any, NDArray[np.bool_]]:
         """Step the plants; return what that costs, and which plants have left their bounds."""

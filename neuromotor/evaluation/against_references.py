@@ -77,7 +77,7 @@ class EvaluatedReferences:
             known: Evaluations of an earlier run.
         """
         names = list(names)
-        reasons = no_reference(names, self.trials)
+        reasons = no_reference(names, self.task, self.trials)
         ideal = _losses({self.bound: self.ideal}, self.trials)
 
         def evaluate(name: str) -> Evaluation:

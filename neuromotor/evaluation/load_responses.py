@@ -103,10 +103,15 @@ def correction_latencies(
         fraction: Of the trial's largest load.
 
     Raises:
-        ValueError: The trials have no `load`.
+        ValueError: The trials have no `load`, or commands are in other coordinates than loads.
     """
     if trials.load is None:
         raise ValueError("`trials` must have a `load` on the joints, got none.")
+    if commands.shape[-1] != trials.load.shape[-1]:
+        raise ValueError(
+            "`commands` must be torques in the coordinates of the load, got "
+            f"{commands.shape[-1]} of them for loads of {trials.load.shape[-1]} numbers."
+        )
     onsets = load_onsets(trials)
     limit = fraction * trials.load.norm(dim=-1).amax(-1, keepdim=True)
     step = torch.arange(commands.shape[1], device=commands.device)

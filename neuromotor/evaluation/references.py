@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from neuromotor._checks import lookup
+from neuromotor._checks import declares, lookup
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.control import (
@@ -20,6 +20,7 @@ from neuromotor.control import (
     OnlineTrajectoryOptimization,
     Uncertainty,
 )
+from neuromotor.control.ilqg import no_linear_feedback
 from neuromotor.controllers import CommandTable, Controller
 from neuromotor.evaluation.performance import Evaluation, assess, controller_runner, known_runner
 from neuromotor.extensions import Registry
@@ -53,18 +54,33 @@ def default_references(trials: Trials) -> tuple[str, ...]:
     return tuple(name for name in DEFAULT_REFERENCES if name == "ilqg" or _plannable(trials))
 
 
-def no_reference(names: Iterable[str], trials: Trials) -> dict[str, str]:
+def no_reference(names: Iterable[str], task: Task, trials: Trials) -> dict[str, str]:
     """Return, by name, why references are none for trials; those that are one are left out.
 
     A controller whose design leaves out what happens in the trials is no measure of how well one
     can do there: held against it, others seem far better or far worse than they are.
     """
-    reason = _beyond_ilqg(trials)
-    return {} if reason is None else {name: reason for name in names if name == "ilqg"}
+    reasons = {"ilqg": _beyond_ilqg(task, trials), "online-predictive": _beyond_planners(task)}
+    found = {name: reasons.get(name) for name in names}
+    return {name: reason for name, reason in found.items() if reason is not None}
 
 
-def _beyond_ilqg(trials: Trials) -> str | None:
+def _beyond_planners(task: Task) -> str | None:
+    """Say why there is no online planner for a task; None where there is."""
+    try:
+        OnlineTrajectoryOptimization(task)
+    except ValueError as error:
+        return str(error).rstrip(".")
+    return None
+
+
+def _beyond_ilqg(task: Task, trials: Trials) -> str | None:
     """Say what in the trials the design of ILQG does not know; None where it knows everything."""
+    reason = no_linear_feedback(task.plant)
+    if reason is not None:
+        return reason
+    if not declares(task.cost, "follows_equations"):
+        return "its design knows no cost but a plain QuadraticCost"
     if trials.field is not None and bool((trials.field != 0).any()):
         return "its design knows no force field"
     for part in (trials.load, trials.hand_force):
@@ -210,7 +226,7 @@ def assess_references(
     Raises:
         ValueError: One of them is no reference for the trials; see `no_reference`.
     """
-    for name, reason in no_reference(names, trials).items():
+    for name, reason in no_reference(names, task, trials).items():
         raise ValueError(f"`names` must be without {name!r} for these trials: {reason}.")
     found = {}
     for name, reference in reference_trajectories(task, trials, names, ilqr=ilqr).items():

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_positive
+from neuromotor._checks import check_integer, check_positive, declares
+from neuromotor.control.ilqg import no_linear_feedback
 from neuromotor.controllers.controller import Controller
 from neuromotor.evaluation.performance import controller_runner, held_out, measure
 from neuromotor.evaluation.references import reference_trajectories
@@ -105,7 +106,7 @@ def robustness(
         controller: What runs it.
         parameters: Its parameters, (P,).
         reference: What it is held against, anew in each row; None is ILQG where something disturbs
-            the trials, and iLQR where nothing does.
+            the trials and it can be designed, else iLQR.
         change: Which fraction of a setting is taken away, then added.
         trials: How many held-out trials of a random task.
         progress: Called with each row.
@@ -119,7 +120,7 @@ def robustness(
             changed = task if value is None else _with(task, setting, value)
             batch = held_out(changed, controller, trials)
             states, commands = controller_runner(changed, controller, parameters)(batch)
-            name = reference or default_reference(batch)
+            name = reference or default_reference(changed, batch)
             found = reference_trajectories(changed, batch, [name])[name]
         except ValueError as error:
             row = Variation(setting, usual, value, refused=str(error))
@@ -138,9 +139,10 @@ def robustness(
     return rows
 
 
-def default_reference(trials: Trials) -> str:
-    """Return `ilqg` where something disturbs trials, else `ilqr`."""
-    return "ilqg" if trials.disturbed else "ilqr"
+def default_reference(task: Task, trials: Trials) -> str:
+    """Return `ilqg` where something disturbs trials and there is one for the task, else `ilqr`."""
+    possible = no_linear_feedback(task.plant) is None and declares(task.cost, "follows_equations")
+    return "ilqg" if trials.disturbed and possible else "ilqr"
 
 
 def _with(component: Any, setting: str, value: float) -> Any:

@@ -4,6 +4,7 @@ from neuromotor.extensions import Registry
 from neuromotor.plants.arm import TwoJointArm, UnreachableError
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
+from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     HUMAN,
@@ -13,20 +14,22 @@ from neuromotor.plants.parameters import (
     ArmParameters,
     JointLimits,
 )
-from neuromotor.plants.plant import Plant, actuated, degrees_of_freedom
+from neuromotor.plants.plant import Plant, actuated, observed, within_bounds
 from neuromotor.plants.point_mass import PointMass
 
 __all__ = [
     # plants
     "PLANTS",
+    "MechanicalPlant",
     "Plant",
     "PointMass",
     "TwoJointArm",
     "UnreachableError",
     "actuated",
     "carried_in_field",
-    "degrees_of_freedom",
     "field_force",
+    "observed",
+    "within_bounds",
     # parameters
     "ARM_PRESETS",
     "HUMAN",

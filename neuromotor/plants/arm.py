@@ -26,9 +26,11 @@ from neuromotor._checks import check_number, check_positive
 from neuromotor.compiled.functions import sine_and_cosine
 from neuromotor.plants import arm_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
+from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     MONKEY_PUBLISHED,
+    USUAL_TORQUES_NM,
     ArmParameters,
     JointLimits,
     Viscosity,
@@ -50,7 +52,7 @@ class UnreachableError(ValueError):
 
 
 @dataclass(frozen=True)
-class TwoJointArm:
+class TwoJointArm(MechanicalPlant):
     """A two-joint arm in the horizontal plane, with loads, viscosity and optional joint limits.
 
     States are ``[theta, phi, theta', phi']`` (rad, rad/s), torques (N m). The shoulder is at the
@@ -102,16 +104,6 @@ class TwoJointArm:
                 )
 
     @property
-    def state_size(self) -> int:
-        """Four: two angles and two angular velocities."""
-        return 4
-
-    @property
-    def command_size(self) -> int:
-        """Two: the torques at shoulder and elbow."""
-        return 2
-
-    @property
     def state_labels(self) -> tuple[str, ...]:
         """Name and unit of each number of a state."""
         return (
@@ -136,9 +128,16 @@ class TwoJointArm:
         """How large the loads of an experiment are that suit it; `ArmParameters.load_scale`."""
         return self.parameters.load_scale
 
-    def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
-        """Return joint angles (rad) of a posture in degrees."""
-        return tuple(math.radians(angle) for angle in posture_deg)
+    @property
+    def usual_command(self) -> float | None:
+        """Torque (N m) of a preset's reaches, rounded up; None for other parameters."""
+        return next((nm for own, nm in USUAL_TORQUES_NM if own == self.parameters), None)
+
+    @property
+    def hand_limits(self) -> tuple[float, float]:
+        """The stretched arm's length (m), and its speed (m/s) with both joints at their limit."""
+        reach = self.parameters.reach[1]
+        return reach, reach * sum(self.state_limits[2:])
 
     # ---- mechanics ----
 
@@ -186,12 +185,14 @@ class TwoJointArm:
             acting.append(None if extra is None else extra.unbind(-1))
         par, x = self._numbers, state.unbind(-1)
         sine, cosine = sine_and_cosine(x[1])
-        shoulder, elbow = arm_components.torques(par, x, torque.unbind(-1), *acting, sine, cosine)
+        shoulder, elbow = arm_components.torques(
+            par, x, torque.unbind(-1), acting[0], acting[1], sine, cosine
+        )
         if self.limits is not None:
             at_limits = self._limit_torque(state[..., :2], self.limits).unbind(-1)
             shoulder, elbow = shoulder + at_limits[0], elbow + at_limits[1]
         rates = arm_components.accelerations(par, sine, cosine, x[2], x[3], shoulder, elbow)
-        return torch.stack(torch.broadcast_tensors(*rates), dim=-1)
+        return torch.stack(rates, dim=-1)
 
     @property
     def _numbers(self) -> tuple[float, ...]:

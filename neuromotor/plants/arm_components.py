@@ -2,8 +2,8 @@
 
 Everything that moves an arm calls these functions: `TwoJointArm` with tensors, environments with
 floats or arrays, the compiled loops with one trial after another. Equations and notation are those
-of `arm.py`. A state is two joint angles (rad) and two velocities (rad/s); a torque (N m) and a force
-(N) are two numbers; `par` are the arm's numbers in the order of `numbers`.
+of `arm.py`. A state is two joint angles (rad) and two velocities (rad/s); a torque (N m) and a
+force (N) are two numbers; `par` are the arm's numbers in the order of `numbers`.
 """
 
 from __future__ import annotations
@@ -70,13 +70,23 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
     s2, e2 = (bend + bend) * w2 - b11, -(bend + bend) * w1 - b21
     s3, e3 = (bend + bend) * (w1 + w2) - b12, -b22
     one = zero + dt / dt
+    j20, j21, j22, j23 = (
+        m11 * s0 + m12 * e0,
+        m11 * s1 + m12 * e1,
+        m11 * s2 + m12 * e2,
+        m11 * s3 + m12 * e3,
+    )
+    j30, j31, j32, j33 = (
+        m12 * s0 + m22 * e0,
+        m12 * s1 + m22 * e1,
+        m12 * s2 + m22 * e2,
+        m12 * s3 + m22 * e3,
+    )
     return (
         (one, zero, zero + dt, zero, zero, zero),
         (zero, one, zero, zero + dt, zero, zero),
-        (m11 * s0 + m12 * e0, m11 * s1 + m12 * e1, one + (m11 * s2 + m12 * e2))
-        + (m11 * s3 + m12 * e3, m11, m12),
-        (m12 * s0 + m22 * e0, m12 * s1 + m22 * e1, m12 * s2 + m22 * e2)
-        + (one + (m12 * s3 + m22 * e3), m12, m22),
+        (j20, j21, one + j22, j23, m11, m12),
+        (j30, j31, j32, one + j33, m12, m22),
     )
 
 
@@ -144,7 +154,7 @@ def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
 
 @component
 def torques(par: Any, x: Any, u: Any, load: Any, force: Any, sine: Any, cosine: Any) -> Any:
-    """Return all torques at the joints (N m); arguments as in `step`, sine and cosine the elbow's."""
+    """Return all torques at the joints (N m); sine and cosine are the elbow's."""
     shoulder = u[0] - (par[6] * x[2] + par[7] * x[3])
     elbow = u[1] - (par[8] * x[2] + par[9] * x[3])
     if load is not None:

@@ -37,33 +37,33 @@ def carried_in_field(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
         plant: What moves.
         state: Where a step without that part of the field ends, (..., n).
         field: ``field [1, p, v]`` is the force (N) at position p and velocity v of the hand,
-            (..., 2, 5), of a leading shape that broadcasts with that of `state`.
+            (..., d, 1 + 2 d), of a leading shape that broadcasts with that of `state`.
 
     Raises:
         ValueError: The field depends on velocity and the plant has no `velocity_rates`.
     """
-    rows = [field[..., row, :].unbind(-1) for row in range(2)]
+    rows = [field[..., row, :].unbind(-1) for row in range(field.shape[-2])]
     return torch.stack(list(in_field(plant, state.unbind(-1), rows)), dim=-1)
 
 
 def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
-    """Return the force (N) of an affine field on the hand, ``field [1, p, v]``, (..., 2).
+    """Return the force (N) of an affine field on the hand, ``field [1, p, v]``, (..., d).
 
     Args:
         plant: What moves.
         state: (..., n).
-        field: (..., 2, 5), of a leading shape that broadcasts with that of `state`.
+        field: (..., d, 1 + 2 d), of a leading shape that broadcasts with that of `state`.
     """
     return _affine(field, plant.hand_position(state), plant.hand_velocity(state))
 
 
 def resting_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
-    """Return the part of `field_force` that does not depend on velocity, (..., 2)."""
-    return _affine(field[..., :3], plant.hand_position(state))
+    """Return the part of `field_force` that does not depend on velocity, (..., d)."""
+    return _affine(field[..., : 1 + field.shape[-2]], plant.hand_position(state))
 
 
 def _affine(field: Tensor, position: Tensor, *others: Tensor) -> Tensor:
-    """``field [1, p, ...]``, (..., 2)."""
+    """``field [1, p, ...]``, (..., d)."""
     inputs = torch.cat([torch.ones_like(position[..., :1]), position, *others], dim=-1)
     return (field @ inputs.unsqueeze(-1)).squeeze(-1)
 
@@ -74,12 +74,12 @@ def in_field(plant: Any, state: Any, field: Any) -> Any:
     Args:
         plant: What moves.
         state: Its components: floats, arrays or tensors.
-        field: Its two rows of five components.
+        field: Its d rows of 1 + 2 d components.
 
     Raises:
         ValueError: As `carried_in_field`.
     """
-    drag = [entry for row in field for entry in row[3:5]]
+    drag = [entry for row in field for entry in row[1 + len(field) :]]
     kit = _kit_of(state[0])
     rates = getattr(plant, "velocity_rates", None)
     if rates is None:
@@ -93,13 +93,12 @@ def in_field(plant: Any, state: Any, field: Any) -> Any:
     a, b, c, d = (dt * rate for rate in rates(state, drag))
     mean, half = 0.5 * (a + d), 0.5 * (a - d)
     even, odd = _exponential(mean, half * half + b * c, kit)
-    q1, q2, v1, v2 = state
-    return (
-        q1,
-        q2,
-        even * v1 + odd * (half * v1 + b * v2),
-        even * v2 + odd * (c * v1 - half * v2),
-    )
+    after = list(state)
+    first, second = range(len(after))[plant.state_parts["velocity"]]
+    v1, v2 = after[first], after[second]
+    after[first] = even * v1 + odd * (half * v1 + b * v2)
+    after[second] = even * v2 + odd * (c * v1 - half * v2)
+    return after
 
 
 def _kit_of(number: Any) -> Any:

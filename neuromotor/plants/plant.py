@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from neuromotor._checks import check_positive, declares
 from neuromotor.compiled.functions import hyperbolic_tangent
 
 __all__ = [
+    "Bounds",
     "CommandLimit",
     "Components",
     "Plant",
     "actuated",
+    "by_part",
     "check_command_limit",
     "check_last_axis",
+    "check_observed_whole",
+    "check_plane",
     "components_of",
-    "degrees_of_freedom",
+    "observed",
     "saturated",
+    "within_bounds",
 ]
 
 CommandLimit = float | tuple[float, ...] | None
+Bounds = tuple[tuple[float, ...], tuple[float, ...]]  # lowest and highest
 
 
 class Plant(Protocol):
-    """Second-order mechanics with a hand: a batched ``next_state = step(state, command, load)``.
+    """What moves, with a hand: a batched ``next_state = step(state, command, load, hand_force)``.
 
-    A state is ``[configuration, velocity]``, (..., 2 n). Any leading shape, dtype and device; no
-    hidden state, so that loss, environment and baseline share one physics.
+    Any leading shape, dtype and device; no hidden state, so that loss, environment and baseline
+    share one physics. n numbers of a state, m of a command, q of a configuration (joints), k of a
+    load, d of the hand's position. `MechanicalPlant` has everything that follows from
+    ``[configuration, velocity]`` with a command for each joint; a plant overrides what differs.
 
     Three things are optional. A plant with `velocity_rates(state, drag)` can move in a force
     field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
@@ -46,12 +56,22 @@ class Plant(Protocol):
 
     @property
     def state_size(self) -> int:
-        """Numbers in a state: twice the degrees of freedom."""
+        """Numbers n in a state."""
         ...
 
     @property
     def command_size(self) -> int:
-        """Numbers in a command."""
+        """Numbers m in a command."""
+        ...
+
+    @property
+    def load_size(self) -> int:
+        """Numbers k in a load, which acts in coordinates of its own (joint torques, forces)."""
+        ...
+
+    @property
+    def hand_size(self) -> int:
+        """Numbers d in a position of the hand: 2 in the plane, 3 in space."""
         ...
 
     @property
@@ -65,8 +85,53 @@ class Plant(Protocol):
         ...
 
     @property
+    def load_labels(self) -> tuple[str, ...]:
+        """Name and unit of each number of a load, for axes and tables."""
+        ...
+
+    @property
+    def state_parts(self) -> Mapping[str, slice]:
+        """Where the parts of a state lie, by name.
+
+        `position` (the configuration) and `velocity` are the mechanics, with q numbers each; every
+        other part belongs to the actuators, such as `activation`.
+        """
+        ...
+
+    @property
+    def command_bounds(self) -> Bounds | None:
+        """Lowest and highest commands that the actuators follow, m of each; None for no bounds.
+
+        A plant with bounds gives for a command beyond them what it gives at the bound.
+        """
+        ...
+
+    @property
+    def usual_command(self) -> float | None:
+        """Largest command that its movements need, to which environments limit commands.
+
+        For plants without `command_bounds`; None where nobody knows.
+        """
+        ...
+
+    @property
+    def feedback(self) -> tuple[int, ...]:
+        """Which numbers of a state (and of a target) a controller is given, in this order."""
+        ...
+
+    @property
+    def state_limits(self) -> tuple[float, ...]:
+        """Largest size of each number of a state; an environment ends a trial beyond it."""
+        ...
+
+    @property
+    def hand_limits(self) -> tuple[float, float]:
+        """Largest coordinate (m) and speed (m/s) of the hand that an environment shows."""
+        ...
+
+    @property
     def home(self) -> tuple[float, ...]:
-        """A configuration in the middle of the workspace (rad or m)."""
+        """A configuration in the middle of the workspace (rad or m), q numbers."""
         ...
 
     @property
@@ -79,23 +144,23 @@ class Plant(Protocol):
         ...
 
     def configuration_at(self, hand_position: Tensor) -> Tensor:
-        """Return the configuration (..., n) that puts the hand at a position (m), (..., 2)."""
+        """Return the configuration (..., q) that puts the hand at a position (m), (..., d)."""
+        ...
+
+    def rest_state(self, configuration: Tensor) -> Tensor:
+        """Return the state (..., n) at rest at a configuration, (..., q), actuators included."""
         ...
 
     def hand_position(self, state: Tensor) -> Tensor:
-        """Return the hand's position (m), (..., 2), of states (..., 2 n) or configurations."""
+        """Return the hand's position (m), (..., d), of states (..., n) or configurations."""
         ...
 
     def hand_velocity(self, state: Tensor) -> Tensor:
-        """Return the hand's velocity (m/s), (..., 2), of states (..., 2 n)."""
-        ...
-
-    def kinetic_energy(self, state: Tensor) -> Tensor:
-        """Return the kinetic energy (J), (...), of states (..., 2 n)."""
+        """Return the hand's velocity (m/s), (..., d), of states (..., n)."""
         ...
 
     def limb(self, state: Tensor) -> Tensor:
-        """Return the points (m) that a drawing of the limb connects, (..., points, 2)."""
+        """Return the points (m) that a drawing of the limb connects, (..., points, d)."""
         ...
 
     def step(
@@ -106,13 +171,13 @@ class Plant(Protocol):
         hand_force: Tensor | None = None,
         /,
     ) -> Tensor:
-        """Return the state one step later, (..., 2 n).
+        """Return the state one step later, (..., n).
 
         Args:
-            state: Configuration and velocity, (..., 2 n).
-            command: What the controller asks of the actuators (N m or N), (..., n).
-            load: Added to the command by the world (same unit), (..., n); none if absent.
-            hand_force: Force on the hand (N), (..., 2); none if absent.
+            state: (..., n).
+            command: What the controller asks of the actuators, (..., m).
+            load: Torques or forces by the world (N m or N), (..., k); none if absent.
+            hand_force: Force on the hand (N), (..., d); none if absent.
         """
         ...
 
@@ -161,25 +226,46 @@ def check_last_axis(name: str, value: Tensor, size: int, meaning: str) -> None:
         )
 
 
-def degrees_of_freedom(plant: Plant, what: str) -> int:
-    """Return n of a plant whose states are n positions and n velocities, and nothing else.
+def observed(plant: Plant, values: Tensor) -> Tensor:
+    """Return what a controller is given of states or targets, (..., f) of (..., n)."""
+    feedback = tuple(plant.feedback)
+    whole = feedback == tuple(range(plant.state_size))
+    return values if whole else values[..., list(feedback)]
 
-    Args:
-        plant: What moves.
-        what: Who asks and can handle no other plant, for the error: "environments".
 
-    Raises:
-        ValueError: The plant's states hold something more, such as muscle activations.
-    """
-    size = len(plant.home)
-    if plant.state_size != 2 * size:
+def check_observed_whole(plant: Plant, user: str) -> None:
+    """Raise unless all of a plant's state is observed; `user` needs that, for the error."""
+    if tuple(plant.feedback) != tuple(range(plant.state_size)):
         raise ValueError(
-            f"`plant` must have states of positions and velocities alone for {what}, got "
-            f"{type(plant).__name__} with {plant.state_size} numbers in a state and {size} in its "
-            "`home`; use your own task with `ClosedLoop`, `train`, `compare` and `ILQR`, which "
-            "take any plant."
+            f"`plant.feedback` must be all {plant.state_size} numbers of the state for {user}, got "
+            f"{len(plant.feedback)} of {type(plant).__name__}'s."
         )
-    return size
+
+
+def check_plane(plant: Plant, user: str) -> None:
+    """Raise unless a plant's hand moves in a plane; `user` shows one, for the error."""
+    if plant.hand_size != 2:
+        raise ValueError(
+            f"`plant` must have a hand that moves in a plane for {user}, got "
+            f"{type(plant).__name__}, whose hand has {plant.hand_size} coordinates."
+        )
+
+
+def by_part(plant: Plant, *, position: float = 0.0, velocity: float = 0.0) -> Tensor:
+    """Return one number for each of a state by its part, (n,): those of actuators are zero."""
+    values = torch.zeros(plant.state_size, dtype=torch.float64)
+    values[plant.state_parts["position"]] = position
+    values[plant.state_parts["velocity"]] = velocity
+    return values
+
+
+def within_bounds(plant: Plant, command: Tensor) -> Tensor:
+    """Return commands (..., m) with what lies beyond a plant's `command_bounds` at the bound."""
+    bounds = plant.command_bounds
+    if bounds is None:
+        return command
+    low, high = (command.new_tensor(bound) for bound in bounds)
+    return torch.minimum(torch.maximum(command, low), high)
 
 
 def check_command_limit(limit: object, size: int, unit: str) -> None:

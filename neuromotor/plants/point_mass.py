@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from neuromotor._checks import check_number, check_positive
 from neuromotor.plants import point_mass_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
+from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.plant import (
     Components,
     check_command_limit,
@@ -22,7 +24,7 @@ __all__ = ["PointMass"]
 
 
 @dataclass(frozen=True)
-class PointMass:
+class PointMass(MechanicalPlant):
     """A mass in the plane with viscous damping: ``m p'' = force + load + hand_force - b p'``.
 
     States are ``[x, y, x', y']`` (m, m/s), commands forces (N). Linear, so that iLQR and trained
@@ -53,16 +55,6 @@ class PointMass:
         check_positive("dt_s", self.dt_s, "seconds")
 
     @property
-    def state_size(self) -> int:
-        """Four: position and velocity in the plane."""
-        return 4
-
-    @property
-    def command_size(self) -> int:
-        """Two: the force in x and y."""
-        return 2
-
-    @property
     def state_labels(self) -> tuple[str, ...]:
         """Name and unit of each number of a state."""
         return ("x position (m)", "y position (m)", "x velocity (m/s)", "y velocity (m/s)")
@@ -78,9 +70,19 @@ class PointMass:
         return (0.0, 0.0)
 
     @property
-    def load_scale(self) -> float:
-        """One: a kilogram is of the order of `MONKEY_PUBLISHED`'s mass as felt at the hand."""
-        return 1.0
+    def usual_command(self) -> float:
+        """5 N (ours)."""
+        return 5.0
+
+    @property
+    def state_limits(self) -> tuple[float, ...]:
+        """2 m and 20 m/s along each axis (ours)."""
+        return (2.0, 2.0, 20.0, 20.0, *[math.inf] * (self.state_size - 4))
+
+    @property
+    def hand_limits(self) -> tuple[float, float]:
+        """Those of the state: 2 m and 20 m/s."""
+        return 2.0, 20.0
 
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
         """Refuse: a point mass has no joints."""
@@ -100,11 +102,11 @@ class PointMass:
 
     def hand_velocity(self, state: Tensor) -> Tensor:
         """Return the velocity (m/s), (..., 2), of states (..., 4)."""
-        return state[..., 2:]
+        return state[..., 2:4]
 
     def kinetic_energy(self, state: Tensor) -> Tensor:
         """Return ``m |p'|^2 / 2`` (J), (...), of states (..., 4)."""
-        return 0.5 * self.mass * state[..., 2:].square().sum(-1)
+        return 0.5 * self.mass * state[..., 2:4].square().sum(-1)
 
     def limb(self, state: Tensor) -> Tensor:
         """Return the mass itself as the only point (m), (..., 1, 2)."""

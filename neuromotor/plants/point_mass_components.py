@@ -1,7 +1,7 @@
 """The Euler step of a point mass on components; see `arm_components.py`.
 
-A state is a place (m) and a velocity (m/s), a force (N) is two numbers; `par` are step (s), mass (kg)
-and damping (N s/m).
+A state is a place (m) and a velocity (m/s), a force (N) is two numbers; `par` are step (s), mass
+(kg) and damping (N s/m).
 """
 
 from __future__ import annotations

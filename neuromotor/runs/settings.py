@@ -33,6 +33,7 @@ from neuromotor.storage.components import (
 )
 from neuromotor.storage.files import parse_json, read_text
 from neuromotor.tasks import TASKS, Task, with_plant
+from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import CompareSettings
 from neuromotor.zoo.saved_controller import SavedController
 
@@ -403,8 +404,10 @@ def _fitted(controller: Any, task: Task) -> Any:
     """Return a controller with those sizes of the task that it has fields for."""
     plant = task.plant
     sizes = {
-        "input_size": task.trials().input_size,
+        "input_size": input_size(task, task.trials()),
         "state_size": plant.state_size,
+        "load_size": plant.load_size,
+        "hand_size": plant.hand_size,
         "command_size": plant.command_size,
         "dt_s": plant.dt_s,
         "delay_steps": task.delay_steps,

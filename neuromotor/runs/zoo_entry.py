@@ -176,7 +176,7 @@ def measure_robustness(
         progress: Called with each row.
     """
     batch = held_out(task, saved.controller, trials)
-    reference = default_reference(batch)
+    reference = default_reference(task, batch)
     rows = robustness(
         task, saved.controller, saved.parameters, reference, trials=trials, progress=progress
     )

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
+from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
     check_delay,
+    in_plane,
     noisy_senses,
     with_chance,
 )
@@ -76,7 +77,6 @@ class CenterOut:
     repeats: int = 1
 
     def __post_init__(self) -> None:
-        degrees_of_freedom(self.plant, "the tasks of this package")
         check_positive("radius_m", self.radius_m, "metres")
         check_integer("directions", self.directions, minimum=1)
         check_integer("steps", self.steps, minimum=1)
@@ -115,7 +115,7 @@ class CenterOut:
             UnreachableError: A target is out of the plant's reach.
         """
         goal = self.target_at(self.angles)
-        start = torch.cat([self._center(), torch.zeros(goal.shape[-1] // 2, dtype=goal.dtype)])
+        start = self.plant.rest_state(self._center())
         trials = Trials(
             initial_state=start.repeat(len(goal), 1),
             target=goal,
@@ -143,16 +143,18 @@ class CenterOut:
     def target_at(self, angle: Tensor) -> Tensor:
         """Return the state at rest with the hand on the circle at an angle (rad), (..., n).
 
+        The circle lies in the plane of x and y.
+
         Raises:
             UnreachableError: A target is out of the plant's reach.
         """
         circle = torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
         center = self.plant.hand_position(self._center())
-        goal = self.plant.configuration_at(center + self.radius_m * circle)
-        return torch.cat([goal, torch.zeros_like(goal)], dim=-1)
+        goal = center + self.radius_m * in_plane(circle, self.plant.hand_size)
+        return self.plant.rest_state(self.plant.configuration_at(goal))
 
     def _center(self) -> Tensor:
-        """Configuration at the centre, (n / 2,)."""
+        """Configuration at the centre, (q,)."""
         posture = self.center_posture_deg
         center = self.plant.home if posture is None else self.plant.configuration(posture)
         return torch.tensor(center, dtype=torch.float64)

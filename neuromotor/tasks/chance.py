@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
+from torch.nn.functional import pad
 
 from neuromotor._checks import check_integer, check_number
 from neuromotor.tasks.trials import Trials
@@ -14,6 +16,7 @@ __all__ = [
     "check_chance",
     "check_delay",
     "default_generator",
+    "in_plane",
     "noisy_senses",
     "with_chance",
     "with_noisy_senses",
@@ -25,6 +28,11 @@ SensoryNoise = float | tuple[float, ...]
 def default_generator() -> torch.Generator:
     """Return a new generator of seed 0, which stands for one that is not given."""
     return torch.Generator().manual_seed(0)
+
+
+def in_plane(vectors: Tensor, size: int) -> Tensor:
+    """Return vectors (..., 2) along the first two of `size` axes, (..., size)."""
+    return pad(vectors, (0, size - 2))
 
 
 def check_delay(delay_steps: object, steps: int, dt_s: float) -> None:

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_finite_tensor, check_number, declares
+from neuromotor._checks import check_finite_tensor, check_number, declares, up_to_date
+from neuromotor.plants.plant import by_part
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["QuadraticCost", "check_weights", "final_state_cost", "quadratic"]
+__all__ = [
+    "Expansion",
+    "QuadraticCost",
+    "check_weights",
+    "expandable",
+    "final_state_cost",
+    "quadratic",
+]
+
+
+class Expansion(NamedTuple):
+    """A cost to second order along B trajectories of T steps; each axis may be 1 for "the same".
+
+    ``l(x + dx, u + du) = l + sum_t (x_t dx + dx x_tt dx / 2) + (the same of u) + du ux_t dx``.
+    """
+
+    state: Tensor  # gradient by the states, (B, T + 1, n)
+    command: Tensor  # gradient by the commands, (B, T, m)
+    state_curvature: Tensor  # Hessian of each state, (B, T + 1, n, n)
+    command_curvature: Tensor  # Hessian of each command, (B, T, m, m)
+    mixed_curvature: Tensor | None = None  # command by state, (B, T, m, n); zero if None
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,44 @@ class QuadraticCost:
         state_cost = (self.weights(trials) * errors).sum((-2, -1))
         return 0.5 * (state_cost + self.energy_weight * commands.square().sum((-2, -1)))
 
+    def expansion(self, states: Tensor, commands: Tensor, trials: Trials) -> Expansion:
+        """Return the losses to second order along trajectories, for solvers such as iLQR.
+
+        A cost of one's own that overrides `losses` overrides this too, or such solvers refuse it.
+
+        Args:
+            states: (B, T + 1, n).
+            commands: (B, T, m).
+            trials: B trials.
+        """
+        weights = self.weights(trials)
+        eye = torch.eye(commands.shape[2], dtype=commands.dtype, device=commands.device)
+        return Expansion(
+            state=weights * (states - trials.goal),
+            command=self.energy_weight * commands,
+            state_curvature=torch.diag_embed(weights),
+            command_curvature=(self.energy_weight * eye)[None, None],
+        )
+
+
+def expandable(cost: QuadraticCost, user: str) -> QuadraticCost:
+    """Return a cost that says what its losses are to second order.
+
+    Args:
+        cost: A task's.
+        user: What needs it, for the error.
+
+    Raises:
+        ValueError: The cost's class overrides `losses` without `expansion`.
+    """
+    if not up_to_date(cost, "expansion", "losses"):
+        raise ValueError(
+            f"`task.cost` must give its losses to second order for {user}, got a "
+            f"{type(cost).__name__}, whose class defines `losses` and no `expansion`; give it a "
+            "method `expansion(states, commands, trials)`, as `QuadraticCost` has it."
+        )
+    return cost
+
 
 def quadratic(cost: QuadraticCost, user: str) -> QuadraticCost:
     """Return a cost whose weights say all about it.
@@ -109,8 +168,6 @@ def check_weights(task: object) -> None:
 
 def final_state_cost(task: Any) -> QuadraticCost:
     """Return a reach's cost by the task's weights: errors at the last step, energy at every one."""
-    size = task.plant.state_size
-    weights = torch.zeros(task.steps + 1, size, dtype=torch.float64)
-    weights[-1, : size // 2] = task.error_weight
-    weights[-1, size // 2 :] = task.velocity_weight
+    weights = torch.zeros(task.steps + 1, task.plant.state_size, dtype=torch.float64)
+    weights[-1] = by_part(task.plant, position=task.error_weight, velocity=task.velocity_weight)
     return QuadraticCost(weights, task.energy_weight * task.plant.dt_s)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number
-from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
+from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
@@ -79,7 +79,6 @@ class DDN:
     velocity_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        degrees_of_freedom(self.plant, "the tasks of this package")
         check_integer("pairs", self.pairs, minimum=1)
         for name in ("shoulder_deg", "elbow_deg"):
             low, high = getattr(self, name)
@@ -164,12 +163,12 @@ class DDN:
         """
         generator = generator or default_generator()
         low, high = self._workspace()
-        ends = torch.rand(2, self.pairs, 2, generator=generator, dtype=torch.float64)
-        ends = low + (high - low) * ends
-        ends = torch.cat([ends, torch.zeros_like(ends)], dim=-1)
+        loads, commands = self.plant.load_size, self.plant.command_size
+        ends = torch.rand(2, self.pairs, len(low), generator=generator, dtype=torch.float64)
+        ends = self.plant.rest_state(low + (high - low) * ends)
         onset = torch.randint(self.steps // 2, (self.pairs,), generator=generator)
-        size = torch.randn(self.pairs, 2, generator=generator, dtype=torch.float64)
-        xi = torch.randn(self.pairs, self.steps, 2, generator=generator, dtype=torch.float64)
+        size = torch.randn(self.pairs, loads, generator=generator, dtype=torch.float64)
+        xi = torch.randn(self.pairs, self.steps, commands, generator=generator, dtype=torch.float64)
         on = torch.arange(self.steps) >= onset[:, None]  # (B, T)
         disturbance = self.disturbance_in_use
         trials = Trials(

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_number, lookup
 from neuromotor.plants import field_force
+from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.reach_experiments import ReachExperiment
 from neuromotor.tasks.trials import Trials
 
@@ -128,21 +129,23 @@ class ForceField(ReachExperiment):
         pressed = field_force(self.plant, states, walls[:, None])
         velocity = self.plant.hand_velocity(states)
         turned = torch.stack([-velocity[..., 1], velocity[..., 0]], dim=-1)
-        ideal = self.strength_in_use * turned
+        ideal = self.strength_in_use * in_plane(turned, self.plant.hand_size)
         return (pressed * ideal).sum((1, 2)) / ideal.square().sum((1, 2))
 
     def _field(self, kind: str, angle: float, start: Tensor) -> Tensor:
-        """One trial's field [1, p, v] to force, (2, 5)."""
-        field = torch.zeros(2, 5, dtype=torch.float64)
+        """One trial's field [1, p, v] to force, (d, 1 + 2 d), of forces along x and y."""
+        axes = self.plant.hand_size
+        field = torch.zeros(axes, 1 + 2 * axes, dtype=torch.float64)
+        position, velocity = field[:, 1 : 1 + axes], field[:, 1 + axes :]
         if kind == "field":
-            field[0, 4], field[1, 3] = -self.strength_in_use, self.strength_in_use
+            velocity[0, 1], velocity[1, 0] = -self.strength_in_use, self.strength_in_use
         elif kind == "channel":
-            across = _tensor([-math.sin(angle), math.cos(angle)])
+            across = in_plane(_tensor([-math.sin(angle), math.cos(angle)]), axes)
             wall = torch.outer(across, across)
             stiffness = self._scaled(self.stiffness_n_m, 500.0) * wall
             field[:, 0] = stiffness @ start
-            field[:, 1:3] = -stiffness
-            field[:, 3:] = -self._scaled(self.damping_ns_m, 15.0) * wall
+            position[:] = -stiffness
+            velocity[:] = -self._scaled(self.damping_ns_m, 15.0) * wall
         return field
 
     def _scaled(self, given: float | None, usual: float) -> float:

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, lookup
-from neuromotor.plants import PLANTS, Plant, TwoJointArm, degrees_of_freedom
+from neuromotor.plants import PLANTS, Plant, TwoJointArm
+from neuromotor.plants.plant import by_part
 from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
     check_delay,
     default_generator,
+    in_plane,
     noisy_senses,
     with_chance,
 )
@@ -47,7 +49,8 @@ class Postural:
     Attributes:
         plant: What is pushed.
         loads: `hand`: forces on the hand, evenly spaced from the positive x axis. `joint`: torques
-            at the joints, evenly spaced in the plane of shoulder and elbow torque. Both are used
+            at the joints, evenly spaced in the plane of shoulder and elbow torque (or of the first
+            two numbers of a load). Both are used
             in monkey work. `mixed`: either, hand forces first; one of them by chance in `draws`.
         load_size: Size of the load (N or N m); None is 0.7 N or 0.2 N m times the plant's
             `load_scale`, and must be None where `loads` are mixed.
@@ -102,7 +105,6 @@ class Postural:
     repeats: int = 1
 
     def __post_init__(self) -> None:
-        degrees_of_freedom(self.plant, "the tasks of this package")
         lookup("loads", self.loads, _KINDS)
         if self.load_size is not None:
             check_number("load_size", self.load_size, "N or N m", minimum=0.0)
@@ -160,10 +162,9 @@ class Postural:
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the configuration, of the velocity in the second half, and energy."""
-        joints = degrees_of_freedom(self.plant, "the tasks of this package")
-        weights = torch.zeros(self.steps + 1, 2 * joints, dtype=torch.float64)
-        weights[1:, :joints] = self.error_weight
-        weights[self.steps // 2 + 1 :, joints:] = self.velocity_weight
+        weights = torch.zeros(self.steps + 1, self.plant.state_size, dtype=torch.float64)
+        weights[1:] = by_part(self.plant, position=self.error_weight)
+        weights[self.steps // 2 + 1 :] += by_part(self.plant, velocity=self.velocity_weight)
         return QuadraticCost(weights, self.energy_weight * self.plant.dt_s)
 
     @property
@@ -227,11 +228,13 @@ class Postural:
             kind, factor, onset = self._random_loads(self.draws, generator)
         push = factor[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
         on = torch.arange(self.steps) >= onset[:, None]  # (B, T)
+        axes = {"joint": self.plant.load_size, "hand": self.plant.hand_size}
         loads = {
-            name: (on & (kind == number)[:, None])[..., None] * (self._size(name) * push)[:, None]
+            name: (on & (kind == number)[:, None])[..., None]
+            * in_plane(self._size(name) * push, axes[name])[:, None]
             for number, name in enumerate(kinds)
         }
-        rest = torch.cat([posture, torch.zeros_like(posture)], dim=-1)
+        rest = self.plant.rest_state(posture)
         trials = Trials(
             initial_state=rest,
             target=rest,
@@ -274,19 +277,20 @@ class Postural:
         return kind, factor, onset
 
     def _postures(self) -> Tensor:
-        """Configurations of the postures, (P, n)."""
+        """Configurations of the postures, (P, q)."""
         if self.postures_deg is not None:
             chosen = [self.plant.configuration(posture) for posture in self.postures_deg]
             return torch.tensor(chosen, dtype=torch.float64)
         home = torch.tensor(self.plant.home, dtype=torch.float64)
         line = self.grid_spacing_m * torch.arange(-1, 2, dtype=torch.float64)
-        grid = torch.cartesian_prod(line, line)
+        grid = in_plane(torch.cartesian_prod(line, line), self.plant.hand_size)
         return self.plant.configuration_at(self.plant.hand_position(home) + grid)
 
     def _random_postures(self, postures: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """Configurations within the square of the grid, or among the given ones, (count, n)."""
+        """Configurations within the square of the grid, or among the given ones, (count, q)."""
         if self.postures_deg is not None:
             return postures[torch.randint(len(postures), (count,), generator=generator)]
         middle = self.plant.hand_position(postures).mean(0)
         offset = 2 * torch.rand(count, 2, generator=generator, dtype=torch.float64) - 1
+        offset = in_plane(offset, self.plant.hand_size)
         return self.plant.configuration_at(middle + self.grid_spacing_m * offset)

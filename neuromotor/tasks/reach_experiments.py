@@ -12,6 +12,7 @@ import torch
 from neuromotor._checks import check_integer, check_number
 from neuromotor.plants import Plant
 from neuromotor.tasks.center_out import CenterOut
+from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.task import DerivedTask
 from neuromotor.tasks.trials import Trials
 
@@ -178,8 +179,8 @@ class PulsedReach(ReachExperiment):
         left = (self.reach.angles + math.pi / 2).repeat_interleave(count)
         size = self.force_in_use * torch.tensor(self.pushes, dtype=torch.float64)
         push = torch.stack([torch.cos(left), torch.sin(left)], dim=-1)
-        push = push * size.repeat(self.reach.directions)[:, None]
-        force = torch.zeros(len(push), self.steps, 2, dtype=torch.float64)
+        push = in_plane(push * size.repeat(self.reach.directions)[:, None], self.plant.hand_size)
+        force = torch.zeros(len(push), self.steps, push.shape[1], dtype=torch.float64)
         force[:, self.onset_step : self.onset_step + self.pulse_steps] = push[:, None]
         trials = Trials(
             initial_state=plain.initial_state.repeat_interleave(count, dim=0),

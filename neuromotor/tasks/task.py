@@ -11,7 +11,7 @@ from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["DerivedTask", "Task"]
+__all__ = ["DerivedTask", "Task", "input_size"]
 
 
 class Task(Protocol):
@@ -85,3 +85,8 @@ class DerivedTask(ABC):
     def random(self) -> bool:
         """Whether batches differ with their generator."""
         return self.source.random
+
+
+def input_size(task: Task, trials: Trials) -> int:
+    """Return how many numbers a controller is given at a step: observation, target and cues."""
+    return 2 * len(task.plant.feedback) + trials.cue_size

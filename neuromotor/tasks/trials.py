@@ -27,14 +27,15 @@ class TrialPart:
     Attributes:
         axis: What it has beside trials: an entry a `step`, one a `state` (before each step and
             after the last), or the same for the whole `trial`.
-        size: Numbers in an entry: a `state`, a `command`, a shape, or any number.
+        size: Numbers in an entry: those of a `state`, a `command` or a `load` of the plant, of a
+            force on its `hand`, of an affine `field` there, or any number (None).
         seen_by: Whom it acts on: the `plant`, the `senses`, the `controller` (which is told), its
             `units`, or the `cost`.
         missing: What None means: a number, or `target`.
     """
 
     axis: Literal["step", "state", "trial"]
-    size: Literal["state", "command"] | tuple[int | None, ...]
+    size: Literal["state", "command", "load", "hand", "field"] | None
     seen_by: Literal["plant", "senses", "controller", "units", "cost"]
     missing: float | Literal["target"] = 0.0
 
@@ -46,7 +47,9 @@ def _part(*args: Any, **settings: Any) -> Any:
 
 @dataclass(frozen=True)
 class Trials:
-    """Initial states, targets, loads and noise draws of B trials of T steps; n state, m command.
+    """Initial states, targets, loads and noise draws of B trials of T steps.
+
+    n numbers of a state, m of a command, k of a load, d of the hand's position.
 
     A part that is None is zero, or what is said there. Each field declares the rest about itself
     (`TrialPart`), and whatever reads trials goes by that: no list of parts stands anywhere else.
@@ -61,16 +64,17 @@ class Trials:
             (B, T + 1, n); `target` throughout if None.
         counted: Factors, zero or more, on the cost's weights of the states, where trials differ in
             when they count, (B, T + 1, n); one if None.
-        load: Joint torques or forces from outside (N m or N), (B, T, m).
-        hand_force: Forces on the hand (N), (B, T, 2).
-        field: Affine force fields on the hand, (B, 2, 5): the force (N) is ``field [1, p, v]`` of
-            its position p (m) and velocity v (m/s). The part with p is taken at the start of a step
-            and held over it, the part with v acts within it (`plants.carried_in_field`). Curl and
-            viscous fields, springs and channels are of this form.
+        load: Joint torques or forces from outside (N m or N), (B, T, k).
+        hand_force: Forces on the hand (N), (B, T, d).
+        field: Affine force fields on the hand, (B, d, 1 + 2 d): the force (N) is
+            ``field [1, p, v]`` of its position p (m) and velocity v (m/s). The part with p is taken
+            at the start of a step and held over it, the part with v acts within it
+            (`plants.carried_in_field`). Curl and viscous fields, springs and channels are of this
+            form.
         command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
             ``u (1 + xi) + load`` (Sutskever 2013, section 6.5).
         plant_noise: Draws zeta added to the next state, (B, T, n).
-        sensory_noise: Draws added to the observation, (B, T, n).
+        sensory_noise: Draws added to the state that is observed, (B, T, n).
         unit_noise: Draws xi added to the units' input before the nonlinearity, (B, T, units);
             see `ContinuousTimeRNN`.
         condition: Number of each trial's condition, (B,), of an integer dtype.
@@ -84,16 +88,16 @@ class Trials:
     initial_state: Tensor
     target: Tensor
     shown_target: Tensor | None = _part("step", "state", "controller", missing="target")
-    cue: Tensor | None = _part("step", (None,), "controller")
+    cue: Tensor | None = _part("step", None, "controller")
     wanted: Tensor | None = _part("state", "state", "cost", missing="target")
     counted: Tensor | None = _part("state", "state", "cost", missing=1.0)
-    load: Tensor | None = _part("step", "command", "plant")
-    hand_force: Tensor | None = _part("step", (2,), "plant")
-    field: Tensor | None = _part("trial", (2, 5), "plant")
+    load: Tensor | None = _part("step", "load", "plant")
+    hand_force: Tensor | None = _part("step", "hand", "plant")
+    field: Tensor | None = _part("trial", "field", "plant")
     command_noise: Tensor | None = _part("step", "command", "plant")
     plant_noise: Tensor | None = _part("step", "state", "plant")
     sensory_noise: Tensor | None = _part("step", "state", "senses")
-    unit_noise: Tensor | None = _part("step", (None,), "units")
+    unit_noise: Tensor | None = _part("step", None, "units")
     condition: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -105,15 +109,15 @@ class Trials:
         steps: int | None = None
         for name, part in self.present().items():
             declared = TRIAL_PARTS[name]
-            size: tuple[int | None, ...] = (None,)
-            if declared.size != "command":
-                size = (state_size,) if declared.size == "state" else declared.size
-            if declared.axis == "trial":
-                check_finite_tensor(name, part, (batch, *size), hint="Columns: 1, p, v.")
+            if declared.size == "field":
+                axes = part.shape[1] if isinstance(part, Tensor) and part.ndim > 1 else 2
+                shape: tuple[int | None, ...] = (batch, axes, 1 + 2 * axes)
+                check_finite_tensor(name, part, shape, hint="Columns: 1, p, v.")
                 continue
             more = int(declared.axis == "state")
             hint = "state before each step and after the last" if more else "step"
-            shape = (batch, None if steps is None else steps + more, *size)
+            size = state_size if declared.size == "state" else None
+            shape = (batch, None if steps is None else steps + more, size)
             check_finite_tensor(name, part, shape, hint=f"Axes: trial, {hint}, value.")
             steps = part.shape[1] - more
         if self.counted is not None and bool((self.counted < 0).any()):
@@ -185,9 +189,16 @@ class Trials:
 
     @property
     def input_size(self) -> int:
-        """Numbers that a controller is given at a step: observation, target and cues."""
-        cues = 0 if self.cue is None else self.cue.shape[2]
-        return 2 * self.target.shape[1] + cues
+        """Numbers that a controller is given at a step: observation, target and cues.
+
+        Where the plant's `feedback` is all of its state; see `tasks.task.input_size`.
+        """
+        return 2 * self.target.shape[1] + self.cue_size
+
+    @property
+    def cue_size(self) -> int:
+        """Numbers in a cue; 0 without cues."""
+        return 0 if self.cue is None else self.cue.shape[2]
 
     def told(self) -> Tensor | None:
         """Return target and cues at every step, (B, T, n + c); None where the target is all."""

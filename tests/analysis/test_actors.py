@@ -89,7 +89,7 @@ class Policy:
 def test_a_policy_is_recorded_as_its_environment_runs_it():
     from neuromotor.envs.options import EnvOptions
 
-    limit = EnvOptions.of(TASK, {}).limits.command
+    limit = EnvOptions.of(TASK, {}).limits.high[0]
     np.testing.assert_allclose(record(TASK, Policy())["command"], 0.25 * limit, rtol=1e-6)
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from cases import PLANTS, generator, noisy, normal
 
-from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop import ClosedLoop, FastObjective
 from neuromotor.closed_loop.arrays import NumpyArrays, TorchArrays
+from neuromotor.closed_loop.compiled.objective import CompiledObjective
 from neuromotor.closed_loop.passes import layout
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.plants import PointMass
@@ -107,13 +108,19 @@ def relative(one, two):
 
 @pytest.mark.parametrize("noise", [False, True])
 @pytest.mark.parametrize("delay", [0, 1, 3, 11])
+@pytest.mark.parametrize("way", ["compiled", "passes"])
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("plant", PLANTS)
-def test_fast_path_equals_autograd(plant, network, delay, noise):
+def test_hand_derived_ways_equal_autograd(plant, network, delay, noise, way):
     loop, theta, trials = small_loop(plant, network, delay)
+    if way == "compiled" and loop.why_not_compiled() is not None:
+        pytest.skip(loop.why_not_compiled())
     if not noise:
         trials = replace(loop.task.trials(), unit_noise=trials.unit_noise, load=trials.load)
     slow, fast = loop.objective(trials, fast=False), loop.objective(trials)
+    assert isinstance(fast, CompiledObjective) == (loop.why_not_compiled() is None)
+    if way == "passes":
+        fast = FastObjective(loop.task, loop.controller, trials)
     value, gradient = slow.value_and_gradient(theta)
     assert fast.value(theta) == pytest.approx(value, rel=1e-10)
     fast_value, fast_gradient = fast.value_and_gradient(theta)
@@ -136,7 +143,7 @@ def test_passes_on_tensors_equal_passes_on_numpy_arrays(network, monkeypatch):
     found = []
     for kit in (NumpyArrays, TorchArrays):
         monkeypatch.setattr(layout, "arrays_like", kit)
-        objective = loop.objective(trials)
+        objective = FastObjective(loop.task, loop.controller, trials)
         linear = objective.linearize(theta)
         value, gradient = objective.value_and_gradient(theta)
         found.append((value, gradient, linear.product(direction, 0.5)))

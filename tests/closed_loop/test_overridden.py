@@ -244,8 +244,6 @@ def test_losses_and_residuals_that_contradict_each_other_are_refused():
 @pytest.mark.parametrize(
     "use",
     [
-        lambda task: ILQR().solve(task, task.trials()),
-        lambda task: ILQG().design(task, task.trials()),
         lambda task: OnlineTrajectoryOptimization(task),
         lambda task: MotorEnv(task),
         lambda task: MotorVectorEnv(2, task),
@@ -255,6 +253,12 @@ def test_losses_and_residuals_that_contradict_each_other_are_refused():
 def test_what_goes_by_the_weights_refuses_another_cost_by_name(use):
     with pytest.raises(ValueError, match=r"must be a plain QuadraticCost for .* got a Doubled"):
         use(own(Doubled))
+
+
+def test_solvers_refuse_a_cost_that_does_not_say_what_it_is_to_second_order():
+    for use in (ILQR().solve, ILQG().design):
+        with pytest.raises(ValueError, match=r"second order for iLQR, got a Doubled.*`expansion`"):
+            use(own(Doubled), TASK.trials())
 
 
 # ---- plants ----

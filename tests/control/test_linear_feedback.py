@@ -143,5 +143,5 @@ def test_a_saved_design_is_evaluated_and_recorded_by_the_command_line(designed):
 
 def test_settings_give_it_the_sizes_of_the_task():
     settings = resolve({"task": {"type": "center-out", "delay_s": 0.03}, "controller": NAME})
-    expected = LinearFeedback(trials=64, steps=40, delay_steps=3)
+    expected = LinearFeedback(trials=64, steps=40, delay_steps=3, load_size=2)
     assert settings.controller == expected

@@ -59,4 +59,4 @@ def test_a_plant_of_ones_own_needs_a_limit():
     plant = TwoJointArm(replace(HUMAN, mass_1=2.0))
     with pytest.raises(ValueError, match="`command_limit` must be given"):
         MotorEnv(CenterOut(plant=plant))
-    assert MotorEnv(CenterOut(plant=plant), command_limit=3).options.limits.command == 3.0
+    assert MotorEnv(CenterOut(plant=plant), command_limit=3).options.limits.high == (3.0, 3.0)

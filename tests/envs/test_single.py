@@ -61,7 +61,8 @@ def test_actions_are_clipped_and_pay_for_what_they_do():
     assert MotorEnv(task, command_limit=0.5, normalized=False).action_space.high[0] == 0.5
     assert MotorEnv(task).action_space.high[0] == 1.0
     for plant, limit in (("monkey-published", 2.0), ("monkey", 0.5), ("human", 5.0)):
-        assert EnvOptions({"type": "center-out", "plant": plant}).limits.command == limit
+        limits = EnvOptions({"type": "center-out", "plant": plant}).limits
+        assert (limits.low, limits.high) == ((-limit, -limit), (limit, limit))
 
 
 def test_horizon_may_be_a_truncation():

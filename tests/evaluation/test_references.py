@@ -94,7 +94,7 @@ def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
 )
 def test_ilqg_is_no_reference_for_what_its_design_leaves_out(task, reason):
     trials = task.trials()
-    missing = no_reference(REFERENCES, trials)
+    missing = no_reference(REFERENCES, task, trials)
     assert list(missing) == (["ilqg"] if reason else [])
     assert "ilqg" in default_references(trials)
     if reason:

@@ -12,7 +12,6 @@ from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.envs import MotorVectorEnv
 from neuromotor.evaluation.performance import held_out
 from neuromotor.evaluation.references import default_references
-from neuromotor.plants import PointMass
 from neuromotor.runs.settings import gather, resolve
 from neuromotor.tasks import (
     DDN,
@@ -158,15 +157,3 @@ def test_one_line_asks_for_eight_targets_a_delay_noise_and_repeats():
 def test_what_is_out_of_range_is_refused_by_name(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-
-
-class Muscles(PointMass):
-    """A plant whose states hold more than positions and velocities."""
-
-    state_size = 10
-
-
-@pytest.mark.parametrize("make", [CenterOut, Postural, DDN])
-def test_a_plant_with_more_than_positions_and_velocities_is_refused_by_name(make):
-    with pytest.raises(ValueError, match=r"positions and velocities alone .* Muscles with 10"):
-        make(plant=Muscles())

@@ -22,7 +22,11 @@ STATE = torch.zeros(3, 4, dtype=torch.float64)
     [
         ({"target": torch.zeros(3, 3, dtype=torch.float64)}, "`target` must have shape"),
         ({"load": torch.zeros(2, 5, 2, dtype=torch.float64)}, "`load` must have shape"),
-        ({"hand_force": torch.zeros(3, 5, 3, dtype=torch.float64)}, "`hand_force` must have shape"),
+        ({"hand_force": torch.zeros(2, 5, 2, dtype=torch.float64)}, "`hand_force` must have shape"),
+        (
+            {"field": torch.zeros(3, 3, 5, dtype=torch.float64)},
+            r"`field` must have shape \(3, 3, 7",
+        ),
         (
             {
                 "load": torch.zeros(3, 5, 2, dtype=torch.float64),
@@ -84,9 +88,10 @@ def test_negative_weights_are_refused():
 def of_missing(name, trials, steps):
     """What a part that is None means, in full, as `TrialPart` declares it."""
     part, (batch, n) = TRIAL_PARTS[name], trials.target.shape
-    size = {"state": (n,), "command": (2,)}.get(part.size, part.size)
+    sizes = {"state": (n,), "command": (2,), "load": (2,), "hand": (2,), "field": (2, 5)}
+    size = sizes.get(part.size, (3,))
     times = {"step": (steps,), "state": (steps + 1,), "trial": ()}[part.axis]
-    full = torch.ones(batch, *times, *(number or 3 for number in size), dtype=torch.float64)
+    full = torch.ones(batch, *times, *size, dtype=torch.float64)
     return trials.target[:, None] * full if part.missing == "target" else part.missing * full
 
 

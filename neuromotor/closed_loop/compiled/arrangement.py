@@ -38,7 +38,8 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
     count, size = int(np.prod(shape)), np.dtype(dtype).itemsize
     raw = np.zeros(count * size + 64, np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + count * size].view(dtype).reshape(shape)
+    room: Array = raw[start : start + count * size].view(dtype).reshape(shape)
+    return room
 
 
 class Arrangement:
@@ -139,7 +140,7 @@ class Arrangement:
 
     def padded(self, width: int) -> int:
         """Return a width rounded up to whole vectors."""
-        return -(-width // self.lanes) * self.lanes
+        return int(-(-width // self.lanes) * self.lanes)
 
     def weights(self) -> Weights:
         """Return room for packed weights."""

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from neuromotor.compiled.pieces import Tape
 
 __all__ = [
-    "GIVEN",
-    "RUN",
     "AdjointRoom",
     "Dimensions",
     "ForwardRoom",
@@ -90,4 +88,3 @@ class AdjointRoom(NamedTuple):
     see: Array  # (M, padded)
     command: Array  # (ring M, padded)
     drive: Array  # (m, M)
-

@@ -35,8 +35,7 @@ def given(task: Task, net: RecurrentNetwork, trials: Trials, dtype: Any) -> Give
     """Return what a block's trials bring along, time first and trials last."""
     batch = len(trials)
     n, m = task.plant.state_size, task.plant.command_size
-    hand = task.plant.hand_position(trials.initial_state[:1]).shape[-1]
-    feedback = list(getattr(task.plant, "feedback", range(n)))
+    feedback = list(task.plant.feedback)
 
     def array(part: Tensor | None, size: int) -> Array:
         """(B or 1, T, k) as (T, k, B); zeros of one step where there is nothing."""
@@ -57,15 +56,14 @@ def given(task: Task, net: RecurrentNetwork, trials: Trials, dtype: Any) -> Give
             scaled = net.private_noise * trials.unit_noise.permute(1, 0, 2)
             noise = np.array(scaled.numpy(), dtype, order="C")
     sense = None if trials.sensory_noise is None else trials.sensory_noise[..., feedback]
-    loads = m if trials.load is None else trials.load.shape[2]
     return Given(
         feedback=np.array(feedback, np.int64),
         told=array(told, told.shape[2]),
         sense=array(sense, len(feedback)),
         noise=noise,
         command_noise=array(trials.command_noise, m),
-        load=array(trials.load, loads),
-        force=array(trials.hand_force, hand),
+        load=array(trials.load, task.plant.load_size),
+        force=array(trials.hand_force, task.plant.hand_size),
         jolt=array(trials.plant_noise, n),
         weight=array(task.cost.weights(trials), n),
         goal=array(trials.goal, n),

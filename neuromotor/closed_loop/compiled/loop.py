@@ -12,6 +12,8 @@ is seen, of the layer below and of the layer itself; then the read-out's of what
 and of the last layer.
 """
 
+# mypy: ignore-errors
+
 import numba as nb
 
 from neuromotor.compiled.pieces import (
@@ -221,7 +223,7 @@ def tangent_block(
 def adjoint_block(
     weights, gradient, net, body, dims, given, run, structural, damped, room, d_x, d_u
 ):
-    """Add the gradients of the trials, whose derivatives otherwise are d_x and d_u (overwritten)."""
+    """Add the trials' gradients; d_x and d_u are what the loss has otherwise (overwritten)."""
     units, numbers = net
     par, limit = body
     layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]

@@ -7,6 +7,7 @@ are the same to the bit from run to run.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -30,7 +31,7 @@ from neuromotor.compiled.pieces import Tape, Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.plants.plant import components_of
-from neuromotor.tasks.task import Task
+from neuromotor.tasks.task import Task, input_size
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["CompiledLinearization", "CompiledObjective"]
@@ -67,14 +68,14 @@ class _Loop:
         self.cell = import_module(kind.compiled)
         self.numbers = tuple(kind.numbers)
         self.m = plant.command_size
-        observed = len(getattr(plant, "feedback", range(plant.state_size)))
-        net.check_input(observed + trials.input_size - trials.target.shape[1])
+        observed = len(plant.feedback)
+        net.check_input(input_size(task, trials))
         self.arrangement = Arrangement(net, self.cell, observed, self.dtype)
         batch = len(trials)
         threads = torch.get_num_threads()
         count = max(1, round(batch / _BLOCK), min(threads, batch // 8))
         edges = np.linspace(0, batch, count + 1).round().astype(int).tolist()
-        self.parts = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.parts = list(itertools.starmap(slice, itertools.pairwise(edges)))
         self.given = [given(task, net, trials.subset(part), self.dtype) for part in self.parts]
         self.start = [initial_state(trials.subset(part), self.dtype) for part in self.parts]
         largest = max(part.stop - part.start for part in self.parts)
@@ -96,8 +97,8 @@ class _Loop:
         self.shape = PlantShape(
             state=plant.state_size,
             command=self.m,
-            load=self.given[0].load.shape[1],
-            force=self.given[0].force.shape[1],
+            load=plant.load_size,
+            force=plant.hand_size,
         )
         template = Path(__file__).with_name("loop.py")
         self.code: Any = composed(
@@ -147,8 +148,8 @@ class _Loop:
 
     def begin(self, tape: Tape, trials: int, parts: list[list[Array]]) -> None:
         """Write each layer's memory before the first step, or its change."""
-        for layer, arrays in enumerate(parts):
-            for number, values in enumerate(arrays):
+        for layer, one in enumerate(parts):
+            for number, values in enumerate(one):
                 view = part_of(tape, layer * self.cell.MEMORY + number, 0, trials)
                 width = min(len(values), view.shape[1])
                 view[:, :width] = values[:width]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from neuromotor.control import ILQR, ILQRResult
-from neuromotor.plants import Plant, degrees_of_freedom
+from neuromotor.plants import Plant
 from neuromotor.plotting import (
     COLORS,
     LINES,
@@ -65,8 +65,8 @@ def draw_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
         _draw_paths(axes[0], plant, best.states, run.states, marked)
         axes[0].set_title(method_label(trained))
         axes[1].set_title(f"{ratio:.5g} x iLQR")
-        half = degrees_of_freedom(plant, "this figure")
-        velocity = run.states[marked, :, half:], best.states[marked, :, half:]
+        part = plant.state_parts["velocity"]
+        velocity = run.states[marked, :, part], best.states[marked, :, part]
         _draw_course(axes[1], plant.dt_s, run.commands[marked], best.commands[marked], step=True)
         _draw_course(axes[2], plant.dt_s, *velocity)
         torque = float(best.commands[marked].abs().max())

@@ -1,8 +1,7 @@
-"""The fast forms of plants against their torch steps: floats, arrays, Jacobians, fields."""
+"""Plants on components against their torch steps: floats, arrays, Jacobians, fields."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +13,10 @@ from neuromotor.closed_loop.dynamics import (
     StepDraws,
     advance,
     advance_components,
-    linearize_arm,
     linearize_plant,
 )
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, RK4, JointLimits, PointMass, TwoJointArm
-from neuromotor.plants.arm_fast import FastArm
-from neuromotor.plants.plant import fast_form
+from neuromotor.plants.plant import components_of
 from neuromotor.tasks import Trials
 
 FORMS = {
@@ -59,15 +56,15 @@ def acting(trials):
 @pytest.mark.parametrize("plant", FORMS)
 def test_steps_in_floats_and_arrays_are_the_step_in_torch(plant, kind):
     plant, trials = FORMS[plant], trials_of(kind)
-    form, draws, command = fast_form(plant), acting(trials), normal(COUNT, 2, seed=4)
+    form, draws, command = components_of(plant), acting(trials), normal(COUNT, 2, seed=4)
     wanted = advance(plant, trials.initial_state, command, trials, 0).numpy()
     close = {"rtol": 1e-11, "atol": 1e-12}
     states, commands = trials.initial_state.numpy(), command.numpy()
-    found = advance_components(plant, form, states.T, commands.T, draws, np)
+    found = advance_components(plant, form, states.T, commands.T, draws)
     np.testing.assert_allclose(np.stack(list(found), axis=-1), wanted, **close)
     for i in range(3):
         own = StepDraws(*(None if part is None else part[..., i].tolist() for part in draws))
-        one = advance_components(plant, form, states[i].tolist(), commands[i].tolist(), own, math)
+        one = advance_components(plant, form, states[i].tolist(), commands[i].tolist(), own)
         assert all(type(number) is float for number in one)
         np.testing.assert_allclose(list(one), wanted[i], **close)
 
@@ -76,32 +73,34 @@ def test_steps_in_floats_and_arrays_are_the_step_in_torch(plant, kind):
 def test_hands_in_components_are_the_hands_in_torch(plant):
     plant, states = FORMS[plant], arm_states(COUNT)
     wanted = torch.cat([plant.hand_position(states), plant.hand_velocity(states)], dim=-1)
-    found = fast_form(plant).hand(states.numpy().T, np)
+    found = components_of(plant).hand(states.numpy().T)
     np.testing.assert_allclose(np.stack(list(found), axis=-1), wanted, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("kind", ["calm", "loaded"])
-@pytest.mark.parametrize("plant", [name for name in FORMS if name != "point-mass"])
-def test_the_fast_jacobian_is_autograds(plant, kind):
-    plant, trials = FORMS[plant], trials_of(kind)
-    command = normal(COUNT, 2, seed=4)
-    states = trials.initial_state
+@pytest.mark.parametrize("plant", FORMS)
+def test_the_jacobian_is_autograds(plant, kind):
+    """Without the actuators' limit and the noise, which are not the plant's functions'."""
+    plant = replace(FORMS[plant], command_limit=None)
+    trials = replace(trials_of(kind), command_noise=None, plant_noise=None)
+    command, states = normal(COUNT, 2, seed=4), trials.initial_state
     wanted = linearize_plant(plant, trials, states[:, None], command[:, None])[:, 0].numpy()
-    found = np.empty((COUNT, 4, 6))
-    arm = fast_form(plant)
-    assert isinstance(arm, FastArm)
-    linearize_arm(arm, states.numpy().T, command.numpy().T, acting(trials), found)
-    np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-11)
+    form, draws = components_of(plant), acting(trials)
+    rows = form.functions.jacobian(
+        form.numbers, states.numpy().T, command.numpy().T, draws.load, draws.hand_force
+    )
+    found = np.array([[np.broadcast_to(entry, COUNT) for entry in row] for row in rows])
+    np.testing.assert_allclose(found.transpose(2, 0, 1), wanted, rtol=1e-10, atol=1e-11)
 
 
-def test_options_without_a_fast_form_and_subclasses_have_none():
+def test_options_without_components_and_subclasses_have_none():
     class Own(TwoJointArm):
         """May override anything."""
 
-    assert fast_form(TwoJointArm(limits=JointLimits())) is None
-    assert fast_form(TwoJointArm(integrator=RK4())) is None
-    assert fast_form(PointMass(integrator=RK4())) is None
-    assert fast_form(Own()) is None
+    assert components_of(TwoJointArm(limits=JointLimits())) is None
+    assert components_of(TwoJointArm(integrator=RK4())) is None
+    assert components_of(PointMass(integrator=RK4())) is None
+    assert components_of(Own()) is None
 
 
 def test_step_draws_are_the_parts_of_trials_that_act_on_the_plant():

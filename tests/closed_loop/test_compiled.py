@@ -1,0 +1,159 @@
+"""Compiled loops against autograd and dense matrices, for every cell and squashing of commands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from cases import generator, noisy, normal
+
+from neuromotor.closed_loop import ClosedLoop
+from neuromotor.closed_loop.compiled.objective import CompiledObjective
+from neuromotor.controllers import ContinuousTimeRNN, GatedCell, Network, TanhCell
+from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, PointMass, TwoJointArm
+from neuromotor.tasks import CenterOut
+
+PLANTS = {
+    "arm": TwoJointArm(HUMAN, viscosity=HUMAN_VISCOSITY, command_limit=(5.0, 3.0)),
+    "mass": PointMass(damping=0.3),
+}
+NETWORKS = {
+    "tanh": Network(cell=TanhCell(0.4), layers=(9, 4), private_noise=0.1),
+    "gated": Network(cell=GatedCell(), layers=(7,)),
+    "gated in layers": Network(
+        cell=GatedCell(),
+        layers=(6, 5),
+        skip_inputs=False,
+        private_noise=0.1,
+        learn_initial_state=True,
+    ),
+    "gated, tanh": Network(cell=GatedCell(), layers=(5, 3), squash="tanh"),
+    "logistic": Network(layers=(5, 4), squash="logistic", learn_initial_state=True),
+    "rectified": Network(layers=(5,), squash="rectified"),
+}
+
+
+def made(network, plant="arm", *, trials=5, steps=15, delay=2, dtype=torch.float64):
+    task = CenterOut(plant=PLANTS[plant], directions=trials, steps=steps, delay_steps=delay)
+    net = NETWORKS[network]
+    batch = noisy(task.trials(), steps, units=net.noise_size).to(dtype=dtype)
+    theta = net.initial_parameters(generator(1)) + 0.1 * normal(net.parameter_count, seed=4)
+    return ClosedLoop(task, net), theta.to(dtype), batch
+
+
+def relative(one, two):
+    return float((one - two).norm() / two.norm())
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_cell_and_plant_equals_autograd(network, plant):
+    loop, theta, trials = made(network, plant)
+    fast, slow = loop.objective(trials), loop.objective(trials, fast=False)
+    assert isinstance(fast, CompiledObjective)
+    value, gradient = slow.value_and_gradient(theta)
+    assert fast.value(theta) == pytest.approx(value, rel=1e-10)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    one, two, direction = fast.linearize(theta), slow.linearize(theta), normal(len(theta), seed=9)
+    assert relative(one.gradient, gradient) < 1e-10
+    for structural in (0.0, 0.5):
+        wanted = two.product(direction, structural)
+        assert relative(one.product(direction, structural), wanted) < 1e-10
+
+
+def test_the_product_of_gated_units_is_that_of_the_dense_matrix():
+    loop, theta, trials = made("gated", steps=8, trials=3)
+    cost = loop.task.cost
+
+    def residuals(parameters):
+        run = loop.simulate(parameters, trials)
+        return cost.residuals(run.states, run.commands, trials).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(residuals, theta)
+    dense = jacobian.T @ jacobian / len(trials)
+    linear = loop.objective(trials).linearize(theta)
+    for seed in range(3):
+        direction = normal(len(theta), seed=seed)
+        assert relative(linear.product(direction), dense @ direction) < 1e-9
+
+
+@pytest.mark.parametrize("network", ["tanh", "gated in layers"])
+def test_threads_change_rounding_at_most_and_repeats_change_nothing(network):
+    loop, theta, trials = made(network, trials=70)
+    direction, found = normal(len(theta), seed=9), {}
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            objective = loop.objective(trials)
+            results = [
+                (
+                    objective.value_and_gradient(theta)[1],
+                    objective.linearize(theta).product(direction),
+                )
+                for _ in range(2)
+            ]
+            for one, two in zip(*results, strict=True):
+                assert torch.equal(one, two)
+            found[threads] = results[0]
+    finally:
+        torch.set_num_threads(before)
+    for threads in (2, 5):
+        for one, two in zip(found[threads], found[1], strict=True):
+            assert relative(one, two) < 1e-12
+
+
+@pytest.mark.parametrize("network", ["tanh", "gated"])
+def test_single_precision_is_single_precision(network):
+    loop, theta, trials = made(network)
+    exact = loop.objective(trials).value_and_gradient(theta)
+    rounded = loop.objective(trials.to(dtype=torch.float32)).value_and_gradient(theta.float())
+    assert rounded[1].dtype == torch.float32
+    assert rounded[0] == pytest.approx(exact[0], rel=1e-4)
+    assert relative(rounded[1].double(), exact[1]) < 1e-3
+
+
+@pytest.mark.parametrize("count", [1, 31, 33, 100])
+def test_any_number_of_trials_is_divided_into_blocks(count):
+    loop, theta, trials = made("tanh", trials=count)
+    fast, slow = loop.objective(trials), loop.objective(trials, fast=False)
+    one, two = fast.value_and_gradient(theta), slow.value_and_gradient(theta)
+    assert one[0] == pytest.approx(two[0], rel=1e-10)
+    assert relative(one[1], two[1]) < 1e-10
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_kronecker_factors_are_those_of_the_tape(network):
+    loop, theta, trials = made(network)
+    fast, slow = (
+        objective.kronecker_factors(theta, generator(3))
+        for objective in (loop.objective(trials), loop.objective(trials, fast=False))
+    )
+    by_place = {tuple(block.places.flatten().tolist()): block for block in slow}
+    assert len(by_place) == len(fast)
+    for block in fast:
+        other = by_place[tuple(block.places.flatten().tolist())]
+        assert relative(block.rows, other.rows) < 1e-9
+        assert relative(block.columns, other.columns) < 1e-9
+
+
+def test_an_arm_that_flies_off_has_an_infinite_loss():
+    loop, theta, trials = made("tanh", steps=200)
+    assert loop.objective(trials).value(1e200 * theta) == float("inf")
+
+
+def test_what_is_not_compiled_says_why():
+    class Own(ContinuousTimeRNN):
+        """May override anything."""
+
+    task = CenterOut(directions=2, steps=5)
+    assert ClosedLoop(task, ContinuousTimeRNN()).why_not_compiled() is None
+    assert "(Own)" in ClosedLoop(task, Own()).why_not_compiled()
+    trials = task.trials()
+    loop = ClosedLoop(task, ContinuousTimeRNN())
+    field = replace(trials, field=torch.zeros(2, 2, 5).double())
+    assert "field" in loop.why_not_compiled(field)
+    assert "float16" in loop.why_not_compiled(trials.to(dtype=torch.float16))
