@@ -195,8 +195,8 @@ def _response_table(responses: dict[str, dict[str, Any]]) -> Table:
 
 def robustness_table(title: str, found: Mapping[str, Any]) -> Table:
     """Return the table of a controller's robustness, as a card holds it."""
-    numbers = ("from", "to", "loss", f"x {found['reference']}", "error\n(cm)")
-    table = _table(title, ["setting"], numbers)
+    columns = ("from", "to", "loss", f"x {found['reference']}", "error\n(cm)")
+    table = _table(title, ["setting"], columns)
     for row in found["rows"]:
         cells = [_plain_number(row[name]) for name in ("usual", "value")]
         if row["refused"] is not None:
@@ -253,7 +253,7 @@ def seeds_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         table.add_row(row["method"], spread, *cells, f"{row['seconds']:.0f}")
     if not evaluated:
         table.caption = "medians over the seeds; -: half of the seeds or more never got there"
-        return table
+    return table
 
 
 def benchmark_table(rows: Sequence[Row]) -> Table:

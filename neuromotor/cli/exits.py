@@ -27,7 +27,7 @@ _NUMBERS, _INPUT, _DEFECT, _DISK, _CTRL_C = 1, 2, 70, 74, 130
 def run_and_exit(command: Callable[[], object]) -> None:
     """Run a command; whatever it raises ends the process with one line and its code."""
     survive_encodings()
-    warnings.formatwarning = _warning_line
+    warnings.formatwarning = _warning_line  # type: ignore[assignment]
     try:
         command()
     except Stopped as stop:

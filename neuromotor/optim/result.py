@@ -110,6 +110,12 @@ class Budget:
         if self.seconds is not None:
             check_number("seconds", self.seconds, "seconds", minimum=0.0)
 
+    def fraction_used(self, calls: int, seconds: float) -> float | None:
+        """Return the used fraction, 0 to 1, of the limit that comes first; None without limits."""
+        used = [] if self.calls is None else [calls / self.calls]
+        used += [] if self.seconds is None else [seconds / max(self.seconds, 1e-9)]
+        return min(max(used), 1.0) if used else None
+
     def stop_reason(self, counts: Counts, seconds: float) -> str | None:
         """Return why to stop now, or None to go on."""
         return "interrupted" if self.interrupted() else self.limit_reason(counts, seconds)

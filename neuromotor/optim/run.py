@@ -91,12 +91,7 @@ class Run:
     @property
     def fraction_used(self) -> float | None:
         """The used fraction of the budget, 0 to 1; None if calls and seconds have no limit."""
-        used = []
-        if self.budget.calls is not None:
-            used.append(self.counts.calls / self.budget.calls)
-        if self.budget.seconds is not None:
-            used.append(self._watch.seconds / max(self.budget.seconds, 1e-9))
-        return min(max(used), 1.0) if used else None
+        return self.budget.fraction_used(self.counts.calls, self._watch.seconds)
 
     def record(self, parameters: Tensor, value: float, gradient_norm: float) -> str | None:
         """Record where an iteration ended; return why to stop now, or None to go on.

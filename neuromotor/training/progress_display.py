@@ -49,7 +49,7 @@ class LiveTrainings:
                     f"{point.seconds:.0f} s"
                 )
             return
-        used = self._used(point.calls, point.seconds)
+        used = self._budget.fraction_used(point.calls, point.seconds)
         if method not in self._lines:
             total = None if used is None else 1.0
             fields: dict[str, Any] = {"loss": "", "ratio": "", "calls": 0}
@@ -65,15 +65,6 @@ class LiveTrainings:
     def say(self, words: str) -> None:
         """Print a line."""
         self._console.print(words, soft_wrap=True)
-
-    def _used(self, calls: int, seconds: float) -> float | None:
-        """Return the part of the budget that is used; None without a limit."""
-        parts = []
-        if self._budget.calls is not None:
-            parts.append(calls / self._budget.calls)
-        if self._budget.seconds is not None:
-            parts.append(seconds / max(self._budget.seconds, 1e-9))
-        return min(max(parts), 1.0) if parts else None
 
 
 @contextmanager
