@@ -8,7 +8,16 @@ from neuromotor import zoo
 from neuromotor._version import __version__ as __version__
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.control import ILQG, ILQR, OnlineTrajectoryOptimization, Uncertainty
-from neuromotor.controllers import CommandTable, ContinuousTimeRNN, EchoState, Gaussian, Sparse
+from neuromotor.controllers import (
+    CommandTable,
+    ContinuousTimeRNN,
+    EchoState,
+    GatedCell,
+    Gaussian,
+    Network,
+    Sparse,
+    TanhCell,
+)
 from neuromotor.envs.registration import register_environments as _register_environments
 from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
 from neuromotor.evaluation.load_responses import LoadResponse, load_response
@@ -96,8 +105,11 @@ __all__ = [
     "CommandTable",
     "ContinuousTimeRNN",
     "EchoState",
+    "GatedCell",
     "Gaussian",
+    "Network",
     "Sparse",
+    "TanhCell",
     # closed loop, training, comparison
     "ClosedLoop",
     "CompareSettings",

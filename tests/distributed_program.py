@@ -21,8 +21,10 @@ from neuromotor import (
     ClosedLoop,
     CommandTable,
     ContinuousTimeRNN,
+    GatedCell,
     HessianFree,
     KroneckerLBFGS,
+    Network,
     train,
 )
 from neuromotor.training import distributed
@@ -64,6 +66,12 @@ def numbers() -> dict[str, list[float]]:
         "readout": [objective.readout.start],
         "part": objective.part(3, generator(4)).value_and_gradient(theta)[1].tolist(),
     }
+    gated = Network(layers=(4,), cell=GatedCell())
+    shared = distributed.objective(ClosedLoop(TASK, gated), TASK.trials())
+    theta = gated.initial_parameters(generator(1))
+    blocks = shared.kronecker_factors(theta, generator(3))
+    found["gated rows"] = torch.cat([block.rows.flatten() for block in blocks]).tolist()
+    found["gated readout"] = [shared.readout.start]
     for name, (optimizer, budget, refresh) in METHODS.items():
         task = DDN(pairs=5) if refresh else TASK
         net = replace(NET, private_noise=0.0)

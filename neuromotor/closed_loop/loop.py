@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-import torch
 from torch import Tensor
 
 from neuromotor._checks import declares
@@ -125,8 +124,6 @@ class ClosedLoop:
             return "a force field acts within the steps"
         if trials is not None and trials.device.type != "cpu":
             return f"the trials are on {trials.device}"
-        if trials is not None and trials.dtype not in (torch.float32, torch.float64):
-            return f"the numbers are {trials.dtype}"
         return availability()
 
     @property

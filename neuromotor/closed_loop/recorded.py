@@ -10,6 +10,7 @@ Source: Martens & Grosse (2015), equation 1 and section 3, with the loss's own r
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -72,11 +73,11 @@ def _random_pull(
     """Residuals of the mean loss, each times a standard normal number, summed."""
     cost, batch = task.cost, len(trials)
     if not declares(cost, "follows_equations"):
-        residuals = cost.residuals(happened.states, happened.commands, trials)[:, None]
-        return (_draws(residuals, generator, place) * residuals).sum() / batch**0.5
-    weights = cost.weights(trials) / batch
-    states = _draws(happened.states, generator, place) * weights.sqrt() * happened.states
-    energy = (cost.energy_weight / batch) ** 0.5
+        residuals: Tensor = cost.residuals(happened.states, happened.commands, trials)[:, None]
+        return (_draws(residuals, generator, place) * residuals).sum() / math.sqrt(batch)
+    weights = (cost.weights(trials) / batch).sqrt()
+    energy = math.sqrt(cost.energy_weight / batch)
+    states = _draws(happened.states, generator, place) * weights * happened.states
     commands = _draws(happened.commands, generator, place) * energy * happened.commands
     return states.sum() + commands.sum()
 

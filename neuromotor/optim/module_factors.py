@@ -148,7 +148,7 @@ def _random_residuals(outputs: Tensor, loss: Tensor, generator: torch.Generator)
         scale = float(hessian.abs().max()) * float(drawn.abs().max()) * size
         if float(error.abs().max()) <= 1e3 * torch.finfo(outputs.dtype).eps * scale:
             values, vectors = torch.linalg.eigh(0.5 * (hessian + hessian.mT))
-            roots = vectors * values.clamp(min=0).sqrt()[:, None]
+            roots: Tensor = vectors * values.clamp(min=0).sqrt()[:, None]
             return (roots @ probe).view_as(outputs).detach()
     raise ValueError(
         "`forward` must return a loss that is a sum over the rows of its outputs (all but their "

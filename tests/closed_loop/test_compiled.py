@@ -156,4 +156,3 @@ def test_what_is_not_compiled_says_why():
     loop = ClosedLoop(task, ContinuousTimeRNN())
     field = replace(trials, field=torch.zeros(2, 2, 5).double())
     assert "field" in loop.why_not_compiled(field)
-    assert "float16" in loop.why_not_compiled(trials.to(dtype=torch.float16))

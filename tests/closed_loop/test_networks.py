@@ -30,12 +30,13 @@ def loop_of(net, seed=2):
     return ClosedLoop(TASK, net), theta
 
 
+@pytest.mark.parametrize("fast", [False, None])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_derivatives_are_those_of_the_losses(name):
+def test_derivatives_are_those_of_the_losses(name, fast):
     loop, theta = loop_of(NETWORKS[name])
     trials = noisy(TASK.trials(), TASK.steps)
-    objective = loop.objective(trials)
-    assert isinstance(objective, AutogradObjective)
+    objective = loop.objective(trials, fast=fast)
+    assert isinstance(objective, AutogradObjective) == (fast is False)
     _, gradient = objective.value_and_gradient(theta)
     direction, h = normal(len(theta), seed=3), 1e-5
     ahead, behind = (float(loop.losses(theta + a * direction, trials).mean()) for a in (h, -h))
@@ -153,7 +154,10 @@ def test_a_step_of_ones_own_has_no_factors_and_says_so():
     assert objective.readout is None
     with pytest.raises(ValueError, match="Kronecker factors, got a Louder"):
         objective.kronecker_factors(theta, generator(0))
-    with pytest.raises(ValueError, match="need an objective that gives factors"):
+    with (
+        pytest.warns(UserWarning, match="`save_controller` will refuse this"),
+        pytest.raises(ValueError, match="need an objective that gives factors"),
+    ):
         train(TASK, Louder(layers=(3,)), KroneckerLBFGS(), budget=Budget(calls=3))
 
 

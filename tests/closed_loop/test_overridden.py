@@ -118,7 +118,7 @@ def test_a_subclass_may_say_that_nothing_has_changed():
     class Named(ContinuousTimeRNN):
         follows_equations = True
 
-    assert isinstance(ClosedLoop(TASK, Named()).objective(TASK.trials()), FastObjective)
+    assert isinstance(ClosedLoop(TASK, Named()).objective(TASK.trials()), CompiledObjective)
     assert isinstance(ClosedLoop(TASK, SignedNetwork()).objective(TASK.trials()), AutogradObjective)
 
 

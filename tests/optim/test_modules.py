@@ -148,7 +148,7 @@ def test_factors_are_the_second_moments_of_inputs_and_derivatives(kind):
         number = numbers[int(starts[f"{name}.weight"])]
         torch.testing.assert_close(draws[0][number].columns, inputs.T @ inputs / 12)
         flat = jacobian[name].reshape(24, 12, size)  # by outputs, by step and trial, by unit
-        expected = torch.einsum("osi,op,psj->ij", flat, hessian, flat)
+        expected = torch.einsum("osi,op,psj->ij", flat, hessian, flat).detach()
         rows = torch.stack([draw[number].rows for draw in draws]).mean(0)
         assert float((rows - expected).norm() / expected.norm()) < 0.25  # of 200 draws
         weight = named[f"{name}.weight"]

@@ -34,6 +34,21 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
             "optimizers": "hf",
             "ilqr": {"iterations": 7},
         },
+        {
+            "task": "center-out",
+            "optimizers": "kron-lbfgs",
+            "controller": {"type": "gated", "layers": [9], "squash": "tanh"},
+        },
+        {
+            "task": "center-out",
+            "optimizers": "kron-lbfgs",
+            "controller": {"type": "network", "cell": {"type": "tanh", "leak": 0.25}},
+        },
+        {
+            "task": "center-out",
+            "optimizers": "kron-lbfgs",
+            "controller": {"type": "network", "cell": "gated"},
+        },
     ],
 )
 def test_settings_become_a_command_that_means_them(raw):
