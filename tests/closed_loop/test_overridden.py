@@ -23,6 +23,7 @@ from neuromotor import (
 from neuromotor.analysis import RecordingError, record
 from neuromotor.analysis.lesions import lesion_units
 from neuromotor.closed_loop import AutogradObjective, FastObjective
+from neuromotor.closed_loop.compiled.objective import CompiledObjective
 from neuromotor.control import LinearFeedback, OnlineTrajectoryOptimization
 from neuromotor.envs import MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import Euler, TwoJointArm

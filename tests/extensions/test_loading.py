@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,16 @@ def test_what_a_file_says_that_it_needs(needs, words):
     said = lacking(needs)
     assert said.startswith(words)
     assert bool(said) == bool(words)
+
+
+def test_a_package_may_announce_a_function(tmp_path, monkeypatch):
+    bring = "def bring():\n    nm.register('cart', nm.PointMass(mass=7.0))\n"
+    (tmp_path / "lab_function.py").write_text(f"import neuromotor as nm\n\n{bring}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(loading, "_packages", set())
+    point = EntryPoint("lab", "lab_function:bring", loading.GROUP)
+    loading._load_package(point)
+    loading._load_package(point)  # once is enough
+    plants = nm.extensions.registries()["plant"]
+    assert plants["cart"] == nm.PointMass(mass=7.0)
+    assert plants.sources["cart"].use == "lab_function"

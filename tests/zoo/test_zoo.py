@@ -12,7 +12,8 @@ from recipe_words import settings_of
 import neuromotor as nm
 from neuromotor import zoo
 from neuromotor.analysis import load_recording
-from neuromotor.cli import app as command_line
+from neuromotor.cli import main
+from neuromotor.cli.app import app
 from neuromotor.evaluation import robustness as measured
 from neuromotor.storage.components import encode
 from neuromotor.tasks import TASKS, with_plant
@@ -29,7 +30,7 @@ def run(capsys, monkeypatch):
     def command(*arguments):
         monkeypatch.setattr("sys.argv", ["neuromotor", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
-            command_line.main()
+            main()
         assert not end.value.code
         return capsys.readouterr().out
 
@@ -167,7 +168,7 @@ def test_evaluate_warns_outside_of_the_training(monkeypatch, capsys):
     def said(*arguments):
         monkeypatch.setattr("sys.argv", ["neuromotor", "evaluate", *arguments, "--json"])
         with pytest.raises(SystemExit):
-            command_line.main()
+            main()
         captured = capsys.readouterr()
         return json.loads(captured.out)["outside_training"], captured.err
 
@@ -202,7 +203,7 @@ def test_robustness_of_a_file(run, tmp_path):
     assert all(row["setting"] in shown for row in found["rows"])
     assert "refused" in shown  # other numbers of directions than the table has
     with pytest.raises(nm.CheckpointError, match="did you mean"):
-        command_line.app(["zoo", "robustness", "center-out/lbfsg"], standalone_mode=False)
+        app(["zoo", "robustness", "center-out/lbfsg"], standalone_mode=False)
 
 
 def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
@@ -246,10 +247,10 @@ def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     run("zoo", "robustness", "ddn/small", "--store")
     assert zoo.card("ddn/small") == card
     with pytest.raises(FileExistsError, match="exists"):
-        command_line.app(["zoo", "add", *map(str, arguments)], standalone_mode=False)
+        app(["zoo", "add", *map(str, arguments)], standalone_mode=False)
 
 
 @pytest.mark.parametrize("name", ["center-out", "a/b/c", "../x", "/x"])
 def test_odd_names_are_refused(name, tmp_path):
     with pytest.raises(nm.SettingsError, match="TASK/NAME"):
-        command_line.app(["zoo", "add", str(tmp_path), "lbfgs", name], standalone_mode=False)
+        app(["zoo", "add", str(tmp_path), "lbfgs", name], standalone_mode=False)
