@@ -1,7 +1,7 @@
 """Tasks: batches of trials and what they cost."""
 
 from neuromotor.tasks.center_out import CenterOut
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import Expansion, QuadraticCost
 from neuromotor.tasks.ddn import DDN
 from neuromotor.tasks.force_field import ForceField
 from neuromotor.tasks.instructed_delay import InstructedDelay
@@ -14,6 +14,7 @@ __all__ = [
     "DDN",
     "TASKS",
     "CenterOut",
+    "Expansion",
     "ForceField",
     "InstructedDelay",
     "Postural",

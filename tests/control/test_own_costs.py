@@ -14,8 +14,7 @@ from neuromotor import LBFGS, Budget, CenterOut, ContinuousTimeRNN, PointMass
 from neuromotor.cli.app import app
 from neuromotor.closed_loop.dynamics import roll_out
 from neuromotor.control import ILQG, ILQR
-from neuromotor.tasks import TASKS, QuadraticCost
-from neuromotor.tasks.cost import Expansion
+from neuromotor.tasks import TASKS, Expansion, QuadraticCost
 from neuromotor.training.comparison import compare
 
 
