@@ -20,7 +20,7 @@ from neuromotor.cli.app import app
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, ILQR
 from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.envs import MotorEnv, MotorVectorEnv, rollout
+from neuromotor.envs import ControllerPolicy, MotorEnv, MotorVectorEnv, rollout
 from neuromotor.evaluation.performance import assess, controller_runner
 from neuromotor.plants import PLANTS, PointMass, TwoJointArm
 from neuromotor.plants.plant import by_part
@@ -298,6 +298,35 @@ def test_a_hand_in_space_is_not_drawn():
     plain.reset(seed=0)
     plain.step(np.zeros(6))
     assert (env.render() != plain.render()).any()  # an arrow for the load
+
+
+def test_a_controller_runs_in_an_environment_as_in_the_loop():
+    task = replace(MUSCLES, plant=MuscleArm(feedback=(1, 0, 3, 2)))
+    net, theta = network(task)
+    theta = theta.clone()
+    theta[-6:] += 0.3  # within the bounds at first
+    trials = task.trials().subset(slice(1))
+    env = MotorEnv(task, dtype="float64")
+    policy, memory = ControllerPolicy(net, theta, env.options), None
+    seen, _ = env.reset(seed=0, options={"trials": trials})
+    states = [env.state]
+    for _ in range(task.steps):
+        action, memory = policy.predict(seen, memory)
+        seen, *_ = env.step(action)
+        states.append(env.state)
+    run = ClosedLoop(task, net).simulate(theta, trials)
+    assert 0 < run.commands.min() < run.commands.max() < 1
+    np.testing.assert_allclose(np.array(states), run.states[0].detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_policy_for_muscles_is_recorded_as_its_environment_runs_it():
+    class Middle:
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.zeros((len(observation), 6), np.float32), None
+
+    recording = record(MUSCLES, Middle())
+    np.testing.assert_allclose(recording["command"].values, 0.5)
 
 
 # ---- recordings ----
