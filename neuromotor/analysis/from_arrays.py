@@ -154,13 +154,13 @@ def _variable(
         raise RecordingError(f"`{name}` must have the axes {dims}, got shape {part.values.shape}.")
     array = part.values
     if part.dims is not None and not all(dim.startswith("dim_") for dim in part.dims):
-        given_dims = own_axes(name, part.dims)
-        if sorted(given_dims) != sorted(dims):
+        axes = own_axes(name, part.dims)
+        if sorted(axes) != sorted(dims):
             raise RecordingError(
-                f"`{name}` must have the axes {dims}, got {given_dims}; use `.rename(...)`, or give "
+                f"`{name}` must have the axes {dims}, got {axes}; use `.rename(...)`, or give "
                 "a plain array."
             )
-        array = array.transpose([given_dims.index(dim) for dim in dims])
+        array = array.transpose([axes.index(dim) for dim in dims])
     said = (units or {}).get(name)
     if said is not None and part.unit is not None and said != part.unit:
         raise RecordingError(f"`{name}` comes in {part.unit!r}, and `units` says {said!r}.")

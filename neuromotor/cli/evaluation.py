@@ -90,8 +90,8 @@ def evaluate(
     output.print(f"  target error  {result['target_error_cm']:.4g} cm")
     output.print(f"  end speed     {result['end_speed_cm_s']:.4g} cm/s")
     output.print(f"  energy        {result['energy']:.4g}")
-    unit = command_unit(settings.task)
-    output.print(f"  commands      up to {result['largest_command']:.4g} {unit}")
+    unit = command_unit(settings.task).replace("1", "")  # shares, such as excitations, have none
+    output.print(f"  commands      up to {result['largest_command']:.4g} {unit}".rstrip())
     if settings.task.random or bound == "clairvoyant":
         row = {"method": controller.stem, "evaluation": result["evaluation"]}
         for report in evaluation_tables([*result["evaluated_references"], row]):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from neuromotor.plants.field import carried_in_field, in_field, resting_force
-from neuromotor.plants.plant import Plant
+from neuromotor.plants.plant import Plant, check_plant
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import TRIAL_PARTS, Trials
 
@@ -108,6 +108,7 @@ def roll_out(plant: Plant, trials: Trials, commands: Tensor) -> Tensor:
 def check_trials(task: Task, trials: Trials) -> None:
     """Raise unless a batch fits a task: sizes of its plant, and steps of loads and noise."""
     plant = task.plant
+    check_plant(plant)
     if trials.initial_state.shape[1] != plant.state_size:
         raise ValueError(
             f"`trials.initial_state` must have {plant.state_size} numbers a trial for this plant, "

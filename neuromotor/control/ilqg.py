@@ -24,7 +24,7 @@ from neuromotor.control.lqg import LQG
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
 from neuromotor.plants.plant import Plant
-from neuromotor.tasks.cost import quadratic
+from neuromotor.tasks.cost import QuadraticCost, expandable
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -222,7 +222,7 @@ def linearized(
         uncertainty: Sizes of noise and disturbance.
         sensor_floor: Least standard deviation of sensory noise.
     """
-    plant, cost = task.plant, quadratic(task.cost, "ILQG")
+    plant, cost = task.plant, expandable(task.cost, "ILQG")
     n, m = plant.state_size, plant.command_size
     a, b = torch.split(linearize_plant(plant, quiet, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]
@@ -240,15 +240,42 @@ def linearized(
         command=b,
         disturbance=torch.cat(ways, dim=-1),
         drift=-(b @ commands.unsqueeze(-1)).squeeze(-1),
-        error=states - quiet.goal,
-        state_weights=cost.weights(quiet),
-        energy_weight=cost.energy_weight,
+        **_expanded(cost, states, commands, quiet),
         delay_steps=task.delay_steps,
         command_variance=uncertainty.variances("command_noise", states, m),
         plant_variance=uncertainty.variances("plant_noise", states, n),
         sensory_variance=sensory.clamp(min=sensor_floor**2),
         onset_variance=states.new_tensor(onset).unsqueeze(-1) * torch.cat(variances),
     )
+
+
+def _expanded(
+    cost: QuadraticCost, states: Tensor, commands: Tensor, quiet: Trials
+) -> dict[str, Tensor]:
+    """Return twice the losses to second order, of deviations of states and of full commands.
+
+    With l the expansion and u0 the trajectory's commands: ``W = [[l_xx, l_x - l_ux' u0], [., c]]``,
+    ``R = l_uu`` and ``N = [l_ux, l_u - l_uu u0]``; the constants c add up to what is left.
+    """
+    found = cost.expansion(states, commands, quiet)
+    batch, steps, m = commands.shape
+    n = states.shape[-1]
+    r = found.command_curvature.expand(batch, steps, m, m)
+    l_ux = states.new_zeros(batch, steps, m, n)
+    if found.mixed_curvature is not None:
+        l_ux = found.mixed_curvature.expand(batch, steps, m, n)
+    l_u = found.command.expand(batch, steps, m)
+    pushed = (r @ commands.unsqueeze(-1)).squeeze(-1)
+    rest = 2 * cost.losses(states, commands, quiet)
+    rest = rest + (commands * (pushed - 2 * l_u)).sum((1, 2))
+    w = states.new_zeros(batch, steps + 1, n + 1, n + 1)
+    w[..., :n, :n] = found.state_curvature
+    slope = found.state.expand(batch, steps + 1, n).clone()
+    slope[:, :-1] -= (l_ux.mT @ commands.unsqueeze(-1)).squeeze(-1)
+    w[..., :n, n] = w[..., n, :n] = slope
+    w[:, 0, n, n] = rest
+    mixed = torch.cat([l_ux, (l_u - pushed).unsqueeze(-1)], dim=-1)
+    return {"state_cost": w, "command_cost": r, "mixed_cost": mixed}
 
 
 def _tables(

@@ -9,9 +9,9 @@ state, and e the error of its estimate. S and E are the costs-to-go of y and e, 
 covariance of e, and Z the second moment of the estimate::
 
     x' = A x + B u (1 + xi) + D d + c + zeta,   d' = d + w,   o = x[t - tau] + omega
-    cost       (x + r)'W (x + r) + alpha u'u, summed; the expected loss is half of it
-    feedback   u = L y_hat,   L = -G^-1 B'S (A y),   P = L'G L,   M = I - K H
-               G = alpha I + B'S B + sigma^2 diag(B'(S + M'E M) B)
+    cost       [x, 1]'W [x, 1] + u'R u + 2 u'N [x, 1], summed; the expected loss is half of it
+    feedback   u = L y_hat,   L = -G^-1 (B'S A + N),   P = L'G L,   M = I - K H
+               G = R + B'S B + sigma^2 diag(B'(S + M'E M) B)
                S <- Q + A'S A - P,   E <- P + A'M'E M A    (backwards)
     filter     K = Sigma H'(H Sigma H' + Omega)^-1,  Sigma <- Sigma - K H Sigma,  then
                Sigma <- A Sigma A' + sigma^2 B diag(E[u u']) B' + noise of zeta and w   (forwards)
@@ -42,9 +42,9 @@ class LQG:
         command: B, (B, T, n, m).
         disturbance: D, (B, T, n, k).
         drift: c, (B, T, n).
-        error: r, (B, T + 1, n), added to the state where it is penalised.
-        state_weights: Diagonal of W, (B or 1, T + 1, n).
-        energy_weight: alpha.
+        state_cost: W, (B, T + 1, n + 1, n + 1).
+        command_cost: R, (B, T, m, m).
+        mixed_cost: N, (B, T, m, n + 1).
         delay_steps: tau.
         command_variance: sigma^2, (m,).
         plant_variance: Of zeta, (n,).
@@ -56,9 +56,9 @@ class LQG:
     command: Tensor
     disturbance: Tensor
     drift: Tensor
-    error: Tensor
-    state_weights: Tensor
-    energy_weight: float
+    state_cost: Tensor
+    command_cost: Tensor
+    mixed_cost: Tensor
     delay_steps: int
     command_variance: Tensor
     plant_variance: Tensor
@@ -82,8 +82,7 @@ class LQG:
             correction: Filter gains K, (B, T, N, n); without them the estimate counts as exact.
         """
         b = self.command
-        n, m = b.shape[2:]
-        eye = torch.eye(m, dtype=b.dtype, device=b.device)
+        n = b.shape[2]
         s = self._state_cost(self.steps)
         size = n * (self.delay_steps + 1) + self.disturbance.shape[3]
         error_cost = b.new_zeros(len(b), size, size)  # E, then M'E M
@@ -94,9 +93,10 @@ class LQG:
             ahead = self._ahead(t)  # A of y
             b_t = b[:, t]
             noise = (b_t * ((s[:, :n, :n] + error_cost[:, :n, :n]) @ b_t)).sum(1)  # (B, m)
-            g = self.energy_weight * eye + b_t.mT @ s[:, :n, :n] @ b_t
+            g = self.command_cost[:, t] + b_t.mT @ s[:, :n, :n] @ b_t
             g = g + torch.diag_embed(self.command_variance * noise)
-            gain = -torch.linalg.solve(g, b_t.mT @ s[:, :n] @ ahead)
+            h = b_t.mT @ s[:, :n] @ ahead + self._with_disturbance(self.mixed_cost[:, t])
+            gain = -torch.linalg.solve(g, h)
             p = gain.mT @ g @ gain
             s = self._state_cost(t) + ahead.mT @ s @ ahead - p
             s = 0.5 * (s + s.mT)
@@ -142,7 +142,9 @@ class LQG:
             spread = 0.5 * (spread + spread.mT)
             full = self._spaced(feedback[:, t])  # L on z and 1
             energy = full @ moment @ full.mT
-            cost += self.energy_weight * energy.diagonal(dim1=1, dim2=2).sum(-1)
+            by_state = self._spaced(self._with_disturbance(self.mixed_cost[:, t])) @ moment
+            cost += (self.command_cost[:, t] * energy).sum((1, 2))
+            cost += 2 * (by_state @ full.mT).diagonal(dim1=1, dim2=2).sum(-1)
             corrections.append(gain)
             means.append((full @ moment[:, :, -1:]).squeeze(-1))
 
@@ -222,16 +224,16 @@ class LQG:
 
     def _state_cost(self, t: int) -> Tensor:
         """Return Q of y, (B, n + k + 1, n + k + 1)."""
-        error = self.error[:, t]
-        batch, n = error.shape
-        eye = torch.eye(n, dtype=error.dtype, device=error.device).expand(batch, -1, -1)
-        blank = error.new_zeros(batch, n, self.disturbance.shape[3])
-        reach = torch.cat([eye, blank, error.unsqueeze(-1)], dim=-1)
-        return reach.mT @ (self.state_weights[:, t].unsqueeze(-1) * reach)
+        return self._with_disturbance(self._with_disturbance(self.state_cost[:, t]).mT)
+
+    def _with_disturbance(self, rows: Tensor) -> Tensor:
+        """Turn columns for x and 1 into columns for y, with zeros for the disturbance."""
+        blank = rows.new_zeros(*rows.shape[:-1], self.disturbance.shape[3])
+        return torch.cat([rows[..., :-1], blank, rows[..., -1:]], dim=-1)
 
     def _expected(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
         """Return the expected penalty of the state at a step, (B,)."""
-        n, error = self.state.shape[2], self.error[:, t]
-        second = (spread + moment[:, :-1, :-1]).diagonal(dim1=1, dim2=2)[:, :n]
-        mean = moment[:, :n, -1]
-        return (self.state_weights[:, t] * (second + 2 * mean * error + error.square())).sum(-1)
+        n, weights = self.state.shape[2], self.state_cost[:, t]
+        second = (spread + moment[:, :-1, :-1])[:, :n, :n]
+        linear = 2 * (weights[:, :n, -1] * moment[:, :n, -1]).sum(-1)
+        return (weights[:, :n, :n] * second).sum((1, 2)) + linear + weights[:, -1, -1]

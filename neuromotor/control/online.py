@@ -40,8 +40,8 @@ class OnlineTrajectoryOptimization(ZeroStart):
         predictive: Whether the plant and the commands given since then first carry the observation
             forward to the present; this ignores disturbances too.
         command_limit: Largest size of each command (N m or N), which plans ignore; they keep to the
-            `command_bounds` of a plant that has some. Without a limit
-            an unstable loop may overflow; a trial that cannot be planned for gets zero commands.
+            `command_bounds` of a plant that has some. Without a limit an unstable loop may
+            overflow; a trial that cannot be planned for gets zero commands.
         ilqr: Settings of the solver; its `iterations` are replaced.
 
     Raises:

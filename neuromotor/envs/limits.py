@@ -6,10 +6,11 @@ and `hand_limits`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from neuromotor._checks import check_positive
-from neuromotor.plants import Plant
+from neuromotor.plants.plant import Plant, check_plant
 
 __all__ = ["Actions", "Limits", "limits_of"]
 
@@ -62,17 +63,21 @@ def limits_of(plant: Plant, command: float | None = None) -> Limits:
     """
     if command is not None:
         check_positive("command_limit", command, "N m or N")
+    check_plant(plant)
     known = plant.usual_command if command is None else float(command)
-    if plant.command_bounds is not None:
-        low, high = plant.command_bounds
-        if command is not None:
-            low = tuple(max(-command, bound) for bound in low)
-            high = tuple(min(command, bound) for bound in high)
-    elif known is not None:
-        low, high = (-known,) * plant.command_size, (known,) * plant.command_size
-    else:
+    size = math.inf if known is None else known
+    anything = (math.inf,) * plant.command_size
+    low, high = plant.command_bounds or (tuple(-bound for bound in anything), anything)
+    low = tuple(max(-size, bound) for bound in low)
+    high = tuple(min(size, bound) for bound in high)
+    if any(map(math.isinf, (*low, *high))):
         raise ValueError(
             "`command_limit` must be given (N m or N) for a plant without `command_bounds` "
             f"and `usual_command`, got none for {plant!r}."
+        )
+    if not all(a < b for a, b in zip(low, high, strict=True)):
+        raise ValueError(
+            f"`command_limit` must leave room within the plant's bounds {plant.command_bounds!r}, "
+            f"got {command!r}."
         )
     return Limits(low, high, tuple(plant.state_limits), *plant.hand_limits)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from neuromotor._checks import declares, lookup
+from neuromotor._checks import lookup
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.control import (
@@ -79,8 +79,6 @@ def _beyond_ilqg(task: Task, trials: Trials) -> str | None:
     reason = no_linear_feedback(task.plant)
     if reason is not None:
         return reason
-    if not declares(task.cost, "follows_equations"):
-        return "its design knows no cost but a plain QuadraticCost"
     if trials.field is not None and bool((trials.field != 0).any()):
         return "its design knows no force field"
     for part in (trials.load, trials.hand_force):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_positive, declares
+from neuromotor._checks import check_integer, check_positive
 from neuromotor.control.ilqg import no_linear_feedback
 from neuromotor.controllers.controller import Controller
 from neuromotor.evaluation.performance import controller_runner, held_out, measure
@@ -141,7 +141,7 @@ def robustness(
 
 def default_reference(task: Task, trials: Trials) -> str:
     """Return `ilqg` where something disturbs trials and there is one for the task, else `ilqr`."""
-    possible = no_linear_feedback(task.plant) is None and declares(task.cost, "follows_equations")
+    possible = no_linear_feedback(task.plant) is None
     return "ilqg" if trials.disturbed and possible else "ilqr"
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "check_last_axis",
     "check_observed_whole",
     "check_plane",
+    "check_plant",
     "components_of",
     "observed",
     "saturated",
@@ -223,6 +224,26 @@ def check_last_axis(name: str, value: Tensor, size: int, meaning: str) -> None:
         raise ValueError(
             f"`{name}` must have {size} entries on its last axis ({meaning}), "
             f"got shape {tuple(value.shape)}."
+        )
+
+
+def check_plant(plant: Plant) -> None:
+    """Raise unless a plant has what `Plant` lists, and bounds that fit its commands."""
+    here = {*dir(type(plant)), *getattr(plant, "__dict__", {})}
+    missing = sorted(name for name in vars(Plant) if name[0] != "_" and name not in here)
+    if missing:
+        raise TypeError(
+            f"`plant` must have what `neuromotor.plants.Plant` lists, got a {type(plant).__name__} "
+            f"without {', '.join(missing)}; `MechanicalPlant` as its base has defaults."
+        )
+    if plant.command_bounds is None:
+        return
+    low, high = plant.command_bounds
+    sizes = {len(low), len(high)}
+    if sizes != {plant.command_size} or not all(a < b for a, b in zip(low, high, strict=True)):
+        raise ValueError(
+            f"`command_bounds` must be {plant.command_size} lowest and as many higher numbers for "
+            f"a {type(plant).__name__}, got {plant.command_bounds!r}."
         )
 
 

@@ -2,7 +2,7 @@
 
 from neuromotor.extensions import Registry
 from neuromotor.tasks.center_out import CenterOut
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import Expansion, QuadraticCost
 from neuromotor.tasks.ddn import DDN
 from neuromotor.tasks.force_field import ForceField
 from neuromotor.tasks.instructed_delay import InstructedDelay
@@ -15,6 +15,7 @@ __all__ = [
     "DDN",
     "TASKS",
     "CenterOut",
+    "Expansion",
     "ForceField",
     "InstructedDelay",
     "Postural",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
+from neuromotor.plants.plant import check_plant
 from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
@@ -77,6 +78,7 @@ class CenterOut:
     repeats: int = 1
 
     def __post_init__(self) -> None:
+        check_plant(self.plant)
         check_positive("radius_m", self.radius_m, "metres")
         check_integer("directions", self.directions, minimum=1)
         check_integer("steps", self.steps, minimum=1)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
+from neuromotor.plants.plant import check_plant
 from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
@@ -79,6 +80,7 @@ class DDN:
     velocity_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        check_plant(self.plant)
         check_integer("pairs", self.pairs, minimum=1)
         for name in ("shoulder_deg", "elbow_deg"):
             low, high = getattr(self, name)

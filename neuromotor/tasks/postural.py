@@ -15,7 +15,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, lookup
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
-from neuromotor.plants.plant import by_part
+from neuromotor.plants.plant import by_part, check_plant
 from neuromotor.tasks.chance import (
     SensoryNoise,
     check_chance,
@@ -105,6 +105,7 @@ class Postural:
     repeats: int = 1
 
     def __post_init__(self) -> None:
+        check_plant(self.plant)
         lookup("loads", self.loads, _KINDS)
         if self.load_size is not None:
             check_number("load_size", self.load_size, "N or N m", minimum=0.0)

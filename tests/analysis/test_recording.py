@@ -15,6 +15,7 @@ from neuromotor import (
     ContinuousTimeRNN,
     InstructedDelay,
     PointMass,
+    Postural,
     TargetJump,
 )
 from neuromotor.analysis import (
@@ -237,3 +238,17 @@ def test_a_dataset_that_was_read_can_be_changed_and_saved_by_xarray(recording, t
     changed["time"] = recording["time"]
     changed.to_netcdf(tmp_path / "b.nc", engine="scipy")
     np.testing.assert_array_equal(load_recording(tmp_path / "b.nc")["rate"], 2 * recording["rate"])
+
+
+def test_loads_of_earlier_recordings_lay_over_the_actuators(tmp_path):
+    recording = record(Postural(loads="joint", steps=6, delay_steps=1, onset_step=2), "open-loop")
+    old = recording.drop_vars(["load", "push_load", "load_axis"])
+    old = old.assign_coords(actuator=recording["load_axis"].values)
+    for name in ("load", "push_load"):
+        dims = tuple("actuator" if d == "load_axis" else d for d in recording[name].dims)
+        old[name] = (dims, recording[name].values, recording[name].attrs)
+    path = tmp_path / "old.nc"
+    old.to_netcdf(path)
+    found = load_recording(path)
+    for name in ("load", "push_load", "load_axis"):
+        assert found[name].identical(recording[name])

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from cases import generator, normal
+from cases import normal
 from scipy.optimize import minimize
 from typer.testing import CliRunner
 
 from neuromotor import LBFGS, Budget, CenterOut, ContinuousTimeRNN, PointMass
 from neuromotor.cli.app import app
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.dynamics import roll_out
-from neuromotor.control import ILQG, ILQR
-from neuromotor.tasks import TASKS, QuadraticCost
-from neuromotor.tasks.cost import Expansion
+from neuromotor.control import ILQG, ILQR, Uncertainty
+from neuromotor.tasks import TASKS, Expansion, QuadraticCost, Trials
 from neuromotor.training.comparison import compare
 
 
@@ -120,6 +120,28 @@ def test_the_command_line_runs_it(monkeypatch, tmp_path):
     assert rows["lbfgs"]["ratio"] >= rows["ilqr"]["ratio"] == 1.0
 
 
-def test_designs_of_linear_feedback_refuse_it_by_name():
-    with pytest.raises(ValueError, match="must be a plain QuadraticCost for ILQG"):
-        ILQG().design(TASK, TASK.trials(generator()))
+def test_ilqgs_design_without_noise_is_the_same_optimum():
+    trials = TASK.trials()
+    design = ILQG().design(TASK, trials)
+    best = ILQR().solve(TASK, trials)
+    losses = ClosedLoop(TASK, design.controller).losses(design.parameters, trials)
+    torch.testing.assert_close(losses, best.losses, rtol=1e-8, atol=0)
+    torch.testing.assert_close(design.predicted_losses, best.losses, rtol=1e-8, atol=0)
+
+
+def test_ilqg_expects_what_simulated_trials_cost_to_second_order():
+    """Under plant noise this small the third order of the cost does not count."""
+    chance = Uncertainty(plant_noise=1e-3, sensory_noise=1e-3)
+    one = TASK.trials().subset(slice(1))
+    count = 40000
+    many = Trials(
+        *(part.repeat(count, 1) for part in (one.initial_state, one.target)),
+        plant_noise=1e-3 * normal(count, 6, 4, seed=5),
+        sensory_noise=1e-3 * normal(count, 6, 4, seed=6),
+    )
+    design = ILQG().design(TASK, many, chance)
+    losses = ClosedLoop(TASK, design.controller).losses(design.parameters, many)
+    calm = ILQR().solve(TASK, one).value
+    added, expected = float(losses.mean()) - calm, design.predicted - calm
+    assert abs(added - expected) < 4 * float(losses.std()) / count**0.5
+    assert expected > 10 * float(losses.std()) / count**0.5

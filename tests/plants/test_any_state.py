@@ -20,7 +20,7 @@ from neuromotor.cli.app import app
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, ILQR
 from neuromotor.controllers import ContinuousTimeRNN
-from neuromotor.envs import MotorEnv, MotorVectorEnv, rollout
+from neuromotor.envs import ControllerPolicy, MotorEnv, MotorVectorEnv, rollout
 from neuromotor.evaluation.performance import assess, controller_runner
 from neuromotor.plants import PLANTS, PointMass, TwoJointArm
 from neuromotor.plants.plant import by_part
@@ -29,7 +29,7 @@ from neuromotor.tasks import DDN, CenterOut, ForceField, InstructedDelay, Postur
 from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import compare
 
-MUSCLES = CenterOut(plant=MuscleArm(), directions=3, radius_m=0.01, steps=10, delay_steps=2)
+MUSCLES = CenterOut(plant=MuscleArm(), directions=3, radius_m=0.005, steps=10, delay_steps=2)
 SPACE = CenterOut(plant=SpaceMass(), directions=3, radius_m=0.05, steps=8, delay_steps=1)
 TASKS = {"muscles": MUSCLES, "space": SPACE}
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -100,6 +100,26 @@ def test_muscles_pull_by_their_moment_arms_after_the_activations_lag():
     twice = plant.step(after, torch.zeros(1, 6, dtype=torch.float64))
     expected = TwoJointArm().step(after[:, :4], torch.from_numpy(torque)[None])
     torch.testing.assert_close(twice[:, :4], expected)
+
+
+class Pulling(MuscleArm):
+    """Muscles that are never slack."""
+
+    command_bounds = ((0.1,) * 6, (1.0,) * 6)
+
+
+def test_a_plant_that_lacks_something_is_refused_by_name():
+    class Bare:
+        dt_s, home = 0.01, (0.0, 0.0)
+
+    with pytest.raises(TypeError, match=r"got a Bare without command_bounds.*`MechanicalPlant`"):
+        CenterOut(plant=Bare())
+
+    class Upside(MuscleArm):
+        command_bounds = ((1.0,) * 6, (0.0,) * 6)
+
+    with pytest.raises(ValueError, match="`command_bounds` must be 6 lowest and as many higher"):
+        CenterOut(plant=Upside())
 
 
 # ---- tasks ----
@@ -217,6 +237,7 @@ def test_environments_pass_gymnasiums_checks(task):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_env(MotorEnv(task, **extra), skip_render_check=True)
+        check_env(MotorEnv(task, goal=True, **extra), skip_render_check=True)
     envs = MotorVectorEnv(3, task, **extra)
     observations, _ = envs.reset(seed=0)
     assert observations.shape == (3, 2 * task.plant.state_size)
@@ -233,6 +254,8 @@ def test_actions_fill_the_bounds_of_commands():
     np.testing.assert_allclose(env.state[4:], 0.2 * commands, rtol=1e-12)
     plain = MotorEnv(MUSCLES, normalized=False)
     assert (plain.action_space.low.tolist(), plain.action_space.high.tolist()) == ([0] * 6, [1] * 6)
+    with pytest.raises(ValueError, match="`command_limit` must leave room within"):
+        MotorEnv(replace(MUSCLES, plant=Pulling()), command_limit=0.05)
     halved = MotorEnv(MUSCLES, normalized=False, command_limit=0.5)
     assert (halved.action_space.low.tolist(), halved.action_space.high.tolist()) == (
         [0] * 6,
@@ -275,6 +298,35 @@ def test_a_hand_in_space_is_not_drawn():
     plain.reset(seed=0)
     plain.step(np.zeros(6))
     assert (env.render() != plain.render()).any()  # an arrow for the load
+
+
+def test_a_controller_runs_in_an_environment_as_in_the_loop():
+    task = replace(MUSCLES, plant=MuscleArm(feedback=(1, 0, 3, 2)))
+    net, theta = network(task)
+    theta = theta.clone()
+    theta[-6:] += 0.3  # within the bounds at first
+    trials = task.trials().subset(slice(1))
+    env = MotorEnv(task, dtype="float64")
+    policy, memory = ControllerPolicy(net, theta, env.options), None
+    seen, _ = env.reset(seed=0, options={"trials": trials})
+    states = [env.state]
+    for _ in range(task.steps):
+        action, memory = policy.predict(seen, memory)
+        seen, *_ = env.step(action)
+        states.append(env.state)
+    run = ClosedLoop(task, net).simulate(theta, trials)
+    assert 0 < run.commands.min() < run.commands.max() < 1
+    np.testing.assert_allclose(np.array(states), run.states[0].detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_policy_for_muscles_is_recorded_as_its_environment_runs_it():
+    class Middle:
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.zeros((len(observation), 6), np.float32), None
+
+    recording = record(MUSCLES, Middle())
+    np.testing.assert_allclose(recording["command"].values, 0.5)
 
 
 # ---- recordings ----
@@ -356,7 +408,7 @@ def test_the_command_line_compares_records_and_analyses_it(name, plant, monkeypa
         return done.output
 
     small = ("--set", "controller.layers=[5]", "--set", "task.directions=4")
-    small += ("--set", "task.steps=12", "--set", "task.radius_m=0.01")
+    small += ("--set", "task.steps=8", "--set", "task.radius_m=0.005")
     words = ("--optimizers", "lbfgs", "--budget", "6", "--out", tmp_path / "run")
     run("compare", "center-out", "--plant", name, *small, *words)
     pictures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
