@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+import torch
 from torch import Tensor
 
 from neuromotor._checks import declares
@@ -104,6 +105,24 @@ class ClosedLoop:
         if not fast:
             return AutogradObjective(self.task, self.controller, trials)
         return FastObjective(self.task, cast(ContinuousTimeRNN, self.controller), trials)
+
+    def prepare(self, trials: Trials, *, products: bool = False) -> None:
+        """Compile what training on such trials needs, so that no clock runs meanwhile.
+
+        It takes some seconds the first time that this cell meets this plant on a machine; later
+        programs find the loops on disk. Whoever listens is told (`neuromotor.compiled.heard`).
+
+        Args:
+            trials: A batch of the kind.
+            products: Whether Gauss-Newton products are needed too.
+        """
+        if self.why_not_compiled(trials) is not None:
+            return
+        one = self.objective(trials.subset(slice(0, 1)))
+        theta = torch.zeros(self.controller.parameter_count, dtype=trials.dtype)
+        one.value_and_gradient(theta)
+        if products:
+            one.linearize(theta).product(theta)
 
     def why_not_compiled(self, trials: Trials | None = None) -> str | None:
         """Return why this loop does not run compiled, in words, or None where it does.

@@ -5,12 +5,32 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-__all__ = ["availability", "cache_folder"]
+__all__ = ["announce", "availability", "cache_folder", "heard"]
+
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextmanager
+def heard(listener: Callable[[str], None]) -> Iterator[None]:
+    """Tell `listener` in words what is compiled while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def announce(words: str) -> None:
+    """Tell those who listen."""
+    for listener in _listeners:
+        listener(words)
 
 
 @cache

@@ -30,11 +30,11 @@ import numpy as np
 from numba.extending import register_jitable
 
 from neuromotor.compiled import pieces, tiles
-from neuromotor.compiled.availability import cache_folder
+from neuromotor.compiled.availability import announce, cache_folder
 from neuromotor.compiled.functions import COMPONENTS
 from neuromotor.compiled.pieces import FORMULA
 
-__all__ = ["PlantShape", "composed", "fingerprint"]
+__all__ = ["Loops", "PlantShape", "composed", "fingerprint"]
 
 _PACKAGES = tuple(
     sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")
@@ -69,7 +69,7 @@ def composed(
     dtype: str,
     cell: ModuleType | None,
     *others: ModuleType,
-) -> ModuleType:
+) -> Loops:
     """Return a template's loops for a plant and a cell.
 
     They are compiled at the first call with arrays, or read from the cache folder.
@@ -89,11 +89,11 @@ def composed(
     parts = [text, dtype, _MACHINE, *names, fingerprint(*made_of)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     name = f"_neuromotor_loop_{key}"
+    title = "-".join(part.rpartition(".")[2] for part in names)
+    path = cache_folder() / f"{title}-{dtype}-{key}" / f"{name}.py"
     with _lock:
         if name not in sys.modules:
             _tell_numba()
-            title = "-".join(part.rpartition(".")[2] for part in names)
-            path = cache_folder() / f"{title}-{dtype}-{key}" / f"{name}.py"
             if not path.exists():
                 _write(path, text)
             spec = importlib.util.spec_from_file_location(name, path)
@@ -107,7 +107,29 @@ def composed(
             except BaseException:
                 del sys.modules[name]
                 raise
-        return sys.modules[name]
+        return Loops(sys.modules[name], path.parent, f"{title}, {dtype}")
+
+
+class Loops:
+    """The compiled functions of a composed module, by name."""
+
+    def __init__(self, module: ModuleType, folder: Path, title: str) -> None:
+        self._module, self._folder, self._title = module, folder, title
+
+    def __call__(self, name: str) -> Any:
+        """Return a function; announces it if its first call will compile it."""
+        function = getattr(self._module, name)
+        if not function.signatures and not self._on_disk(name):
+            announce(
+                f"compiling {name.removesuffix('_block')} loops for {self._title}: some seconds, "
+                "once on this machine"
+            )
+        return function
+
+    def _on_disk(self, name: str) -> bool:
+        """Whether numba kept it."""
+        kept = (self._folder / "__pycache__").glob(f"{self._module.__name__}.{name}-*.nbi")
+        return next(kept, None) is not None
 
 
 def _tell_numba() -> None:

@@ -38,6 +38,7 @@ class LinearizedIterative(Iterative[L]):
         seed: Seed of that choice.
     """
 
+    needs_products = True
     curvature_trials: int | None = None
     seed: int = 0
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from neuromotor.compiled.availability import heard
 from neuromotor.optim import Budget
 from neuromotor.optim import Progress as OptimizerProgress
 
@@ -95,4 +96,6 @@ def live_trainings(
     with Progress(
         *columns, console=console, disable=not console.is_terminal, refresh_per_second=4
     ) as progress:
-        yield LiveTrainings(progress, budget, console, line_s)
+        live = LiveTrainings(progress, budget, console, line_s)
+        with heard(live.say):
+            yield live

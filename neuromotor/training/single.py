@@ -188,6 +188,7 @@ def train(
         if progress:
             live = stack.enter_context(live_trainings(budget or Budget()))
             told.append(lambda at: live.update(type(optimizer).__name__, at))
+        loop.prepare(trials, products=getattr(optimizer, "needs_products", False))
         objective = Resampled(draw, refresh) if refresh else draw(0)
         result = optimizer.minimize(
             objective, parameters, budget, _telling(told) if told else None, resume=resume

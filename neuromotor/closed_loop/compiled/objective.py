@@ -101,7 +101,7 @@ class _Loop:
             force=plant.hand_size,
         )
         template = Path(__file__).with_name("loop.py")
-        self.code: Any = composed(
+        self.code = composed(
             template, components.functions, self.shape, self.dtype.name, self.cell, arrays
         )
         self._rooms: dict[tuple[int, int], Room] = {}
@@ -160,7 +160,7 @@ class _Loop:
         trials = run.x.shape[2]
         self.begin(run.memory, trials, [self.cell.start(one) for one in network.initial])
         arguments = network.weights, self.net_arrays, self.body, self.dims, self.given[block]
-        return float(self.code.forward_block(*arguments, run, room.forward))
+        return float(self.code("forward_block")(*arguments, run, room.forward))
 
     def backward(
         self,
@@ -189,7 +189,7 @@ class _Loop:
         adjoint = adjoint or room.adjoint
         weight, damped = self.dtype.type(structural), self._damped(room, structural)
         arguments = self.gradient_parts[block], self.net_arrays, self.body, dims, self.given[block]
-        self.code.adjoint_block(
+        self.code("adjoint_block")(
             network.weights, *arguments, run, weight, damped, adjoint, *room.derivatives
         )
         pulls = []
@@ -217,7 +217,7 @@ class _Loop:
         self.begin(tangent.memory, run.x.shape[2], starts)
         arguments = network.weights, direction.weights, self.net_arrays, self.body, self.dims
         weight, damped = self.dtype.type(s), self._damped(room, s)
-        self.code.tangent_block(
+        self.code("tangent_block")(
             *arguments, self.given[block], run, weight, damped, tangent, *room.changes
         )
 
@@ -225,7 +225,7 @@ class _Loop:
         self, block: int, room: Room, states: Array, commands: Array, about_goal: bool
     ) -> None:
         """Write the cost's derivatives to `room.derivatives`."""
-        self.code.pull_block(
+        self.code("pull_block")(
             self.dims, self.given[block], states, commands, about_goal, *room.derivatives
         )
 
