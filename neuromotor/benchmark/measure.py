@@ -22,8 +22,8 @@ import torch
 
 from neuromotor._checks import check_integer
 from neuromotor.benchmark.products import product_operations
-from neuromotor.closed_loop import ClosedLoop
-from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.closed_loop import ClosedLoop, FastObjective
+from neuromotor.controllers import ContinuousTimeRNN, GatedCell, Network
 from neuromotor.tasks import CenterOut
 from neuromotor.training.single import initial_parameters
 
@@ -74,7 +74,7 @@ class Row:
     """How long one implementation takes for one operation at one size."""
 
     operation: str  # value, gradient or gauss_newton
-    implementation: str  # products, autograd, fast, jax or motornet
+    implementation: str  # products, autograd, passes, fast (compiled), gated, jax or motornet
     batch: int
     steps: int
     dtype: str
@@ -155,6 +155,17 @@ def _measure(
         yield Row(name, implementation, batch, steps, dtype, threads, statistics.median(times))
 
 
+def equal_units(network: ContinuousTimeRNN) -> int:
+    """Return how many units a layer of gated cells has whose network is as large, to a unit."""
+    layers = len(network.layers)
+
+    def excess(units: int) -> int:
+        gated = Network(layers=(units,) * layers, cell=GatedCell())
+        return abs(gated.parameter_count - network.parameter_count)
+
+    return min(range(1, max(network.layers) + 1), key=excess)
+
+
 def _operations(
     settings: BenchmarkSettings, batch: int, steps: int, dtype: torch.dtype
 ) -> Iterator[tuple[str, str, Operation]]:
@@ -167,12 +178,25 @@ def _operations(
     products = product_operations(network, batch, steps, dtype)
     for name in OPERATIONS:
         yield name, "products", products[name]
-    for implementation, fast in (("autograd", False), ("fast", True)):
-        objective = ClosedLoop(task, network).objective(trials, fast=fast)
+    loop = ClosedLoop(task, network)
+    units = equal_units(network)
+    gated = Network(layers=(units,) * len(network.layers), cell=GatedCell())
+    objectives: dict[str, Any] = {
+        "autograd": loop.objective(trials, fast=False),
+        "passes": FastObjective(task, network, trials),
+        "fast": loop.objective(trials),
+        "gated": ClosedLoop(task, gated).objective(trials),
+    }
+    for implementation, objective in objectives.items():
+        if implementation == "gated":
+            theta = initial_parameters(gated, 0, dtype=dtype)
+            vector = initial_parameters(gated, 1, dtype=dtype)
         linear = objective.linearize(theta)
         yield "value", implementation, partial(objective.value, theta)
         yield "gradient", implementation, partial(objective.value_and_gradient, theta)
         yield "gauss_newton", implementation, partial(linear.product, vector)
+    theta = initial_parameters(network, 0, dtype=dtype)
+    vector = initial_parameters(network, 1, dtype=dtype)
     if settings.peers and importlib.util.find_spec("jax"):
         from neuromotor.benchmark.peers import jax_operations
 

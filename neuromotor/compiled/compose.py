@@ -89,7 +89,9 @@ def composed(
     parts = [text, dtype, _MACHINE, *names, fingerprint(*made_of)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     name = f"_neuromotor_loop_{key}"
-    title = "-".join(part.rpartition(".")[2] for part in names)
+    words = [part.rpartition(".")[2] for part in names[1:]]
+    words = [word.removesuffix("_components").removesuffix("_compiled") for word in words]
+    title = "-".join([template.stem, *words])
     path = cache_folder() / f"{title}-{dtype}-{key}" / f"{name}.py"
     with _lock:
         if name not in sys.modules:
@@ -107,7 +109,7 @@ def composed(
             except BaseException:
                 del sys.modules[name]
                 raise
-        return Loops(sys.modules[name], path.parent, f"{title}, {dtype}")
+        return Loops(sys.modules[name], path.parent, f"{' and '.join(words)}, {dtype}")
 
 
 class Loops:
@@ -121,7 +123,7 @@ class Loops:
         function = getattr(self._module, name)
         if not function.signatures and not self._on_disk(name):
             announce(
-                f"compiling {name.removesuffix('_block')} loops for {self._title}: some seconds, "
+                f"compiling the {name.removesuffix('_block')} pass of {self._title}: some seconds, "
                 "once on this machine"
             )
         return function
