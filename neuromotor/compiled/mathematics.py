@@ -107,6 +107,22 @@ def _quadrant(typingctx: Any, m: Any, first: Any, second: Any, sine: Any) -> Any
     return m(m, first, second, sine), codegen
 
 
+@nb.njit(**_QUIET)
+def _fraction_64(g: Any, square: Any) -> Any:
+    """Lambert's p and q to the terms that float64 needs."""
+    p = g * _fused(_fused(21.0, square, 1260.0), square, 10395.0)
+    return p, _fused(_fused(square + 210.0, square, 4725.0), square, 10395.0)
+
+
+_P1, _P0, _Q1, _Q0 = np.float32(10), np.float32(105), np.float32(45), np.float32(105)
+
+
+@nb.njit(**_QUIET)
+def _fraction_32(g: Any, square: Any) -> Any:
+    """The same to the terms that float32 needs."""
+    return g * _fused(_P1, square, _P0), _fused(square + _Q1, square, _Q0)
+
+
 def _make(dtype: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """tanh, and sine with cosine, of one dtype; their numbers are constants of the code."""
     double = dtype is np.float64
@@ -118,9 +134,7 @@ def _make(dtype: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     low = number(1.90821492927058770002e-10 / 2 if double else -2.12194440054690583e-4 / 2)
     zero, one, two = number(0.0), number(1.0), number(2.0)
     top = number(20.0 if double else 10.0)  # beyond it tanh is 1
-    # p = g (p0 + p1 g^2 + p2 g^4), q = q0 + q1 g^2 + q2 g^4 + q3 g^6
-    p0, p1, p2 = (number(c) for c in ((10395, 1260, 21) if double else (105, 10, 0)))
-    q0, q1, q2, q3 = (number(c) for c in ((10395, 4725, 210, 1) if double else (105, 45, 1, 0)))
+    fraction = _fraction_64 if double else _fraction_32
 
     @nb.njit(**_QUIET)
     def tanh(x: Any) -> Any:
@@ -131,8 +145,7 @@ def _make(dtype: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
         s = _power_of_two(m)
         g = _fused(-n, low, _fused(-n, high, a))
         square = g * g
-        q = _fused(_fused(_fused(q3, square, q2), square, q1), square, q0)
-        p = g * _fused(_fused(p2, square, p1), square, p0)
+        p, q = fraction(g, square)
         near_one = n > two
         above = (p - q) + (p - q) if near_one else _fused(s + one, p, (s - one) * q)
         part = above / _fused(s + one, q, (s - one) * p)

@@ -1,6 +1,6 @@
 """The mean loss of a closed loop, its gradient and its Gauss-Newton products, by compiled loops.
 
-Trials run in blocks of about 32, so that what a step needs stays in cache; blocks run side by side
+Trials run in blocks of about 96, so that what a step needs stays in cache; blocks run side by side
 on as many threads as torch has. How trials are divided does not depend on anything else, so results
 are the same to the bit from run to run.
 """
@@ -38,7 +38,7 @@ __all__ = ["CompiledLinearization", "CompiledObjective"]
 
 Array = NDArray[Any]
 _Result = TypeVar("_Result")
-_BLOCK = 32  # trials
+_BLOCK = 96  # trials
 _TALL = 96  # rows of the products that give gradients
 _SQUASHES = (None, "tanh", "logistic", "rectified")
 
