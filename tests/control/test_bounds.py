@@ -99,8 +99,9 @@ def test_bounds_that_nothing_reaches_change_nothing():
         for task in (replace(REACH, plant=TwoJointArm()), replace(REACH, plant=Wide()))
     )
     torch.testing.assert_close(wide.losses, free.losses, rtol=1e-12, atol=0)
-    torch.testing.assert_close(wide.commands, free.commands, rtol=1e-6, atol=1e-9)
-    torch.testing.assert_close(wide.gains, free.gains, rtol=1e-5, atol=1e-8)
+    # The loss is flat at its minimum: 1e-12 of it leaves the root of that of a command.
+    torch.testing.assert_close(wide.commands, free.commands, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(wide.gains, free.gains, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 2, 6])

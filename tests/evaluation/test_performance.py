@@ -136,7 +136,13 @@ def test_a_controller_that_flies_off_is_said_to():
 def test_compare_evaluates_every_method_on_the_same_trials(task, evaluated):
     budget = Budget(calls=5)
     comparison = compare(
-        task, NET, {"lbfgs": LBFGS()}, budget=budget, held_out_trials=25, references=("ilqg",)
+        task,
+        NET,
+        {"lbfgs": LBFGS()},
+        budget=budget,
+        held_out_trials=25,
+        references=("ilqg",),
+        refresh=5,
     )
     assert len(comparison.evaluated) == evaluated
     assert [row["method"] for row in comparison.rows] == ["clairvoyant", "lbfgs"]

@@ -112,7 +112,7 @@ def test_the_tests_of_the_example_pass():
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
     done = python(*words, cwd=EXAMPLE, path=[])
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLE / "my_lab").glob("*.py")), ids=lambda p: p.name)

@@ -112,8 +112,8 @@ def test_floats_arrays_and_tensors_of_either_precision_agree(drag):
     wanted = carried_in_field(plant, states, field)
     rows = field[0].tolist()
     for state, one in zip(states.tolist(), wanted.tolist(), strict=True):
-        assert in_field(plant, state, rows, math) == pytest.approx(one, rel=1e-13, abs=1e-14)
-    many = in_field(plant, states.numpy().T, np.repeat(field[0].numpy()[..., None], 30, -1), np)
+        assert in_field(plant, state, rows) == pytest.approx(one, rel=1e-13, abs=1e-14)
+    many = in_field(plant, states.numpy().T, np.repeat(field[0].numpy()[..., None], 30, -1))
     np.testing.assert_allclose(np.stack(many, axis=-1), wanted.numpy(), rtol=1e-13, atol=1e-14)
     single = carried_in_field(plant, states.float(), field.float())
     assert single.dtype == torch.float32
@@ -202,7 +202,7 @@ def test_a_plant_without_velocity_rates_is_refused_in_a_field_with_velocity_and_
     with pytest.raises(ValueError, match=r"without `velocity_rates` .* got _Bare"):
         advance(_Bare(), state, state[:, 2:], Trials(state, state, field=field_of(CURL)), 0)
     with pytest.raises(ValueError, match="without `velocity_rates`"):
-        in_field(_Bare(), state[0].tolist(), field_of(CURL)[0].tolist(), math)
+        in_field(_Bare(), state[0].tolist(), field_of(CURL)[0].tolist())
 
 
 @pytest.mark.parametrize("drag", ["curl", "saddle", "wall"])

@@ -105,7 +105,8 @@ def test_private_noise_gets_its_draws():
     net = ContinuousTimeRNN(layers=(5,), private_noise=0.1)
     trials = make_trials(TASK, net, seed=1)
     assert trials.unit_noise.shape == (4, 40, 5)
-    result = train(TASK, net, LBFGS(), budget=Budget(calls=10), seed=1)
+    with pytest.warns(UserWarning, match="the same draws of noise"):
+        result = train(TASK, net, LBFGS(), budget=Budget(calls=10), seed=1)
     assert result.value < result.history[0].value
 
 
