@@ -174,12 +174,16 @@ def fingerprint(*modules: ModuleType) -> str:
                 todo.append(home)
     digest = hashlib.sha256()
     for name in sorted(found):
-        digest.update(name.encode() + b"\0" + _file_hash(found[name]))
+        now = found[name].stat()
+        seen = _file_hash(found[name], now.st_mtime_ns, now.st_size)
+        digest.update(name.encode() + b"\0" + seen)
     return digest.hexdigest()
 
 
 @cache
-def _file_hash(path: Path) -> bytes:
+def _file_hash(path: Path, changed_ns: int, size: int) -> bytes:
+    """Hash a file that was changed at that time."""
+    del changed_ns, size
     return hashlib.sha256(path.read_bytes()).digest()
 
 
@@ -188,6 +192,7 @@ def _file_hash(path: Path) -> bytes:
 _CHUNK = 16  # trials that are done at once
 
 
+@cache
 def _applied(shape: PlantShape) -> str:
     """Source of `plant_step`, `plant_tangent` and `plant_adjoint`, without loops over components.
 

@@ -23,6 +23,7 @@ from neuromotor.closed_loop.compiled.arrays import (
 from neuromotor.compiled.compose import PlantShape
 from neuromotor.compiled.pieces import Tape
 from neuromotor.controllers.network import RecurrentNetwork
+from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -31,7 +32,9 @@ __all__ = ["Room", "given", "initial_state"]
 Array = NDArray[Any]
 
 
-def given(task: Task, net: RecurrentNetwork, trials: Trials, dtype: Any) -> Given:
+def given(
+    task: Task, cost: QuadraticCost, net: RecurrentNetwork, trials: Trials, dtype: Any
+) -> Given:
     """Return what a block's trials bring along, time first and trials last."""
     batch = len(trials)
     n, m = task.plant.state_size, task.plant.command_size
@@ -65,7 +68,7 @@ def given(task: Task, net: RecurrentNetwork, trials: Trials, dtype: Any) -> Give
         load=array(trials.load, task.plant.load_size),
         force=array(trials.hand_force, task.plant.hand_size),
         jolt=array(trials.plant_noise, n),
-        weight=array(task.cost.weights(trials), n),
+        weight=array(cost.weights(trials), n),
         goal=array(trials.goal, n),
     )
 

@@ -8,6 +8,7 @@ are the same to the bit from run to run.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -44,7 +45,9 @@ _SQUASHES = (None, "tanh", "logistic", "rectified")
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Return the pool of a process, since the threads of a parent do not live in its forks."""
+    del process
     return ThreadPoolExecutor(threads, thread_name_prefix="neuromotor")
 
 
@@ -62,7 +65,7 @@ class _Loop:
         self.task, self.net, self.trials = task, net, trials
         dtype = trials.dtype
         self.dtype = np.dtype(str(dtype).removeprefix("torch."))
-        plant = task.plant
+        plant, cost = task.plant, task.cost
         components: Any = components_of(plant)
         kind: Any = net.cell
         self.cell = import_module(kind.compiled)
@@ -76,7 +79,7 @@ class _Loop:
         count = max(1, round(batch / _BLOCK), min(threads, batch // 8))
         edges = np.linspace(0, batch, count + 1).round().astype(int).tolist()
         self.parts = list(itertools.starmap(slice, itertools.pairwise(edges)))
-        self.given = [given(task, net, trials.subset(part), self.dtype) for part in self.parts]
+        self.given = [given(task, cost, net, trials.subset(part), self.dtype) for part in self.parts]
         self.start = [initial_state(trials.subset(part), self.dtype) for part in self.parts]
         largest = max(part.stop - part.start for part in self.parts)
         self.dims = Dimensions(
@@ -85,7 +88,7 @@ class _Loop:
             ring=min(task.steps, max(1, round(_TALL / largest))),
             squash=_SQUASHES.index(net.squash),
             batch=float(batch),
-            energy=float(task.cost.energy_weight),
+            energy=float(cost.energy_weight),
         )
         self.net_arrays = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
         limit = components.limit
@@ -128,7 +131,7 @@ class _Loop:
             return [job(i, self.room(worker, i)) for i in range(worker, count, workers)]
 
         results: list[Any] = [None] * count
-        for worker, shared in enumerate(_pool(workers).map(share, range(workers))):
+        for worker, shared in enumerate(_pool(workers, os.getpid()).map(share, range(workers))):
             results[worker::workers] = shared
         return results
 
