@@ -13,7 +13,7 @@ from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.fast import FastObjective, no_passes_for
 from neuromotor.closed_loop.simulate import Trajectory, simulate
-from neuromotor.compiled.availability import availability
+from neuromotor.compiled.availability import announce, availability
 from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.controllers.rnn import ContinuousTimeRNN
@@ -116,7 +116,12 @@ class ClosedLoop:
             trials: A batch of the kind.
             products: Whether Gauss-Newton products are needed too.
         """
-        if self.why_not_compiled(trials) is not None:
+        reason = self.why_not_compiled(trials)
+        if reason is not None:
+            if reason == availability():
+                announce(
+                    f"loops are not compiled, so training takes two to three times as long: {reason}"
+                )
             return
         one = self.objective(trials.subset(slice(0, 1)))
         theta = torch.zeros(self.controller.parameter_count, dtype=trials.dtype)

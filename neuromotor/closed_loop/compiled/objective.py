@@ -79,8 +79,9 @@ class _Loop:
         count = max(1, round(batch / _BLOCK), min(threads, batch // 8))
         edges = np.linspace(0, batch, count + 1).round().astype(int).tolist()
         self.parts = list(itertools.starmap(slice, itertools.pairwise(edges)))
-        self.given = [given(task, cost, net, trials.subset(part), self.dtype) for part in self.parts]
-        self.start = [initial_state(trials.subset(part), self.dtype) for part in self.parts]
+        blocks = [trials.subset(part) for part in self.parts]
+        self.given = [given(task, cost, net, block, self.dtype) for block in blocks]
+        self.start = [initial_state(block, self.dtype) for block in blocks]
         largest = max(part.stop - part.start for part in self.parts)
         self.dims = Dimensions(
             steps=task.steps,
