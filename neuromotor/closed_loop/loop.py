@@ -120,7 +120,7 @@ class ClosedLoop:
         if reason is not None:
             if reason == availability():
                 announce(
-                    f"loops are not compiled, so training takes two to three times as long: {reason}"
+                    f"not compiled, so that training takes two to three times as long: {reason}"
                 )
             return
         one = self.objective(trials.subset(slice(0, 1)))
