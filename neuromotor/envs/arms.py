@@ -10,6 +10,7 @@ count, and not whether the code lies on the disk, so that equal seeds give equal
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Arms:
         self._physics, self._layout, self.changing = physics, layout, False
         starts = np.cumsum([0, n, n, 2 * d, d, d, 1, m, 1, m, plant.load_size, d, n]).tolist()
         self._room = np.zeros((starts[-1], count))
-        rows = [list(range(a, b)) for a, b in zip(starts, starts[1:], strict=False)]
+        rows = [list(range(a, b)) for a, b in pairwise(starts)]
         seen, target, hand, hand_target, goal, time, command, cue = rows[:8]
         self._told = (target[0], hand_target[0], goal[0], cue[0])
         order = layout.order(
@@ -60,19 +61,23 @@ class Arms:
         form: Components = physics.form
         actions = options.actions
         limit = np.broadcast_to(-1.0 if form.limit is None else form.limit, m)
-        self._fixed = (
+        self._scalars = (
             tuple(map(float, form.numbers)),
             float(physics.half_energy_weight),
-            np.array([actions.low, actions.high, actions.middle, actions.half, limit]),
-            np.array(physics.bounds, dtype=np.float64),
-            np.array(physics.weights),
             physics.delay,
             bool(set(order) & set(hand)),
-            np.array(order),
-            layout.ends,
+        )
+        self._picks = np.array(order)
+        self._fixed = (
+            np.array([actions.low, actions.high, actions.middle, actions.half, limit]),
+            np.array(physics.bounds, dtype=np.float64),
+            np.array(physics.weights, order="C"),
+            np.ascontiguousarray(layout.ends),
             self._room,
         )
-        self._arguments: tuple[Any, ...] = ()
+        self._arrays: tuple[NDArray[np.float64], ...] = ()
+        self._step: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
+        self._shape, self._dtype = (count, len(order)), options.numpy_dtype
         self._load()
 
     @staticmethod
@@ -105,6 +110,16 @@ class Arms:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._load()
+        self._point()
+
+    def _point(self) -> None:
+        """Write down where arrays lie, and their shapes: one table costs less to hand over."""
+        self._table = np.zeros((len(self._arrays), 4), dtype=np.int64)
+        for row, array in zip(self._table, self._arrays, strict=True):
+            if array.dtype != np.float64 or not array.flags.c_contiguous:
+                raise ValueError(f"arrays must be contiguous float64, got {array.dtype}.")
+            row[0], row[1 : 1 + array.ndim] = array.ctypes.data, array.shape
+        self._arguments = (self._step, self._picks, self._table, *self._scalars)
 
     def begin(
         self,
@@ -133,7 +148,7 @@ class Arms:
 
         wanted = parts.get("wanted")
         goals = target.T[:, None] if wanted is None else wanted
-        self._arguments = (
+        self._arrays = (
             *self._fixed,
             part("counted", n, 1.0),
             np.ascontiguousarray(goals),
@@ -143,10 +158,11 @@ class Arms:
             part("plant_noise", n),
             part("sensory_noise", n),
             past,
-            step,
             action,
             effort,
         )
+        self._step = step
+        self._point()
         self.changing = any(name in parts for name in _SHOWN)
 
     def tell(self, target: Any, hand_target: Any, hand_goal: Any, cue: Any) -> None:
@@ -173,7 +189,7 @@ class Arms:
             shown: Where observations go, as of `new`, if they are to be made at once.
         """
         show = shown is not None
-        room = self._room_for_nothing if shown is None else shown
+        room = self.new() if shown is None else shown
         result: int = self._step_arms(
             True, show, clock, asked, cost, failed, room, *self._arguments
         )
@@ -182,7 +198,7 @@ class Arms:
     def show(self, clock: int) -> Any:
         """Return what is seen now, (N, ...)."""
         shown = self.new()
-        count = len(shown)
+        count = self._shape[0]
         asked, cost = np.empty((count, 1)), np.empty(count)
         failed = np.empty(count, dtype=bool)
         self._step_arms(False, True, clock, asked, cost, failed, shown, *self._arguments)
@@ -190,9 +206,4 @@ class Arms:
 
     def new(self) -> NDArray[Any]:
         """Return room for all observations, (N, k)."""
-        size = self._fixed[8].shape[1]
-        return np.empty((self._room.shape[1], size), self._physics.options.numpy_dtype)
-
-    @property
-    def _room_for_nothing(self) -> NDArray[Any]:
-        return np.empty((0, 0), self._physics.options.numpy_dtype)
+        return np.empty(self._shape, self._dtype)

@@ -14,7 +14,7 @@ import math
 
 import numba as nb
 
-from neuromotor.compiled.pieces import LOOP_OPTIONS
+from neuromotor.compiled.pieces import LOOP_OPTIONS, pointed
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 
@@ -57,29 +57,30 @@ def step_arms(
     cost,
     failed,
     shown,
+    step,
+    picks,
+    table,
     par,
     energy,
-    actuators,
-    bounds,
-    weights,
     delay,
     shows_hand,
-    picks,
-    ends,
-    room,
-    counted,
-    goals,
-    load,
-    force,
-    command_noise,
-    plant_noise,
-    sensory_noise,
-    past,
-    step,
-    action,
-    effort,
 ):
     """Advance arms, show them, or both; return how many failed, or -1 for actions not finite."""
+    actuators = pointed(table[0, 0], (table[0, 1], table[0, 2]))
+    bounds = pointed(table[1, 0], (table[1, 1],))
+    weights = pointed(table[2, 0], (table[2, 1], table[2, 2]))
+    ends = pointed(table[3, 0], (table[3, 1], table[3, 2]))
+    room = pointed(table[4, 0], (table[4, 1], table[4, 2]))
+    counted = pointed(table[5, 0], (table[5, 1], table[5, 2], table[5, 3]))
+    goals = pointed(table[6, 0], (table[6, 1], table[6, 2], table[6, 3]))
+    load = pointed(table[7, 0], (table[7, 1], table[7, 2], table[7, 3]))
+    force = pointed(table[8, 0], (table[8, 1], table[8, 2], table[8, 3]))
+    command_noise = pointed(table[9, 0], (table[9, 1], table[9, 2], table[9, 3]))
+    plant_noise = pointed(table[10, 0], (table[10, 1], table[10, 2], table[10, 3]))
+    sensory_noise = pointed(table[11, 0], (table[11, 1], table[11, 2], table[11, 3]))
+    past = pointed(table[12, 0], (table[12, 1], table[12, 2], table[12, 3]))
+    action = pointed(table[13, 0], (table[13, 1], table[13, 2]))
+    effort = pointed(table[14, 0], (table[14, 1],))
     n, count, m = past.shape[1], past.shape[2], actuators.shape[1]
     steps, axes, ring = weights.shape[0] - 1, force.shape[2], past.shape[0]
     hand = 2 * n

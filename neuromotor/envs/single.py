@@ -87,7 +87,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._source: TrialSource | None = None
         self._trial: Trial | None = None
         self._over = False
-        self._loss, self._effort = 0.0, 0.0
+        self._loss = 0.0
         self._calls = 0  # of `step`
         self._arms: Arms | None = None
         self._compiled = False  # the present trial
@@ -153,7 +153,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
             reward = physics.dense(*outcome, last)
         if last:
             self._over = True
-            effort = float(self._effort[0])
+            effort = self._effort.item() if self._compiled else self._effort
             info.update(trial.summary(self._state_now(t), self._loss, effort, failed))
         truncated = last and not failed and self.options.horizon == "truncated"
         if self.render_mode == "human":
@@ -197,7 +197,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         parts = {name: part[0].tolist() for name, part in trials.parts.items()}
         self._trial = Trial(self._physics, trials.target[0].tolist(), parts)
         self._condition = int(trials.condition[0])
-        self._loss, self._effort, self._over = 0.0, np.zeros(1), False
+        self._loss, self._over = 0.0, False
+        self._effort: Any = 0.0
         if self._arms is None and Arms.wanted(self._physics, self._calls):
             self._arms = Arms(self._physics, self._layout, 1)
         self._compiled = self._arms is not None and Arms.play(trials.parts)
@@ -220,7 +221,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._action = np.array(self._actions.none)[:, None]
         self._asked = np.zeros((1, len(self._rows)))
         self._cost, self._failed = np.zeros(1), np.zeros(1, dtype=bool)
-        step = np.zeros(1, dtype=np.int64)
+        step, self._effort = np.zeros(1, dtype=np.int64), np.zeros(1)
         self._arms.begin(
             trials.target.T, trials.parts, self._past, step, self._action, self._effort
         )
@@ -253,7 +254,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         arms: Any = self._arms
         if type(action) is not np.ndarray:
             action = np.asarray(action, dtype=np.float64)
-        self._check_shape(action)
+        if action.shape != self._asked.shape[1:]:
+            self._check_shape(action)
         self._asked[0] = action
         shown = None if arms.changing else arms.new()
         failures = arms.advance(trial.step, self._asked, self._cost, self._failed, shown)
