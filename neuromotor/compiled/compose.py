@@ -1,10 +1,11 @@
-"""Loops compiled for one cell and one plant, kept on disk under a hash of all they are made of.
+"""Loops compiled for a plant and a cell, kept on disk under a hash of all they are made of.
 
-A composed module is a file: the template `loop.py` of `closed_loop`, after functions that apply the
-plant's own physics to every trial of a block. numba keeps what it compiled beside that file, so
-that the next program finds it. Only whole loops are kept, each in a folder of its own: pieces that
-are kept one by one go stale without a word when a file that they import changes, and several loops
-in one of numba's indices can lose each other when two programs write at the same time.
+A composed module is a file: a template, such as `loop.py` of `closed_loop`, after functions that
+apply the plant's own physics to every trial of a block. numba keeps what it compiled beside that
+file, so that the next program finds it. Only whole loops are kept, each in a folder of its own:
+pieces that are kept one by one go stale without a word when a file that they import changes, and
+several loops in one of numba's indices can lose each other when two programs write at the same
+time.
 """
 
 from __future__ import annotations
@@ -75,11 +76,12 @@ def composed(
     They are compiled at the first call with arrays, or read from the cache folder.
 
     Args:
-        template: A Python file that calls `plant_step`, `plant_tangent` and `plant_adjoint`, and
-            the pieces of `cell`.
-        plant: Module with `step` and `jacobian` on components.
+        template: A Python file that calls `plant_step`, `plant_tangent`, `plant_adjoint` or
+            `plant_hand`, and the pieces of `cell`.
+        plant: Module with `step`, `jacobian` and `hand` on components.
         shape: The plant's numbers.
-        dtype: "float32" or "float64".
+        dtype: Name of the numbers that the loops are called with, such as "float64"; each has
+            loops of its own.
         cell: Module with a cell's pieces, or None where the template needs none.
         *others: What the template imports beside this package's `compiled`.
     """
@@ -194,7 +196,7 @@ _CHUNK = 16  # trials that are done at once
 
 @cache
 def _applied(shape: PlantShape) -> str:
-    """Source of `plant_step`, `plant_tangent` and `plant_adjoint`, without loops over components.
+    """Source of `plant_step` and its kin, without loops over components.
 
     Arrays have components first and trials last. Some trials at a time are copied to one small
     array of known strides, so that the compiler sees that nothing overlaps and uses vectors.
@@ -265,9 +267,15 @@ def _applied(shape: PlantShape) -> str:
             "",
             "plant_physics = formula(plant.step)",
             "plant_jacobian = formula(plant.jacobian)",
+            "plant_place = formula(plant.hand)",
             function("step", {"jolt": n}, {"after": n}, step),
             function("tangent", {"r_x": n, "r_u": m}, {"r_after": n}, tangent),
             function("adjoint", {"d_after": n, "d_old": n}, {"d_x": n, "d_u": m}, adjoint),
+            "",
+            "",
+            "@piece",
+            "def plant_hand(par, x, b):",
+            f"    return plant_place(par, ({''.join(f'x[{i}, b], ' for i in range(n))}))",
             "",
             "",
             "",

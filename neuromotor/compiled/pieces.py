@@ -41,6 +41,7 @@ __all__ = [
     "outer",
     "part",
     "piece",
+    "pointed",
     "recur",
     "recur_back",
     "span",
@@ -138,6 +139,22 @@ def _call(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def _pointer(typingctx: Any, address: Any) -> Any:
+    """A pointer to numbers of double precision at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.float64)(types.int64), codegen
+
+
+@piece
+def pointed(address: Any, shape: Any) -> Any:
+    """Return the array of double precision at an address; to hand over many costs less so."""
+    return nb.carray(_pointer(address), shape)
 
 
 @piece

@@ -131,11 +131,15 @@ class _Group:
 
     def one(self, observables: Observables) -> NDArray[Any]:
         """Return the array (k,) of one arm; beyond its bounds a sensor shows the bound."""
-        values: list[float] = []
+        shown = np.array(self.taken(observables), dtype=self.dtype)
+        return self._clipped(shown)
+
+    def taken(self, observables: Observables) -> list[Any]:
+        """Return the components that the parts choose, in order."""
+        values: list[Any] = []
         for take in self._takes:
             values += take(observables)
-        shown = np.array(values, dtype=self.dtype)
-        return self._clipped(shown)
+        return values
 
     def stacked(self, observables: Observables) -> Tensor:
         """Return the tensor (N, k) of N arms, with gradients."""
@@ -206,6 +210,26 @@ class Layout:
         before = self._options.parts[: self._options.parts.index(name)]
         start = sum(len(PARTS[part].labels(self._options)) for part in before)
         return slice(start, start + len(PARTS[name].labels(self._options)))
+
+    @property
+    def ends(self) -> NDArray[np.float64]:
+        """Bounds of all numbers, group after group, (2, k)."""
+        groups = self._groups.values()
+        return np.concatenate([np.stack([g.low, g.high]) for g in groups], axis=1, dtype=np.float64)
+
+    def order(self, observables: Observables) -> list[Any]:
+        """Return all numbers as they are, group after group."""
+        return [number for group in self._groups.values() for number in group.taken(observables)]
+
+    def split(self, shown: NDArray[Any]) -> Any:
+        """Return observations from all their numbers, (..., k), on the same memory."""
+        if not self._goal:
+            return shown
+        parts, start = {}, 0
+        for name, group in self._groups.items():
+            parts[name] = shown[..., start : start + len(group.low)]
+            start += len(group.low)
+        return parts
 
     def one(self, observables: Observables) -> Any:
         """Return one arm's observation."""

@@ -55,6 +55,9 @@ class EnvOptions:
         dtype: Of observations.
         success_error_m: Largest distance of hand and target at the end of a success (m).
         success_speed_m_s: Largest speed of the hand at the end of a success (m/s).
+        compiled: Whether steps are compiled (see `envs/arms.py`): True from the first trial on,
+            False never, None from the first trial after `PATIENCE` calls of `step` on. Where they
+            cannot be, they are not.
 
     Raises:
         TypeError: A setting has the wrong type.
@@ -71,6 +74,7 @@ class EnvOptions:
     dtype: str = "float32"
     success_error_m: float = 0.01
     success_speed_m_s: float = 0.05
+    compiled: bool | None = None
     limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +111,8 @@ class EnvOptions:
         for name in ("goal", "normalized"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"`{name}` must be True or False, got {getattr(self, name)!r}.")
+        if self.compiled not in (None, True, False):
+            raise TypeError(f"`compiled` must be True, False or None, got {self.compiled!r}.")
         check_positive("success_error_m", self.success_error_m, "metres")
         check_positive("success_speed_m_s", self.success_speed_m_s, "metres per second")
         set_(self, "limits", limits_of(self.typed_task.plant, self.command_limit))

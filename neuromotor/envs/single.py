@@ -1,4 +1,4 @@
-"""One arm as a Gymnasium environment, in plain floats."""
+"""One arm as a Gymnasium environment, in plain floats or by compiled steps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from neuromotor.envs.arms import Arms
 from neuromotor.envs.components import ComponentTask
 from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
 from neuromotor.envs.observation import Layout
@@ -86,7 +87,10 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._source: TrialSource | None = None
         self._trial: Trial | None = None
         self._over = False
-        self._loss, self._effort = 0.0, 0.0
+        self._loss = 0.0
+        self._calls = 0  # of `step`
+        self._arms: Arms | None = None
+        self._compiled = False  # the present trial
         self._painter: Any = None
 
     # ---- what others may look at ----
@@ -95,7 +99,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
     def state(self) -> NDArray[np.float64]:
         """The true state now, (n,)."""
         self._running()
-        return np.array(self._states[-1])
+        return np.array(self._states[self._running().step])
 
     @property
     def target(self) -> NDArray[np.float64]:
@@ -131,34 +135,26 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         """
         if self._over or self._trial is None:
             raise RuntimeError("the trial is over or has not begun; call `reset` before `step`.")
+        self._calls += 1
         physics, trial = self._physics, self._trial
-        command, before = self._command(action), self._states[-1]
-        state = physics.advance(before, command, trial.part)
-        self._states.append(state)
-        trial.step = t = trial.step + 1
-
-        effort = physics.effort(command)
-        cost = trial.cost(t, before, effort, state)
-        failed = not all(
-            -bound <= x <= bound for x, bound in zip(state, physics.bounds, strict=True)
-        )
+        observation, cost, failed = (self._leap if self._compiled else self._walk)(action, trial)
+        t = trial.step
         last = failed or t == physics.steps
         if failed:
-            cost += trial.left_to_pay(state)
+            cost += trial.left_to_pay(self._state_now(t))
         self._loss += cost
-        self._effort += effort
-
-        observation = self._observe()
         reward, info = -cost, {"condition": self._condition}
         if self.options.goal:
             reward = physics.compute_reward(
                 observation["achieved_goal"], observation["desired_goal"]
             )
         elif self.options.reward == "dense":
-            reward = physics.dense(*physics.outcome(state, trial.hand_goal(t)), last)
+            outcome = physics.outcome(self._state_now(t), trial.hand_goal(t))
+            reward = physics.dense(*outcome, last)
         if last:
             self._over = True
-            info.update(trial.summary(state, self._loss, self._effort, failed))
+            effort = self._effort.item() if self._compiled else self._effort
+            info.update(trial.summary(self._state_now(t), self._loss, effort, failed))
         truncated = last and not failed and self.options.horizon == "truncated"
         if self.render_mode == "human":
             self.render()
@@ -179,7 +175,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
             painter = Painter(self.options)
             self._painter = painter if self.render_mode == "rgb_array" else Window(painter)
         scene = Scene(
-            states=np.array(self._states),
+            states=np.array(self._states[: trial.step + 1]),
             seen=np.array(self._delayed()),
             target=np.array(trial.shown()[0]),
             success_error_m=self.options.success_error_m,
@@ -200,20 +196,83 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         """The first observation of a trial, given as arrays of one arm."""
         parts = {name: part[0].tolist() for name, part in trials.parts.items()}
         self._trial = Trial(self._physics, trials.target[0].tolist(), parts)
-        self._states = [trials.initial_state[0].tolist()]
         self._condition = int(trials.condition[0])
-        self._action = list(self._actions.none)
-        self._loss, self._effort, self._over = 0.0, 0.0, False
+        self._loss, self._over = 0.0, False
+        self._effort: Any = 0.0
+        if self._arms is None and Arms.wanted(self._physics, self._calls):
+            self._arms = Arms(self._physics, self._layout, 1)
+        self._compiled = self._arms is not None and Arms.play(trials.parts)
+        if self._compiled:
+            self._begin_compiled(trials)
+        else:
+            self._past: Any = [trials.initial_state[0].tolist()]
+            self._action: Any = list(self._actions.none)
         observation = self._observe()
         if self.render_mode == "human":
             self.render()
         return observation, {"condition": self._condition}
 
+    def _begin_compiled(self, trials: TrialArrays) -> None:
+        """Hand a trial to the compiled steps."""
+        assert self._arms is not None
+        # all states, for pictures; long enough that what lies before the first one is the first
+        rows = max(self._physics.steps, self._physics.delay) + 1
+        self._past = np.repeat(trials.initial_state.T[None], rows, axis=0)
+        self._action = np.array(self._actions.none)[:, None]
+        self._asked = np.zeros((1, len(self._rows)))
+        self._cost, self._failed = np.zeros(1), np.zeros(1, dtype=bool)
+        step, self._effort = np.zeros(1, dtype=np.int64), np.zeros(1)
+        self._arms.begin(
+            trials.target.T, trials.parts, self._past, step, self._action, self._effort
+        )
+        self._tell()
+
+    @property
+    def _states(self) -> Any:
+        """The states so far, by step; more rows, which do not count, where steps are compiled."""
+        return self._past[:, :, 0] if self._compiled else self._past
+
+    def _state_now(self, step: int) -> list[float]:
+        state: list[float] = self._states[step].tolist() if self._compiled else self._past[step]
+        return state
+
+    def _walk(self, action: Any, trial: Trial) -> tuple[Any, float, bool]:
+        """Advance in floats; return what is seen, what it costs, and whether the plant failed."""
+        physics, before = self._physics, self._past[-1]
+        command = self._command(action)
+        state = physics.advance(before, command, trial.part)
+        self._past.append(state)
+        trial.step += 1
+        effort = physics.effort(command)
+        self._effort += effort
+        cost: float = trial.cost(trial.step, before, effort, state)
+        inside = all(-bound <= x <= bound for x, bound in zip(state, physics.bounds, strict=True))
+        return self._observe(), cost, not inside
+
+    def _leap(self, action: Any, trial: Trial) -> tuple[Any, float, bool]:
+        """Advance by a compiled step; as `_walk`."""
+        arms: Any = self._arms
+        if type(action) is not np.ndarray:
+            action = np.asarray(action, dtype=np.float64)
+        if action.shape != self._asked.shape[1:]:
+            self._check_shape(action)
+        self._asked[0] = action
+        shown = None if arms.changing else arms.new()
+        failures = arms.advance(trial.step, self._asked, self._cost, self._failed, shown)
+        if failures < 0:
+            raise ValueError(f"`action` must be finite, got {action.tolist()}.")
+        trial.step += 1
+        seen = self._observe() if shown is None else self._layout.split(shown[0])
+        return seen, self._cost.item(), failures > 0
+
+    def _check_shape(self, values: NDArray[Any]) -> None:
+        if values.shape != (len(self._rows),):
+            raise ValueError(f"`action` must have shape ({len(self._rows)},), got {values.shape}.")
+
     def _command(self, action: Any) -> list[float]:
         """The command of an action, which is checked and clipped."""
         values = np.asarray(action, dtype=np.float64)
-        if values.shape != (len(self._rows),):
-            raise ValueError(f"`action` must have shape ({len(self._rows)},), got {values.shape}.")
+        self._check_shape(values)
         self._action, command = [], []
         for value, (low, high, middle, half) in zip(values.tolist(), self._rows, strict=True):
             if not math.isfinite(value):
@@ -229,7 +288,22 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
 
     def _observe(self) -> Any:
         """What is seen now."""
+        if self._compiled:
+            arms: Any = self._arms
+            if arms.changing:
+                self._tell()
+            seen = arms.show(self._running().step)
+            return {name: one[0] for name, one in seen.items()} if self.options.goal else seen[0]
         return self._layout.one(self._running().observables(self._delayed(), self._action))
+
+    def _tell(self) -> None:
+        """Tell the compiled steps what is to be shown now."""
+        trial, arms = self._running(), self._arms
+        assert arms is not None
+        target, hand_target, cue = trial.shown()
+        goal = trial.hand_goal(trial.step) if "wanted" in trial.parts else hand_target
+        columns = (np.array(part)[:, None] for part in (target, hand_target, goal))
+        arms.tell(*columns, float(cue))
 
     def _running(self) -> Trial:
         """The trial, if there is one."""

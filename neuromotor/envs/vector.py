@@ -1,4 +1,4 @@
-"""Thousands of arms as one Gymnasium vector environment, stepped by one call of array code."""
+"""Thousands of arms as one Gymnasium vector environment, stepped by one call."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer
+from neuromotor.envs.arms import Arms
 from neuromotor.envs.components import ComponentTask
 from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
 from neuromotor.envs.observation import Layout
@@ -115,6 +116,9 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._sources: list[TrialSource] = []
         self._begun = False
         self._done, self._some_done = np.zeros(num_envs, dtype=bool), False
+        self._calls = 0  # of `step`
+        self._arms: Arms | None = None
+        self._compiled = False
         self._painter: Any = None
 
     # ---- what others may look at ----
@@ -176,10 +180,15 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
                 f"{int(resting.sum())} arms have finished their trials; reset them with "
                 "`reset(options={'reset_mask': ...})` before `step`."
             )
-        command = self._commands(actions)
+        self._calls += 1
+        values = self._checked(actions)
         if some_rest and resting.all():
             return self._all_anew()
-        cost, failed = self._advance(command)
+        observation = None
+        if self._compiled:
+            cost, failed, observation = self._leap(values, show=not some_rest)
+        else:
+            cost, failed = self._advance(self._commands(values))
         last = failed | (self._trials.step == self._physics.steps)
         if some_rest:
             last &= ~resting
@@ -198,7 +207,8 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         fresh = np.flatnonzero(resting) if some_rest else self._index[:0]
         if some_rest:
             self._anew(fresh)
-        observation = self._observe()
+        if observation is None:
+            observation = self._observe()
         if self.options.goal:
             reward = self._physics.compute_reward(
                 observation["achieved_goal"], observation["desired_goal"]
@@ -268,7 +278,29 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._sources = [TrialSource(task, seeding.np_random(one)[0]) for one in seed]
 
     def _begin(self, which: NDArray[Any], trials: TrialArrays) -> None:
-        """Let some arms begin trials."""
+        """Let some arms begin trials, by compiled steps or not."""
+        self._place(which, trials)
+        if self._arms is None and Arms.wanted(self._physics, self._calls):
+            self._arms = Arms(self._physics, self._layout, self.num_envs)
+        self._compiled = self._arms is not None and Arms.play(self._trials.parts)
+        if self._compiled:
+            assert self._arms is not None
+            self._trials.parts |= {
+                name: np.ascontiguousarray(part) for name, part in self._trials.parts.items()
+            }
+            self._action = np.ascontiguousarray(self._action)
+            self._arms.begin(
+                self._trials.target,
+                self._trials.parts,
+                self._past,
+                self._trials.step,
+                self._action,
+                self._effort,
+            )
+            self._tell()
+
+    def _place(self, which: NDArray[Any], trials: TrialArrays) -> None:
+        """Put trials where those of some arms are."""
         physics, count = self._physics, self.num_envs
         if not self._begun or len(which) == count:
             self._past = np.repeat(trials.initial_state.T[None].copy(), physics.delay + 1, axis=0)
@@ -346,8 +378,27 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
 
     # ---- one step ----
 
-    def _commands(self, actions: Any) -> Floats:
-        """Return the commands of actions, (m, N), which are checked and clipped."""
+    def _leap(self, values: Floats, show: bool) -> tuple[Any, NDArray[np.bool_], Any]:
+        """Do what `_advance` does by a compiled step, and observe, or return None for that."""
+        arms, count = self._arms, self.num_envs
+        assert arms is not None
+        cost, failed = np.empty(count), np.empty(count, dtype=bool)
+        shown = arms.new() if show and not arms.changing else None
+        arms.advance(self._trials.clock, values, cost, failed, shown)
+        self._now = (self._now + 1) % len(self._past)
+        self._trials.clock += 1
+        return cost, failed, None if shown is None else self._layout.split(shown)
+
+    def _tell(self) -> None:
+        """Tell the compiled steps what is to be shown now."""
+        trials, arms = self._trials, self._arms
+        assert arms is not None
+        target, hand_target, cue = trials.shown()
+        goal = trials.hand_goal(trials.step) if "wanted" in trials.parts else hand_target
+        arms.tell(target, hand_target, goal, cue)
+
+    def _checked(self, actions: Any) -> Floats:
+        """Return actions (N, m), once they are checked."""
         if isinstance(actions, torch.Tensor):
             actions = actions.detach().cpu().numpy()
         values = np.asarray(actions)
@@ -355,10 +406,14 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             raise ValueError(
                 f"`actions` must have shape ({self.num_envs}, {self._size}), got {values.shape}."
             )
-        clipped = values.T.astype(np.float64)
-        if not np.isfinite(clipped).all():
-            bad = int((~np.isfinite(clipped)).any(axis=0).sum())
+        if not np.isfinite(values).all():
+            bad = int((~np.isfinite(values)).any(axis=1).sum())
             raise ValueError(f"`actions` must be finite, got infinite or NaN ones in {bad} arms.")
+        return np.ascontiguousarray(values, dtype=np.float64)
+
+    def _commands(self, values: Floats) -> Floats:
+        """Return the commands of actions, (m, N), which are clipped."""
+        clipped = values.T.copy()
         np.maximum(clipped, self._low, out=clipped)
         np.minimum(clipped, self._high, out=clipped)
         self._action = clipped
@@ -393,6 +448,11 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _observe(self) -> Any:
         """Return what is seen now, (N, ...)."""
+        if self._compiled:
+            assert self._arms is not None
+            if self._arms.changing:
+                self._tell()
+            return self._arms.show(self._trials.clock)
         seen = self._past[(self._now + 1) % len(self._past)]  # the oldest
         return self._layout.many(self._trials.observables(seen, self._action), self.num_envs)
 
