@@ -6,6 +6,7 @@ Order: shoulder flexor and extensor, elbow flexor and extensor, two-joint flexor
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from neuromotor._checks import check_number, check_positive
@@ -68,17 +69,17 @@ class MuscleParameters:
 
 def _monkey() -> MuscleParameters:
     """Kalidindi et al. (2021), from Lillicrap & Scott (2013): one length is optimal at an angle."""
-    arms_cm = ((2.0, -2.0, 0.0, 0.0, 1.5, -2.0), (0.0, 0.0, 2.0, -2.0, 2.0, -1.5))
-    optimal_cm = (7.32, 3.26, 6.4, 4.26, 5.95, 4.04)
+    arms = ((0.02, -0.02, 0.0, 0.0, 0.015, -0.02), (0.0, 0.0, 0.02, -0.02, 0.02, -0.015))  # m
+    optimal = (0.0732, 0.0326, 0.064, 0.0426, 0.0595, 0.0404)  # m
     optimal_deg = ((15.0, 4.88, 0.0, 0.0, 4.5, 2.12), (0.0, 0.0, 80.86, 109.32, 92.96, 91.52))
     at_zero = [
-        1 + (r1 * math.radians(q1) + r2 * math.radians(q2)) / optimal
-        for r1, r2, q1, q2, optimal in zip(*arms_cm, *optimal_deg, optimal_cm, strict=True)
+        1 + (r1 * math.radians(q1) + r2 * math.radians(q2)) / length
+        for r1, r2, q1, q2, length in zip(*arms, *optimal_deg, optimal, strict=True)
     ]
     return MuscleParameters(
         strength=(100.0,) * 6,  # their unit of force, with moment arms in cm
-        optimal_length=_six(cm / 100 for cm in optimal_cm),
-        moment_arms=(_six(cm / 100 for cm in arms_cm[0]), _six(cm / 100 for cm in arms_cm[1])),
+        optimal_length=optimal,
+        moment_arms=arms,
         length_at_zero=_six(at_zero),
     )
 
@@ -108,8 +109,8 @@ def _human() -> MuscleParameters:
     )
 
 
-def _six(values: object) -> Six:
-    first, second, third, fourth, fifth, sixth = values  # type: ignore[attr-defined]
+def _six(values: Iterable[float]) -> Six:
+    first, second, third, fourth, fifth, sixth = values
     return first, second, third, fourth, fifth, sixth
 
 
