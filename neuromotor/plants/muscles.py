@@ -57,14 +57,23 @@ class MuscleParameters:
 
     def __post_init__(self) -> None:
         for name, unit in (("strength", "newtons"), ("optimal_length", "metres")):
-            for value in getattr(self, name):
+            for value in self._six_of(name, getattr(self, name)):
                 check_positive(name, value, unit)
         for name in ("moment_arms", "moment_arm_slopes"):
-            for row in getattr(self, name):
-                for value in row:
+            rows = getattr(self, name)
+            if len(rows) != 2:
+                raise ValueError(f"`{name}` must be 2 x 6 numbers, for both joints, got {rows!r}.")
+            for row in rows:
+                for value in self._six_of(name, row):
                     check_number(name, value, "metres")
-        for value in self.length_at_zero:
+        for value in self._six_of("length_at_zero", self.length_at_zero):
             check_number("length_at_zero", value, "optimal lengths")
+
+    @staticmethod
+    def _six_of(name: str, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(values) != 6:
+            raise ValueError(f"`{name}` must have 6 numbers, one a muscle, got {values!r}.")
+        return values
 
 
 def _monkey() -> MuscleParameters:
