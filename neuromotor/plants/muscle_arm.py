@@ -230,7 +230,8 @@ class MuscleArm(MechanicalPlant):
         after = muscle_arm_components.step(
             self._numbers, state.unbind(-1), command.unbind(-1), *acting
         )
-        return torch.stack(torch.broadcast_tensors(*after), dim=-1)
+        same = torch.broadcast_tensors(*after)  # type: ignore[no-untyped-call]
+        return torch.stack(same, dim=-1)
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``M^-1 J^T D J`` (1/s), row by row; see `TwoJointArm.velocity_rates`."""

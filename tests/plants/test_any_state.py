@@ -390,7 +390,9 @@ def test_a_controller_gets_the_feedback_alone():
 # ---- the command line ----
 
 
-@pytest.mark.parametrize(("name", "plant"), [("muscles", MuscleArm()), ("space", SpaceMass())])
+@pytest.mark.parametrize(
+    ("name", "plant"), [("monkey-muscles", MuscleArm()), ("space", SpaceMass())]
+)
 def test_the_command_line_compares_records_and_analyses_it(name, plant, monkeypatch, tmp_path):
     monkeypatch.setitem(PLANTS, name, plant)
 
@@ -404,7 +406,7 @@ def test_the_command_line_compares_records_and_analyses_it(name, plant, monkeypa
     words = ("--optimizers", "lbfgs", "--budget", "6", "--out", tmp_path / "run")
     run("compare", "center-out", "--plant", name, *small, *words)
     pictures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
-    assert ("hand_paths" in pictures) == (name == "muscles")
+    assert ("hand_paths" in pictures) == (name == "monkey-muscles")
     controller = tmp_path / "run" / "controllers" / "lbfgs.safetensors"
     run("evaluate", controller)
     run("record", controller, "--out", tmp_path / "recording.nc")
@@ -414,5 +416,5 @@ def test_the_command_line_compares_records_and_analyses_it(name, plant, monkeypa
     recording = load_recording(tmp_path / "recording.nc")
     task, trials = recorded_run(recording)
     assert task.plant == plant
-    assert ("actuator_activation" in recording) == (name == "muscles")
+    assert ("actuator_activation" in recording) == (name == "monkey-muscles")
     assert trials.initial_state.shape == (4, plant.state_size)
