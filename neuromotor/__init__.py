@@ -50,6 +50,7 @@ from neuromotor.plants import (
     ArmParameters,
     Euler,
     JointLimits,
+    MuscleArm,
     PointMass,
     SemiImplicitEuler,
     TwoJointArm,
@@ -89,6 +90,7 @@ __all__ = [
     "JointLimits",
     "PointMass",
     "SemiImplicitEuler",
+    "MuscleArm",
     "TwoJointArm",
     "UnreachableError",
     # tasks

@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-__all__ = ["COMPONENTS", "component", "hyperbolic_tangent", "sine_and_cosine"]
+__all__ = [
+    "COMPONENTS",
+    "chosen",
+    "component",
+    "exponential",
+    "hyperbolic_tangent",
+    "power",
+    "sine_and_cosine",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 COMPONENTS: list[Callable[..., Any]] = []
@@ -44,3 +52,23 @@ def hyperbolic_tangent(x: Any) -> Any:
     if isinstance(x, float):
         return math.tanh(x)
     return torch.tanh(x) if isinstance(x, torch.Tensor) else np.tanh(x)
+
+
+def exponential(x: Any) -> Any:
+    """Return e^x of a float, an array or a tensor."""
+    if isinstance(x, float):
+        return math.exp(x)
+    return torch.exp(x) if isinstance(x, torch.Tensor) else np.exp(x)
+
+
+def power(x: Any, exponent: Any) -> Any:
+    """Return ``x ** exponent`` of a number that is not negative: a float, an array or a tensor."""
+    return x**exponent
+
+
+def chosen(x: Any, above: Any, otherwise: Any) -> Any:
+    """Return `above` where x is above zero, and else `otherwise`; all of one kind of number."""
+    if isinstance(x, float):
+        return above if x > 0 else otherwise
+    kit = torch if isinstance(x, torch.Tensor) else np
+    return kit.where(x > 0, above, otherwise)

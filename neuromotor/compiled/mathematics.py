@@ -28,7 +28,13 @@ from numba.core import cgutils
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic, overload
 
-from neuromotor.compiled.functions import hyperbolic_tangent, sine_and_cosine
+from neuromotor.compiled.functions import (
+    chosen,
+    exponential,
+    hyperbolic_tangent,
+    power,
+    sine_and_cosine,
+)
 
 __all__: list[str] = []  # importing it teaches numba the functions of `functions.py`
 
@@ -208,3 +214,18 @@ def _tanh_of(x):  # numba compares this signature with the lambda's
 def _sine_and_cosine_of(x):  # numba compares this signature with the lambda's
     function = _OF[x][1]
     return lambda x: function(x)
+
+
+@overload(exponential, jit_options=_QUIET)
+def _exponential_of(x):  # numba compares this signature with the lambda's
+    return lambda x: math.exp(x)
+
+
+@overload(power, jit_options=_QUIET)
+def _power_of(x, exponent):  # numba compares this signature with the lambda's
+    return lambda x, exponent: x**exponent
+
+
+@overload(chosen, jit_options=_QUIET)
+def _chosen_of(x, above, otherwise):  # numba compares this signature with the lambda's
+    return lambda x, above, otherwise: above if x > 0 else otherwise

@@ -5,6 +5,13 @@ from neuromotor.plants.arm import TwoJointArm, UnreachableError
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
 from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.muscle_arm import MuscleArm
+from neuromotor.plants.muscles import (
+    HUMAN_MUSCLES,
+    MONKEY_MUSCLES,
+    MUSCLE_PRESETS,
+    MuscleParameters,
+)
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     HUMAN,
@@ -21,6 +28,7 @@ __all__ = [
     # plants
     "PLANTS",
     "MechanicalPlant",
+    "MuscleArm",
     "Plant",
     "PointMass",
     "TwoJointArm",
@@ -33,11 +41,15 @@ __all__ = [
     # parameters
     "ARM_PRESETS",
     "HUMAN",
+    "HUMAN_MUSCLES",
     "HUMAN_VISCOSITY",
     "MONKEY",
+    "MONKEY_MUSCLES",
     "MONKEY_PUBLISHED",
+    "MUSCLE_PRESETS",
     "ArmParameters",
     "JointLimits",
+    "MuscleParameters",
     # integrators
     "INTEGRATORS",
     "RK4",
@@ -51,6 +63,14 @@ PLANTS: Registry[Plant] = Registry(
     {
         **{name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()},
         "point-mass": PointMass(),
+        "monkey-muscles": MuscleArm(),
+        "human-muscles": MuscleArm(
+            HUMAN,
+            HUMAN_MUSCLES,
+            viscosity=HUMAN_VISCOSITY,
+            activation_s=0.015,  # MotorNet's (Codol et al. 2024), as its muscles
+            deactivation_s=0.05,
+        ),
     },
     members=("state_size", "command_labels", "step"),
 )
