@@ -101,8 +101,8 @@ class Arms:
         template = Path(__file__).with_name("compiled_step.py")
         functions = self._physics.form.functions
         # each kind of number that is shown has code of its own
-        code: Any = composed(template, functions, shape, f"float64-{dtype}", None)
-        self._step_arms = code.step_arms
+        code = composed(template, functions, shape, f"float64-{dtype}", None)
+        self._step_arms = code("step_arms")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_step_arms"}
