@@ -302,8 +302,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         assert arms is not None
         target, hand_target, cue = trial.shown()
         goal = trial.hand_goal(trial.step) if "wanted" in trial.parts else hand_target
-        columns = (np.array(part)[:, None] for part in (target, hand_target, goal))
-        arms.tell(*columns, float(cue))
+        target, hand_target, goal = (np.array(p)[:, None] for p in (target, hand_target, goal))
+        arms.tell(target, hand_target, goal, float(cue))
 
     def _running(self) -> Trial:
         """The trial, if there is one."""
