@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numba as nb
 from llvmlite import ir
-from numba import carray, types
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
