@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numba as nb
 from llvmlite import ir
-from numba import types
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -154,7 +154,7 @@ def _pointer(typingctx: Any, address: Any) -> Any:
 @piece
 def pointed(address: Any, shape: Any) -> Any:
     """Return the array of double precision at an address; to hand over many costs less so."""
-    return nb.carray(_pointer(address), shape)
+    return carray(_pointer(address), shape)
 
 
 @piece

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from neuromotor.compiled.availability import availability
 from neuromotor.envs.components import ComponentTask
 from neuromotor.envs.observation import Layout, Observables
-from neuromotor.plants.plant import Components, components_of
+from neuromotor.plants.plant import components_of
 
 __all__ = ["PATIENCE", "Arms"]
 
@@ -58,7 +58,7 @@ class Arms:
                 cue=cue[0],
             )
         )
-        form: Components = physics.form
+        form: Any = physics.form
         actions = options.actions
         limit = np.broadcast_to(-1.0 if form.limit is None else form.limit, m)
         self._scalars = (
@@ -75,7 +75,12 @@ class Arms:
             np.ascontiguousarray(layout.ends),
             self._room,
         )
+        n, m, d = plant.state_size, plant.command_size, plant.hand_size
+        sizes = {"load": plant.load_size, "hand_force": d, "command_noise": m, "plant_noise": n}
+        self._missing = {name: np.zeros((1, 1, size)) for name, size in sizes.items()}
+        self._missing |= {"sensory_noise": np.zeros((1, 1, n)), "counted": np.ones((1, 1, n))}
         self._arrays: tuple[NDArray[np.float64], ...] = ()
+        self._table = np.zeros((0, 4), dtype=np.int64)
         self._step: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
         self._shape, self._dtype = (count, len(order)), options.numpy_dtype
         self._load()
@@ -99,7 +104,8 @@ class Arms:
         plant, dtype = self._physics.plant, self._physics.options.dtype
         shape = PlantShape(plant.state_size, plant.command_size, plant.load_size, plant.hand_size)
         template = Path(__file__).with_name("compiled_step.py")
-        functions = self._physics.form.functions
+        form: Any = self._physics.form
+        functions = form.functions
         # each kind of number that is shown has code of its own
         code = composed(template, functions, shape, f"float64-{dtype}", None)
         self._step_arms = code("step_arms")
@@ -110,15 +116,22 @@ class Arms:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._load()
-        self._point()
+        arrays, self._arrays = self._arrays, ()
+        self._point(arrays)
 
-    def _point(self) -> None:
+    def _point(self, arrays: tuple[NDArray[np.float64], ...]) -> None:
         """Write down where arrays lie, and their shapes: one table costs less to hand over."""
-        self._table = np.zeros((len(self._arrays), 4), dtype=np.int64)
-        for row, array in zip(self._table, self._arrays, strict=True):
+        old = self._arrays
+        if len(old) != len(arrays):
+            old, self._table = (), np.zeros((len(arrays), 4), dtype=np.int64)
+        for k, array in enumerate(arrays):
+            if old and array is old[k]:
+                continue
             if array.dtype != np.float64 or not array.flags.c_contiguous:
                 raise ValueError(f"arrays must be contiguous float64, got {array.dtype}.")
-            row[0], row[1 : 1 + array.ndim] = array.ctypes.data, array.shape
+            self._table[k, 0] = array.__array_interface__["data"][0]
+            self._table[k, 1 : 1 + array.ndim] = array.shape
+        self._arrays = arrays
         self._arguments = (self._step, self._picks, self._table, *self._scalars)
 
     def begin(
@@ -140,29 +153,29 @@ class Arms:
             action: The last actions, clipped, (m, N); written here.
             effort: Sums of squared commands, (N,); added to here.
         """
-        n, plant = len(target), self._physics.plant
 
-        def part(name: str, size: int, missing: float = 0.0) -> NDArray[np.float64]:
+        def part(name: str) -> NDArray[np.float64]:
             found = parts.get(name)
-            return np.full((1, 1, size), missing) if found is None else np.ascontiguousarray(found)
+            return self._missing[name] if found is None else np.ascontiguousarray(found)
 
         wanted = parts.get("wanted")
         goals = target.T[:, None] if wanted is None else wanted
-        self._arrays = (
-            *self._fixed,
-            part("counted", n, 1.0),
-            np.ascontiguousarray(goals),
-            part("load", plant.load_size),
-            part("hand_force", plant.hand_size),
-            part("command_noise", plant.command_size),
-            part("plant_noise", n),
-            part("sensory_noise", n),
-            past,
-            action,
-            effort,
-        )
         self._step = step
-        self._point()
+        self._point(
+            (
+                *self._fixed,
+                part("counted"),
+                np.ascontiguousarray(goals),
+                part("load"),
+                part("hand_force"),
+                part("command_noise"),
+                part("plant_noise"),
+                part("sensory_noise"),
+                past,
+                action,
+                effort,
+            )
+        )
         self.changing = any(name in parts for name in _SHOWN)
 
     def tell(self, target: Any, hand_target: Any, hand_goal: Any, cue: Any) -> None:

@@ -141,7 +141,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         t = trial.step
         last = failed or t == physics.steps
         if failed:
-            cost += trial.left_to_pay(self._state_now(t))
+            cost += float(trial.left_to_pay(self._state_now(t)))
         self._loss += cost
         reward, info = -cost, {"condition": self._condition}
         if self.options.goal:
@@ -194,14 +194,16 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
 
     def _start(self, trials: TrialArrays) -> tuple[Any, dict[str, Any]]:
         """The first observation of a trial, given as arrays of one arm."""
-        parts = {name: part[0].tolist() for name, part in trials.parts.items()}
-        self._trial = Trial(self._physics, trials.target[0].tolist(), parts)
         self._condition = int(trials.condition[0])
         self._loss, self._over = 0.0, False
         self._effort: Any = 0.0
         if self._arms is None and Arms.wanted(self._physics, self._calls):
             self._arms = Arms(self._physics, self._layout, 1)
         self._compiled = self._arms is not None and Arms.play(trials.parts)
+        parts: dict[str, Any] = {name: part[0] for name, part in trials.parts.items()}
+        if not self._compiled:  # floats, which are read at every step
+            parts = {name: part.tolist() for name, part in parts.items()}
+        self._trial = Trial(self._physics, trials.target[0].tolist(), parts)
         if self._compiled:
             self._begin_compiled(trials)
         else:
@@ -302,8 +304,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         assert arms is not None
         target, hand_target, cue = trial.shown()
         goal = trial.hand_goal(trial.step) if "wanted" in trial.parts else hand_target
-        columns = (np.array(part)[:, None] for part in (target, hand_target, goal))
-        arms.tell(*columns, float(cue))
+        target, hand_target, goal = (np.array(p)[:, None] for p in (target, hand_target, goal))
+        arms.tell(target, hand_target, goal, float(cue))
 
     def _running(self) -> Trial:
         """The trial, if there is one."""

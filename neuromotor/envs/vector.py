@@ -119,6 +119,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._calls = 0  # of `step`
         self._arms: Arms | None = None
         self._compiled = False
+        self._action: Floats = np.repeat(self._none, num_envs, axis=1)
         self._painter: Any = None
 
     # ---- what others may look at ----
