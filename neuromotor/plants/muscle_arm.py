@@ -39,7 +39,7 @@ class MuscleArm(MechanicalPlant):
     The defaults are the arm of Kalidindi et al. (2021), except that excitations are bounded. Their
     published code computes both force factors, but of a joint state that it never updates, so that
     in effect it ran without; that is the default here. With `force_velocity`, muscles are dampers,
-    stiff ones where they are strong: all of `HUMAN_MUSCLES` fully active need steps of 2 ms or less.
+    stiff ones where they are strong: `HUMAN_MUSCLES` fully active need steps of 2 ms or less.
 
     Attributes:
         parameters: Geometry and inertia of the arm.
