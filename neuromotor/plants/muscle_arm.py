@@ -38,8 +38,8 @@ class MuscleArm(MechanicalPlant):
 
     The defaults are the arm of Kalidindi et al. (2021), except that excitations are bounded. Their
     published code computes both force factors, but of a joint state that it never updates, so that
-    in effect it ran without; that is the default here. With `force_velocity`, muscles are stiff
-    dampers: strong co-contraction of `HUMAN_MUSCLES` needs steps of 1 to 2 ms.
+    in effect it ran without; that is the default here. With `force_velocity`, muscles are dampers,
+    stiff ones where they are strong: `HUMAN_MUSCLES` fully active need steps of 2 ms or less.
 
     Attributes:
         parameters: Geometry and inertia of the arm.
