@@ -16,6 +16,9 @@ import numba as nb
 
 from neuromotor.compiled.pieces import LOOP_OPTIONS, pointed
 
+if "plant" not in globals():
+    raise ImportError("this file is a template of neuromotor.compiled.compose: nothing imports it")
+
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 
 

@@ -28,6 +28,9 @@ from neuromotor.compiled.pieces import (
     span,
 )
 
+if "plant" not in globals():
+    raise ImportError("this file is a template of neuromotor.compiled.compose: nothing imports it")
+
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 GROUPS = len(cell.GATES)
 
