@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import declares
-from neuromotor.closed_loop.passes import Place
+from neuromotor.closed_loop.passes import Place, drawn_residuals
 from neuromotor.closed_loop.simulate import Trajectory, check_inputs, run
 from neuromotor.controllers.cells import Tape
 from neuromotor.controllers.controller import Controller, WritesTape
@@ -83,10 +83,6 @@ def _random_pull(
 
 
 def _draws(like: Tensor, generator: torch.Generator, place: Place) -> Tensor:
-    """Standard normal numbers, (B, T, .); the same for every device and split of the trials.
-
-    They are drawn with steps first, as hand-derived passes do.
-    """
+    """Standard normal numbers, (B, T, .)."""
     batch, steps, size = like.shape
-    drawn = torch.randn(steps, place.whole, size, generator=generator, dtype=torch.float64)
-    return drawn[:, place.first : place.first + batch].transpose(0, 1).to(like)
+    return drawn_residuals(steps, batch, size, generator, place).transpose(0, 1).to(like)

@@ -25,7 +25,7 @@ from neuromotor.closed_loop.compiled import arrays
 from neuromotor.closed_loop.compiled.arrangement import Arrangement
 from neuromotor.closed_loop.compiled.arrays import AdjointRoom, Dimensions, Run
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
-from neuromotor.closed_loop.passes.layout import quiet_floats
+from neuromotor.closed_loop.passes import Place, drawn_residuals, quiet_floats
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.compose import PlantShape, composed
 from neuromotor.compiled.pieces import Tape, Weights
@@ -294,7 +294,7 @@ class CompiledObjective:
     @torch.no_grad()
     @quiet_floats()
     def kronecker_factors(
-        self, parameters: Tensor, generator: torch.Generator, place: Any = None
+        self, parameters: Tensor, generator: torch.Generator, place: Place | None = None
     ) -> tuple[KroneckerBlock, ...]:
         """Return a Kronecker-factored estimate of the Gauss-Newton matrix, by layer and gate group.
 
@@ -309,13 +309,11 @@ class CompiledObjective:
         loop = self._loop
         network = loop.network(loop.take(parameters))
         batch, steps = len(self.trials), self.task.steps
-        first, whole = (0, batch) if place is None else (place.first, place.whole)
 
         def drawn(count: int, size: int) -> Array:
-            """The same residuals for every way to run the trials, (count, size, B)."""
-            numbers = torch.randn(count, whole, size, generator=generator, dtype=torch.float64)
-            chosen = numbers[:, first : first + batch].permute(0, 2, 1)
-            return np.array(chosen.numpy(), loop.dtype, order="C")
+            """Random residuals, (count, size, B)."""
+            numbers = drawn_residuals(count, batch, size, generator, place)
+            return np.array(numbers.permute(0, 2, 1).numpy(), loop.dtype, order="C")
 
         by_state = drawn(steps + 1, self.task.plant.state_size)
         by_command = drawn(steps, loop.m) * (loop.dims.energy / batch) ** 0.5

@@ -2,7 +2,7 @@
 
 from neuromotor.closed_loop.passes.adjoint import run_adjoint
 from neuromotor.closed_loop.passes.forward import jacobians, run_forward
-from neuromotor.closed_loop.passes.kronecker import Place, kronecker_factors
+from neuromotor.closed_loop.passes.kronecker import Place, drawn_residuals, kronecker_factors
 from neuromotor.closed_loop.passes.layout import Forward, Layout, Network, quiet_floats
 from neuromotor.closed_loop.passes.tangent import run_tangent
 
@@ -11,6 +11,7 @@ __all__ = [
     "Layout",
     "Network",
     "Place",
+    "drawn_residuals",
     "jacobians",
     "kronecker_factors",
     "quiet_floats",

@@ -12,7 +12,7 @@ from neuromotor.closed_loop.passes.adjoint import run_adjoint
 from neuromotor.closed_loop.passes.layout import Forward, Layout, Network
 from neuromotor.optim.objective import KroneckerBlock
 
-__all__ = ["Place", "kronecker_factors"]
+__all__ = ["Place", "drawn_residuals", "kronecker_factors"]
 
 
 class Place(NamedTuple):
@@ -56,11 +56,22 @@ def kronecker_factors(
     return tuple(blocks)
 
 
+def drawn_residuals(
+    steps: int, batch: int, size: int, generator: torch.Generator, place: Place | None
+) -> Tensor:
+    """Return standard normal numbers, (steps, batch, size), in float64 on the CPU.
+
+    Every way to run the trials, every device and every split of them gets the same.
+    """
+    place = place or Place(0, batch)
+    drawn = torch.randn(steps, place.whole, size, generator=generator, dtype=torch.float64)
+    return drawn[:, place.first : place.first + batch]
+
+
 def _random_like(layout: Layout, array: Array, generator: torch.Generator, place: Place) -> Array:
     """Standard normal numbers; every device and every split of the trials gets the same."""
     steps, batch, size = array.shape
-    drawn = torch.randn(steps, place.whole, size, generator=generator, dtype=torch.float64)
-    drawn = drawn[:, place.first : place.first + batch].contiguous()
+    drawn = drawn_residuals(steps, batch, size, generator, place).contiguous()
     return layout.kit.take(drawn.to(dtype=layout.kit.dtype, device=layout.kit.device))
 
 
