@@ -119,9 +119,7 @@ class ClosedLoop:
         reason = self.why_not_compiled(trials)
         if reason is not None:
             if reason == availability():
-                announce(
-                    f"not compiled, so that training takes two to three times as long: {reason}"
-                )
+                announce(f"not compiled, so that training takes about twice as long: {reason}")
             return
         one = self.objective(trials.subset(slice(0, 1)))
         theta = torch.zeros(self.controller.parameter_count, dtype=trials.dtype)
