@@ -11,6 +11,7 @@ from neuromotor.cli import (
     benchmark,
     evaluation,
     info,
+    problems,
     reproduction,
     runs_command,
     sweep,
@@ -58,6 +59,7 @@ def shared(
 for commands in (
     training,
     evaluation,
+    problems,
     info,
     benchmark,
     runs_command,

@@ -20,7 +20,7 @@ from neuromotor.storage.components import SettingsError, encode, setting_names
 
 __all__ = ["register"]
 
-_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell")
+_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell", "problem")
 _SOLVERS = {"ilqr": ILQR()}  # what has settings among the references, which are functions
 
 

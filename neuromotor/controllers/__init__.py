@@ -21,8 +21,11 @@ from neuromotor.controllers.initializers import (
     INITIALIZERS,
     EchoState,
     Gaussian,
+    Identity,
     Initializer,
+    Orthogonal,
     Sparse,
+    VariancePreserving,
 )
 from neuromotor.controllers.network import (
     SQUASHES,
@@ -59,8 +62,11 @@ __all__ = [
     "INITIALIZERS",
     "EchoState",
     "Gaussian",
+    "Identity",
     "Initializer",
+    "Orthogonal",
     "Sparse",
+    "VariancePreserving",
 ]
 
 CONTROLLERS: Registry[Controller] = Registry(

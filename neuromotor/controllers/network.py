@@ -140,7 +140,7 @@ class RecurrentNetwork(ABC):
         for units, inputs in zip(self.layers, self._inputs(), strict=True):
             parts += [start.feedforward(units, inputs, generator) for _ in gates]
             parts += [start.recurrent(units, generator) for _ in gates]
-            parts.append(torch.full((len(gates) * units,), start.bias, dtype=torch.float64))
+            parts.append(start.biases(len(gates) * units, generator))
             if self.learn_initial_state:
                 parts.append(torch.zeros(self.cell.memory * units, dtype=torch.float64))
         parts.append(start.output(self.command_size, self.layers[-1], generator))
