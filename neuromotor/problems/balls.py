@@ -26,8 +26,8 @@ class BouncingBalls:
     within and 0 outside. There is no right or wrong, so that this problem has a loss alone: the
     Kullback-Leibler divergence, summed over pixels and over pictures.
 
-    Source: Sutskever (2013), section 4.5.1; Sutskever, Hinton & Taylor (2009), section 5.1. Sizes of
-    box and balls and the speed are our choice where these leave them open.
+    Source: Sutskever (2013), section 4.5.1; Sutskever, Hinton & Taylor (2009), section 5.1. Sizes
+    of box and balls and the speed are our choice where these leave them open.
 
     Attributes:
         size: Pixels of a side; the source says 15 in one place and 18 in another.

@@ -177,7 +177,7 @@ def test_a_sequence_is_wrong_where_one_deciding_step_is():
 def test_wrong_controllers_are_named():
     problem = SMALL["softmax"]
     batch = problem.sequences(8, generator())
-    with pytest.raises(ValueError, match="must have 4 inputs and 3 commands.*got 8 and 2"):
+    with pytest.raises(ValueError, match=r"must have 4 inputs and 3 commands.*got 8 and 2"):
         SequenceObjective(problem, ContinuousTimeRNN(layers=(5,)), batch)
     with pytest.raises(ValueError, match="must not squash its commands"):
         SequenceObjective(problem, fitted(Network(squash="tanh"), problem), batch)

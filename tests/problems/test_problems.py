@@ -1,4 +1,4 @@
-"""Problems give the sequences that their sources describe, worked out again here from the inputs."""
+"""Problems give the sequences that their sources describe: answers worked out from the inputs."""
 
 from dataclasses import replace
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from cases import generator
 
-from neuromotor import KroneckerLBFGS, LBFGS, Adam, Budget, Network, load_snapshot
+from neuromotor import LBFGS, Adam, Budget, KroneckerLBFGS, Network, load_snapshot
 from neuromotor.problems import PROBLEMS, Memorization, fitted
 from neuromotor.problems.objective import outputs_of
 from neuromotor.training.problems import answers, solve
