@@ -84,13 +84,6 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
         "gd": GradientDescent(learning_rate=1.0, clip_norm=0.1),
         "momentum": GradientDescent(learning_rate=0.1, momentum_max=0.99, clip_norm=0.1),
         "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
-        # Sutskever (2013), section 7.4.2: the schedules of the addition problem
-        "nag-chapter-7": GradientDescent(
-            nesterov=True,
-            momentum_max=0.98,
-            rates=((0, 3e-5), (1500, 3e-4), (3000, 3e-3), (6000, 1e-3), (30_000, 1e-4)),
-            momenta=((0, 0.9), (4000, 0.98)),
-        ),
         "adam": Adam(),
         "cg": NonlinearCG(),
         "pcg": NonlinearCG(pairs=10),

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from neuromotor.controllers import ContinuousTimeRNN, Controller, Network, TanhCell
+from neuromotor.controllers.cells import LinearMap
 from neuromotor.controllers.network import NetworkWeights, RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.problems.problem import Sequences
@@ -123,8 +124,8 @@ class TanhRun:
         pull_o, pull_v = self._pulled([pull])
         ones = self._inputs.new_ones(*self._inputs.shape[:2], 1)
         maps = (
-            ((0, 0, 1), torch.cat([self._inputs, self._before, ones], dim=-1), pull_v),
-            ((1, 0, 1), torch.cat([self._rates, ones], dim=-1), pull_o),
+            (LinearMap(0, 0, 1), torch.cat([self._inputs, self._before, ones], dim=-1), pull_v),
+            (LinearMap(1, 0, 1), torch.cat([self._rates, ones], dim=-1), pull_o),
         )
         blocks = []
         for place, inputs, pulled in maps:
