@@ -348,5 +348,5 @@ INITIALIZERS: Registry[Initializer] = Registry(
         "orthogonal": Orthogonal(),
         "identity": Identity(),
     },
-    members=("feedforward", "recurrent", "output"),
+    members=("feedforward", "recurrent", "output", "biases"),
 )

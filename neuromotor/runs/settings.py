@@ -83,7 +83,10 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     },
     "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
-_SMOKE_CONTROLLERS = {name: {"layers": [20, 20]} for name in ("rnn", "network", "gated")}
+_SMOKE_CONTROLLERS = {
+    **{name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm")},
+    "constrained": {"layers": [20]},
+}
 
 
 @dataclass(frozen=True, kw_only=True)

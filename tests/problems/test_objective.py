@@ -130,14 +130,14 @@ def test_kronecker_factors_of_one_step_are_the_gauss_newton_matrix():
     dense = torch.stack([product(row) for row in eye])
     draws = generator(3)
     total = [torch.zeros(2, 2).double(), torch.zeros(3, 3).double()]
-    for _ in range(4000):
+    for _ in range(1500):
         for place, block in enumerate(objective.kronecker_factors(theta, draws)):
-            total[place] += block.rows / 4000
+            total[place] += block.rows / 1500
     for rows, block in zip(total, objective.kronecker_factors(theta, draws), strict=True):
         where = block.places.T.flatten()
         expected = dense[where][:, where]
         found = torch.kron(block.columns, rows)
-        assert (found - expected).abs().max() < 0.06 * expected.abs().max()
+        assert (found - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 def test_many_sequences_are_taken_some_at_a_time():
