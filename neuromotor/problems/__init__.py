@@ -3,6 +3,7 @@
 from neuromotor.extensions import Registry
 from neuromotor.problems.associations import AssociativeRetrieval
 from neuromotor.problems.balls import BouncingBalls
+from neuromotor.problems.engines import ENGINES, Engine, FullBPTT, RealTime, TruncatedBPTT
 from neuromotor.problems.long_memory import (
     MarkedNumbers,
     Memorization,
@@ -24,6 +25,12 @@ __all__ = [
     "RandomPermutation",
     "Sequences",
     "TemporalOrder",
+    # ways to the gradient
+    "ENGINES",
+    "Engine",
+    "FullBPTT",
+    "RealTime",
+    "TruncatedBPTT",
     # what trains on them
     "LOSSES",
     "Loss",

@@ -25,6 +25,7 @@ from neuromotor.controllers.controller import (
 )
 from neuromotor.optim.jacobian import JacobianProducts
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
+from neuromotor.problems.engines import Engine
 from neuromotor.problems.losses import LOSSES, Loss
 from neuromotor.problems.passes import TanhRun, has_passes
 from neuromotor.problems.problem import Problem, Sequences
@@ -62,7 +63,13 @@ class SequenceObjective:
         torch.Size([623])
     """
 
-    def __init__(self, problem: Problem, controller: Controller, sequences: Sequences) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        controller: Controller,
+        sequences: Sequences,
+        engine: Engine | None = None,
+    ) -> None:
         """Join a problem, a controller and a batch.
 
         Args:
@@ -70,6 +77,7 @@ class SequenceObjective:
             controller: Gets the inputs as observations, and an empty target; its commands are the
                 outputs. `fitted` gives it the right sizes.
             sequences: The batch.
+            engine: How gradients are computed; whole backpropagation through time if None.
 
         Raises:
             ValueError: The controller has other sizes than the problem, squashes its commands, or
@@ -78,6 +86,7 @@ class SequenceObjective:
         check_controller(problem, controller)
         self.problem, self.controller, self.sequences = problem, controller, sequences
         self.loss: Loss = LOSSES[problem.loss]
+        self.engine = engine
 
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where it is not finite."""
@@ -91,7 +100,7 @@ class SequenceObjective:
         """Return the mean loss and its gradient, (P,)."""
         total, gradient = 0.0, torch.zeros_like(parameters)
         for part in self._parts():
-            value, own = self._at(self._run(parameters, part), part)
+            value, own = self._sums(parameters, part)
             total, gradient = total + value, gradient + own
         count = len(self.sequences)
         return or_infinity(total / count), gradient / count
@@ -99,7 +108,7 @@ class SequenceObjective:
     def part(self, size: int, generator: torch.Generator) -> SequenceObjective:
         """Return the mean loss over `size` random sequences, or over all of no more."""
         sequences = self.sequences.sample(size, generator)
-        return SequenceObjective(self.problem, self.controller, sequences)
+        return SequenceObjective(self.problem, self.controller, sequences, self.engine)
 
     def linearize(self, parameters: Tensor) -> SequenceLinearization:
         """Return the objective at a point, for any number of Gauss-Newton products."""
@@ -147,6 +156,14 @@ class SequenceObjective:
         kind = TanhRun if has_passes(self.controller) else AutogradRun
         return kind(self.controller, parameters, part)
 
+    def _sums(self, parameters: Tensor, part: Sequences) -> tuple[float, Tensor]:
+        """The sum of the losses and its gradient, by the engine."""
+        if self.engine is not None:
+            found = self.engine.gradient(self.controller, parameters, part, self.loss)
+            if found is not None:
+                return found
+        return self._at(self._run(parameters, part), part)
+
     def _at(self, happened: SequenceRun, part: Sequences) -> tuple[float, Tensor]:
         """The sum of the losses and its gradient."""
         outputs = happened.outputs.detach()
@@ -161,7 +178,10 @@ class SequenceLinearization:
     def __init__(self, objective: SequenceObjective, parameters: Tensor) -> None:
         self._loss, self._sequences = objective.loss, objective.sequences
         self._run = objective._run(parameters, self._sequences)
-        value, gradient = objective._at(self._run, self._sequences)
+        if objective.engine is None:
+            value, gradient = objective._at(self._run, self._sequences)
+        else:
+            value, gradient = objective._sums(parameters, self._sequences)
         self.value = or_infinity(value / len(self._sequences))
         self.gradient = gradient / len(self._sequences)
 

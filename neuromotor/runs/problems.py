@@ -20,7 +20,7 @@ import torch
 from neuromotor._checks import check_integer, check_number, check_seed, lookup
 from neuromotor.controllers import CELLS, CONTROLLERS, Controller, Network
 from neuromotor.optim import Budget, Optimizer
-from neuromotor.problems import PROBLEMS, Problem, fitted
+from neuromotor.problems import ENGINES, PROBLEMS, Problem, fitted
 from neuromotor.problems.objective import check_controller
 from neuromotor.runs.execute import interruptible, machine, versions
 from neuromotor.runs.settings import DTYPES, optimizers_of
@@ -48,6 +48,7 @@ _DEFAULTS: dict[str, Any] = {
     "refresh": 1,
     "held_out": 10_000,
     "test_calls": 100,
+    "engine": "bptt",
     "dtype": "float64",
     "threads": 1,
 }
@@ -119,6 +120,7 @@ def problem_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> ProblemS
     given = {
         **settings,
         "problem": {**encode(problem, PROBLEMS)},
+        "engine": encode(decode(settings["engine"], ENGINES, "engine"), ENGINES),
         "lags": list(problems),
         "cells": list(controllers),
         "optimizers": list(optimizers),
@@ -241,6 +243,7 @@ def _trained(
         refresh=given["refresh"],
         held_out=given["held_out"],
         test_calls=given["test_calls"],
+        engine=decode(given["engine"], ENGINES, "engine"),
         dtype=cast(torch.dtype, DTYPES[given["dtype"]]),
         threads=given["threads"],
         progress=True,

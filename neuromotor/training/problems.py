@@ -27,7 +27,7 @@ from neuromotor.optim import (
     Resampled,
     Snapshot,
 )
-from neuromotor.problems import LOSSES, Problem, SequenceObjective, Sequences
+from neuromotor.problems import LOSSES, Engine, Problem, SequenceObjective, Sequences
 from neuromotor.problems.objective import check_controller, misclassified, outputs_of
 from neuromotor.training.single import Keeper, initial_parameters, minimize
 
@@ -136,6 +136,7 @@ def solve(
     refresh: int = 1,
     held_out: int = 10_000,
     test_calls: int = 100,
+    engine: Engine | None = None,
     dtype: torch.dtype = torch.float64,
     callback: Callback | None = None,
     resume: Snapshot | None = None,
@@ -158,6 +159,7 @@ def solve(
             its sequences nothing is drawn anew.
         held_out: Sequences on which the answers are counted, drawn from another seed.
         test_calls: Calls between two tests whether the problem is solved.
+        engine: How gradients are computed; whole backpropagation through time if None.
         dtype: Precision.
         callback: Called after every iteration.
         resume: As for `train`.
@@ -193,7 +195,7 @@ def solve(
     def draw(number: int) -> SequenceObjective:
         generator = torch.Generator().manual_seed(_seed(seed, number))
         drawn = problem.sequences(sequences, generator, dtype)
-        return SequenceObjective(problem, controller, drawn)
+        return SequenceObjective(problem, controller, drawn, engine)
 
     unseen = torch.Generator().manual_seed(_seed(seed, -1))
     test = _Test(problem, controller, problem.sequences(held_out, unseen, dtype), test_calls)

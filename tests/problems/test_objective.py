@@ -36,7 +36,9 @@ class OwnTanh(TanhCell):
 def made(problem, cell, layers=(5,)):
     network = fitted(Network(layers=layers, cell=cell), problem)
     theta = network.initial_parameters(generator(1)) + 0.1 * normal(network.parameter_count)
-    objective = SequenceObjective(problem, network, problem.sequences(4, generator(2)).subset(slice(0, 2)))
+    objective = SequenceObjective(
+        problem, network, problem.sequences(4, generator(2)).subset(slice(0, 2))
+    )
     return network, theta, objective
 
 
