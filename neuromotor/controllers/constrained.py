@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_seed, up_to_date
-from neuromotor.controllers.cells import CELLS, Cell, LayerWeights, LeakyCell
+from neuromotor.controllers.cells import CELLS, Cell, LeakyCell
 from neuromotor.controllers.initializers import INITIALIZERS, Gaussian, Initializer
 from neuromotor.controllers.network import NetworkWeights, RecurrentNetwork
 
@@ -133,21 +133,15 @@ class ConstrainedNetwork(RecurrentNetwork):
         free = super().unpack(parameters)
         layers = []
         for layer, masks in zip(free.layers, _masks(self), strict=True):
-            masks = _Masks(*(None if part is None else part.to(parameters) for part in masks))
             feedforward, recurrent = layer.feedforward, layer.recurrent
             if masks.below is not None:
-                signed = feedforward.abs() * masks.below
-                feedforward = torch.where(masks.below == 0, feedforward, signed)
+                signs = masks.below.to(parameters)
+                signed = feedforward.abs() * signs
+                feedforward = torch.where(signs == 0, feedforward, signed)
             if masks.own is not None:
-                recurrent = recurrent.abs() * masks.own
-            layers.append(
-                LayerWeights(
-                    feedforward,
-                    recurrent * masks.recurrent,
-                    layer.bias,
-                    layer.initial,
-                )
-            )
+                recurrent = recurrent.abs() * masks.own.to(parameters)
+            recurrent = recurrent * masks.recurrent.to(parameters)
+            layers.append(layer._replace(feedforward=feedforward, recurrent=recurrent))
         return free._replace(layers=tuple(layers))
 
 

@@ -271,7 +271,8 @@ class Orthogonal:
     def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
         """Return a random orthogonal matrix, uniform over all of them, (size, size)."""
         vectors, triangle = torch.linalg.qr(_normal(size, size, generator))
-        return self.recurrent_gain * vectors * torch.sign(torch.diagonal(triangle))
+        drawn: Tensor = vectors * torch.sign(torch.diagonal(triangle))
+        return self.recurrent_gain * drawn
 
     def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
         """Return dense normal weights, (rows, columns)."""

@@ -35,6 +35,8 @@ class JacobianProducts:
 
     def forward(self, vector: Tensor) -> list[Tensor]:
         """Return J v, tensors of the outputs' shapes, of a vector (P,)."""
+        if not self._outputs:
+            return [torch.zeros_like(one) for one in self._sizes]
         if self._adjoint is None:
             self._probes = [torch.zeros_like(one, requires_grad=True) for one in self._outputs]
             (self._adjoint,) = torch.autograd.grad(
@@ -44,6 +46,8 @@ class JacobianProducts:
                 create_graph=True,
                 materialize_grads=True,
             )
+        if not self._adjoint.requires_grad:  # the outputs do not depend on the parameters
+            return [torch.zeros_like(one) for one in self._sizes]
         found = iter(
             torch.autograd.grad(
                 self._adjoint, self._probes, vector, retain_graph=True, materialize_grads=True
@@ -56,6 +60,8 @@ class JacobianProducts:
 
     def backward(self, weights: Sequence[Tensor]) -> Tensor:
         """Return J^T w, (P,), of tensors of the outputs' shapes."""
+        if not self._outputs:
+            return torch.zeros_like(self._parameters)
         used = [one for one, active in zip(weights, self._active, strict=True) if active]
         (pulled,) = torch.autograd.grad(
             self._outputs, self._parameters, used, retain_graph=True, materialize_grads=True

@@ -75,7 +75,7 @@ class Logistic:
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each step, (...)."""
         least = torch.special.entr(targets) + torch.special.entr(1 - targets)
-        cross = torch.nn.functional.softplus(outputs) - targets * outputs
+        cross: Tensor = torch.nn.functional.softplus(outputs) - targets * outputs
         return (cross - least).sum(-1)
 
     def pulled(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class Softmax:
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return whether another symbol is likelier than the right one, (...)."""
-        return outputs.argmax(-1) != targets.argmax(-1)
+        return torch.ne(outputs.argmax(-1), targets.argmax(-1))
 
 
 LOSSES: dict[str, Loss] = {"squared": Squared(), "logistic": Logistic(), "softmax": Softmax()}
