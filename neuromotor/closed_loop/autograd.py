@@ -112,7 +112,7 @@ class AutogradLinearization:
         (self.gradient,) = torch.autograd.grad(
             losses.mean(), self._theta, retain_graph=True, materialize_grads=True
         )
-        self._plain = JacobianProducts([self._residuals], self._theta)
+        self._plain = JacobianProducts([self._residuals], [self._theta])
         self._damped: tuple[JacobianProducts, list[Tensor]] | None = None
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
@@ -138,7 +138,7 @@ class AutogradLinearization:
             pairs = damped_quantities(self._controller, self._memory)
             quantities = [self._residuals, *(quantity for quantity, _ in pairs)]
             held = [weight.detach() for _, weight in pairs]
-            self._damped = JacobianProducts(quantities, self._theta), held
+            self._damped = JacobianProducts(quantities, [self._theta]), held
         return self._damped
 
 

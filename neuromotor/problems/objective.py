@@ -240,7 +240,7 @@ class AutogradRun:
         self._theta = parameters.detach().requires_grad_(True)
         with torch.enable_grad():
             self.outputs, self._memory = run(controller, self._theta, sequences)
-        self._plain = JacobianProducts([self.outputs], self._theta)
+        self._plain = JacobianProducts([self.outputs], [self._theta])
         self._damped: tuple[JacobianProducts, list[Tensor]] | None = None
 
     def damped(self) -> list[Tensor]:
@@ -268,7 +268,7 @@ class AutogradRun:
                 pairs = damped_quantities(self._controller, self._memory)
             quantities = [self.outputs, *(quantity for quantity, _ in pairs)]
             held = [weight.detach() for _, weight in pairs]
-            self._damped = JacobianProducts(quantities, self._theta), held
+            self._damped = JacobianProducts(quantities, [self._theta]), held
         return self._damped
 
 
