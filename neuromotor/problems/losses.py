@@ -74,7 +74,7 @@ class Logistic:
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each step, (...)."""
-        least = torch.special.entr(targets) + torch.special.entr(1 - targets)
+        least: Tensor = torch.special.entr(targets) + torch.special.entr(1 - targets)
         cross: Tensor = torch.nn.functional.softplus(outputs) - targets * outputs
         return (cross - least).sum(-1)
 

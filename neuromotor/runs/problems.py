@@ -15,13 +15,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
 from neuromotor._checks import check_integer, check_number, check_seed, lookup
 from neuromotor.controllers import CELLS, CONTROLLERS, Controller, Network
 from neuromotor.optim import Budget, Optimizer
 from neuromotor.problems import ENGINES, PROBLEMS, Problem, fitted
 from neuromotor.problems.objective import check_controller
+from neuromotor.runs.drawing import drawing
 from neuromotor.runs.execute import interruptible, machine, versions
 from neuromotor.runs.settings import DTYPES, optimizers_of
 from neuromotor.storage.claims import RunFolderError, claimed
@@ -194,6 +193,12 @@ def run_problems(
             "signal": interrupted.signal,
             "settings": settings.given,
         }
+        if rows:
+            with drawing(say):
+                from neuromotor.plotting import save_figures
+                from neuromotor.runs.figures import plot_solved
+
+                save_figures({"solved": plot_solved(rows)}, folder / "figures")
         write_json(folder / "summary.json", summary)
     return summary
 
@@ -244,7 +249,7 @@ def _trained(
         held_out=given["held_out"],
         test_calls=given["test_calls"],
         engine=decode(given["engine"], ENGINES, "engine"),
-        dtype=cast(torch.dtype, DTYPES[given["dtype"]]),
+        dtype=DTYPES[given["dtype"]],
         threads=given["threads"],
         progress=True,
         resume=load_snapshot(checkpoint) if checkpoint.is_file() else None,
@@ -270,7 +275,7 @@ def _begin(folder: Path, settings: ProblemSettings, *, resume: bool, force: bool
     elif not path.is_file() and any(folder.iterdir()):
         raise RunFolderError(f"{folder} holds other files; choose another `--out`.")
     else:
-        for part in ("results", "controllers", "checkpoints"):
+        for part in ("results", "controllers", "checkpoints", "figures"):
             for old in (folder / part).glob("*"):
                 old.unlink()
         (folder / "summary.json").unlink(missing_ok=True)

@@ -23,6 +23,7 @@ def test_solve_says_what_was_solved_and_goes_on(tmp_path):
     saved = load_controller(folder / "controllers/3-gated-lbfgs-0.safetensors")
     assert saved.controller.layers == (10,)
     assert saved.info["problem"]["length"] == 2
+    assert (folder / "figures/solved.png").is_file()
     refused = neuromotor(*words, *small, "--out", folder)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
