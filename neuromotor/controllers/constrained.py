@@ -114,7 +114,7 @@ class ConstrainedNetwork(RecurrentNetwork):
             if not getattr(self.cell, "positive", False):
                 raise ValueError(
                     "`cell` must have rates that are never negative where `excitatory` fixes the "
-                    f"signs of weights, got {self.cell!r}; take `rectified` or `logistic`, or set "
+                    f"signs of weights, got {self.cell!r}; take `rectified-linear` or `logistic`, or set "
                     "`excitatory` to None."
                 )
         for name in ("rates", "damped"):
