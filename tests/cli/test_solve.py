@@ -38,6 +38,14 @@ def test_wrong_words_are_named(tmp_path):
         (("addition", "--lags", "3"), "in `lags`: `lag` must be a whole number, 20 or more"),
         (("addition", "--cells", "tanj"), "did you mean 'tanh'"),
         (("addition", "--set", "adam.beta1=0.5"), "unknown setting `adam`"),
+        (
+            ("addition", "--set", "controller=gated-feedback", "--cells", "tanh"),
+            "`cells` must be left out for a GatedFeedbackNetwork",
+        ),
+        (
+            ("addition", "--set", "controller=constrained", "--cells", "tanh"),
+            "in `cells`: `cell` must have rates that are never negative",
+        ),
         ((), "Missing argument 'PROBLEM'"),
     ):
         done = neuromotor("solve", *words, "--out", tmp_path / "none")
