@@ -44,7 +44,7 @@ class Given(NamedTuple):
     noise: Array  # private noise of all units, scaled, (T or 1, M, units or 0)
     command_noise: Array  # (T or 1, m, M)
     load: Array  # (T or 1, l, M)
-    force: Array  # on the hand, (T or 1, 2 or 3, M)
+    force: Array  # on the hand, then the ten of a field if any, (T or 1, 2 or 3 or 12, M)
     jolt: Array  # plant noise, (T or 1, n, M)
     weight: Array  # of squared errors, (T + 1 or 1, n, M)
     goal: Array  # (T + 1 or 1, n, M)

@@ -58,6 +58,10 @@ def given(
         if trials.unit_noise is not None:
             scaled = net.private_noise * trials.unit_noise.permute(1, 0, 2)
             noise = np.array(scaled.numpy(), dtype, order="C")
+    force = array(trials.hand_force, task.plant.hand_size)
+    if trials.field is not None:
+        rows = array(trials.field.flatten(1)[:, None], trials.field[0].numel())
+        force = np.concatenate([force, rows.repeat(len(force), axis=0)], axis=1)
     sense = None if trials.sensory_noise is None else trials.sensory_noise[..., feedback]
     return Given(
         feedback=np.array(feedback, np.int64),
@@ -66,7 +70,7 @@ def given(
         noise=noise,
         command_noise=array(trials.command_noise, m),
         load=array(trials.load, task.plant.load_size),
-        force=array(trials.hand_force, task.plant.hand_size),
+        force=force,
         jolt=array(trials.plant_noise, n),
         weight=array(cost.weights(trials), n),
         goal=array(trials.goal, n),

@@ -33,6 +33,7 @@ from neuromotor.compiled.compose import PlantShape, composed
 from neuromotor.compiled.pieces import Tape, Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
+from neuromotor.plants import field_components
 from neuromotor.plants.plant import components_of
 from neuromotor.tasks.task import Task, input_size
 from neuromotor.tasks.trials import Trials
@@ -119,11 +120,17 @@ class _Loop:
             state=plant.state_size,
             command=self.m,
             load=plant.load_size,
-            force=plant.hand_size,
+            force=self.given[0].force.shape[1],
         )
         template = Path(__file__).with_name("loop.py")
         self.code = composed(
-            template, components.functions, self.shape, self.dtype.name, self.cell, arrays
+            template,
+            components.functions,
+            self.shape,
+            self.dtype.name,
+            self.cell,
+            arrays,
+            field=None if trials.field is None else field_components,
         )
         self._rooms: dict[tuple[int, int], Room] = {}
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
