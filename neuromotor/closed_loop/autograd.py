@@ -45,6 +45,10 @@ class AutogradObjective(LoopObjective):
             )
         super().__init__(task, controller, trials)
 
+    def over(self, trials: Trials) -> AutogradObjective:
+        """Return the mean loss of the same loop over other trials."""
+        return AutogradObjective(self.task, self.controller, trials)
+
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
         with torch.no_grad():

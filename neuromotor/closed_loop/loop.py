@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants.plant import components_of
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
+
+if TYPE_CHECKING:
+    from neuromotor.closed_loop.compiled.machine import Machine
 
 __all__ = ["ClosedLoop"]
 
@@ -54,6 +57,7 @@ class ClosedLoop:
             )
         self.task = task
         self.controller = controller
+        self._machines: dict[tuple[torch.dtype, bool], Machine] = {}  # as objectives need them
 
     def simulate(self, parameters: Tensor, trials: Trials) -> Trajectory:
         """Run every trial and return what happened; differentiable in `parameters`.
@@ -96,9 +100,14 @@ class ClosedLoop:
             )
         if fast is False or reason is not None:
             return AutogradObjective(self.task, self.controller, trials)
-        from neuromotor.closed_loop.compiled.objective import CompiledObjective  # needs numba
+        from neuromotor.closed_loop.compiled.machine import Machine  # needs numba
+        from neuromotor.closed_loop.compiled.objective import CompiledObjective
 
-        return CompiledObjective(self.task, cast(RecurrentNetwork, self.controller), trials)
+        kind = trials.dtype, trials.field is not None
+        if kind not in self._machines:
+            net = cast(RecurrentNetwork, self.controller)
+            self._machines[kind] = Machine(self.task, net, *kind)
+        return CompiledObjective(self._machines[kind], trials)
 
     def prepare(self, trials: Trials, *, products: bool = False) -> None:
         """Compile what training on such trials needs, so that no clock runs meanwhile.

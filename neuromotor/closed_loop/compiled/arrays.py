@@ -30,7 +30,7 @@ class Dimensions(NamedTuple):
     steps: int
     delay: int  # steps
     ring: int  # steps whose pulls are kept until their gradients are taken
-    squash: int  # how commands are squashed; `loop.squashed`
+    squash: int  # how commands are squashed: 0 not, else the place in `SQUASHES`, from 1
     batch: float  # trials over which the loss is a mean, other blocks included
     energy: float  # weight of a command's square
 

@@ -23,13 +23,20 @@ from neuromotor.closed_loop.compiled.arrays import (
 from neuromotor.compiled.compose import PlantShape
 from neuromotor.compiled.pieces import Tape
 from neuromotor.controllers.network import RecurrentNetwork
+from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Room", "given", "initial_state"]
+__all__ = ["Room", "force_size", "given", "initial_state", "part_of"]
 
 Array = NDArray[Any]
+
+
+def force_size(plant: Plant, in_field: bool) -> int:
+    """Return how many numbers a force has, on the hand and, behind that, of a field."""
+    d = plant.hand_size
+    return d + d * (1 + 2 * d) if in_field else d
 
 
 def given(
@@ -60,7 +67,8 @@ def given(
             noise = np.array(scaled.numpy(), dtype, order="C")
     force = array(trials.hand_force, task.plant.hand_size)
     if trials.field is not None:
-        rows = array(trials.field.flatten(1)[:, None], trials.field[0].numel())
+        size = force_size(task.plant, True) - task.plant.hand_size
+        rows = array(trials.field.flatten(1)[:, None], size)
         force = np.concatenate([force, rows.repeat(len(force), axis=0)], axis=1)
     sense = None if trials.sensory_noise is None else trials.sensory_noise[..., feedback]
     return Given(

@@ -27,12 +27,16 @@ from neuromotor.compiled.pieces import (
     part,
     span,
 )
+from neuromotor.controllers.network import SQUASHES
 
 if "plant" not in globals():
     raise ImportError("this file is a template of neuromotor.compiled.compose: nothing imports it")
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 GROUPS = len(cell.GATES)
+PLAIN, TANH, LOGISTIC, RECTIFIED = map(
+    (None, *SQUASHES).index, (None, "tanh", "logistic", "rectified")
+)
 
 
 @piece
@@ -43,13 +47,13 @@ def of_layer(weights, number):
 
 @piece
 def squashed(kind, value):
-    """A command, squashed: 0 not, 1 by tanh, 2 by the logistic function, 3 rectified."""
-    if kind == 0:
+    """A command, squashed."""
+    if kind == PLAIN:
         return value
-    if kind == 1:
+    if kind == TANH:
         return hyperbolic_tangent(value)
     half = type(value)(0.5)
-    if kind == 2:
+    if kind == LOGISTIC:
         return half + half * hyperbolic_tangent(half * value)
     return value if value > 0 else value - value
 
@@ -57,11 +61,11 @@ def squashed(kind, value):
 @piece
 def squash_slope(kind, u, change):
     """A change of the drive of a command, as it changes the squashed command u."""
-    if kind == 0:
+    if kind == PLAIN:
         return change
-    if kind == 1:
+    if kind == TANH:
         return change - change * u * u
-    if kind == 2:
+    if kind == LOGISTIC:
         return change * (u - u * u)
     return change if u > 0 else change - change
 
