@@ -1,11 +1,13 @@
 """What a force field in the plane does within a step, on components; `field.py` says why.
 
-Notation is that of `field.py`: v velocity, A = dt M^-1 J^T D J = mean I + B, and
+The notation is that of `field.py`: v is the velocity of the configuration, and with
+A = dt M^-1 J^T D J = mean I + B
 
     exp(A) = even I + odd B,    even = e^mean cosh(r),  odd = e^mean sinh(r) / r,  r^2 = square
 
-with square = half^2 + A12 A21 for the half difference of A11 and A22. Matrices are four components,
-row by row. A compiled loop gets a force as two components, followed by the ten of a field.
+where square = half^2 + A12 A21, and half is half the difference of A11 and A22. A matrix is four
+components, row by row. A compiled loop gets the two components of a force on the hand, and behind
+them the ten of a field.
 """
 
 from __future__ import annotations

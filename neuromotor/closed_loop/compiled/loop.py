@@ -3,13 +3,14 @@
 `compiled.compose` puts functions of a plant before this text and makes a module of both for each
 pair, in which `cell` and `plant` are theirs. Nothing imports this file itself.
 
-Time is the first axis of every array; trials are the last one of what belongs to the plant, and the
-rows of what belongs to the cell. Of each array of `given` a first axis of 1 means the same numbers
-at all steps. A leading r_ marks a change along a direction, a leading d_ a derivative.
+Time is the first axis of every array. Trials are the last axis of what belongs to the plant, and
+the rows of what belongs to the cell. Where an array of `given` has a first axis of length 1, its
+numbers hold at all steps. A name that begins with r_ is a change along a direction, and one that
+begins with d_ is a derivative of the loss.
 
-Matrices of the network, in the order of their numbers: for each layer and gate group those of what
-is seen, of the layer below and of the layer itself; then the read-out's of what is seen (its bias)
-and of the last layer.
+The network's matrices are numbered. Each gate group of each layer has three: the weights of what is
+seen, of the layer below, and of what the layer itself remembers. The read-out has two: the weights
+of what is seen, of which only the bias is there, and those of the last layer.
 """
 
 # mypy: ignore-errors
