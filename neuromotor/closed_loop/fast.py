@@ -23,6 +23,7 @@ from neuromotor.closed_loop.passes import (
 )
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.optim.objective import KroneckerBlock
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -38,6 +39,8 @@ def no_passes_for(task: Task, controller: object) -> str | None:
         return f"this controller ({type(controller).__name__})"
     if tuple(task.plant.feedback) != tuple(range(task.plant.state_size)):
         return f"a plant that is observed in part ({type(task.plant).__name__})"
+    if SensesInUse.of(task).own:
+        return "a task with senses of its own"
     return None
 
 

@@ -18,6 +18,7 @@ from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -140,6 +141,8 @@ class ClosedLoop:
         if cell is None or not declares(cell, "compiled"):
             name = type(self.controller if cell is None else cell).__name__
             return f"{name} has no compiled pieces"
+        if SensesInUse.of(self.task).own:
+            return "the task has senses of its own"
         if components_of(self.task.plant) is None:
             return f"the plant ({type(self.task.plant).__name__}) has no functions on components"
         if trials is not None and trials.field is not None:

@@ -43,9 +43,10 @@ class Plant(Protocol):
     load, d of the hand's position. `MechanicalPlant` has everything that follows from
     ``[configuration, velocity]`` with a command for each joint; a plant overrides what differs.
 
-    Three things are optional. A plant with `velocity_rates(state, drag)` can move in a force
+    Four things are optional. A plant with `velocity_rates(state, drag)` can move in a force
     field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
     `actuated(command)` says what its actuators give where that is not the command itself. A plant
+    with `signals()` says what can be sensed beside joints and hand (`plants.signals`). A plant
     with a property `components` has its step as functions on components (`Components`), or None for
     these settings; with those, environments and training are several times faster.
     """
