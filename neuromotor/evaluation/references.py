@@ -25,7 +25,7 @@ from neuromotor.controllers import CommandTable, Controller
 from neuromotor.evaluation.performance import Evaluation, assess, controller_runner, known_runner
 from neuromotor.extensions import Registry
 from neuromotor.optim.result import Stopwatch
-from neuromotor.tasks import Task, Trials
+from neuromotor.tasks import SensesInUse, Task, Trials
 
 __all__ = [
     "DEFAULT_REFERENCES",
@@ -60,7 +60,13 @@ def no_reference(names: Iterable[str], task: Task, trials: Trials) -> dict[str, 
     A controller whose design leaves out what happens in the trials is no measure of how well one
     can do there: held against it, others seem far better or far worse than they are.
     """
-    reasons = {"ilqg": _beyond_ilqg(task, trials), "online-predictive": _beyond_planners(task)}
+    planners = _beyond_planners(task)
+    reasons = {
+        "ilqg": _beyond_ilqg(task, trials),
+        "lqg": _beyond_lqg(task),
+        "online": planners,
+        "online-predictive": planners,
+    }
     found = {name: reasons.get(name) for name in names}
     return {name: reason for name, reason in found.items() if reason is not None}
 
@@ -72,6 +78,13 @@ def _beyond_planners(task: Task) -> str | None:
     except ValueError as error:
         return str(error).rstrip(".")
     return None
+
+
+def _beyond_lqg(task: Task) -> str | None:
+    """Say why there is no LQG with a linear estimate for a task; None where there is."""
+    if SensesInUse.of(task).whole_state:
+        return None
+    return "its estimate is linear, and what is sensed is not the plant's state; use 'ilqg'"
 
 
 def _beyond_ilqg(task: Task, trials: Trials) -> str | None:
