@@ -22,7 +22,6 @@ __all__ = [
     "by_part",
     "check_command_limit",
     "check_last_axis",
-    "check_observed_whole",
     "check_plane",
     "check_plant",
     "components_of",
@@ -253,15 +252,6 @@ def observed(plant: Plant, values: Tensor) -> Tensor:
     feedback = tuple(plant.feedback)
     whole = feedback == tuple(range(plant.state_size))
     return values if whole else values[..., list(feedback)]
-
-
-def check_observed_whole(plant: Plant, user: str) -> None:
-    """Raise unless all of a plant's state is observed; `user` needs that, for the error."""
-    if tuple(plant.feedback) != tuple(range(plant.state_size)):
-        raise ValueError(
-            f"`plant.feedback` must be all {plant.state_size} numbers of the state for {user}, got "
-            f"{len(plant.feedback)} of {type(plant).__name__}'s."
-        )
 
 
 def check_plane(plant: Plant, user: str) -> None:

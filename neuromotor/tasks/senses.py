@@ -192,6 +192,7 @@ class SensesInUse:
         signal_noise: The same of `Trials.signal_noise`.
         columns: Which of these draws belong to the f numbers; None is all, in order.
         own: Whether the task has senses of its own.
+        state_size: Numbers in a state of the plant.
     """
 
     channels: tuple[ChannelInUse, ...]
@@ -200,6 +201,7 @@ class SensesInUse:
     signal_noise: tuple[float, ...]
     columns: tuple[int, ...] | None
     own: bool
+    state_size: int
 
     @classmethod
     def of(cls, task: Task) -> SensesInUse:
@@ -237,6 +239,7 @@ class SensesInUse:
                 signal_noise=(0.0,) * plant.state_size,
                 columns=None if whole else tuple(plant.feedback),
                 own=False,
+                state_size=plant.state_size,
             )
         channels = tuple(_in_use(one, plant, delay_steps) for one in senses.channels)
         sizes = [len(one.signal.labels) for one in channels]
@@ -247,6 +250,7 @@ class SensesInUse:
             signal_noise=_repeated([one.signal_noise for one in senses.channels], sizes),
             columns=None,
             own=True,
+            state_size=plant.state_size,
         )
 
     # ---- what it is in numbers ----
@@ -284,10 +288,12 @@ class SensesInUse:
     @property
     def whole_state(self) -> bool:
         """Whether what is sensed is the plant's state as it is, after one delay."""
-        one = self.channels[0]
-        plain = len(self.channels) == 1 and one.origin is None and one.scale == 1
-        entries, size = one.signal.entries, len(self.noise)
-        return plain and entries == tuple(range(size))
+        return _whole(self.channels, self.state_size)
+
+    @property
+    def whole_target(self) -> bool:
+        """Whether what is told of the target is the state to be reached."""
+        return _whole(self.target, self.state_size)
 
     # ---- what it does ----
 
@@ -378,6 +384,13 @@ def _delay(channel: Channel, plant: Plant, delay_steps: int) -> int:
     if channel.delay_s is None:
         return delay_steps
     return whole_steps(f"delay_s of {channel.signal}", channel.delay_s, plant.dt_s)
+
+
+def _whole(channels: tuple[ChannelInUse, ...], size: int) -> bool:
+    """Whether channels are one that gives the state as it is."""
+    one = channels[0]
+    plain = len(channels) == 1 and one.origin is None and one.scale == 1
+    return plain and one.signal.entries == tuple(range(size))
 
 
 def _repeated(values: Sequence[float], sizes: Sequence[int]) -> tuple[float, ...]:
