@@ -49,7 +49,8 @@ def default_references(trials: Trials) -> tuple[str, ...]:
     Where ILQG's design knows nothing of what happens it is among them all the same, for
     `no_reference` to say why there is none.
     """
-    if not trials.disturbed and trials.sensory_noise is None:
+    noisy = set(Trials.names(seen_by="senses")).intersection(trials.present())
+    if not trials.disturbed and not noisy:
         return ()
     return tuple(name for name in DEFAULT_REFERENCES if name == "ilqg" or _plannable(trials))
 
