@@ -120,8 +120,8 @@ class ILQG:
 
         Raises:
             ValueError: Trials or uncertainty do not fit the task, or its plant has bounds on
-                commands (`no_linear_feedback`), or the design is not `extended` and the task has
-                senses of its own.
+                commands (`no_linear_feedback`), or the design is not `extended` and something else
+                than the plant's state is sensed.
         """
         check_trials(task, trials)
         reason = no_linear_feedback(task.plant)
@@ -130,10 +130,10 @@ class ILQG:
                 f"`task.plant` must suit ILQG, got a {type(task.plant).__name__}: {reason}."
             )
         senses = SensesInUse.of(task)
-        if _sensors_needed(senses) and not self.extended:
+        if not (senses.whole_state or self.extended):
             raise ValueError(
-                "`extended` must be True where a task has senses of its own, or its plant is "
-                "observed in part: they are predicted by the plant's own signals."
+                "`extended` must be True where something else than the plant's state is sensed, "
+                "which is then predicted by the plant's own signals."
             )
         watch = Stopwatch()
         if uncertainty is None:
@@ -167,7 +167,7 @@ class ILQG:
             hand_force=_any(uncertainty.hand_force),
             dt_s=task.plant.dt_s,
             plant=task.plant if self.extended else None,
-            senses=_explicit(task) if _sensors_needed(senses) else None,
+            senses=None if senses.whole_state else _explicit(task),
         )
         weights = _tables(problem, feedback, correction, states, task.plant.state_size)
         weights = FeedbackWeights(*(getattr(weights, f.name)[index] for f in fields(weights)))
@@ -257,11 +257,6 @@ def linearized(
     )
 
 
-def _sensors_needed(senses: SensesInUse) -> bool:
-    """Whether what is sensed is something else than the state after one delay."""
-    return senses.own or senses.columns is not None
-
-
 def _explicit(task: Task) -> Senses:
     """The senses of a task, with every delay said."""
     senses: Senses = getattr(task, "senses", None) or Senses()
@@ -277,7 +272,7 @@ def _sensing(
         uncertainty.variances(name, states, senses.draws)[columns]
         for name in ("sensory_noise", "signal_noise")
     )
-    if not _sensors_needed(senses) and not bool(proportional.any()):
+    if senses.whole_state and not bool(proportional.any()):
         return {"sensory_variance": added.clamp(min=floor**2)}
     steps = torch.arange(states.shape[1] - 1)
     sensors = []

@@ -357,12 +357,13 @@ def check_senses(task: Task) -> None:
 
 
 def check_state_sensed(task: Task, user: str) -> None:
-    """Raise unless the plant's state is sensed as it is; `user` needs that, for the error."""
+    """Raise unless state and target are given as they are; `user` needs that, for the error."""
     senses = SensesInUse.of(task)
-    if not senses.whole_state:
+    if not (senses.whole_state and senses.whole_target):
+        labels = senses.target_labels if senses.whole_state else senses.labels
         raise ValueError(
-            f"`task` must let the plant's whole state be sensed, as it is, for {user}, got "
-            f"{', '.join(senses.labels)}."
+            f"`task` must let the plant's whole state be sensed, and the target be told as one, "
+            f"for {user}, got {', '.join(labels)}."
         )
 
 

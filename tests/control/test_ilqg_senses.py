@@ -225,3 +225,7 @@ def test_who_cannot_sense_by_channels_says_so():
     assert set(reasons) == {"lqg", "online-predictive"}
     whole = reach(Senses((Channel("state", delay_steps=3),)))
     OnlineTrajectoryOptimization(whole)
+    ILQG(extended=False).design(whole, whole.trials())
+    hand = reach(Senses(target=(Channel("hand_position"),)))
+    with pytest.raises(ValueError, match="the target be told as one"):
+        OnlineTrajectoryOptimization(hand)
