@@ -135,14 +135,12 @@ class ClosedLoop:
         if cell is None or not declares(cell, "compiled"):
             name = type(self.controller if cell is None else cell).__name__
             return f"{name} has no compiled pieces"
-        if SensesInUse.of(self.task).own:
-            return "the task has senses of its own"
+        if SensesInUse.of(self.task).entries is None:
+            return "the task senses what is computed from the plant's state"
         if components_of(self.task.plant) is None:
             return f"the plant ({type(self.task.plant).__name__}) has no functions on components"
         if trials is not None and trials.field is not None:
             return "a force field acts within the steps"
-        if trials is not None and trials.signal_noise is not None:
-            return "what is sensed has noise in proportion to it"
         if trials is not None and trials.device.type != "cpu":
             return f"the trials are on {trials.device}"
         return availability()

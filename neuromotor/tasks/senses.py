@@ -156,6 +156,11 @@ class ChannelInUse:
     scale: float
 
     @property
+    def start(self) -> tuple[float, ...]:
+        """What is subtracted, k numbers."""
+        return (0.0,) * len(self.signal.labels) if self.origin is None else self.origin
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Name and unit of each number."""
         factor = "" if self.scale == 1 else f"{self.scale:g} x "
@@ -166,8 +171,7 @@ class ChannelInUse:
     @property
     def limits(self) -> tuple[float, ...]:
         """Largest size of each number, noise aside."""
-        origin = self.origin or (0.0,) * len(self.signal.limits)
-        pairs = zip(self.signal.limits, origin, strict=True)
+        pairs = zip(self.signal.limits, self.start, strict=True)
         return tuple(abs(self.scale) * (limit + abs(start)) for limit, start in pairs)
 
     def read(self, state: Tensor) -> Tensor:
@@ -281,6 +285,14 @@ class SensesInUse:
         return max(one.delay for one in self.channels)
 
     @property
+    def entries(self) -> tuple[int, ...] | None:
+        """Which numbers of the state are sensed, f of them; None where some are computed."""
+        found = [one.signal.entries for one in self.channels]
+        if any(entries is None for entries in found):
+            return None
+        return tuple(i for entries in found for i in entries or ())
+
+    @property
     def scales(self) -> tuple[float, ...]:
         """Factor on each number that is sensed."""
         return tuple(one.scale for one in self.channels for _ in one.signal.labels)
@@ -314,6 +326,28 @@ class SensesInUse:
             seen = seen + noise
         scales = self.scales
         return seen * seen.new_tensor(scales) if any(k != 1 for k in scales) else seen
+
+    def as_affine(self, trials: Trials) -> tuple[Tensor, Tensor | None]:
+        """Return gains and offsets with which signals become what is sensed, (B or 1, T or 1, f).
+
+        Offsets of None are zero.
+        """
+        like = trials.initial_state
+        gain = like.new_tensor(self.scales)[None, None]
+        shift = [-start for one in self.channels for start in one.start]
+        offset = like.new_tensor(shift)[None, None] if any(shift) else None
+        proportional, added = (
+            self._draw(getattr(trials, name)) for name in ("signal_noise", "sensory_noise")
+        )
+        factor = gain
+        if proportional is not None:
+            factor = gain * (1 + proportional)
+            offset = None if offset is None else offset * factor
+        elif offset is not None:
+            offset = offset * gain
+        if added is not None:
+            offset = gain * added if offset is None else offset + gain * added
+        return factor, offset
 
     def told(self, target: Tensor) -> Tensor:
         """Return what is told of targets that do not change, (..., g) of states (..., n)."""

@@ -34,6 +34,7 @@ from neuromotor.compiled.pieces import Tape, Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task, input_size
 from neuromotor.tasks.trials import Trials
 
@@ -88,7 +89,7 @@ class _Loop:
         self.cell = import_module(kind.compiled)
         self.numbers = tuple(kind.numbers)
         self.m = plant.command_size
-        observed = len(plant.feedback)
+        observed = len(SensesInUse.of(task).labels)
         net.check_input(input_size(task, trials))
         self.arrangement = Arrangement(net, self.cell, observed, self.dtype)
         batch = len(trials)
@@ -102,7 +103,6 @@ class _Loop:
         largest = max(part.stop - part.start for part in self.parts)
         self.dims = Dimensions(
             steps=task.steps,
-            delay=task.delay_steps,
             ring=min(task.steps, max(1, round(_TALL / largest))),
             squash=_SQUASHES.index(net.squash),
             batch=float(batch),
