@@ -191,12 +191,12 @@ class MuscleArm(MechanicalPlant):
             "muscle_length": Signal(
                 tuple(f"{name} length (m)" for name in MUSCLES),
                 tuple(lengths),
-                self.muscle_lengths,
+                computed=self.muscle_lengths,
             ),
             "muscle_velocity": Signal(
                 tuple(f"{name} velocity (m/s)" for name in MUSCLES),
                 tuple(velocities),
-                self.muscle_velocities,
+                computed=self.muscle_velocities,
             ),
             "muscle_activity": part_signal(self, range(4, 10)),
         }

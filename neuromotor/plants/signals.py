@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from torch import Tensor
 
-from neuromotor.plants.plant import Plant, observed
+from neuromotor.plants.plant import Plant
 
 __all__ = ["Signal", "part_signal", "signals_of"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,14 +19,33 @@ class Signal:
     Attributes:
         labels: Name and unit of each number, k of them.
         limits: Largest size of each number, which environments show.
-        of: Returns the numbers (..., k) of states (..., n).
         entries: Which numbers of the state they are; None where they are computed.
+        computed: Returns the numbers (..., k) of states (..., n), where they are none of the state.
+
+    Raises:
+        ValueError: Both `entries` and `computed` are given, or none of them.
+
+    Example:
+        >>> import torch
+        >>> Signal(("angle (rad)",), (3.0,), entries=(0,)).of(torch.tensor([0.5, 2.0]))
+        tensor([0.5000])
     """
 
     labels: tuple[str, ...]
     limits: tuple[float, ...]
-    of: Callable[[Tensor], Tensor]
     entries: tuple[int, ...] | None = None
+    computed: Callable[[Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.entries is None) == (self.computed is None):
+            raise ValueError("`entries` or `computed` must be given, and not both.")
+
+    def of(self, state: Tensor) -> Tensor:
+        """Return the numbers, (..., k), of states (..., n)."""
+        if self.computed is not None:
+            return self.computed(state)
+        entries = list(self.entries or ())
+        return state if entries == list(range(state.shape[-1])) else state[..., entries]
 
 
 def signals_of(plant: Plant) -> dict[str, Signal]:
@@ -47,23 +63,14 @@ def signals_of(plant: Plant) -> dict[str, Signal]:
     """
     numbers, axes = range(plant.state_size), "xyz"[: plant.hand_size]
     reach, speed = plant.hand_limits
+    places = tuple(f"hand {axis} (m)" for axis in axes)
+    speeds = tuple(f"hand {axis} velocity (m/s)" for axis in axes)
     common = {
-        "state": Signal(
-            _chosen(plant.state_labels, plant.feedback),
-            _chosen(plant.state_limits, plant.feedback),
-            lambda state: observed(plant, state),
-            tuple(plant.feedback),
-        ),
+        "state": part_signal(plant, plant.feedback),
         "joint_position": part_signal(plant, numbers[plant.state_parts["position"]]),
         "joint_velocity": part_signal(plant, numbers[plant.state_parts["velocity"]]),
-        "hand_position": Signal(
-            tuple(f"hand {axis} (m)" for axis in axes), (reach,) * len(axes), plant.hand_position
-        ),
-        "hand_velocity": Signal(
-            tuple(f"hand {axis} velocity (m/s)" for axis in axes),
-            (speed,) * len(axes),
-            plant.hand_velocity,
-        ),
+        "hand_position": Signal(places, (reach,) * len(axes), computed=plant.hand_position),
+        "hand_velocity": Signal(speeds, (speed,) * len(axes), computed=plant.hand_velocity),
     }
     own = getattr(plant, "signals", None)
     return common if own is None else {**common, **own()}
@@ -71,14 +78,7 @@ def signals_of(plant: Plant) -> dict[str, Signal]:
 
 def part_signal(plant: Plant, entries: Sequence[int]) -> Signal:
     """Return the signal that some numbers of a state are."""
-    chosen = list(entries)
+    labels, limits = plant.state_labels, plant.state_limits
     return Signal(
-        _chosen(plant.state_labels, chosen),
-        _chosen(plant.state_limits, chosen),
-        lambda state: state[..., chosen],
-        tuple(chosen),
+        tuple(labels[i] for i in entries), tuple(limits[i] for i in entries), tuple(entries)
     )
-
-
-def _chosen(values: Sequence[T], entries: Sequence[int]) -> tuple[T, ...]:
-    return tuple(values[i] for i in entries)
