@@ -61,11 +61,13 @@ from neuromotor.storage.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
     DDN,
     CenterOut,
+    Channel,
     ForceField,
     InstructedDelay,
     Postural,
     PulsedReach,
     QuadraticCost,
+    Senses,
     TargetJump,
     Trials,
 )
@@ -96,11 +98,13 @@ __all__ = [
     # tasks
     "DDN",
     "CenterOut",
+    "Channel",
     "ForceField",
     "InstructedDelay",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
+    "Senses",
     "TargetJump",
     "Trials",
     # controllers

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neuromotor.plants.field import carried_in_field, in_field, resting_force
 from neuromotor.plants.plant import Plant, check_plant
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import TRIAL_PARTS, Trials
 
@@ -115,12 +116,13 @@ def check_trials(task: Task, trials: Trials) -> None:
             f"got {trials.initial_state.shape[1]}."
         )
     sizes = {"command": plant.command_size, "load": plant.load_size, "hand": plant.hand_size}
+    sizes["senses"] = SensesInUse.of(task).draws
     for name, part in trials.present().items():
         size = sizes.get(TRIAL_PARTS[name].size or "")
         if size is not None and part.shape[2] != size:
+            whose = "these senses" if TRIAL_PARTS[name].size == "senses" else "this plant"
             raise ValueError(
-                f"`trials.{name}` must have {size} numbers a step for this plant, "
-                f"got {part.shape[2]}."
+                f"`trials.{name}` must have {size} numbers a step for {whose}, got {part.shape[2]}."
             )
     if trials.field is not None and trials.field.shape[1] != plant.hand_size:
         raise ValueError(

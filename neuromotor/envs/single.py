@@ -176,7 +176,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
             self._painter = painter if self.render_mode == "rgb_array" else Window(painter)
         scene = Scene(
             states=np.array(self._states[: trial.step + 1]),
-            seen=np.array(self._delayed()),
+            seen=np.array(self._ago(self._physics.delay)),
             target=np.array(trial.shown()[0]),
             success_error_m=self.options.success_error_m,
             load=trial.part("load"),
@@ -284,9 +284,9 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
             command.append(middle + half * clipped)
         return command
 
-    def _delayed(self) -> Any:
-        """The state that is seen now, without noise."""
-        return self._states[max(self._running().step - self._physics.delay, 0)]
+    def _ago(self, steps: int) -> Any:
+        """The state some steps ago, the first one before that."""
+        return self._states[max(self._running().step - steps, 0)]
 
     def _observe(self) -> Any:
         """What is seen now."""
@@ -296,7 +296,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
                 self._tell()
             seen = arms.show(self._running().step)
             return {name: one[0] for name, one in seen.items()} if self.options.goal else seen[0]
-        return self._layout.one(self._running().observables(self._delayed(), self._action))
+        return self._layout.one(self._running().observables(self._ago, self._action))
 
     def _tell(self) -> None:
         """Tell the compiled steps what is to be shown now."""

@@ -23,6 +23,7 @@ from neuromotor.plants.parameters import (
 )
 from neuromotor.plants.plant import Plant, actuated, observed, within_bounds
 from neuromotor.plants.point_mass import PointMass
+from neuromotor.plants.signals import Signal, signals_of
 
 __all__ = [
     # plants
@@ -31,12 +32,14 @@ __all__ = [
     "MuscleArm",
     "Plant",
     "PointMass",
+    "Signal",
     "TwoJointArm",
     "UnreachableError",
     "actuated",
     "carried_in_field",
     "field_force",
     "observed",
+    "signals_of",
     "within_bounds",
     # parameters
     "ARM_PRESETS",

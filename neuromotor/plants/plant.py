@@ -22,7 +22,6 @@ __all__ = [
     "by_part",
     "check_command_limit",
     "check_last_axis",
-    "check_observed_whole",
     "check_plane",
     "check_plant",
     "components_of",
@@ -43,9 +42,10 @@ class Plant(Protocol):
     load, d of the hand's position. `MechanicalPlant` has everything that follows from
     ``[configuration, velocity]`` with a command for each joint; a plant overrides what differs.
 
-    Three things are optional. A plant with `velocity_rates(state, drag)` can move in a force
+    Four things are optional. A plant with `velocity_rates(state, drag)` can move in a force
     field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
     `actuated(command)` says what its actuators give where that is not the command itself. A plant
+    with `signals()` says what can be sensed beside joints and hand (`plants.signals`). A plant
     with a property `components` has its step as functions on components (`Components`), or None for
     these settings; with those, environments and training are several times faster.
     """
@@ -261,15 +261,6 @@ def observed(plant: Plant, values: Tensor) -> Tensor:
     feedback = tuple(plant.feedback)
     whole = feedback == tuple(range(plant.state_size))
     return values if whole else values[..., list(feedback)]
-
-
-def check_observed_whole(plant: Plant, user: str) -> None:
-    """Raise unless all of a plant's state is observed; `user` needs that, for the error."""
-    if tuple(plant.feedback) != tuple(range(plant.state_size)):
-        raise ValueError(
-            f"`plant.feedback` must be all {plant.state_size} numbers of the state for {user}, got "
-            f"{len(plant.feedback)} of {type(plant).__name__}'s."
-        )
 
 
 def check_plane(plant: Plant, user: str) -> None:

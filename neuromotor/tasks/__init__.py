@@ -8,13 +8,16 @@ from neuromotor.tasks.force_field import ForceField
 from neuromotor.tasks.instructed_delay import InstructedDelay
 from neuromotor.tasks.postural import Postural
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
+from neuromotor.tasks.senses import SENSES, Channel, Senses, SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
 __all__ = [
     "DDN",
+    "SENSES",
     "TASKS",
     "CenterOut",
+    "Channel",
     "Expansion",
     "ForceField",
     "InstructedDelay",
@@ -22,6 +25,8 @@ __all__ = [
     "PulsedReach",
     "QuadraticCost",
     "ReachExperiment",
+    "Senses",
+    "SensesInUse",
     "TargetJump",
     "Task",
     "Trials",

@@ -19,10 +19,10 @@ from neuromotor.tasks.chance import (
     check_chance,
     check_delay,
     in_plane,
-    noisy_senses,
     with_chance,
 )
 from neuromotor.tasks.cost import QuadraticCost, check_weights, final_state_cost
+from neuromotor.tasks.senses import SENSES, Senses, SensesInUse, check_senses
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["CenterOut"]
@@ -54,6 +54,9 @@ class CenterOut:
         sensory_noise: Standard deviation of the noise on what the controller observes, one number
             for all of a state (rad and rad/s; m and m/s) or one for each; none by default.
         repeats: Trials of each target, one after the other, each with draws of its own.
+        senses: Channels that the controller senses, each with its own delay and noise
+            (`tasks.senses`); None is the plant's state after `delay_steps`, with `sensory_noise`.
+            Channels without a delay of their own have that of `delay_steps`.
 
     Raises:
         ValueError: A number is out of range, or a target is out of reach.
@@ -76,6 +79,7 @@ class CenterOut:
     noise: float = 0.0
     sensory_noise: SensoryNoise = 0.0
     repeats: int = 1
+    senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
 
     def __post_init__(self) -> None:
         check_plant(self.plant)
@@ -84,6 +88,7 @@ class CenterOut:
         check_integer("steps", self.steps, minimum=1)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
+        check_senses(self)
         check_weights(self)
         for angle in self.center_posture_deg or ():
             check_number("center_posture_deg", angle, "degrees")
@@ -97,7 +102,7 @@ class CenterOut:
     @property
     def random(self) -> bool:
         """Whether there is noise; else every batch is the same."""
-        return self.noise > 0 or noisy_senses(self.sensory_noise)
+        return self.noise > 0 or SensesInUse.of(self).noisy
 
     def trials(
         self,
@@ -134,6 +139,7 @@ class CenterOut:
             generator,
             noise=self.noise,
             sensory_noise=self.sensory_noise,
+            senses=SensesInUse.of(self),
             repeats=self.repeats,
         )
 

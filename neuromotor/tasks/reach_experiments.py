@@ -65,7 +65,7 @@ class ReachExperiment(DerivedTask):
     @property
     def calm_reach(self) -> CenterOut:
         """The reach without repeats and noise: what the trials are made from."""
-        return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1)
+        return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1, senses=None)
 
     def _check_step(self, name: str, step: object) -> None:
         """Raise unless a step lies within the reach."""
