@@ -23,6 +23,7 @@ from neuromotor.plants.parameters import (
 )
 from neuromotor.plants.plant import Plant, actuated, observed, within_bounds
 from neuromotor.plants.point_mass import PointMass
+from neuromotor.plants.spatial_arm import SpatialArm
 
 __all__ = [
     # plants
@@ -31,6 +32,7 @@ __all__ = [
     "MuscleArm",
     "Plant",
     "PointMass",
+    "SpatialArm",
     "TwoJointArm",
     "UnreachableError",
     "actuated",
@@ -71,6 +73,8 @@ PLANTS: Registry[Plant] = Registry(
             activation_s=0.015,  # MotorNet's (Codol et al. 2024), as its muscles
             deactivation_s=0.05,
         ),
+        "human-spatial": SpatialArm(),
+        "monkey-spatial": SpatialArm(MONKEY),
     },
     members=("state_size", "command_labels", "step"),
 )

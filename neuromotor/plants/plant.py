@@ -26,6 +26,8 @@ __all__ = [
     "check_plane",
     "check_plant",
     "components_of",
+    "configuration_near",
+    "holding_command",
     "observed",
     "saturated",
     "within_bounds",
@@ -43,9 +45,12 @@ class Plant(Protocol):
     load, d of the hand's position. `MechanicalPlant` has everything that follows from
     ``[configuration, velocity]`` with a command for each joint; a plant overrides what differs.
 
-    Three things are optional. A plant with `velocity_rates(state, drag)` can move in a force
+    Some things are optional. A plant with `velocity_rates(state, drag)` can move in a force
     field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
-    `actuated(command)` says what its actuators give where that is not the command itself. A plant
+    `actuated(command)` says what its actuators give where that is not the command itself. One with
+    `holding_command(state)` says which commands hold it still, so that solvers begin there, and not
+    with a limb that falls. One with `configuration_near(hand_position, configuration)` says which
+    of the many configurations that put the hand at a point is the next one to another. A plant
     with a property `components` has its step as functions on components (`Components`), or None for
     these settings; with those, environments and training are several times faster.
     """
@@ -270,6 +275,31 @@ def check_plane(plant: Plant, user: str) -> None:
             f"`plant` must have a hand that moves in a plane for {user}, got "
             f"{type(plant).__name__}, whose hand has {plant.hand_size} coordinates."
         )
+
+
+def configuration_near(plant: Plant, hand_position: Tensor, configuration: Tensor) -> Tensor:
+    """Return the configuration (..., q) with the hand at a point that is the next to another.
+
+    Args:
+        plant: What moves.
+        hand_position: (m), (..., d).
+        configuration: The other one, (q,) or (..., q); only a plant with `configuration_near`, which
+            reaches a point in more ways than one can count, needs it.
+    """
+    near = getattr(plant, "configuration_near", None)
+    if near is None:
+        return plant.configuration_at(hand_position)
+    result: Tensor = near(hand_position, configuration)
+    return result
+
+
+def holding_command(plant: Plant, state: Tensor) -> Tensor:
+    """Return commands (..., m) that hold a plant still where it is, if it knows them, else zeros."""
+    holds = getattr(plant, "holding_command", None)
+    if holds is None:
+        return state.new_zeros(*state.shape[:-1], plant.command_size)
+    result: Tensor = holds(state)
+    return result
 
 
 def by_part(plant: Plant, *, position: float = 0.0, velocity: float = 0.0) -> Tensor:
