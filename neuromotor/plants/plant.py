@@ -283,8 +283,8 @@ def configuration_near(plant: Plant, hand_position: Tensor, configuration: Tenso
     Args:
         plant: What moves.
         hand_position: (m), (..., d).
-        configuration: The other one, (q,) or (..., q); only a plant with `configuration_near`, which
-            reaches a point in more ways than one can count, needs it.
+        configuration: The other one, (q,) or (..., q). Only a plant with `configuration_near` needs
+            it, which reaches a point in more ways than one can count.
     """
     near = getattr(plant, "configuration_near", None)
     if near is None:
@@ -294,7 +294,7 @@ def configuration_near(plant: Plant, hand_position: Tensor, configuration: Tenso
 
 
 def holding_command(plant: Plant, state: Tensor) -> Tensor:
-    """Return commands (..., m) that hold a plant still where it is, if it knows them, else zeros."""
+    """Return commands (..., m) that hold a plant still where it is, or zeros if it knows none."""
     holds = getattr(plant, "holding_command", None)
     if holds is None:
         return state.new_zeros(*state.shape[:-1], plant.command_size)

@@ -40,7 +40,7 @@ class SpatialArm(MechanicalPlant):
     """An arm of four joint angles in space, with gravity, loads and optional joint friction.
 
     States are ``[azimuth, elevation, twist, elbow, and their velocities]`` (rad, rad/s), commands
-    and loads the torques (N m) at these angles. The shoulder turns about three axes in this order:
+    and loads are torques (N m) at these angles. The shoulder turns about three axes in this order:
     azimuth about the vertical axis, elevation of the upper arm above the horizontal plane, twist
     about the upper arm (Euler angles z, -y', x''). These are the shoulder's angles of Wu et al.
     (2005), section 2.4.7, with elevation counted from the horizontal plane. At zero angles the arm
@@ -63,8 +63,13 @@ class SpatialArm(MechanicalPlant):
             used for monkeys too, for which we know of no measurement.
         viscosity: Joint friction (N m s/rad) of shoulder and elbow, or None for none. At the
             shoulder it acts against the upper arm's angular velocity, whatever its axis.
-        command_limit: Largest torque (N m) of the actuators, one number or one an angle, as
-            `TwoJointArm` has it; None for none.
+        command_limit: Largest torque (N m) that commands can ask for, one number or one an angle,
+            as `TwoJointArm` has it; None for none.
+        tonic: Whether the actuators give, in addition to what is commanded, the constant torques
+            that hold the arm at `home`. Commands and what they cost are then about movement; the
+            split of muscle activity into a tonic and a phasic part is that of Flanders & Herrmann
+            (1992). Where they have to hold the arm as well, the cheapest reach lets it swing like a
+            pendulum, through the upright posture that has no equations.
 
     Raises:
         ValueError: A number is out of range.
@@ -84,6 +89,7 @@ class SpatialArm(MechanicalPlant):
     axial_radii: tuple[float, float] = (0.158, 0.093)
     viscosity: tuple[float, float] | None = None
     command_limit: float | tuple[float, float, float, float] | None = None
+    tonic: bool = True
 
     def __post_init__(self) -> None:
         check_positive("dt_s", self.dt_s, "seconds")
@@ -93,6 +99,8 @@ class SpatialArm(MechanicalPlant):
         for friction in self.viscosity or ():
             check_number("viscosity", friction, "N m s/rad", minimum=0.0)
         check_command_limit(self.command_limit, 4, "N m")
+        if not isinstance(self.tonic, bool):
+            raise TypeError(f"`tonic` must be True or False, got {self.tonic!r}.")
 
     # ---- what it says of itself ----
 
@@ -176,13 +184,20 @@ class SpatialArm(MechanicalPlant):
         """The same step on components: for Euler steps."""
         if type(self.integrator) is not Euler:
             return None
-        return Components(spatial_arm_components, self._numbers, self.command_limit)
+        numbers = (*self._numbers[:-4], *self._tonic)
+        return Components(spatial_arm_components, numbers, self.command_limit)
+
+    @cached_property
+    def _tonic(self) -> tuple[float, ...]:
+        """Torques (N m) beside commands."""
+        home = torch.tensor(self.home, dtype=torch.float64)
+        return tuple(self.holding_torque(home).tolist()) if self.tonic else (0.0,) * 4
 
     def actuated(self, command: Tensor) -> Tensor:
         """Return the torques (N m) that the actuators give for commands, (..., 4)."""
-        if self.command_limit is None:
-            return command
-        return torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
+        if self.command_limit is not None:
+            command = torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
+        return command + command.new_tensor(self._tonic)
 
     def acceleration(
         self,
@@ -237,30 +252,33 @@ class SpatialArm(MechanicalPlant):
     ) -> Tensor:
         """Return the state one step of `dt_s` later, (..., 8); arguments as `acceleration`.
 
-        `torque` is what is commanded: the actuators give it up to their limit.
+        `torque` is what is commanded: the actuators give it up to their limit, and `tonic` torques.
         """
         torque = self.actuated(torque)
         return self.integrator.step(
             lambda x: self.derivative(x, torque, load, hand_force), state, self.dt_s
         )
 
+    def holding_torque(self, state: Tensor) -> Tensor:
+        """Return torques (N m), (..., 4), that hold the arm still, of states or joint angles."""
+        upper_arm, forearm = (-weight for weight in self._numbers[8:10])
+        s2, s3, s4 = (torch.sin(state[..., i]) for i in (1, 2, 3))
+        c2, c3, c4 = (torch.cos(state[..., i]) for i in (1, 2, 3))
+        slopes = (  # of the potential energy
+            torch.zeros_like(s2),
+            upper_arm * c2 + forearm * (c2 * c4 - s2 * s3 * s4),
+            forearm * c2 * c3 * s4,
+            forearm * (c2 * s3 * c4 - s2 * s4),
+        )
+        return torch.stack(slopes, dim=-1)
+
     def holding_command(self, state: Tensor) -> Tensor:
         """Return the commands (N m), (..., 4), that hold the arm still, of states or joint angles.
 
         Actuators whose limit is too low for that are asked for .99 of it.
         """
-        upper_arm, forearm = (-weight for weight in self._numbers[8:10])
-        s2, s3, s4 = (torch.sin(state[..., i]) for i in (1, 2, 3))
-        c2, c3, c4 = (torch.cos(state[..., i]) for i in (1, 2, 3))
-        torque = torch.stack(
-            [
-                torch.zeros_like(s2),
-                upper_arm * c2 + forearm * (c2 * c4 - s2 * s3 * s4),
-                forearm * c2 * c3 * s4,
-                forearm * (c2 * s3 * c4 - s2 * s4),
-            ],
-            dim=-1,
-        )
+        torque = self.holding_torque(state)
+        torque = torque - torque.new_tensor(self._tonic)
         if self.command_limit is None:
             return torque
         limit = torch.as_tensor(self.command_limit).to(torque)

@@ -55,17 +55,20 @@ def numbers(
     axial_inertias: tuple[float, float],
     gravity: float,
     viscosity: tuple[float, float],
+    tonic: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0),
 ) -> tuple[float, ...]:
     """Return `par`.
 
     These are: step (s), a1, a2, a3, b1, b2 (kg m^2), both lengths (m), ``-g (m1 c1 + m2 l1)`` and
-    ``-g m2 c2`` (N m), viscosity of shoulder and elbow (N m s/rad).
+    ``-g m2 c2`` (N m), viscosity of shoulder and elbow (N m s/rad), and torques (N m) that the
+    actuators give in addition to u.
     """
     p = parameters
     upper_arm = -gravity * (p.mass_1 * p.center_1 + p.mass_2 * p.length_1)
     weights = upper_arm, -gravity * p.mass_2 * p.center_2
     lengths = p.length_1, p.length_2
-    return (dt_s, *p.inertia_constants, *axial_inertias, *lengths, *weights, *viscosity)
+    moving = (dt_s, *p.inertia_constants, *axial_inertias, *lengths)
+    return (*moving, *weights, *viscosity, *tonic)
 
 
 @component
@@ -75,7 +78,7 @@ def step(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
     Args:
         par: From `numbers`.
         x: Eight components.
-        u: Torque that the actuators give, four components.
+        u: Torque that the actuators give beside `tonic`, four components.
         load: Torque from outside, four components, or None.
         force: On the hand, three components, or None.
     """
@@ -130,7 +133,7 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
     vx, vy, vz = w1 * c2, -w1 * s2 * s3, -w1 * s2 * c3
     g1, g2, g3, g4 = _against(gain, vx, vy, vz, zero)
     n1, n2, n3, n4 = _turned(par, trig, x, force, zero, -c3, s3)
-    t1, t2, t3, _ = _added(u, load)
+    t1, t2, t3, _ = _added(par, u, load)
     along = (t1 - s2 * t3) / c2
     rise = along * s2 / c2 - t3
     by_elevation = _angles(
@@ -387,7 +390,7 @@ def _acting(
     par: Any, inertia: Any, trig: Any, x: Any, v: Any, u: Any, load: Any, force: Any
 ) -> Any:
     """``n - C``, four components (N m)."""
-    t1, t2, t3, t4 = _added(u, load)
+    t1, t2, t3, t4 = _added(par, u, load)
     n1, n2, n3, n4 = _shoulder(trig, t1, t2, t3, t4)
     o1, o2, o3, o4 = _outside(par, par[8], par[6], trig, x, force)
     c1, c2, c3, c4 = _centrifugal(par, inertia, _slope(par, trig), v)
@@ -400,11 +403,12 @@ def _acting(
 
 
 @component
-def _added(u: Any, load: Any) -> Any:
+def _added(par: Any, u: Any, load: Any) -> Any:
     """Torques of actuators and from outside."""
+    t1, t2, t3, t4 = u[0] + par[12], u[1] + par[13], u[2] + par[14], u[3] + par[15]
     if load is None:
-        return u[0], u[1], u[2], u[3]
-    return u[0] + load[0], u[1] + load[1], u[2] + load[2], u[3] + load[3]
+        return t1, t2, t3, t4
+    return t1 + load[0], t2 + load[1], t3 + load[2], t4 + load[3]
 
 
 @component
