@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -18,18 +18,19 @@ __all__ = [
     "CommandLimit",
     "Components",
     "Plant",
+    "View",
     "actuated",
     "by_part",
     "check_command_limit",
     "check_last_axis",
     "check_observed_whole",
-    "check_plane",
     "check_plant",
     "components_of",
     "configuration_near",
     "holding_command",
     "observed",
     "saturated",
+    "views_of",
     "within_bounds",
 ]
 
@@ -268,13 +269,35 @@ def check_observed_whole(plant: Plant, user: str) -> None:
         )
 
 
-def check_plane(plant: Plant, user: str) -> None:
-    """Raise unless a plant's hand moves in a plane; `user` shows one, for the error."""
-    if plant.hand_size != 2:
+class View(NamedTuple):
+    """A plane onto which positions are drawn."""
+
+    title: str  # where it is seen from; empty for a hand that moves in this plane
+    axes: tuple[int, int]  # the coordinates to the right and upwards
+
+
+_VIEWS = {
+    2: (View("", (0, 1)),),
+    3: (View("from above", (0, 1)), View("from the right", (1, 2))),
+}
+
+
+def views_of(plant: Plant, user: str) -> tuple[View, ...]:
+    """Return the planes in which a limb is drawn: its own, or two projections of one in space.
+
+    Args:
+        plant: What moves.
+        user: What shows it, for the error.
+
+    Raises:
+        ValueError: The hand moves neither in a plane nor in space.
+    """
+    if plant.hand_size not in _VIEWS:
         raise ValueError(
-            f"`plant` must have a hand that moves in a plane for {user}, got "
+            f"`plant` must have a hand that moves in a plane or in space for {user}, got "
             f"{type(plant).__name__}, whose hand has {plant.hand_size} coordinates."
         )
+    return _VIEWS[plant.hand_size]
 
 
 def configuration_near(plant: Plant, hand_position: Tensor, configuration: Tensor) -> Tensor:

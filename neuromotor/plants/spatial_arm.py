@@ -195,6 +195,7 @@ class SpatialArm(MechanicalPlant):
 
     def actuated(self, command: Tensor) -> Tensor:
         """Return the torques (N m) that the actuators give for commands, (..., 4)."""
+        check_last_axis("command", command, 4, _TORQUES)
         if self.command_limit is not None:
             command = torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
         return command + command.new_tensor(self._tonic)
