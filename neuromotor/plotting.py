@@ -381,9 +381,7 @@ def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
 _PLANE = View("", (0, 1))
 
 
-def draw_limb(
-    ax: Axes, plant: Plant, state: Tensor, width: float = 9, view: View = _PLANE
-) -> None:
+def draw_limb(ax: Axes, plant: Plant, state: Tensor, width: float = 9, view: View = _PLANE) -> None:
     """Draw the limb as thick rounded segments (points) with its joints."""
     points = 100 * plant.limb(state).cpu().numpy()[:, list(view.axes)]
     ax.plot(*points.T, color="0.85", linewidth=width, solid_capstyle="round", zorder=0)

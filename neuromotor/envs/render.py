@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from neuromotor.envs.options import EnvOptions
-from neuromotor.plants.plant import views_of
+from neuromotor.plants.plant import Plant, View, views_of
 
 __all__ = ["Painter", "Scene", "Window"]
 
@@ -48,29 +48,31 @@ class Painter:
     """
 
     def __init__(self, options: EnvOptions) -> None:
-        self._plant = plant = options.typed_task.plant
+        plant = options.typed_task.plant
         segments = len(plant.limb(torch.tensor(plant.home, dtype=torch.float64))) - 1
-        self._half_m = 1.05 * options.limits.hand_m if segments else _NO_LIMB_M
-        self._views = views_of(plant, "pictures")
-        self._axes: tuple[int, int] = (0, 1)  # of the projection that is being drawn
+        half_m = 1.05 * options.limits.hand_m if segments else _NO_LIMB_M
+        self._panels = [_Panel(plant, half_m, view) for view in views_of(plant, "pictures")]
 
     def draw(self, scene: Scene) -> NDArray[np.uint8]:
         """Return the picture, (H, W, 3)."""
-        pictures = []
-        for title, self._axes in self._views:
-            image = Image.new("RGB", (_FINE * _SIDE, _FINE * _SIDE), (255, 255, 255))
-            pen = ImageDraw.Draw(image)
-            self._draw(pen, scene)
-            if title:
-                self._label(pen, title)
-            pictures.append(np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX)))
-        return np.concatenate(pictures, axis=1)
+        return np.concatenate([panel.draw(scene) for panel in self._panels], axis=1)
 
     def close(self) -> None:
         """Do nothing: a painter keeps nothing open."""
 
-    def _draw(self, pen: Any, scene: Scene) -> None:
-        """Draw one projection."""
+
+class _Panel:
+    """Draws one projection."""
+
+    def __init__(self, plant: Plant, half_m: float, view: View) -> None:
+        self._plant, self._half_m = plant, half_m
+        self._title, self._axes = view.title, list(view.axes)
+
+    def draw(self, scene: Scene) -> NDArray[np.uint8]:
+        """Return the picture, (H, H, 3)."""
+        side = _FINE * _SIDE
+        image = Image.new("RGB", (side, side), (255, 255, 255))
+        pen = ImageDraw.Draw(image)
         target = self._hand(scene.target)
         self._dot(pen, target, max(scene.success_error_m, 0.006), outline=_TARGET)
         self._dot(pen, target, 0.004, fill=_TARGET)
@@ -83,12 +85,15 @@ class Painter:
         force = self._force(scene)
         if force is not None:
             self._arrow(pen, self._hand(scene.states[-1]), force)
+        if self._title:
+            self._label(pen)
+        return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX))
 
-    def _label(self, pen: Any, title: str) -> None:
-        """Say what a projection shows, with its axes in the lower left corner."""
+    def _label(self, pen: Any) -> None:
+        """Say what the projection shows, with its axes in the lower left corner."""
         font: Any = ImageFont.load_default(size=13 * _FINE)
         style: Any = {"fill": (90, 90, 90), "font": font}
-        pen.text((12 * _FINE, 8 * _FINE), title, **style)
+        pen.text((12 * _FINE, 8 * _FINE), self._title, **style)
         length = _SCALE_M * _FINE * _SIDE / (2 * self._half_m)
         left, low = 24 * _FINE, (_SIDE - 24) * _FINE
         corner = [(left, low - length), (left, low), (left + length, low)]
@@ -139,12 +144,12 @@ class Painter:
     def _arrow(self, pen: Any, start: NDArray[np.float64], force: NDArray[np.float64]) -> None:
         size = float(np.linalg.norm(force))
         shown = force / size * min(_ARROW_M_PER_N * size, _LONGEST_ARROW_M)
-        length = float(np.linalg.norm(shown[list(self._axes)]))
+        length = float(np.linalg.norm(shown[self._axes]))
         if length < _SHORTEST_ARROW_M:  # it points at the eye, or is too weak to be seen
             return
         along, across = np.zeros_like(shown), np.zeros_like(shown)
         right, up = self._axes
-        along[[right, up]] = shown[[right, up]] / length
+        along[self._axes] = shown[self._axes] / length
         across[right], across[up] = -along[up], along[right]
         end = start + shown
         base = end - 0.015 * along

@@ -217,7 +217,7 @@ def test_places_of_the_hand_are_reached():
 def test_the_configuration_changes_least():
     arm = SpatialArm(MONKEY)
     home = np.array(arm.home)
-    places = arm.hand_position(torch.tensor(arm.home).double()) + 0.06 * normal(6, 3, seed=1)
+    places = arm.hand_position(torch.tensor(arm.home).double()) + 0.03 * normal(6, 3, seed=1)
     for place, found in zip(places, arm.configuration_at(places).numpy(), strict=True):
 
         def miss(q, place=place):
