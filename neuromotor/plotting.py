@@ -25,6 +25,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from neuromotor.evaluation.explain import Explanation
 from neuromotor.plants.plant import Plant, View, views_of
 from neuromotor.storage.files import atomic_path
 from neuromotor.training.comparison import Comparison, MethodRun
@@ -49,6 +50,7 @@ __all__ = [
     "match_planes",
     "nested_widths",
     "plot_convergence",
+    "plot_explanation",
     "plot_hand_paths",
     "plot_reach",
     "push_key",
@@ -341,6 +343,50 @@ def nested_widths(curves: Sequence[ArrayLike]) -> list[float]:
             hidden += bool(both and close.all())
         widths.append(1.2 + 2.0 * min(hidden, 4))
     return widths
+
+
+def plot_explanation(found: Explanation, unit: str) -> Figure:
+    """Draw what makes up the excess of a controller's loss over ILQG's.
+
+    Args:
+        found: What `evaluation.explain.explain` returned.
+        unit: Of the commands, such as ``N m``.
+    """
+    with plt.rc_context(STYLE):
+        rows = 3 if found.departure.gain is None else 4
+        figure, axes = plt.subplots(
+            rows, 1, figsize=(COLUMN_IN, 1.9 * rows), layout="constrained", squeeze=False
+        )
+        causes, when, commands, *readout = axes[:, 0]
+        names = list(found.excess)
+        left = np.arange(len(names))
+        for shift, kind, color in zip((-0.2, 0.2), ("error", "energy"), COLORS, strict=False):
+            sizes = [found.excess[name][kind] for name in names]
+            causes.bar(left + shift, sizes, 0.38, color=color, label=kind)
+        causes.axhline(0, color="0.5", lw=0.6)
+        causes.set_xticks(left, names)
+        causes.set_ylabel("excess over ILQG")
+        causes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        causes.legend()
+        when.plot(np.array(found.handover_s) * 1e3, found.handover_loss, "o-", color=COLORS[0])
+        when.set_yscale("log")
+        when.set(xlabel="ILQG takes over (ms)", ylabel="median loss")
+        times = np.array(found.departure.times_s) * 1e3
+        lines = {"all": found.departure.total}
+        if found.departure.gain is not None and found.departure.estimate is not None:
+            lines |= {"estimate": found.departure.estimate, "gain": found.departure.gain}
+        for (name, line), color in zip(lines.items(), COLORS, strict=False):
+            commands.plot(times, line, color=color, label=name)
+        commands.set(xlabel="time (ms)", ylabel=f"departure ({unit})", ylim=(0, None))
+        commands.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        for axis in readout:
+            unread = found.departure.unread
+            labels = ["units" if name == "units" else f"+ {name}" for name in unread]
+            axis.bar(labels, list(unread.values()), 0.6, color=COLORS[2])
+            axis.set_ylabel(f"unread ({unit})")
+        for letter_, axis in zip("abcd", axes[:, 0], strict=False):
+            letter(axis, letter_)
+    return figure
 
 
 def save_figure(figure: Figure, path: Path) -> None:
