@@ -137,22 +137,17 @@ class SpatialArm(MechanicalPlant):
 
     @property
     def usual_command(self) -> float | None:
-        """A preset's torque in the plane and what holds the stretched arm (N m); else None."""
-        p, in_plane = self.parameters, usual_torque(self.parameters)
-        moment = p.mass_1 * p.center_1 + p.mass_2 * (p.length_1 + p.center_2)
-        return None if in_plane is None else in_plane + self.gravity * moment
+        """A preset's torque (N m) in the plane; without `tonic` also what holds it stretched out."""
+        in_plane = usual_torque(self.parameters)
+        if in_plane is None or self.tonic:
+            return in_plane
+        return in_plane - sum(self._numbers[8:10])
 
     @property
     def state_limits(self) -> tuple[float, ...]:
         """A full turn and 50 rad/s of each joint (ours), but 85 degrees of elevation."""
         azimuth, _, *others = super().state_limits
         return (azimuth, _STEEPEST, *others)
-
-    @property
-    def hand_limits(self) -> tuple[float, float]:
-        """The stretched arm's length (m), and its speed (m/s) with every joint at its limit."""
-        reach = self.parameters.reach[1]
-        return reach, reach * sum(self.state_limits[4:])
 
     def configuration(self, posture_deg: tuple[float, ...]) -> tuple[float, ...]:
         """Return joint angles (rad) of a posture in degrees.

@@ -7,10 +7,13 @@ import mujoco
 import numpy as np
 import pytest
 import torch
-from cases import normal, uniform
+from cases import generator, normal, uniform
 from scipy.optimize import minimize
 
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.dynamics import linearize_plant
+from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.envs import MotorEnv
 from neuromotor.plants import (
     HUMAN,
     INTEGRATORS,
@@ -22,7 +25,7 @@ from neuromotor.plants import (
     UnreachableError,
 )
 from neuromotor.plants.plant import components_of
-from neuromotor.tasks import Trials
+from neuromotor.tasks import CenterOut, Trials
 
 ARMS = {
     "human": PLANTS["human-spatial"],
@@ -280,6 +283,40 @@ def test_components_are_the_step_and_the_jacobian_is_autograds(arm):
         rows = form.functions.jacobian(form.numbers, *parts[:2], *acting)
         found = np.array([[np.broadcast_to(entry, count) for entry in row] for row in rows])
         np.testing.assert_allclose(found.transpose(2, 0, 1), wanted, rtol=1e-9, atol=1e-10)
+
+
+def test_compiled_loops_and_environments_go_the_same_way():
+    """Compiles the loops of this plant: some seconds, the first time on a machine."""
+    arm = SpatialArm(viscosity=(0.3, 0.2), command_limit=(5.0, 9.0, 4.0, 6.0))
+    task = CenterOut(
+        plant=arm, targets="sphere", directions=5, steps=15, delay_steps=2, radius_m=0.05
+    )
+    trials = replace(
+        task.trials(),
+        load=0.1 * normal(5, 15, 4, seed=1),
+        hand_force=normal(5, 15, 3, seed=2),
+        command_noise=0.1 * normal(5, 15, 4, seed=3),
+        plant_noise=1e-3 * normal(5, 15, 8, seed=4),
+        sensory_noise=1e-2 * normal(5, 15, 8, seed=5),
+    )
+    net = ContinuousTimeRNN(layers=(6, 4), input_size=16, command_size=4)
+    theta = 0.5 * net.initial_parameters(generator(1))
+    loop, direction = ClosedLoop(task, net), normal(net.parameter_count, seed=9)
+    fast, slow = (loop.objective(trials, fast=fast) for fast in (True, False))
+    one, two = fast.value_and_gradient(theta), slow.value_and_gradient(theta)
+    assert one[0] == pytest.approx(two[0], rel=1e-12)
+    products = [objective.linearize(theta).product(direction) for objective in (fast, slow)]
+    for found, wanted in ((one[1], two[1]), products):
+        assert float((found - wanted).norm() / wanted.norm()) < 1e-10
+    options = {"dtype": "float64", "observe": ("state", "hand", "command")}
+    envs = [MotorEnv(task, compiled=compiled, **options) for compiled in (True, False)]
+    first = trials.subset(slice(1))
+    for env in envs:
+        env.reset(seed=0, options={"trials": first})
+    for action in np.random.default_rng(0).uniform(-1, 1, (15, 4)):
+        (seen, reward, *_), (wanted, paid, *_) = (env.step(action) for env in envs)
+        np.testing.assert_allclose(seen, wanted, rtol=1e-10, atol=1e-11)
+        assert reward == pytest.approx(paid, rel=1e-10, abs=1e-15)
 
 
 def test_other_integrators_have_no_components():
