@@ -135,7 +135,7 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
         loads = (trials.load, trials.hand_force)
         pushes = pushes_of(*(None if part is None else part.cpu().numpy() for part in loads))
         for view, axes in zip(views, rows, strict=True):
-            _draw_paths(comparison, view, axes, pushes, titled=axes is rows[0])
+            _draw_paths(comparison, view, axes, pushes, titled=view is views[0])
         if runs:
             name = NAMES[comparison.reference.method]
             handles = [Line2D([], [], color="0.7", label=f"{name}'s paths")]

@@ -137,7 +137,7 @@ class SpatialArm(MechanicalPlant):
 
     @property
     def usual_command(self) -> float | None:
-        """A preset's torque (N m) in the plane; without `tonic` also what holds it stretched out."""
+        """A preset's torque (N m) in the plane; without `tonic` also what holds it stretched."""
         in_plane = usual_torque(self.parameters)
         if in_plane is None or self.tonic:
             return in_plane

@@ -192,6 +192,7 @@ def test_training_and_comparison(task):
     assert [ax.get_xlabel() for ax in axes] == [name for name in seen for _ in range(2)]
     upwards = ["y (cm)"] if task is MUSCLES else ["y (cm)", "z (cm)"]
     assert [ax.get_ylabel() for ax in axes] == [name for name in upwards for _ in range(2)]
+    assert [bool(ax.get_title()) for ax in axes] == [True, True] + [False] * (len(axes) - 2)
 
 
 def test_a_mass_in_space_has_ilqrs_and_ilqgs_optimum():

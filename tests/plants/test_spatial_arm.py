@@ -285,8 +285,8 @@ def test_components_are_the_step_and_the_jacobian_is_autograds(arm):
         np.testing.assert_allclose(found.transpose(2, 0, 1), wanted, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow  # compiles loops for half a minute, the first time on a machine
 def test_compiled_loops_and_environments_go_the_same_way():
-    """Compiles the loops of this plant: some seconds, the first time on a machine."""
     arm = SpatialArm(viscosity=(0.3, 0.2), command_limit=(5.0, 9.0, 4.0, 6.0))
     task = CenterOut(
         plant=arm, targets="sphere", directions=5, steps=15, delay_steps=2, radius_m=0.05
