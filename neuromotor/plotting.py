@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -283,9 +284,9 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             for ax, number in zip(axes[1], moving, strict=False):
                 ax.plot(state_ms, states[:, number], dash, label=label, **style)
         for ax, words in zip(axes[0], plant.command_labels, strict=False):
-            ax.set_ylabel(words)
+            ax.set_ylabel(_in_lines(words))
         for ax, number in zip(axes[1], moving, strict=False):
-            ax.set_ylabel(plant.state_labels[number])
+            ax.set_ylabel(_in_lines(plant.state_labels[number]))
             ax.set_xlabel("time (ms)")
         handles, labels = axes[1, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(lines), fontsize=7)
@@ -296,6 +297,12 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             title += f" towards {round(angle) % 360} degrees"
         figure.suptitle(title if distance else f"trial {trial}, hand to stay in place", fontsize=8)
     return figure
+
+
+def _in_lines(label: str) -> str:
+    """Return a label in lines that are short enough for the side of a panel, its unit unbroken."""
+    words, _, unit = label.partition(" (")
+    return textwrap.fill(f"{words} ({unit.replace(' ', chr(0xA0))}" if unit else words, 26)
 
 
 def _named(run: MethodRun, form: str) -> str:
