@@ -53,6 +53,7 @@ from neuromotor.plants import (
     MuscleArm,
     PointMass,
     SemiImplicitEuler,
+    SpatialArm,
     TwoJointArm,
     UnreachableError,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "PointMass",
     "SemiImplicitEuler",
     "MuscleArm",
+    "SpatialArm",
     "TwoJointArm",
     "UnreachableError",
     # tasks

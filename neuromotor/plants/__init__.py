@@ -24,6 +24,7 @@ from neuromotor.plants.parameters import (
 from neuromotor.plants.plant import Plant, actuated, observed, within_bounds
 from neuromotor.plants.point_mass import PointMass
 from neuromotor.plants.signals import Signal, signals_of
+from neuromotor.plants.spatial_arm import SpatialArm
 
 __all__ = [
     # plants
@@ -33,6 +34,7 @@ __all__ = [
     "Plant",
     "PointMass",
     "Signal",
+    "SpatialArm",
     "TwoJointArm",
     "UnreachableError",
     "actuated",
@@ -74,6 +76,8 @@ PLANTS: Registry[Plant] = Registry(
             activation_s=0.015,  # MotorNet's (Codol et al. 2024), as its muscles
             deactivation_s=0.05,
         ),
+        "human-spatial": SpatialArm(),
+        "monkey-spatial": SpatialArm(MONKEY),
     },
     members=("state_size", "command_labels", "step"),
 )

@@ -1,6 +1,7 @@
 """Tasks: batches of trials and what they cost."""
 
 from neuromotor.extensions import Registry
+from neuromotor.plants import SpatialArm
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import Expansion, QuadraticCost
 from neuromotor.tasks.ddn import DDN
@@ -47,6 +48,10 @@ TASKS: Registry[Task] = Registry(
         "pulsed-reach": PulsedReach(),
         "force-field": ForceField(),
         "instructed-delay": InstructedDelay(),
+        # Radius and time are ours: of usual reaches of people.
+        "spatial-reach": CenterOut(
+            plant=SpatialArm(), radius_m=0.1, directions=32, steps=60, targets="sphere"
+        ),
     },
     members=("plant", "cost", "trials"),
 )
