@@ -144,6 +144,8 @@ class ClosedLoop:
             return f"the plant ({type(self.task.plant).__name__}) has no functions on components"
         if trials is not None and trials.field is not None:
             return "a force field acts within the steps"
+        if trials is not None and trials.field_on is not None:
+            return "a force field changes within the trials"
         if trials is not None and trials.device.type != "cpu":
             return f"the trials are on {trials.device}"
         return availability()

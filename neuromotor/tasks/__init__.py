@@ -5,10 +5,15 @@ from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import Expansion, QuadraticCost
 from neuromotor.tasks.ddn import DDN
 from neuromotor.tasks.force_field import ForceField
+from neuromotor.tasks.friction import Friction
 from neuromotor.tasks.instructed_delay import InstructedDelay
+from neuromotor.tasks.interception import Interception
 from neuromotor.tasks.postural import Postural
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
+from neuromotor.tasks.sequence import ReachSequence
+from neuromotor.tasks.swing import Swing
 from neuromotor.tasks.task import Task
+from neuromotor.tasks.tracking import Tracking, figure_eight
 from neuromotor.tasks.trials import Trials
 
 __all__ = [
@@ -17,13 +22,18 @@ __all__ = [
     "CenterOut",
     "Expansion",
     "ForceField",
+    "Friction",
     "InstructedDelay",
+    "Interception",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
     "ReachExperiment",
+    "ReachSequence",
+    "Swing",
     "TargetJump",
     "Task",
+    "Tracking",
     "Trials",
     "with_plant",
 ]
@@ -42,6 +52,12 @@ TASKS: Registry[Task] = Registry(
         "pulsed-reach": PulsedReach(),
         "force-field": ForceField(),
         "instructed-delay": InstructedDelay(),
+        "swing": Swing(),
+        "interception": Interception(),
+        "tracking": Tracking(),
+        "figure-eight": figure_eight(),
+        "sequence": ReachSequence(),
+        "friction": Friction(),
     },
     members=("plant", "cost", "trials"),
 )

@@ -28,14 +28,14 @@ class TrialPart:
         axis: What it has beside trials: an entry a `step`, one a `state` (before each step and
             after the last), or the same for the whole `trial`.
         size: Numbers in an entry: those of a `state`, a `command` or a `load` of the plant, of a
-            force on its `hand`, of an affine `field` there, or any number (None).
+            force on its `hand`, of an affine `field` there, one `factor`, or any number (None).
         seen_by: Whom it acts on: the `plant`, the `senses`, the `controller` (which is told), its
             `units`, or the `cost`.
         missing: What None means: a number, or `target`.
     """
 
     axis: Literal["step", "state", "trial"]
-    size: Literal["state", "command", "load", "hand", "field"] | None
+    size: Literal["state", "command", "load", "hand", "field", "factor"] | None
     seen_by: Literal["plant", "senses", "controller", "units", "cost"]
     missing: float | Literal["target"] = 0.0
 
@@ -71,6 +71,8 @@ class Trials:
             at the start of a step and held over it, the part with v acts within it
             (`plants.carried_in_field`). Curl and viscous fields, springs and channels are of this
             form.
+        field_on: Factors on the field, where it begins, ends or changes its strength within a
+            trial, (B, T, 1); one throughout if None.
         command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
             ``u (1 + xi) + load`` (Sutskever 2013, section 6.5).
         plant_noise: Draws zeta added to the next state, (B, T, n).
@@ -81,8 +83,8 @@ class Trials:
 
     Raises:
         TypeError: A part is no floating-point tensor, or `condition` no integer tensor.
-        ValueError: A part has the wrong shape, is not finite, or differs in dtype or device; or
-            `counted` is negative.
+        ValueError: A part has the wrong shape, is not finite, or differs in dtype or device;
+            `counted` is negative; or there is `field_on` without a field.
     """
 
     initial_state: Tensor
@@ -94,6 +96,7 @@ class Trials:
     load: Tensor | None = _part("step", "load", "plant")
     hand_force: Tensor | None = _part("step", "hand", "plant")
     field: Tensor | None = _part("trial", "field", "plant")
+    field_on: Tensor | None = _part("step", "factor", "plant", missing=1.0)
     command_noise: Tensor | None = _part("step", "command", "plant")
     plant_noise: Tensor | None = _part("step", "state", "plant")
     sensory_noise: Tensor | None = _part("step", "state", "senses")
@@ -116,12 +119,14 @@ class Trials:
                 continue
             more = int(declared.axis == "state")
             hint = "state before each step and after the last" if more else "step"
-            size = state_size if declared.size == "state" else None
+            size = {"state": state_size, "factor": 1}.get(declared.size or "")
             shape = (batch, None if steps is None else steps + more, size)
             check_finite_tensor(name, part, shape, hint=f"Axes: trial, {hint}, value.")
             steps = part.shape[1] - more
         if self.counted is not None and bool((self.counted < 0).any()):
             raise ValueError("`counted` must be zero or more, got negative entries.")
+        if self.field_on is not None and self.field is None:
+            raise ValueError("`field_on` must be left out of trials without `field`, got factors.")
         for name, part in {"target": self.target, **self.present()}.items():
             if part.dtype != self.dtype or part.device != self.device:
                 raise ValueError(
@@ -208,6 +213,17 @@ class Trials:
         if shown is None:
             shown = self.target[:, None].expand(-1, self.cue.shape[1], -1)
         return torch.cat([shown, self.cue], dim=-1)
+
+    def field_at(self, t: int | slice) -> Tensor | None:
+        """Return the field that acts in a step, (B, d, 1 + 2 d); None where there is none.
+
+        Args:
+            t: The step; a slice of S steps gives an axis of them, (B, S or 1, d, 1 + 2 d).
+        """
+        if self.field is None:
+            return None
+        field = self.field if isinstance(t, int) else self.field[:, None]
+        return field if self.field_on is None else field * self.field_on[:, t, ..., None]
 
     @property
     def loaded(self) -> bool:
