@@ -133,16 +133,20 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
         # No more than can be told apart, spread over the batch.
         some = np.unique(np.linspace(0, len(reference) - 1, PATHS).astype(int))
         reference = reference[some]
-        targets = hand_cm(plant, comparison.trials.target)[some]
-        draw_limb(limb_axes, plant, comparison.trials.initial_state[0])
+        trials = comparison.trials
+        targets = hand_cm(plant, trials.target)[some]
+        goals = None if trials.wanted is None else hand_cm(plant, trials.wanted)[some]
+        draw_limb(limb_axes, plant, trials.initial_state[0])
         for path in reference:
             limb_axes.plot(*path.T, color=REFERENCE_COLOR, linewidth=0.6)
         name = NAMES[comparison.reference.method]
         limb_axes.set_title(f"{name},\nto the scale of the limb")
         finish_plane(limb_axes)
-        trials = comparison.trials
-        loads = (trials.load, trials.hand_force)
-        pushes = pushes_of(*(None if part is None else part.cpu().numpy() for part in loads))
+        on, force = trials.acting(), trials.hand_force
+        pushes = pushes_of(
+            None if on is None else on[..., None].cpu().numpy(),
+            None if force is None else force.cpu().numpy(),
+        )
         for color, run, ax in zip(line_colors(len(runs)), runs, method_axes, strict=True):
             for path in reference:
                 ax.plot(*path.T, color="0.7", linewidth=0.8)
@@ -151,12 +155,15 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
                 ax.plot(*path.T, color=color, linewidth=0.6)
             if pushes is not None:
                 draw_pushes(ax, paths, pushes[0][some], pushes[1][some])
+            for goal in () if goals is None else goals:
+                ax.plot(*goal.T, ".", color="black", markersize=0.7, markeredgewidth=0)
             ax.plot(*targets.T, "o", color="black", markersize=1.2)
             ax.set_title(_named(run, "{}\n{:.4g} x iLQR"))
             finish_plane(ax)
         if runs:
             handles = [Line2D([], [], color="0.7", label=f"{name}'s paths")]
-            handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label="target")]
+            words = "target" if goals is None else "target, where it is to be met and at the end"
+            handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label=words)]
             handles += [] if pushes is None else push_key(*pushes)
             figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
     return figure
@@ -174,7 +181,7 @@ def pushes_of(
     If nothing ever does, this is None.
 
     Args:
-        load: Torques, (B, T, m).
+        load: Torques, or whatever is not zero where something acts, (B, T, m).
         hand_force: Forces (N), (B, T, 2).
     """
     parts = [part for part in (load, hand_force) if part is not None]

@@ -20,9 +20,11 @@ from neuromotor.tasks.trials import Trials
 __all__ = ["Tracking", "figure_eight"]
 
 
-def _default_reach() -> CenterOut:
-    """15 directions and 5 cm (Kalidindi et al. 2021), 50 ms of delay, 1 s (our choice)."""
-    return CenterOut(directions=15, radius_m=0.05, steps=100, delay_steps=5)
+def _default_reach(directions: int = 15, steps: int = 100) -> CenterOut:
+    """15 directions, 5 cm (Kalidindi et al. 2021); 50 ms of delay, 1 s, positions alone (ours)."""
+    return CenterOut(
+        directions=directions, radius_m=0.05, steps=steps, delay_steps=5, velocity_weight=0.0
+    )
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Tracking(ReachExperiment):
     Gerono), and comes back to the centre; its speed varies between 0.7 and 1.5 times the mean.
 
     The controller sees where the target is now and how it moves, as a state, without delay. The
-    error of the state counts at every step, with the reach's weights, and energy.
+    error of the state counts at every step, with the reach's weights, and energy. Velocities do not
+    count by default: the target's jumps when it moves off, and no limb can follow that.
 
     Attributes:
         reach: The reach whose targets move; its directions are those of the paths.
@@ -152,5 +155,4 @@ _PATHS = {"radial": _radial, "eight": _eight}
 
 def figure_eight() -> Tracking:
     """Return the tracking of a figure eight: 8 directions, 2 s around, 2.3 s in all (our choice)."""
-    reach = CenterOut(directions=8, radius_m=0.05, steps=230, delay_steps=5)
-    return Tracking(reach, path="eight", move_steps=200)
+    return Tracking(_default_reach(8, 230), path="eight", move_steps=200)

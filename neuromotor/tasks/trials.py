@@ -83,8 +83,8 @@ class Trials:
 
     Raises:
         TypeError: A part is no floating-point tensor, or `condition` no integer tensor.
-        ValueError: A part has the wrong shape, is not finite, or differs in dtype or device;
-            `counted` is negative; or there is `field_on` without a field.
+        ValueError: A part has the wrong shape, is not finite, or differs in dtype or device; or
+            `counted` is negative.
     """
 
     initial_state: Tensor
@@ -125,8 +125,6 @@ class Trials:
             steps = part.shape[1] - more
         if self.counted is not None and bool((self.counted < 0).any()):
             raise ValueError("`counted` must be zero or more, got negative entries.")
-        if self.field_on is not None and self.field is None:
-            raise ValueError("`field_on` must be left out of trials without `field`, got factors.")
         for name, part in {"target": self.target, **self.present()}.items():
             if part.dtype != self.dtype or part.device != self.device:
                 raise ValueError(
@@ -225,10 +223,21 @@ class Trials:
         field = self.field if isinstance(t, int) else self.field[:, None]
         return field if self.field_on is None else field * self.field_on[:, t, ..., None]
 
+    def acting(self) -> Tensor | None:
+        """Return in which steps something acts on the limb, (B, T); None where nothing can.
+
+        Loads, forces on the hand, and a field with `field_on`, which begins on the way. A field
+        without that is there all the time, as a medium is.
+        """
+        parts = [part.ne(0).any(-1) for part in (self.load, self.hand_force) if part is not None]
+        if self.field is not None and self.field_on is not None:
+            parts.append(self.field_on.ne(0).any(-1) & self.field.ne(0).flatten(1).any(1)[:, None])
+        return torch.stack(parts).any(0) if parts else None
+
     @property
     def loaded(self) -> bool:
-        """Whether there are loads or hand forces."""
-        return self.load is not None or self.hand_force is not None
+        """Whether there are loads, hand forces, or a field that begins on the way."""
+        return any(part is not None for part in (self.load, self.hand_force, self.field_on))
 
     @property
     def disturbed(self) -> bool:
@@ -239,8 +248,9 @@ class Trials:
         return any(TRIAL_PARTS[name].seen_by in ("plant", "controller") for name in self.present())
 
     def without_loads(self) -> Trials:
-        """Return the same trials, noise included, without loads and hand forces."""
-        return replace(self, load=None, hand_force=None)
+        """Return the same trials, noise included, without what makes them `loaded`."""
+        field = self.field if self.field_on is None else None
+        return replace(self, load=None, hand_force=None, field=field, field_on=None)
 
     def undisturbed(self) -> Trials:
         """Return start, target and what the cost counts, and nothing else."""

@@ -73,7 +73,7 @@ def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
     found = reference_trajectories(task, trials, ["ilqr", "ilqg", "open-loop"])
     losses = [float(reference.losses.mean()) for reference in found.values()]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)  # nothing but the go is unknown
-    with pytest.raises(ValueError, match="does not know when it will come; use 'ilqr' or 'ilqg'"):
+    with pytest.raises(ValueError, match="does not know when it will; use 'ilqr' or 'ilqg'"):
         reference_trajectories(task, trials, ["online"])
     planner = OnlineTrajectoryOptimization(task)
     with pytest.raises(ValueError, match=r"`trials.cue` must be None for an online planner"):
