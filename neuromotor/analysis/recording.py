@@ -146,9 +146,9 @@ def record(
     if trials.cue is not None:
         variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
     variables["final_time"] = np.full(len(trials), plant.dt_s * task.steps)
-    acting = trials.acting()
-    acting = torch.zeros(shape, dtype=torch.bool) if acting is None else acting
-    variables["perturbation_time"] = _first_time(time_s, acting)
+    pushed = trials.acting()
+    pushed = torch.zeros(shape, dtype=torch.bool) if pushed is None else pushed
+    variables["perturbation_time"] = _first_time(time_s, pushed)
     names, units = _read(plant.state_labels)
     command_names, (command_unit, *_) = _read(plant.command_labels)
     load_names, (load_unit, *_) = _read(plant.load_labels)

@@ -9,6 +9,8 @@ from neuromotor.plants.plant import Plant
 
 __all__ = ["moving_state"]
 
+_STRETCHED = 1e-6  # of the largest singular value of J: what is smaller moves the hand nowhere
+
 
 def moving_state(plant: Plant, hand_position: Tensor, hand_velocity: Tensor) -> Tensor:
     """Return states (..., n) with the hand at a position (m) and at a velocity (m/s), (..., d).
@@ -38,7 +40,7 @@ def moving_state(plant: Plant, hand_position: Tensor, hand_velocity: Tensor) -> 
     ]
     jacobian = torch.stack(rows, dim=-2)  # (..., d, q)
     wanted = hand_velocity.unsqueeze(-1)
-    speeds = torch.linalg.pinv(jacobian) @ wanted
+    speeds = torch.linalg.pinv(jacobian, rtol=_STRETCHED) @ wanted
     away = (jacobian @ speeds - wanted).abs().amax()
     if not bool(away <= 1e-6 * (1 + wanted.abs().amax())):
         raise ValueError(
