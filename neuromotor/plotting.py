@@ -162,7 +162,7 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
             finish_plane(ax)
         if runs:
             handles = [Line2D([], [], color="0.7", label=f"{name}'s paths")]
-            words = "target" if goals is None else "target, where it is to be met and at the end"
+            words = "target" if goals is None else "target; dotted: its way"
             handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label=words)]
             handles += [] if pushes is None else push_key(*pushes)
             figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
