@@ -1,4 +1,7 @@
-"""Closed-loop derivatives by autograd: for any controller and plant, and the fast path's yardstick.
+"""Closed-loop derivatives by autograd, for any controller, plant, cost and device.
+
+Compiled loops (`compiled`) give the same numbers faster, where there are compiled pieces, and tests
+hold them to these.
 
 Notation: theta controller parameters, r residuals with ``loss = |r|^2 / 2``, v activations of the
 units, J = dr/dtheta and J_v = dv/dtheta over a batch of B trials, G = J^T J / B. v may be any
@@ -7,21 +10,14 @@ quantities that a controller declares for structural damping (`damped`), with we
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
 from neuromotor._checks import declares, up_to_date
-from neuromotor.closed_loop.passes import Place
+from neuromotor.closed_loop.objective import LoopObjective, Place
 from neuromotor.closed_loop.recorded import recorded_factors
 from neuromotor.closed_loop.simulate import Trajectory, simulate
-from neuromotor.controllers.controller import (
-    Controller,
-    WritesTape,
-    damped_quantities,
-    writes_tape,
-)
+from neuromotor.controllers.controller import Controller, damped_quantities
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -29,7 +25,7 @@ from neuromotor.tasks.trials import Trials
 __all__ = ["AutogradLinearization", "AutogradObjective"]
 
 
-class AutogradObjective:
+class AutogradObjective(LoopObjective):
     """Mean loss over fixed trials: value, gradient and Gauss-Newton product, by autograd.
 
     Value and gradient are those of the cost's `losses`, products those of its `residuals`.
@@ -47,9 +43,7 @@ class AutogradObjective:
                 f"squared residuals are not the loss, got a {type(task.cost).__name__} that "
                 "overrides `residuals` alone."
             )
-        self.task = task
-        self.controller = controller
-        self.trials = trials
+        super().__init__(task, controller, trials)
 
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
@@ -65,26 +59,12 @@ class AutogradObjective:
         value = float(loss.detach())
         return or_infinity(value), gradient
 
-    def part(self, size: int, generator: torch.Generator) -> AutogradObjective:
-        """Return the mean loss over `size` random trials, or over all where there are no more."""
-        return AutogradObjective(self.task, self.controller, self.trials.sample(size, generator))
-
-    @property
-    def readout(self) -> slice | None:
-        """Which parameters turn rates into commands, or None if the controller does not say."""
-        return cast(WritesTape, self.controller).readout if self.has_factors else None
-
-    @property
-    def has_factors(self) -> bool:
-        """Whether there are Kronecker factors: for networks of cells."""
-        return writes_tape(self.controller)
-
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator, place: Place | None = None
     ) -> tuple[KroneckerBlock, ...]:
         """Return a Kronecker-factored estimate of the Gauss-Newton matrix, map by map.
 
-        See `FastObjective.kronecker_factors`.
+        See `LoopObjective.kronecker_factors`.
 
         Raises:
             ValueError: The controller does not say which linear maps it consists of.

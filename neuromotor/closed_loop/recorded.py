@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import declares
-from neuromotor.closed_loop.passes import Place, drawn_residuals
+from neuromotor.closed_loop.objective import Place, drawn_residuals
 from neuromotor.closed_loop.simulate import Trajectory, check_inputs, run
 from neuromotor.controllers.cells import Tape
 from neuromotor.controllers.controller import Controller, WritesTape
@@ -37,7 +37,7 @@ def recorded_factors(
     generator: torch.Generator,
     place: Place | None = None,
 ) -> tuple[KroneckerBlock, ...]:
-    """Return the factors of each map, with the draws that hand-derived passes make.
+    """Return the factors of each map, with the draws that compiled loops make.
 
     Args:
         task: Plant and cost.

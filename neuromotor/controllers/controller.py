@@ -36,7 +36,7 @@ class Controller(Protocol):
       the memory, and of the weights of its squared changes, a tensor of the same shape.
     - `readout` is the slice of the parameters that turns rates into commands.
     - `recorded` and `places` (`WritesTape`) give Kronecker factors of every linear map.
-    - `follows_equations` says that hand-derived passes, which repeat a class's `step`, are right.
+    - `follows_equations` says that compiled loops, which repeat a class's `step`, are right.
 
     A subclass that overrides `step` overrides `rates`, `damped` and `recorded` too: those of its
     parent are about the parent's step, and are not used.

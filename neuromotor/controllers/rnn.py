@@ -61,8 +61,8 @@ class ContinuousTimeRNN(RecurrentNetwork):
     private_noise: float = 0.0
     initializer: Initializer = field(default=Gaussian(), metadata={"registry": INITIALIZERS})
 
-    # `unpack`, `initial_memory` and `step` do what the equations above say, so that hand-derived
-    # passes and lesions, which repeat them, are right. A subclass does not inherit this: one that
+    # `unpack`, `initial_memory` and `step` do what the equations above say, so that compiled
+    # loops and lesions, which repeat them, are right. A subclass does not inherit this: one that
     # changes none of the three may set it again.
     follows_equations: ClassVar[bool] = True
 

@@ -57,7 +57,7 @@ class QuadraticCost:
     energy_weight: float
 
     # The fields and `weights` say all about it, so that what goes by them instead of by `losses`
-    # is right: hand-derived passes, iLQR, ILQG, environments. A subclass does not inherit this: one
+    # is right: compiled loops, iLQR, ILQG, environments. A subclass does not inherit this: one
     # that changes neither `weights` nor `residuals` nor `losses` may set it again.
     follows_equations: ClassVar[bool] = True
 

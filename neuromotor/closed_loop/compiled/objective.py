@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -21,11 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuromotor.closed_loop.blas import blas_threads
 from neuromotor.closed_loop.compiled import arrays
 from neuromotor.closed_loop.compiled.arrangement import Arrangement
 from neuromotor.closed_loop.compiled.arrays import AdjointRoom, Dimensions, Run
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
-from neuromotor.closed_loop.passes import Place, drawn_residuals, quiet_floats
+from neuromotor.closed_loop.objective import LoopObjective, Place, drawn_residuals
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.compose import PlantShape, composed
 from neuromotor.compiled.pieces import Tape, Weights
@@ -49,6 +51,21 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     """Return the pool of a process, since the threads of a parent do not live in its forks."""
     del process
     return ThreadPoolExecutor(threads, thread_name_prefix="neuromotor")
+
+
+@contextmanager
+def _quiet_floats() -> Iterator[None]:
+    """Take numbers below the normal range for zero, because saturated units make many slow ones.
+
+    numpy does not warn about an arm that flies off: its loss is infinite. Matrix products get
+    torch's number of threads.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        with np.errstate(all="ignore"), blas_threads():
+            yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class _Network(NamedTuple):
@@ -259,7 +276,7 @@ class _Loop:
         return self.mean(totals), self.flat_gradient(pulls)
 
 
-class CompiledObjective:
+class CompiledObjective(LoopObjective):
     """Mean loss over fixed trials: value, gradient, Gauss-Newton product, by compiled loops.
 
     Room is kept between calls, so one objective must not be used by two threads at once.
@@ -267,13 +284,11 @@ class CompiledObjective:
 
     def __init__(self, task: Task, controller: RecurrentNetwork, trials: Trials) -> None:
         """Join a loop and its trials; `ClosedLoop.objective` says which can be compiled."""
-        self.task = task
-        self.controller = controller
-        self.trials = trials
+        super().__init__(task, controller, trials)
         self._loop = _Loop(task, controller, trials)
 
     @torch.no_grad()
-    @quiet_floats()
+    @_quiet_floats()
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
         loop = self._loop
@@ -281,30 +296,19 @@ class CompiledObjective:
         return loop.mean(loop.each(lambda i, room: loop.forward(i, room, room.shared_run, network)))
 
     @torch.no_grad()
-    @quiet_floats()
+    @_quiet_floats()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
         return self._loop.value_and_gradient(self._loop.network(self._loop.take(parameters)))
 
-    @property
-    def readout(self) -> slice:
-        """Which parameters turn rates into commands: weights and bias of the output."""
-        return self.controller.readout
-
     @torch.no_grad()
-    @quiet_floats()
+    @_quiet_floats()
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator, place: Place | None = None
     ) -> tuple[KroneckerBlock, ...]:
         """Return a Kronecker-factored estimate of the Gauss-Newton matrix, by layer and gate group.
 
-        Source: Martens & Grosse (2015), equation 1 and section 3, with the loss's own residuals:
-        one adjoint pass of random residuals of unit variance.
-
-        Args:
-            parameters: (P,).
-            generator: Source of the random residuals.
-            place: Where the trials stand in a larger batch; residuals are drawn for all of that.
+        See `LoopObjective.kronecker_factors`.
         """
         loop = self._loop
         network = loop.network(loop.take(parameters))
@@ -342,12 +346,8 @@ class CompiledObjective:
             )
         return tuple(found)
 
-    def part(self, size: int, generator: torch.Generator) -> CompiledObjective:
-        """Return the mean loss over `size` random trials, or over all where there are no more."""
-        return CompiledObjective(self.task, self.controller, self.trials.sample(size, generator))
-
     @torch.no_grad()
-    @quiet_floats()
+    @_quiet_floats()
     def linearize(self, parameters: Tensor) -> CompiledLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
         return CompiledLinearization(self._loop, parameters)
@@ -395,7 +395,7 @@ class CompiledLinearization:
         self.value, self.gradient = loop.value_and_gradient(self._network, self._runs)
 
     @torch.no_grad()
-    @quiet_floats()
+    @_quiet_floats()
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
         loop, network = self._loop, self._network
