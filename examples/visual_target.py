@@ -1,8 +1,7 @@
-"""A target that is seen: an image on a small retina, which an encoder of torch turns into features.
+"""A target that is seen: an image on a small retina, and an encoder of torch that looks at it.
 
-    neuromotor train retina-reach --controller retina-rnn --use examples/visual_target.py \\
-        --optimizer adam --budget 1500
     python examples/visual_target.py
+    neuromotor train retina-reach --controller retina-rnn --use examples/visual_target.py
 
 The controller is not told the joint angles of the target. It gets its own state, delayed, and an
 image of `pixels` times `pixels` numbers in which the target is a bright spot around which it gets

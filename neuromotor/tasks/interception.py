@@ -22,13 +22,13 @@ __all__ = ["Interception"]
 class Interception(ReachExperiment):
     """A target crosses the circle of a reach; the hand must be with it within a window.
 
-    The target moves at `speed_m_s` along a straight line that goes through its place on the circle,
-    where it would be when the window opens. At `change_step` its speed is multiplied by a factor, so
-    that it is elsewhere by then. The controller sees where the target is now and how it moves, as
-    a state, without delay; nothing tells it that the speed will change. The error of the state
-    counts at every step of the window, with the reach's weights, and energy throughout. So the hand
-    moves along with the target; with ``reach.velocity_weight=0`` and a window of one step it hits
-    the target in passing.
+    The target moves at `speed_m_s` along a straight line through its place on the circle, where it
+    would be when the window opens. At `change_step` its speed is multiplied by a factor, so that it
+    is elsewhere by then. The controller sees where the target is now and how it moves, as a state,
+    without delay; nothing tells it that the speed will change. The error of the state counts at
+    every step of the window, with the reach's weights, and energy throughout. So the hand moves
+    along with the target. With ``reach.velocity_weight=0`` and a window of one step, it hits the
+    target in passing.
 
     Source: review by Merchant & Georgopoulos (2006); numbers are ours.
 

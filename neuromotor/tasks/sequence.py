@@ -1,4 +1,4 @@
-"""Several reaches in a row: their targets are shown one after the other, then one cue starts all."""
+"""Several reaches in a row: the targets are shown one after the other, then one cue starts all."""
 
 from __future__ import annotations
 

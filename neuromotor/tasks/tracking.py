@@ -34,9 +34,9 @@ class Tracking(ReachExperiment):
     The target rests at the centre at first, then moves for `move_steps`, then rests again. Its
     `path` is either of two. ``radial``: straight to the circle at constant speed, as in the
     tracking task of Kalidindi et al. (2021), which has 15 targets and 5 cm; times are ours.
-    ``eight``: once around a figure eight with the long axis in the target's direction, which reaches
-    the circle on both sides, ``r (sin s, sin 2s / 2)`` with s from 0 to 2 pi (the lemniscate of
-    Gerono), and comes back to the centre; its speed varies between 0.7 and 1.5 times the mean.
+    ``eight``: once around a figure eight with its long axis in the target's direction, which
+    reaches the circle on both sides and ends at the centre: ``r (sin s, sin 2s / 2)`` with s from 0
+    to 2 pi (the lemniscate of Gerono). Its speed varies between 0.7 and 1.5 times the mean.
 
     The controller sees where the target is now and how it moves, as a state, without delay. The
     error of the state counts at every step, with the reach's weights, and energy. Velocities do not
@@ -154,5 +154,5 @@ _PATHS = {"radial": _radial, "eight": _eight}
 
 
 def figure_eight() -> Tracking:
-    """Return the tracking of a figure eight: 8 directions, 2 s around, 2.3 s in all (our choice)."""
+    """Return the tracking of a figure eight: 8 directions, 2 s around, 2.3 s in all (ours)."""
     return Tracking(_default_reach(8, 230), path="eight", move_steps=200)

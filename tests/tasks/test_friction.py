@@ -74,8 +74,12 @@ def test_every_way_to_step_is_the_same(plant):
     losses = task.cost.losses(run.states, run.commands, trials)
     assert objective.value(theta) == pytest.approx(float(losses.mean()), rel=1e-10)
     direction, h = normal(len(theta), seed=3), 1e-5
-    slope = (objective.value(theta + h * direction) - objective.value(theta - h * direction)) / (2 * h)
-    assert float(objective.value_and_gradient(theta)[1] @ direction) == pytest.approx(slope, rel=1e-5)
+    slope = (objective.value(theta + h * direction) - objective.value(theta - h * direction)) / (
+        2 * h
+    )
+    assert float(objective.value_and_gradient(theta)[1] @ direction) == pytest.approx(
+        slope, rel=1e-5
+    )
 
     options = {"normalized": False, "command_limit": 100.0}
     many = MotorVectorEnv(6, task, **options)
@@ -96,7 +100,9 @@ def test_steps_of_a_slice_are_those_one_by_one():
     trials = task.trials()
     whole = advance(task.plant, states[:, None].repeat(1, 12, 1), commands, trials, slice(0, 12))
     for t in range(12):
-        torch.testing.assert_close(whole[:, t], advance(task.plant, states, commands[:, t], trials, t))
+        torch.testing.assert_close(
+            whole[:, t], advance(task.plant, states, commands[:, t], trials, t)
+        )
 
 
 def test_it_is_a_perturbation_with_an_onset():

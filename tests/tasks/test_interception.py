@@ -52,7 +52,7 @@ def test_the_best_commands_are_those_of_a_dense_solution():
 
 
 def test_a_hand_at_constant_speed_meets_the_target_when_it_should():
-    """Hand and target on one line: they close at .3 + .2 m/s, and are 5 mm apart at a known time."""
+    """Hand and target on one line close at .3 + .2 m/s: when they are 5 mm apart is known."""
     reach = CenterOut(plant=PointMass(), directions=1, radius_m=0.05, steps=30)
     task = Interception(
         reach, speed_m_s=0.2, approach_deg=180.0, speed_factors=(1.0,), window_steps=(1, 30)

@@ -48,7 +48,9 @@ def test_the_best_commands_hit_with_the_speed_and_succeed_in_an_environment():
     trials = task.trials()
     best = ILQR().solve(task, trials)
     velocity = task.plant.hand_velocity(best.states[:, -1])
-    torch.testing.assert_close(velocity.norm(dim=-1), torch.full((8,), 0.3).double(), rtol=5e-3, atol=0)
+    torch.testing.assert_close(
+        velocity.norm(dim=-1), torch.full((8,), 0.3).double(), rtol=5e-3, atol=0
+    )
     envs = MotorVectorEnv(8, task, normalized=False, command_limit=50.0, dtype="float64")
     for commands, success in ((best.commands, True), (0 * best.commands, False)):
         envs.reset(options={"trials": trials})

@@ -1,4 +1,4 @@
-"""Tracking: the paths by their equations, the velocities by differences, the best by a dense solve."""
+"""Tracking: paths by their equations, velocities by differences, the best by a dense solve."""
 
 import math
 from dataclasses import replace
