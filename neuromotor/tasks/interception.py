@@ -123,13 +123,8 @@ class Interception(ReachExperiment):
             ValueError: The trials are not this task's, or `within_m` is not positive.
         """
         check_positive("within_m", within_m, "metres")
-        if trials.wanted is None or states.shape != trials.wanted.shape:
-            shape = None if trials.wanted is None else tuple(trials.wanted.shape)
-            raise ValueError(
-                f"`states` must be those of trials of this task, of shape {shape}, got "
-                f"{tuple(states.shape)}."
-            )
-        place, goal = (self.plant.hand_position(part) for part in (states, trials.wanted))
+        self._check_states(trials, states)
+        place, goal = (self.plant.hand_position(part) for part in (states, trials.goal))
         first, last = self.window_steps
         met = ((place - goal).norm(dim=-1) <= within_m)[:, first : last + 1]
         time = self.plant.dt_s * (first + met.int().argmax(dim=1)).to(states)

@@ -11,6 +11,7 @@ from neuromotor._checks import check_integer
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.chance import default_generator
 from neuromotor.tasks.cost import QuadraticCost, at_every_step
+from neuromotor.tasks.ranges import Range
 from neuromotor.tasks.reach_experiments import REACHES, ReachExperiment
 from neuromotor.tasks.trials import Trials
 
@@ -116,6 +117,13 @@ class ReachSequence(ReachExperiment):
     def random(self) -> bool:
         """True: targets, times and holds are drawn."""
         return True
+
+    def ranges(self) -> dict[str, list[Range]]:
+        """Return between which values times and holds are drawn; see `neuromotor.tasks.ranges`."""
+        return {
+            "reach_steps": [Range("reach_steps", *self.reach_steps)],
+            "hold_steps": [Range("hold_steps", *self.hold_steps)],
+        }
 
     def trials(
         self,

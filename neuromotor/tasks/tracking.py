@@ -126,14 +126,9 @@ class Tracking(ReachExperiment):
         Raises:
             ValueError: The trials are not this task's.
         """
-        if trials.wanted is None or states.shape != trials.wanted.shape:
-            shape = None if trials.wanted is None else tuple(trials.wanted.shape)
-            raise ValueError(
-                f"`states` must be those of trials of this task, of shape {shape}, got "
-                f"{tuple(states.shape)}."
-            )
+        self._check_states(trials, states)
         during = slice(self.hold_steps, self.hold_steps + self.move_steps + 1)
-        place, goal = (self.plant.hand_position(part) for part in (states, trials.wanted))
+        place, goal = (self.plant.hand_position(part) for part in (states, trials.goal))
         return (place - goal)[:, during].square().sum(-1).mean(1).sqrt()
 
 

@@ -112,4 +112,5 @@ def test_the_command_line_compares_it(name, tmp_path):
     assert bound["converged"]
     assert lbfgs["loss"] > bound["loss"]
     reasons = {row["method"]: row.get("reason") for row in report["references"]}
-    assert reasons.get("ilqg") == ("its design knows no force field" if name == "friction" else None)
+    unknown = "its design knows no force field" if name == "friction" else None
+    assert reasons.get("ilqg") == unknown
