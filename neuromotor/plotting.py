@@ -133,14 +133,18 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
             squeeze=False,
             layout="constrained",
         )
-        loads = (trials.load, trials.hand_force)
-        pushes = pushes_of(*(None if part is None else part.cpu().numpy() for part in loads))
+        on, force = trials.acting(), trials.hand_force
+        pushes = pushes_of(
+            None if on is None else on[..., None].cpu().numpy(),
+            None if force is None else force.cpu().numpy(),
+        )
         for view, axes in zip(views, rows, strict=True):
             _draw_paths(comparison, view, axes, pushes, titled=view is views[0])
         if runs:
             name = NAMES[comparison.reference.method]
             handles = [Line2D([], [], color="0.7", label=f"{name}'s paths")]
-            handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label="target")]
+            words = "target" if trials.wanted is None else "target; dotted: its way"
+            handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label=words)]
             handles += [] if pushes is None else push_key(*pushes)
             figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
     return figure
@@ -163,6 +167,7 @@ def _draw_paths(
     some = np.unique(np.linspace(0, len(reference) - 1, PATHS).astype(int))
     reference = reference[some]
     targets = hand_cm(plant, trials.target)[some][..., shown]
+    goals = None if trials.wanted is None else hand_cm(plant, trials.wanted)[some][..., shown]
     draw_limb(limb_axes, plant, trials.initial_state[0], view=view)
     for path in reference:
         limb_axes.plot(*path.T, color=REFERENCE_COLOR, linewidth=0.6)
@@ -178,6 +183,8 @@ def _draw_paths(
             ax.plot(*path.T, color=color, linewidth=0.6)
         if pushes is not None:
             draw_pushes(ax, paths, pushes[0][some], pushes[1][some][..., shown])
+        for goal in () if goals is None else goals:
+            ax.plot(*goal.T, ".", color="black", markersize=0.7, markeredgewidth=0)
         ax.plot(*targets.T, "o", color="black", markersize=1.2)
         if titled:
             ax.set_title(_named(run, "{}\n{:.4g} x iLQR"))
@@ -196,7 +203,7 @@ def pushes_of(
     If nothing ever does, this is None.
 
     Args:
-        load: Torques, (B, T, m).
+        load: Torques, or whatever is not zero where something acts, (B, T, m).
         hand_force: Forces (N), (B, T, d).
     """
     parts = [part for part in (load, hand_force) if part is not None]

@@ -85,7 +85,7 @@ LAYOUT: dict[str, VariableLayout] = {
     ),
     "push_force": VariableLayout(("trial", "axis"), "N", "hand force when it is largest"),
     "push_load": VariableLayout(("trial", "load_axis"), "N m", "load when it is largest"),
-    "target_time": VariableLayout(("trial",), "s", "target as shown at the end appears"),
+    "target_time": VariableLayout(("trial",), "s", "target shown first changes; 0 if never"),
     "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),

@@ -144,12 +144,14 @@ def record(
     variables["target_angle"] = _angle(plant, trials)
     variables["target_time"] = variables["go_time"] = np.zeros(len(trials))
     if trials.shown_target is not None:
-        old = (trials.shown_target != trials.shown_target[:, -1:]).any(-1).sum(1)
-        variables["target_time"] = plant.dt_s * old.cpu().numpy()
+        moved = _first_time(time_s, (trials.shown_target != trials.shown_target[:, :1]).any(-1))
+        variables["target_time"] = np.nan_to_num(moved)
     if trials.cue is not None:
         variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
     variables["final_time"] = np.full(len(trials), plant.dt_s * task.steps)
-    variables["perturbation_time"] = _first_time(time_s, (load != 0).any(-1) | (force != 0).any(-1))
+    pushed = trials.acting()
+    pushed = torch.zeros(shape, dtype=torch.bool) if pushed is None else pushed
+    variables["perturbation_time"] = _first_time(time_s, pushed)
     names, units = _read(plant.state_labels)
     command_names, (command_unit, *_) = _read(plant.command_labels)
     load_names, (load_unit, *_) = _read(plant.load_labels)

@@ -149,7 +149,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
                 observation["achieved_goal"], observation["desired_goal"]
             )
         elif self.options.reward == "dense":
-            outcome = physics.outcome(self._state_now(t), trial.hand_goal(t))
+            outcome = physics.outcome(self._state_now(t), trial.goal(t))
             reward = physics.dense(*outcome, last)
         if last:
             self._over = True

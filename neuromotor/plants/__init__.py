@@ -5,6 +5,7 @@ from neuromotor.plants.arm import TwoJointArm, UnreachableError
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
 from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.moving import moving_state
 from neuromotor.plants.muscle_arm import MuscleArm
 from neuromotor.plants.muscles import (
     HUMAN_MUSCLES,
@@ -40,6 +41,7 @@ __all__ = [
     "actuated",
     "carried_in_field",
     "field_force",
+    "moving_state",
     "observed",
     "signals_of",
     "within_bounds",

@@ -25,7 +25,19 @@ from neuromotor.evaluation.performance import assess, controller_runner
 from neuromotor.plants import PLANTS, MuscleArm, PointMass, SpatialArm, TwoJointArm
 from neuromotor.plants.plant import by_part, views_of
 from neuromotor.plotting import comparison_figures, plot_hand_paths
-from neuromotor.tasks import DDN, CenterOut, ForceField, InstructedDelay, Postural, PulsedReach
+from neuromotor.tasks import (
+    DDN,
+    CenterOut,
+    ForceField,
+    Friction,
+    InstructedDelay,
+    Interception,
+    Postural,
+    PulsedReach,
+    ReachSequence,
+    Swing,
+    Tracking,
+)
 from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import compare
 
@@ -123,6 +135,11 @@ def test_a_plant_that_lacks_something_is_refused_by_name():
         PulsedReach(CenterOut(directions=2, steps=15)),
         ForceField(CenterOut(directions=2, steps=15, radius_m=0.02), kinds=("channel",)),
         InstructedDelay(),
+        Swing(CenterOut(directions=2, steps=15)),
+        Interception(CenterOut(directions=2, steps=15), change_step=5, window_steps=(9, 15)),
+        Tracking(CenterOut(directions=2, steps=15), hold_steps=2, move_steps=10),
+        ReachSequence(CenterOut(directions=2, steps=80), sequences=2, reach_steps=(11, 12)),
+        Friction(CenterOut(directions=2, steps=15), factors=(0.0,), onset_step=5),
     ],
     ids=lambda task: type(task).__name__,
 )
