@@ -11,6 +11,7 @@ from neuromotor.cli import (
     benchmark,
     evaluation,
     info,
+    learning,
     reproduction,
     runs_command,
     sweep,
@@ -65,5 +66,6 @@ for commands in (
     reproduction,
     zoo,
     sweep,
+    learning,
 ):  # in the order of `--help`
     commands.register(app)

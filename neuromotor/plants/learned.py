@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,8 @@ class ChangeNetwork(torch.nn.Module):
     def __init__(self, inputs: int, outputs: int, layers: tuple[int, ...]) -> None:
         super().__init__()
         sizes = (inputs, *layers, outputs)
-        self.layers = torch.nn.ModuleList(
-            torch.nn.Linear(one, two, dtype=torch.float64)
-            for one, two in zip(sizes, sizes[1:], strict=False)
-        )
+        parts = [torch.nn.Linear(one, two, dtype=torch.float64) for one, two in pairwise(sizes)]
+        self.layers = torch.nn.ModuleList(parts)
         for name, value in (
             ("mean", torch.zeros(inputs)),
             ("scale", torch.ones(inputs)),
@@ -231,14 +230,14 @@ class LearnedPlant:
             for part, size in ((load, self.load_size), (hand_force, self.hand_size))
         ]
         rows = (state, within_bounds(self.body, command), *acting)
-        shape = torch.broadcast_shapes(*(row.shape[:-1] for row in rows))
+        shape = torch.broadcast_shapes(*(row.shape[:-1] for row in rows))  # type: ignore[no-untyped-call]
         given = torch.cat([row.expand(*shape, row.shape[-1]) for row in rows], dim=-1)
         network = self._network_for(state)
-        near = given.detach().clamp(network.low, network.high)
-        if not self.true_forward:
+        if self.true_forward:  # values at the border, derivatives as if they were not
+            given = given.detach().clamp(network.low, network.high) + (given - given.detach())
+        else:
             self._check_range(network, given)
-            near = given
-        change: Tensor = network(near + (given - given.detach()))
+        change: Tensor = network(given)
         return state + change
 
     def _check_range(self, network: ChangeNetwork, given: Tensor) -> None:
@@ -248,9 +247,7 @@ class LearnedPlant:
         beyond |= ~given.isfinite()
         if not bool(beyond.any()):
             return
-        column = int(beyond.flatten(0, -2).any(0).nonzero()[0]) if given.ndim > 1 else int(
-            beyond.nonzero()[0]
-        )
+        column = int(beyond.reshape(-1, beyond.shape[-1]).any(0).nonzero()[0])
         values = given[..., column].flatten()
         worst = values[beyond[..., column].flatten()][0]
         labels = [*self.state_labels, *self.command_labels, *self.load_labels]
@@ -305,7 +302,9 @@ def save_learned(
         "info": json.dumps(info or {}, allow_nan=False),
         "needs": json.dumps(needs_of((body, PLANTS))),
     }
-    tensors = {name: part.detach().cpu().contiguous() for name, part in network.state_dict().items()}
+    tensors = {
+        name: part.detach().cpu().contiguous() for name, part in network.state_dict().items()
+    }
     write_tensor_file(path, _FORMAT, text, tensors)
 
 

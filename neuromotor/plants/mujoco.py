@@ -179,7 +179,7 @@ class MujocoPlant(MechanicalPlant):
                 f"{self.environment} has no derivatives; learn them by `neuromotor learn-plant "
                 f"{self.environment} --out FILE`, and use that file as the plant."
             )
-        shape = torch.broadcast_shapes(*(part.shape[:-1] for part in given))
+        shape = torch.broadcast_shapes(*(part.shape[:-1] for part in given))  # type: ignore[no-untyped-call]
 
         def rows(part: Tensor | None, size: int) -> NDArray[np.float64]:
             if part is None:
@@ -337,7 +337,7 @@ class _Simulator:
         where, speed = env.init_qpos.copy(), np.zeros_like(env.init_qvel)
         kept = [*self.places, *(len(where) + self.speeds)]
         rest = np.setdiff1d(np.arange(len(where) + len(speed)), kept)
-        after = np.empty_like(states)
+        after: NDArray[np.float64] = np.empty_like(states)
         for i, state in enumerate(states):
             if not np.isfinite(state).all():
                 after[i] = np.nan  # MuJoCo would begin anew instead

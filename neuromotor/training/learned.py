@@ -8,17 +8,15 @@ Source: Sutskever (2013), section 6.8, which says that it works and not how; how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, check_seed
-from neuromotor.optim import Budget, KroneckerLBFGS, ModuleObjective
-from neuromotor.optim.result import Progress
+from neuromotor.optim import Budget, Callback, KroneckerLBFGS, ModuleObjective
 from neuromotor.plants import ChangeNetwork, LearnedPlant, Plant, save_learned
 
 __all__ = ["HorizonError", "Sampling", "Trajectories", "collect", "fit", "horizon_errors", "learn"]
@@ -183,9 +181,9 @@ def fit(
     data: Trajectories,
     *,
     layers: Sequence[int] = (64, 64),
-    calls: int = 1500,
+    calls: int = 500,
     seed: int = 0,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callback | None = None,
 ) -> ChangeNetwork:
     """Return a network that predicts the changes of state in trajectories.
 
@@ -209,14 +207,13 @@ def fit(
         network = ChangeNetwork(given.shape[1], change.shape[1], tuple(layers))
     spread = given.std(0)
     varies = spread > 0
-    z_columns = torch.cat([torch.ones(len(given), 1, dtype=given.dtype)], dim=1)
     with torch.no_grad():
         network.mean.copy_(given.mean(0))
         network.scale.copy_(torch.where(varies, spread, 1.0))
         network.low.copy_(given.amin(0))
         network.high.copy_(given.amax(0))
         z = network.normalized(given)
-        design = torch.cat([z[:, varies], z_columns], dim=1)
+        design = torch.cat([z[:, varies], torch.ones_like(z[:, :1])], dim=1)
         best = torch.linalg.lstsq(design, change, driver="gelsd").solution
         network.linear[:, varies] = best[:-1].T
         network.offset.copy_(best[-1])
@@ -224,9 +221,9 @@ def fit(
         error = left.square().mean(0).sqrt()
         real = error > _TINY * change.square().mean(0).sqrt()
         network.error.copy_(torch.where(real, error, 0.0))
-        network.layers[0].weight[:, ~varies] = 0.0
-        network.layers[-1].weight[~real] = 0.0
-        network.layers[-1].bias[~real] = 0.0
+        network.layers.get_parameter("0.weight")[:, ~varies] = 0.0
+        for last in network.layers[-1].parameters():
+            last[~real] = 0.0
     if not bool(real.any()):
         return network  # the plant is linear
     wanted = left[:, real] / error[real]
@@ -269,7 +266,10 @@ def horizon_errors(
             rest = data.commands[:, t], data.loads[:, t], data.hand_forces[:, t]
             state = state + network(torch.cat([state, *rest], dim=-1))
             if t + 1 in horizons:
-                off, moved = state - data.states[:, t + 1], data.states[:, t + 1] - data.states[:, 0]
+                off, moved = (
+                    state - data.states[:, t + 1],
+                    data.states[:, t + 1] - data.states[:, 0],
+                )
                 found.append(
                     HorizonError(
                         t + 1,
@@ -286,9 +286,9 @@ def learn(
     sampling: Sampling | None = None,
     *,
     layers: Sequence[int] = (64, 64),
-    calls: int = 1500,
+    calls: int = 500,
     overwrite: bool = False,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callback | None = None,
 ) -> LearnedPlant:
     """Learn a plant, and write what was learned to a file that stands for a plant everywhere.
 
