@@ -320,12 +320,24 @@ class _Simulator:
         self.names = [model.joint(int(i)).name or f"joint {i}" for i in self.joints]
         self.units = [kinds[int(model.jnt_type[i])] for i in self.joints]
 
-    def step(self, where: Any, speed: Any, action: Any) -> NDArray[np.float64]:
-        """Return all positions and velocities one step after those given."""
+    def step(
+        self, where: Any, speed: Any, action: Any, load: Any = 0.0, force: Any = None, hand: int = 0
+    ) -> NDArray[np.float64]:
+        """Return all positions and velocities one step after those given.
+
+        A hand force acts at the hand's place, with the torques that it has when the step begins.
+        """
         data = self.env.data
         data.qacc_warmstart[:] = 0.0  # what else would remain of the step before
         data.time = 0.0
+        data.qfrc_applied[:] = 0.0
         self.env.set_state(where, speed)
+        if force is not None and force.any():
+            at = data.xpos[hand].copy()
+            self.mujoco.mj_applyFT(
+                self.env.model, data, force, np.zeros(3), at, hand, data.qfrc_applied
+            )
+        data.qfrc_applied += load
         self.env.step(action)
         return np.concatenate([data.qpos, data.qvel])
 
@@ -335,6 +347,7 @@ class _Simulator:
         """Return the states (N, n) one step after states, under actions, loads and hand forces."""
         env, count = self.env, len(self.joints)
         where, speed = env.init_qpos.copy(), np.zeros_like(env.init_qvel)
+        load, force = np.zeros_like(speed), np.zeros(3)
         kept = [*self.places, *(len(where) + self.speeds)]
         rest = np.setdiff1d(np.arange(len(where) + len(speed)), kept)
         after: NDArray[np.float64] = np.empty_like(states)
@@ -343,9 +356,9 @@ class _Simulator:
                 after[i] = np.nan  # MuJoCo would begin anew instead
                 continue
             where[self.places], speed[self.speeds] = state[:count], state[count:]
-            env.data.qfrc_applied[self.speeds] = loads[i]
-            env.data.xfrc_applied[hand, : forces.shape[1]] = forces[i]
-            whole = self.step(where, speed, actions[i])
+            load[self.speeds] = loads[i]
+            force[: forces.shape[1]] = forces[i]
+            whole = self.step(where, speed, actions[i], load, force, hand)
             if not np.array_equal(whole[rest], np.concatenate([where, speed])[rest]):
                 raise ValueError(
                     f"a joint of {env.spec.id} that no action moved before has moved, so that its "
@@ -353,8 +366,6 @@ class _Simulator:
                     "environment whose joints all move by its actions, or never."
                 )
             after[i] = whole[kept]
-        env.data.qfrc_applied[:] = 0.0
-        env.data.xfrc_applied[:] = 0.0
         return after
 
     def kinematics(self, place: NDArray[np.float64], hand: int) -> Any:
