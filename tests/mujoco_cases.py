@@ -1,4 +1,4 @@
-"""Environments of MuJoCo for tests: an arm whose equations are known, and what cannot be a plant."""
+"""Environments of MuJoCo for tests: an arm with known equations, and what cannot be a plant."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SLIDE = '<joint name="goal" type="slide" axis="1 0 0"/>'
 
 
 class Arm(gymnasium.Env):
-    """The arm `MONKEY_PUBLISHED` and a goal that stays where it is, two of MuJoCo's steps a step."""
+    """The arm `MONKEY_PUBLISHED` and a goal that never moves; two steps of MuJoCo a step."""
 
     goal, gear, noise = SLIDE, 2.0, 0.0
 

@@ -26,7 +26,7 @@ from neuromotor.storage.components import SettingsError, UnknownNameError, decod
 from neuromotor.storage.files import parse_json
 from neuromotor.storage.tensor_file import CheckpointError, read_tensor_file, write_tensor_file
 
-__all__ = ["ChangeNetwork", "LearnedPlant", "save_learned"]
+__all__ = ["ChangeNetwork", "LearnedPlant", "check_new_plant", "save_learned"]
 
 _FORMAT = "neuromotor.plant"
 _MAX_BYTES = 1 << 28
@@ -291,11 +291,7 @@ def save_learned(
     """
     from neuromotor.plants import PLANTS  # which know this class too
 
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"`path` must end in .safetensors, got {path}.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
+    path = check_new_plant(path, overwrite=overwrite)
     text = {
         "body": json.dumps(encode(body, PLANTS)),
         "layers": json.dumps([layer.out_features for layer in network.layers][:-1]),
@@ -306,6 +302,16 @@ def save_learned(
         name: part.detach().cpu().contiguous() for name, part in network.state_dict().items()
     }
     write_tensor_file(path, _FORMAT, text, tensors)
+
+
+def check_new_plant(path: Path | str, *, overwrite: bool) -> Path:
+    """Return a path to which a learned plant can be written, or raise as `save_learned` does."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"`path` must end in .safetensors, got {path}.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
+    return path
 
 
 def _version(path: Path) -> tuple[int, int]:

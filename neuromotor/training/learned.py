@@ -18,6 +18,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number, check_positive, check_seed
 from neuromotor.optim import Budget, Callback, KroneckerLBFGS, ModuleObjective
 from neuromotor.plants import ChangeNetwork, LearnedPlant, Plant, save_learned
+from neuromotor.plants.learned import check_new_plant
 
 __all__ = ["HorizonError", "Sampling", "Trajectories", "collect", "fit", "horizon_errors", "learn"]
 
@@ -224,20 +225,30 @@ def fit(
         network.layers.get_parameter("0.weight")[:, ~varies] = 0.0
         for last in network.layers[-1].parameters():
             last[~real] = 0.0
-    if not bool(real.any()):
-        return network  # the plant is linear
-    wanted = left[:, real] / error[real]
+    if bool(real.any()):  # else the plant is linear
+        _correct(network, z, left / error, real, calls, progress)
+    return network.requires_grad_(False)
+
+
+def _correct(
+    network: ChangeNetwork,
+    z: Tensor,
+    wanted: Tensor,
+    real: Tensor,
+    calls: int,
+    progress: Callback | None,
+) -> None:
+    """Train a network's correction towards what is wanted, of the outputs that are `real`."""
 
     def forward() -> tuple[Tensor, Tensor]:
         outputs = network.correction(z)[:, real]
-        return outputs, 0.5 * (outputs - wanted).square().sum(-1).mean()
+        return outputs, 0.5 * (outputs - wanted[:, real]).square().sum(-1).mean()
 
     objective = ModuleObjective(network.parameters(), forward)
     result = KroneckerLBFGS().minimize(
         objective, objective.vector(), budget=Budget(calls=calls), callback=progress
     )
     objective.put(result.parameters)
-    return network
 
 
 def horizon_errors(
@@ -316,9 +327,7 @@ def learn(
         0.0
     """
     sampling = sampling or Sampling()
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass `overwrite=True`.")
+    path = check_new_plant(path, overwrite=overwrite)
     known, held_out = collect(plant, sampling).split()
     network = fit(known, layers=layers, calls=calls, seed=sampling.seed, progress=progress)
     errors = horizon_errors(network, plant, held_out)

@@ -6,7 +6,7 @@ import math
 import pickle
 from dataclasses import replace
 
-import mujoco_cases  # noqa: F401 -- registers its environments
+import mujoco_cases
 import pytest
 import torch
 from cases import normal, uniform
@@ -102,9 +102,9 @@ def test_wrong_use_is_refused():
         ARM.step(state, torch.zeros(3))
     with pytest.raises(ValueError, match="has no derivatives; learn them by `neuromotor learn-"):
         ARM.step(state, command.requires_grad_())
-    with pytest.raises(ValueError, match="`posture` must have 2 numbers.*shoulder, elbow"):
+    with pytest.raises(ValueError, match=r"`posture` must have 2 numbers.*shoulder, elbow"):
         replace(ARM, posture=(1.0,))
-    with pytest.raises(ValueError, match="`hand` must be a body of.*forearm"):
+    with pytest.raises(ValueError, match=r"`hand` must be a body of.*forearm"):
         replace(ARM, hand="foot")
-    with pytest.raises(UnreachableError, match="does not reach.*m away"):
+    with pytest.raises(UnreachableError, match=r"does not reach.*m away"):
         ARM.configuration_at(torch.tensor([1.0, 0.0]))
