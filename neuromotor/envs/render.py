@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from neuromotor.envs.options import EnvOptions
+from neuromotor.plants.plant import muscles_of
 
 __all__ = ["Painter", "Scene", "Window"]
 
@@ -20,6 +21,7 @@ _FINE = 2  # times larger it is drawn, then averaged, so that edges are smooth
 # Okabe & Ito (2008): colours that colour-blind readers can tell apart
 _LIMB, _GHOST, _TARGET = (0, 0, 0), (190, 190, 190), (0, 158, 115)
 _TRACE, _LOAD = (0, 114, 178), (213, 94, 0)
+_SLACK, _ACTIVE = (225, 225, 225), (170, 30, 100)  # muscles, at activations of 0 and 1
 _NO_LIMB_M = 0.3  # half the width of a picture without a limb, whose reach would be in view
 _ARROW_M_PER_N = 0.05
 _LONGEST_ARROW_M = 0.15
@@ -42,6 +44,7 @@ class Painter:
 
     def __init__(self, options: EnvOptions) -> None:
         self._plant = plant = options.typed_task.plant
+        self._with_muscles = muscles_of(plant)
         segments = len(plant.limb(torch.tensor(plant.home, dtype=torch.float64))) - 1
         self._half_m = 1.05 * options.limits.hand_m if segments else _NO_LIMB_M
 
@@ -59,6 +62,7 @@ class Painter:
         if len(trace) > 1:
             pen.line(trace, fill=_TRACE, width=2 * _FINE)
         self._limb(pen, scene.states[-1], _LIMB, 5)
+        self._muscles(pen, scene.states[-1])
         force = self._force(scene)
         if force is not None:
             self._arrow(pen, self._hand(scene.states[-1]), force)
@@ -85,6 +89,17 @@ class Painter:
             radius = (width - 0.5) * _FINE
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
 
+    def _muscles(self, pen: Any, state: NDArray[np.float64]) -> None:
+        """Draw each muscle in a colour between slack and active, if the plant has muscles."""
+        if self._with_muscles is None:
+            return
+        lines = self._with_muscles.muscle_lines(_tensor(state)).numpy()
+        activity = np.clip(state[self._plant.state_parts["activation"]], 0.0, 1.0)
+        colors = np.array(_SLACK) + np.outer(activity, np.subtract(_ACTIVE, _SLACK))
+        for line, color in zip(lines, colors.round().astype(int), strict=True):
+            pen.line(self._pixels(line), fill=(90, 90, 90), width=6 * _FINE, joint="curve")
+            pen.line(self._pixels(line), fill=tuple(color), width=4 * _FINE, joint="curve")
+
     def _dot(self, pen: Any, point: NDArray[np.float64], radius_m: float, **style: Any) -> None:
         ((x, y),) = self._pixels(point[None])
         radius = radius_m * _FINE * _SIDE / (2 * self._half_m)
@@ -100,7 +115,9 @@ class Painter:
         if scene.load is not None:
             load = np.asarray(scene.load, dtype=np.float64)
             joints = _tensor(scene.states[-1])[self._plant.state_parts["position"]]
-            jacobian = torch.func.jacrev(self._plant.hand_position)(joints).numpy()  # (2, q)
+            jacobian = torch.autograd.functional.jacobian(  # type: ignore[no-untyped-call]  # (2, q)
+                self._plant.hand_position, joints
+            ).numpy()
             if len(load) == jacobian.shape[1]:
                 force += np.linalg.lstsq(jacobian.T, load, rcond=1e-3)[0]
         return force if np.any(force) else None

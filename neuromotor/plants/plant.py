@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ __all__ = [
     "Bounds",
     "CommandLimit",
     "Components",
+    "HasMuscles",
     "Plant",
     "actuated",
     "by_part",
@@ -26,6 +27,7 @@ __all__ = [
     "check_plane",
     "check_plant",
     "components_of",
+    "muscles_of",
     "observed",
     "saturated",
     "within_bounds",
@@ -43,11 +45,12 @@ class Plant(Protocol):
     load, d of the hand's position. `MechanicalPlant` has everything that follows from
     ``[configuration, velocity]`` with a command for each joint; a plant overrides what differs.
 
-    Three things are optional. A plant with `velocity_rates(state, drag)` can move in a force
+    Four things are optional. A plant with `velocity_rates(state, drag)` can move in a force
     field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
     `actuated(command)` says what its actuators give where that is not the command itself. A plant
     with a property `components` has its step as functions on components (`Components`), or None for
-    these settings; with those, environments and training are several times faster.
+    these settings; with those, environments and training are several times faster. A plant with
+    muscles offers what `HasMuscles` lists, and recordings and drawings show them.
     """
 
     @property
@@ -181,6 +184,34 @@ class Plant(Protocol):
             hand_force: Force on the hand (N), (..., d); none if absent.
         """
         ...
+
+
+@runtime_checkable
+class HasMuscles(Protocol):
+    """What a plant with muscles, whose activations are its state's `activation`, says of them."""
+
+    @property
+    def muscle_labels(self) -> tuple[str, ...]:
+        """Names of the k muscles."""
+        ...
+
+    def muscle_lengths(self, configuration: Tensor) -> Tensor:
+        """Return the muscles' lengths (m), (..., k), of configurations or states."""
+        ...
+
+    def muscle_velocities(self, state: Tensor) -> Tensor:
+        """Return how fast the muscles lengthen (m/s), (..., k), of states."""
+        ...
+
+    def muscle_lines(self, state: Tensor) -> Tensor:
+        """Return points (m) that a drawing of each muscle connects, (..., k, points, d)."""
+        ...
+
+
+def muscles_of(plant: Plant) -> HasMuscles | None:
+    """Return a plant as one with muscles, or None where it has none; of a learned one, its body."""
+    own = getattr(plant, "body", plant)
+    return own if isinstance(own, HasMuscles) else None
 
 
 @dataclass(frozen=True)
