@@ -11,6 +11,7 @@ from neuromotor.cli import (
     benchmark,
     evaluation,
     info,
+    learning,
     new,
     reproduction,
     runs_command,
@@ -66,6 +67,7 @@ for commands in (
     reproduction,
     zoo,
     sweep,
+    learning,
     new,
 ):  # in the order of `--help`
     commands.register(app)
