@@ -13,6 +13,7 @@ from neuromotor.cli import (
     info,
     learning,
     new,
+    problems,
     reproduction,
     runs_command,
     sweep,
@@ -60,6 +61,7 @@ def shared(
 for commands in (
     training,
     evaluation,
+    problems,
     info,
     benchmark,
     runs_command,

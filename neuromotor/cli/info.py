@@ -22,10 +22,11 @@ from neuromotor.storage.components import SettingsError, encode, setting_names
 
 __all__ = ["register"]
 
-_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell")
+_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell", "problem")
 _PLACES = {"task": "task", "plant": "task.plant", "controller": "controller"}  # in `--set`
 _PLACES |= {"arm parameters": "task.plant.parameters", "integrator": "task.plant.integrator"}
-_PLACES |= {"cell": "controller.cell"}  # that of an optimizer or solver is its name
+_PLACES |= {"cell": "controller.cell", "problem": "problem", "engine": "engine"}
+# that of an optimizer or solver is its name
 _SOLVERS = {"ilqr": ILQR()}  # what has settings among the references, which are functions
 
 

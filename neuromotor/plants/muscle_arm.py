@@ -218,10 +218,6 @@ class MuscleArm(MechanicalPlant):
         ]
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
-    def muscle_velocities(self, state: Tensor) -> Tensor:
-        """Return how fast the muscles lengthen (m/s), (..., 6), of states (..., 4 or more)."""
-        return -(self.moment_arms(state) * state[..., 2:4, None]).sum(-2)
-
     def signals(self) -> dict[str, Signal]:
         """Return what is sensed of the muscles: length (m), velocity (m/s), activity (1)."""
         angle, speed = self.state_limits[:2], self.state_limits[2:4]
