@@ -25,7 +25,13 @@ from torch import Tensor
 
 from neuromotor.plants.plant import Plant
 
-__all__ = ["carried_in_field", "field_force", "in_field", "resting_force"]
+__all__ = [
+    "carried_in_field",
+    "exponential_of_numbers",
+    "field_force",
+    "in_field",
+    "resting_force",
+]
 
 _SMALL = 1e-6  # |square| below which its power series is exact to rounding, derivatives included
 
@@ -111,9 +117,7 @@ def _kit_of(number: Any) -> Any:
 def _exponential(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:
     """``e^mean cosh(r)`` and ``e^mean sinh(r) / r`` of r^2 = square; of either sign, smooth."""
     if kit is math:
-        if abs(square) < _SMALL:
-            return _slow(mean, square, kit)
-        return (_growing if square > 0 else _turning)(mean, math.sqrt(abs(square)), kit)
+        return exponential_of_numbers(mean, square, kit)
     size = abs(square)
     small, grows = size < _SMALL, square > 0
     root = kit.sqrt(kit.where(small, 1.0, size))
@@ -129,6 +133,22 @@ def _exponential(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:
         for s, g, t in zip(slow, growing, turning, strict=True)
     )
     return even, odd
+
+
+def exponential_of_numbers(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:
+    """Return ``e^mean cosh(r)`` and ``e^mean sinh(r) / r`` of r^2 = square, for two numbers.
+
+    Args:
+        mean: Half the trace of A.
+        square: r^2.
+        kit: What has the functions of a number: `math`.
+    """
+    if abs(square) < _SMALL:
+        return _slow(mean, square, kit)
+    root = kit.sqrt(abs(square))
+    if square > 0:
+        return _growing(mean, root, kit)
+    return _turning(mean, root, kit)
 
 
 def _slow(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:

@@ -32,6 +32,7 @@ __all__ = [
     "numbers",
     "step",
     "torques",
+    "velocity_rates",
 ]
 
 
@@ -168,6 +169,12 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
 def hand(par: Any, x: Any) -> Any:
     """Return the hand's position (m) from the shoulder and its velocity (m/s), four components."""
     return arm_components.hand(par[:10], x)
+
+
+@component
+def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
+    """Return ``M^-1 J^T D J`` (1/s), row by row; arguments as `arm_components.velocity_rates`."""
+    return arm_components.velocity_rates(par[:10], x, drag)
 
 
 @component

@@ -190,8 +190,10 @@ class Components:
     Attributes:
         functions: A module with `step(par, x, u, load, force)`, which returns the next state's
             components, `jacobian`, which returns its derivative by x and u row by row, and
-            `hand(par, x)`, which returns the hand's position (m) and velocity (m/s). Each is marked
-            by `neuromotor.compiled.component`; `plants/arm_components.py` is an example.
+            `hand(par, x)`, which returns the hand's position (m) and velocity (m/s); if it likes,
+            `velocity_rates(par, x, drag)`, which does what the plant's method of that name does.
+            Each is marked by `neuromotor.compiled.component`; `plants/arm_components.py` is an
+            example.
         numbers: `par`: all numbers of the plant that they need.
         limit: The actuators' limit, which is applied before the functions see a command.
     """

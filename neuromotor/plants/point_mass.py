@@ -120,8 +120,7 @@ class PointMass(MechanicalPlant):
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``D / m`` (1/s), row by row; arguments as `TwoJointArm.velocity_rates`."""
-        del state
-        return tuple(entry / self.mass for entry in drag)
+        return point_mass_components.velocity_rates(self._numbers, state, drag)
 
     def derivative(
         self,
@@ -173,5 +172,8 @@ class PointMass(MechanicalPlant):
         """The same step on components: for Euler steps."""
         if type(self.integrator) is not Euler:
             return None
-        numbers = (self.dt_s, self.mass, self.damping)
-        return Components(point_mass_components, numbers, self.command_limit)
+        return Components(point_mass_components, self._numbers, self.command_limit)
+
+    @property
+    def _numbers(self) -> tuple[float, ...]:
+        return (self.dt_s, self.mass, self.damping)
