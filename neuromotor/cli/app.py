@@ -15,6 +15,7 @@ from neuromotor.cli import (
     runs_command,
     sweep,
     training,
+    view,
     zoo,
 )
 from neuromotor.extensions import use
@@ -62,6 +63,7 @@ for commands in (
     benchmark,
     runs_command,
     analysis,
+    view,
     reproduction,
     zoo,
     sweep,

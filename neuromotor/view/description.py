@@ -74,6 +74,8 @@ def describe(
     *,
     title: str = "controller",
     shown: int = SHOWN_TRIALS,
+    ilqr: bool = True,
+    fixed_points: bool = True,
 ) -> Description:
     """Return what a page needs to run a controller's closed loop.
 
@@ -85,6 +87,8 @@ def describe(
             it; the page has a choice of it.
         title: Name of the controller.
         shown: How many trials the page has at most, spread over the batch.
+        ilqr: Whether iLQR solves these trials.
+        fixed_points: Whether fixed points are looked for at their ends.
 
     Raises:
         ViewError: The controller, the plant or the trials cannot run in a page; the message says
@@ -133,14 +137,19 @@ def describe(
             "states": _packed(run.states[:, -1]),
             "losses": task.cost.losses(run.states, run.commands, few).tolist(),
         },
-        "reference": _reference(task, few),
-        "plane": _plane(task, network, theta, recording, few, some),
+        "reference": _reference(task, few, ilqr),
+        "plane": _plane(recording, some),
         "order": _order(recording),
     }
+    if model["plane"] is not None:
+        search = _FixedPoints(network, theta, recording, model["plane"].pop("basis"))
+        model["plane"]["points"] = [search.at(trial) if fixed_points else [] for trial in some]
     return Description(title, model, _physics(form, cell))
 
 
-def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Components, ModuleType]:
+def _runnable(
+    task: Task, controller: Controller
+) -> tuple[RecurrentNetwork, Components, ModuleType]:
     """Return network, physics and cell, or raise with what can be shown instead."""
     kind = type(controller).__name__
     if not isinstance(controller, RecurrentNetwork) or not declares(
@@ -151,7 +160,8 @@ def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Com
             f"Network, got a {kind}, whose step the page does not know; `neuromotor record` and "
             "`neuromotor analyze` show what it does."
         )
-    if not declares(controller.cell, "compiled"):
+    pieces = getattr(controller.cell, "compiled", None)
+    if pieces is None or not declares(controller.cell, "compiled"):
         raise ViewError(
             f"`controller.cell` must have compiled pieces, which a page translates, got a "
             f"{type(controller.cell).__name__} without; `neuromotor.compiled.pieces` says how to "
@@ -171,7 +181,7 @@ def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Com
             f"`plant` must have two joints for a page, got {type(plant).__name__} with "
             f"{len(plant.home)}; `neuromotor record` shows what it does."
         )
-    return controller, form, import_module(controller.cell.compiled)
+    return controller, form, import_module(pieces)
 
 
 def _packed(values: Tensor | NDArray[Any], dtype: str = "f8") -> dict[str, Any]:
@@ -213,7 +223,7 @@ def _plant(plant: Plant, form: Components) -> dict[str, Any]:
     home = plant.rest_state(torch.tensor(plant.home, dtype=torch.float64))
     return {
         "name": type(plant).__name__,
-        "numbers": list(form.numbers),
+        "numbers": _packed(np.array(form.numbers)),
         "limit": None if limit is None else list(limit),
         "home": home.tolist(),
         "links": _links(plant),
@@ -308,8 +318,10 @@ def _names(plant: Plant, few: Trials, numbers: NDArray[Any]) -> list[str]:
     return names
 
 
-def _reference(task: Task, few: Trials) -> dict[str, Any]:
+def _reference(task: Task, few: Trials, wanted: bool) -> dict[str, Any]:
     """Hand paths and losses of iLQR, or why there are none."""
+    if not wanted:
+        return {"name": None, "why": "it was not asked for."}
     try:
         best = ILQR().solve(task, few)
     except ValueError as error:
@@ -322,58 +334,55 @@ def _reference(task: Task, few: Trials) -> dict[str, Any]:
     }
 
 
-def _plane(
-    task: Task,
-    network: RecurrentNetwork,
-    theta: Tensor,
-    recording: Any,
-    few: Trials,
-    some: NDArray[Any],
-) -> dict[str, Any] | None:
-    """The first principal plane of the rates, and the fixed points of each trial in it."""
+def _plane(recording: Any, some: NDArray[Any]) -> dict[str, Any] | None:
+    """The first principal plane of the rates, and the paths of some trials in it."""
     rates = recording["rate"].values
     flat = rates.reshape(-1, rates.shape[-1])
     mean = flat.mean(0)
     _, scale, axes = np.linalg.svd(flat - mean, full_matrices=False)
     if len(scale) < 2 or not scale[1] > 0:
         return None
-    shown = (rates[some] - mean) @ axes[:2].T
     return {
         "mean": _packed(mean),
         "axes": _packed(axes[:2]),
+        "basis": (mean, axes[:2]),
         "explained": (scale[:2] ** 2 / (scale**2).sum()).tolist(),
-        "paths": _packed(shown, "f4"),
-        "points": [
-            _fixed_points(network, theta, recording, trial, mean, axes[:2]) for trial in some
-        ],
+        "paths": _packed((rates[some] - mean) @ axes[:2].T, "f4"),
     }
 
 
-def _fixed_points(
-    network: RecurrentNetwork,
-    theta: Tensor,
-    recording: Any,
-    trial: int,
-    mean: NDArray[Any],
-    axes: NDArray[Any],
-) -> list[dict[str, Any]]:
-    """Fixed points with the input of a trial's end, in the plane."""
-    if sum(network.layers) > _MOST_UNITS:
-        return []
-    try:
-        found = network_fixed_points(
-            network, theta, recording, trial=int(trial), starts=3, iterations=20
-        )
-    except RecordingError:
-        return []
-    sizes = [network.cell.memory * units for units in network.layers]
-    parts = torch.split(torch.from_numpy(found.points), sizes, dim=-1)
-    rates = torch.cat(unit_rates(network, tuple(parts)), dim=-1).numpy()
-    places = (rates - mean) @ axes.T
-    return [
-        {"at": place.tolist(), "stable": bool(stable), "fixed": bool(fixed)}
-        for place, stable, fixed in zip(places, found.stable, found.converged, strict=True)
-    ]
+@dataclass(frozen=True)
+class _FixedPoints:
+    """Looks for fixed points with the input of a trial's end, in the plane of `basis`."""
+
+    network: RecurrentNetwork
+    theta: Tensor
+    recording: Any
+    basis: tuple[NDArray[Any], NDArray[Any]]
+
+    def at(self, trial: int) -> list[dict[str, Any]]:
+        """Points of one trial; none where the network is too large, or its memory no activation."""
+        if sum(self.network.layers) > _MOST_UNITS:
+            return []
+        try:
+            found = network_fixed_points(
+                self.network,
+                self.theta,
+                self.recording,
+                trial=int(trial),
+                starts=3,
+                iterations=20,
+            )
+        except RecordingError:
+            return []
+        mean, axes = self.basis
+        parts = torch.split(torch.from_numpy(found.points), list(self.network.layers), dim=-1)
+        rates = torch.cat(unit_rates(self.network, tuple(parts)), dim=-1).numpy()
+        places = (rates - mean) @ axes.T
+        return [
+            {"at": place.tolist(), "stable": bool(stable), "fixed": bool(fixed)}
+            for place, stable, fixed in zip(places, found.stable, found.converged, strict=True)
+        ]
 
 
 def _order(recording: Any) -> dict[str, Any]:

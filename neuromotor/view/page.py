@@ -21,6 +21,7 @@ from neuromotor.view.description import SHOWN_TRIALS, Description, describe
 
 __all__ = ["Page", "view"]
 
+SCRIPTS = ("engine.js", "clock.js", "drawing.js", "world.js", "page.js")  # in this order
 _FOLDER = Path(__file__).parent
 _HEIGHT_PX = 900  # of the frame in a notebook
 
@@ -70,6 +71,8 @@ def view(
     title: str = "controller",
     shown: int = SHOWN_TRIALS,
     seed: int = 0,
+    ilqr: bool = True,
+    fixed_points: bool = True,
 ) -> Page:
     """Return a page in which a controller's closed loop runs, to push, to change and to look into.
 
@@ -84,6 +87,9 @@ def view(
         title: Name of the controller.
         shown: How many trials the page has at most, spread over the batch.
         seed: Seed of the trials, where none are given.
+        ilqr: Whether iLQR solves these trials, for its paths and losses.
+        fixed_points: Whether fixed points are looked for at their ends; a network of 200 units
+            takes about a second for each.
 
     Raises:
         ViewError: The controller, the plant or the trials cannot run in a page; the message says
@@ -101,30 +107,41 @@ def view(
     check_seed("seed", seed)
     if trials is None:
         trials = make_trials(task, controller, seed)
-    return _written(describe(task, controller, parameters, trials, title=title, shown=shown))
+    return _written(
+        describe(
+            task,
+            controller,
+            parameters,
+            trials,
+            title=title,
+            shown=shown,
+            ilqr=ilqr,
+            fixed_points=fixed_points,
+        )
+    )
 
 
 def _written(description: Description) -> Page:
     """The template, filled."""
-    read = {name: (_FOLDER / name).read_text(encoding="utf-8") for name in _files()}
-    script = description.physics + read["engine.js"] + read["page.js"]
+    style, page = _read("page.css"), Template(_read("page.html"))
+    script = description.physics + "".join(map(_read, SCRIPTS))
     model = json.dumps(description.model, allow_nan=False, separators=(",", ":"))
     policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(read['page.css'])}; "
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    text = Template(read["page.html"]).substitute(
+    text = page.substitute(
         policy=policy,
         title=html.escape(description.title),
-        style=read["page.css"],
+        style=style,
         model=model.replace("<", "\\u003c"),
         script=script,
     )
     return Page(text)
 
 
-def _files() -> tuple[str, ...]:
-    return ("engine.js", "page.js", "page.css", "page.html")
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

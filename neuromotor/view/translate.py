@@ -1,9 +1,9 @@
 """Python to JavaScript: functions on components, and pieces of cells, as a page can run them.
 
 Plants have their physics, and cells their formulas, as functions of a small part of Python:
-arithmetic, tuples, `if`, loops over `range`, and calls of each other. This module reads their source
-and writes the same in JavaScript, whose numbers are float64 too, so that no equation is written a
-second time. What it does not know it refuses, by name.
+arithmetic, tuples, `if`, loops over `range`, and calls of each other. This module reads their
+source and writes the same in JavaScript, whose numbers are float64 too, so that no equation is
+written a second time. What it does not know it refuses, by name.
 """
 
 from __future__ import annotations
