@@ -28,6 +28,9 @@ function readColors() {
     for (const name of ["low", "zero", "high", "calm"]) {
         colors[name] = style.getPropertyValue(`--${name}`).split(",").map(Number);
     }
+    rateTable = Array.from({ length: 511 }, (_, i) =>
+        mixed(colors.zero, i < 255 ? colors.low : colors.high, Math.abs(i - 255) / 255),
+    );
     colors.lines = [colors.one, colors.two, colors.three, colors.four, colors.five, colors.six];
 }
 
@@ -37,8 +40,10 @@ function mixed(from, to, share) {
     return from.map((one, i) => Math.round(one + (to[i] - one) * Math.min(1, Math.max(0, share))));
 }
 
+// Red, green and blue of rates from -1 to 1.
+let rateTable = [];
 function rateColor(rate) {
-    return mixed(colors.zero, rate < 0 ? colors.low : colors.high, Math.abs(rate));
+    return rateTable[Math.round(255 * (1 + Math.max(-1, Math.min(1, rate))))];
 }
 
 // ---- pictures ----
@@ -327,16 +332,18 @@ function drawUnits(canvas = byId("units")) {
     const columns = model.steps;
     const centred = plane && byId("centred").checked;
     const image = new ImageData(columns, unitCount);
-    for (let c = 0; c < columns; c += 1) {
-        const frame = first + c + 1 <= shown ? frames[first + c + 1] : null;
-        for (let row = 0; row < unitCount; row += 1) {
-            const unit = model.order.units[row];
+    for (let row = 0; row < unitCount; row += 1) {
+        const unit = model.order.units[row];
+        const lost = silent.has(unit);
+        const middle = centred ? plane.mean[unit] : 0;
+        for (let c = 0; c < columns; c += 1) {
+            const frame = first + c + 1 <= shown ? frames[first + c + 1] : null;
+            if (frame === null && !lost) continue;
+            let color = frame ? rateColor(frame.rates[unit] - middle) : colors.zero;
+            if (lost) color = mixed(color, colors.calm, 0.8);
             const at = 4 * (row * columns + c);
-            let color = frame
-                ? rateColor(frame.rates[unit] - (centred ? plane.mean[unit] : 0))
-                : colors.zero;
-            if (silent.has(unit)) color = mixed(color, colors.calm, 0.8);
-            image.data.set([...color, frame || silent.has(unit) ? 255 : 0], at);
+            [image.data[at], image.data[at + 1], image.data[at + 2]] = color;
+            image.data[at + 3] = 255;
         }
     }
     const small = document.createElement("canvas");
@@ -396,7 +403,7 @@ function drawUnits(canvas = byId("units")) {
 }
 
 let flowField = null;
-let flowAge = 0;
+let flowRow = 0;
 const GRID = 11;
 
 const planeExtent =
@@ -415,26 +422,26 @@ const planeExtent =
         return [axis(0), axis(1)];
     })();
 
-// Where the state would go from points of the plane through it, with the input of now.
-function newFlow() {
+// Where the state would go from points of the plane through it, with the input of now: the whole
+// field while nothing moves, else one row of it at each picture.
+function renewFlow() {
     const here = frames[shown].at;
-    flowField = [];
-    for (let i = 0; i < GRID; i += 1) {
-        for (let j = 0; j < GRID; j += 1) {
-            const at = [i, j].map((one, k) => {
-                const [low, high] = planeExtent[k];
-                return low + ((high - low) * (one + 0.5)) / GRID;
-            });
-            const rates = loop.network.rates.map((rate, u) => {
-                const moved =
-                    rate +
-                    (at[0] - here[0]) * plane.axes[0][u] +
-                    (at[1] - here[1]) * plane.axes[1][u];
-                return Math.max(-0.9999, Math.min(0.9999, moved));
-            });
-            const next = inPlane(loop.flow(rates));
-            flowField.push({ at, by: [next[0] - at[0], next[1] - at[1]] });
-        }
+    const whole = flowField === null || !playing;
+    flowField = flowField ?? new Array(GRID * GRID);
+    flowRow = (flowRow + 1) % GRID;
+    for (let k = 0; k < GRID * GRID; k += 1) {
+        if (!whole && k % GRID !== flowRow) continue;
+        const at = [Math.floor(k / GRID), k % GRID].map((one, axis) => {
+            const [low, high] = planeExtent[axis];
+            return low + ((high - low) * (one + 0.5)) / GRID;
+        });
+        const [moveA, moveB] = [at[0] - here[0], at[1] - here[1]];
+        const [axisA, axisB] = plane.axes;
+        const rates = loop.network.rates.map((rate, u) =>
+            Math.max(-0.9999, Math.min(0.9999, rate + moveA * axisA[u] + moveB * axisB[u])),
+        );
+        const next = inPlane(loop.flow(rates));
+        flowField[k] = { at, by: [next[0] - at[0], next[1] - at[1]] };
     }
 }
 
@@ -451,10 +458,7 @@ function drawPlane(canvas = byId("plane")) {
                 (planeExtent[1][1] - planeExtent[1][0]),
     ];
     const live = shown === frames.length - 1 && loop.seen;
-    if (live && (flowField === null || !playing || (flowAge += 1) >= 6)) {
-        newFlow();
-        flowAge = 0;
-    }
+    if (live) renewFlow();
     if (live && flowField) {
         const cell = Math.min(width, height) / GRID;
         const moves = flowField.map(({ at, by }) => ({ a: to(at), b: to(add(at, by)) }));

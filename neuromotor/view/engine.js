@@ -142,28 +142,31 @@ class Network {
         }
     }
 
-    // Memory that belongs to rates, for the field of flow: the inverse of what a rate is of it.
+    // Memory that belongs to rates, for the field of flow.
     remember(rates) {
         let at = 0;
         for (const layer of this.layers) {
             const own = rates.subarray(at, at + layer.units);
             at += layer.units;
+            const [first, ...others] = layer.after;
+            first.data.set(own);
+            if (others.every((one) => one.data.length === 0)) continue;
             const parts = this.physics.start(this.activation(own));
-            layer.after.forEach((one, k) => one.data.set(parts[k].subarray(0, one.data.length)));
+            others.forEach((one, k) => one.data.set(parts[k + 1].subarray(0, one.data.length)));
         }
     }
 
+    // The activations that give rates: the inverse of what a rate is of one, by bisection.
     activation(rates) {
-        const probe = Float64Array.of(0.5);
-        if (this.physics.start(probe)[0][0] === 0.5) return rates;
-        let low = new Float64Array(rates.length).fill(-20);
-        let high = new Float64Array(rates.length).fill(20);
-        let middle = low;
+        const low = new Float64Array(rates.length).fill(-20);
+        const high = new Float64Array(rates.length).fill(20);
+        const middle = new Float64Array(rates.length);
         for (let i = 0; i < 40; i += 1) {
-            middle = low.map((one, j) => (one + high[j]) / 2);
+            for (let j = 0; j < rates.length; j += 1) middle[j] = (low[j] + high[j]) / 2;
             const found = this.physics.start(middle)[0];
-            low = low.map((one, j) => (found[j] < rates[j] ? middle[j] : one));
-            high = high.map((one, j) => (found[j] < rates[j] ? one : middle[j]));
+            for (let j = 0; j < rates.length; j += 1) {
+                (found[j] < rates[j] ? low : high)[j] = middle[j];
+            }
         }
         return middle;
     }
