@@ -109,6 +109,10 @@ def describe(
         run = ClosedLoop(task, network).simulate(theta, few)
     recording = record(task, network, theta, batch)
     quadratic = declares(task.cost, "follows_equations")
+    plane = _plane(recording, some)
+    if plane is not None:
+        search = _FixedPoints(network, theta, recording, plane.pop("basis"))
+        plane["points"] = [search.at(trial) if fixed_points else [] for trial in some]
     model = {
         "title": title,
         "task": type(task).__name__,
@@ -138,12 +142,9 @@ def describe(
             "losses": task.cost.losses(run.states, run.commands, few).tolist(),
         },
         "reference": _reference(task, few, ilqr),
-        "plane": _plane(recording, some),
+        "plane": plane,
         "order": _order(recording),
     }
-    if model["plane"] is not None:
-        search = _FixedPoints(network, theta, recording, model["plane"].pop("basis"))
-        model["plane"]["points"] = [search.at(trial) if fixed_points else [] for trial in some]
     return Description(title, model, _physics(form, cell))
 
 
