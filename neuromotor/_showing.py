@@ -62,12 +62,14 @@ def _words(value: object) -> str:
         return "; ".join(_words(one) for one in value)
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, tuple) and len(value) > 8:
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) <= _LONGEST:
+        return text
+    if isinstance(value, tuple):
         return f"{len(value)} entries"
     if dataclasses.is_dataclass(value):
         return type(value).__name__
-    text = repr(value) if not isinstance(value, str) else value
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return f"{text[: _LONGEST - 3]}..."
 
 
 def plot_trials(

@@ -19,11 +19,12 @@ from neuromotor.tasks import Task, Trials
 from neuromotor.training.single import make_trials
 from neuromotor.view.description import SHOWN_TRIALS, Description, describe
 
-__all__ = ["Page", "view"]
+__all__ = ["Page", "view", "written"]
 
 SCRIPTS = ("engine.js", "clock.js", "drawing.js", "world.js", "page.js")  # in this order
 _FOLDER = Path(__file__).parent
 _HEIGHT_PX = 900  # of the frame in a notebook
+_REFRESH = '<meta http-equiv="refresh" content="{:g}">'
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def view(
     check_seed("seed", seed)
     if trials is None:
         trials = make_trials(task, controller, seed)
-    return _written(
+    return written(
         describe(
             task,
             controller,
@@ -121,8 +122,13 @@ def view(
     )
 
 
-def _written(description: Description) -> Page:
-    """The template, filled."""
+def written(description: Description, *, refresh_s: float | None = None) -> Page:
+    """Return the page of a description.
+
+    Args:
+        description: From `describe`.
+        refresh_s: Seconds after which the page loads its file anew, or None for never.
+    """
     style, page = _read("page.css"), Template(_read("page.html"))
     script = description.physics + "".join(map(_read, SCRIPTS))
     model = json.dumps(description.model, allow_nan=False, separators=(",", ":"))
@@ -132,6 +138,7 @@ def _written(description: Description) -> Page:
     )
     text = page.substitute(
         policy=policy,
+        refresh="" if refresh_s is None else _REFRESH.format(refresh_s),
         title=html.escape(description.title),
         style=style,
         model=model.replace("<", "\\u003c"),

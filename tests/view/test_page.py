@@ -15,7 +15,8 @@ from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants import RK4, JointLimits, TwoJointArm
 from neuromotor.tasks import CenterOut
 from neuromotor.training.single import initial_parameters
-from neuromotor.view import Page, ViewError, view
+from neuromotor.view import Page, ViewError, describe, view
+from neuromotor.view.page import written
 from neuromotor.zoo.saved_controller import load_controller
 
 TASK = CenterOut(directions=2, steps=8)
@@ -137,6 +138,12 @@ def test_what_a_page_cannot_run_is_refused_by_name(task, controller, words):
     theta = torch.zeros(controller.parameter_count, dtype=torch.float64)
     with pytest.raises(ViewError, match=words):
         view(task, controller, theta)
+
+
+def test_only_a_page_that_is_asked_to_loads_itself_anew():
+    made = describe(TASK, NETWORK, initial_parameters(NETWORK, 0), TASK.trials(), ilqr=False)
+    assert 'http-equiv="refresh"' not in written(made).html
+    assert '<meta http-equiv="refresh" content="2.5">' in written(made, refresh_s=2.5).html
 
 
 def test_private_noise_beyond_what_a_page_holds_is_left_to_its_generator():
