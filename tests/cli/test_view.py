@@ -69,3 +69,13 @@ def test_what_cannot_be_shown_is_refused_and_nothing_is_written(tmp_path):
     done = neuromotor("view", path, "--out", tmp_path / "page.html")
     assert "must be a network of cells for a page" in str(done.exception)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_training_keeps_a_page_of_its_network(tmp_path):
+    sizes = ("task.directions=2", "task.steps=6", "controller.layers=[4]", "budget=3")
+    settings = [part for one in sizes for part in ("--set", one)]
+    out = tmp_path / "run"
+    done = neuromotor("train", "center-out", *settings, "--no-figures", "--live", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert 'src="live/lbfgs.html"' in (out / "live.html").read_text()
+    assert "<title>lbfgs: " in (out / "live" / "lbfgs.html").read_text()
