@@ -18,6 +18,7 @@ from neuromotor.cli import (
     runs_command,
     sweep,
     training,
+    view,
     zoo,
 )
 from neuromotor.extensions import use
@@ -66,6 +67,7 @@ for commands in (
     benchmark,
     runs_command,
     analysis,
+    view,
     reproduction,
     zoo,
     sweep,
