@@ -36,6 +36,7 @@ from neuromotor.analysis.fixed_points import (
     plot_fixed_points,
 )
 from neuromotor.analysis.from_arrays import make_recording, movement_onset
+from neuromotor.analysis.gaps import complete_trials, complete_units, missing_samples
 from neuromotor.analysis.gradients import plot_sensitivity, sensitivity
 from neuromotor.analysis.jacobians import (
     JacobianSpectrum,
@@ -65,6 +66,17 @@ from neuromotor.analysis.rotations import (
     rotations_of,
 )
 from neuromotor.analysis.section import Section
+from neuromotor.analysis.sessions import (
+    FileNames,
+    ImportOptions,
+    from_mat,
+    from_neo,
+    from_npz,
+    from_nwb,
+    from_pynapple,
+    from_spikes,
+    import_recording,
+)
 from neuromotor.analysis.similarity import (
     Similarity,
     canonical_correlations,
@@ -99,6 +111,19 @@ __all__ = [
     "recorded_run",
     "save_nwb",
     "save_recording",
+    # recordings from elsewhere
+    "FileNames",
+    "ImportOptions",
+    "complete_trials",
+    "complete_units",
+    "from_mat",
+    "from_neo",
+    "from_npz",
+    "from_nwb",
+    "from_pynapple",
+    "from_spikes",
+    "import_recording",
+    "missing_samples",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
