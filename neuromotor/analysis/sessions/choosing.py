@@ -65,7 +65,8 @@ def placed(session: Session, options: ImportOptions, hand: Course | None, notes:
         raise RecordingError(
             f"no trial of {session.source} is left: " + (" ".join(notes) or "it has none.")
         )
-    placement, covered = _grid(knots[rows], start[rows], stop[rows], options, notes)
+    half = 0.0 if session.sampled or session.spikes is None else 0.5
+    placement, covered = _grid(knots[rows], start[rows], stop[rows], half, options, notes)
     own = {name: moments[rows] for name, moments in events.items()}
     return Cut(rows, own, placement, covered)
 
@@ -135,10 +136,14 @@ def _grid(
     knots: NDArray[np.float64],
     start: NDArray[np.float64],
     stop: NDArray[np.float64],
+    half: float,
     options: ImportOptions,
     notes: list[str],
 ) -> tuple[Placement, NDArray[np.bool_]]:
-    """Return how trials lie on the grid, and which samples lie in their trial, (B, T)."""
+    """Return how trials lie on the grid, and which samples lie in their trial, (B, T).
+
+    `half` is how much of a bin before and after a sample its trial must cover, in bins.
+    """
     step = options.bin_s
     if options.warp:
         parts = np.median(np.diff(knots, axis=1), axis=0)
@@ -158,8 +163,8 @@ def _grid(
         _check_count(last - first)
         grid = np.float64(step) * np.arange(first, last + 1)
         return Placement(knots, zero, grid, step), np.ones((len(knots), len(grid)), dtype=bool)
-    low = np.ceil((start - knots[:, 0]) / step + 0.5 - _SLACK).astype(np.int64)
-    high = np.floor((stop - knots[:, 0]) / step - 0.5 + _SLACK).astype(np.int64)
+    low = np.ceil((start - knots[:, 0]) / step + half - _SLACK).astype(np.int64)
+    high = np.floor((stop - knots[:, 0]) / step - half + _SLACK).astype(np.int64)
     if options.lengths == "shortest":
         first, last = int(low.max()), int(high.min())
         if last < first:

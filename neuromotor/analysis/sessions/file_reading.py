@@ -135,7 +135,8 @@ def _by_trial(
     clock = TrialClock(np.array([trial.span_s for trial in trials]))
     table = _columns_of(trials, clock, options)
     table["start_time"], table["stop_time"] = clock.start_s, clock.stop_s
-    span = np.stack([clock.start_s, clock.stop_s], axis=1)
+    margin = np.array([0.0 if names.spikes else 0.5 * trial.step_s for trial in trials])
+    span = np.stack([clock.start_s - margin, clock.stop_s + margin], axis=1)
     spikes: list[NDArray[np.float64]] | None = None
     courses = _trial_courses(trials, clock, options)
     rates = None
@@ -167,6 +168,7 @@ def _by_trial(
         spikes=spikes,
         units=_unit_columns(tree, options, None),
         observed=None if count is None else [span] * count,
+        sampled=not names.spikes,
         courses=courses,
         rates=rates,
         hand=_only_hand(names),
@@ -187,14 +189,14 @@ def _trial(tree: dict[str, Any], row: dict[str, Any], place: int, options: Impor
             for name in (names.start, names.stop)
         )
     elif len(time):
-        span = (float(time[0]) - 0.5 * step, float(time[-1]) + 0.5 * step)
+        span = (float(time[0]), float(time[-1]))
     else:
         raise RecordingError(
             "nothing says when a trial starts and ends on its own clock; name the fields, as in "
             "`names.start` and `names.stop`, or samples with `names.time` or `names.bin`."
         )
     if not span[1] > span[0]:
-        raise RecordingError(f"trial {place} ends at {span[1]:g} s, before it starts.")
+        raise RecordingError(f"trial {place} ends at {span[1]:g} s, no later than it starts.")
     return _Trial(row, time, step, (span[0], span[1]))
 
 
@@ -444,6 +446,7 @@ def _by_clock(tree: dict[str, Any], table: Any, source: str, options: ImportOpti
         spikes=spikes,
         units=_unit_columns(tree, options, ids),
         courses=courses,
+        sampled=not names.spikes,
         rates=rates,
         hand=_only_hand(names),
     )

@@ -117,7 +117,8 @@ class ImportOptions:
             (`keep`); or their `trials` or `units` are left out; or they are refused (`refuse`).
         widest_gap_s: Widest gap (s) of a series that is bridged by a straight line; None for two
             and a half of its median steps.
-        behaviour: Series that become variables of the recording: `{hand_position = "cursor"}`.
+        behaviour: Series that become variables of the recording: `{hand_position = "cursor"}`, or
+            some columns of them, counted from 0: `{hand_velocity = "kinematics[2,3]"}`.
         find_onset: Whether the onset of movement is found from the hand's speed where no column
             says it.
         rates: Series that holds the units' rates, in a file without spikes.

@@ -6,6 +6,7 @@ were saved trial by trial are laid one after another on the clock (`TrialClock`)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
 
 ENDS = ("start_time", "stop_time")  # columns that every table of trials has (s)
 
+_COLUMNS = re.compile(r"(.+)\[(\d+(?:,\d+)*)\]")
 GAP_S = 10.0  # between trials that were saved one by one: no kernel reaches over it
 
 
@@ -61,6 +63,8 @@ class Session:
         observed: For each unit, the intervals (s) in which it was recorded, (k, 2); None where
             every unit was recorded all the time.
         courses: What else was measured, read when it is asked for.
+        sampled: Whether the units came as samples, of counts or rates, so that a trial covers its
+            first and last one; otherwise it covers the bins that lie inside of it as a whole.
         rates: Name of the course that holds the units' rates where there are no spikes.
         hand: Name of the course that is the hand's position, where the file makes that clear.
         about: Subject, lab and the like, as text.
@@ -73,6 +77,7 @@ class Session:
     units: dict[str, NDArray[Any]] = field(default_factory=dict)
     observed: list[NDArray[np.float64]] | None = None
     courses: Mapping[str, Callable[[], Course]] = field(default_factory=dict)
+    sampled: bool = False
     rates: str | None = None
     hand: str | None = None
     about: dict[str, str] = field(default_factory=dict)
@@ -84,11 +89,20 @@ class Session:
         return len(self.trials["start_time"])
 
     def course(self, name: str, what: str) -> Course:
-        """Return what was measured under a name.
+        """Return what was measured under a name; `name[0,1]` stands for two of its columns.
 
         Raises:
-            RecordingError: The session has no such course.
+            RecordingError: The session has no such course, or it has no such column.
         """
+        if name not in self.courses and (match := _COLUMNS.fullmatch(name)):
+            whole = self.course(match[1], what)
+            places = [int(x) for x in match[2].split(",")]
+            if max(places) >= whole.values.shape[1]:
+                raise RecordingError(
+                    f"`{what}`: {match[1]!r} has {whole.values.shape[1]} columns, counted from 0, "
+                    f"got {name!r}."
+                )
+            return Course(whole.time_s, whole.values[:, places], whole.unit)
         if name not in self.courses:
             known = did_you_mean(name, self.courses) if self.courses else "there are none"
             raise RecordingError(f"{self.source} has no series {name!r} for `{what}`; {known}.")

@@ -100,6 +100,18 @@ def test_conditions_come_from_angles_in_bins_and_from_columns():
     assert both["condition"].values.tolist() == expected
 
 
+def test_columns_of_a_series_are_chosen():
+    window = {"align": "go_time", "window_s": (0.0, 0.5), "units": {"hand_position": "m"}}
+    both = np.concatenate([PLAN.hand_m[:, ::-1], PLAN.hand_m], axis=1)
+    whole = made(behaviour={"hand_position": "hand"}, **window)
+    for name, order in (("kin[2,3]", [0, 1]), ("kin[0,1]", [1, 0])):
+        options = ImportOptions(behaviour={"hand_position": name}, **window)
+        own = from_spikes(PLAN.spikes, PLAN.trials, options, series={"kin": (PLAN.time_s, both)})
+        np.testing.assert_array_equal(own["hand_position"], whole["hand_position"][..., order])
+    with pytest.raises(RecordingError, match="has 2 columns, counted from 0"):
+        made(behaviour={"hand_position": "hand[1,2]"}, **window)
+
+
 def test_rates_are_normalised():
     window = {"align": "go_time", "window_s": (-0.1, 0.3), "conditions": ("angle",)}
     plain = made(**window)["rate"].values
