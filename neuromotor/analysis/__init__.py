@@ -55,6 +55,7 @@ from neuromotor.analysis.lesions import (
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.page import write_report
+from neuromotor.analysis.pooling import pool_sessions
 from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.recording_files import load_recording, save_recording
 from neuromotor.analysis.report import Report, analyze
@@ -124,6 +125,7 @@ __all__ = [
     "from_spikes",
     "import_recording",
     "missing_samples",
+    "pool_sessions",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",

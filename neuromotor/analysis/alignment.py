@@ -148,4 +148,6 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"alignment": partial(plot_alignment, found)})
 
 
-SECTION = SectionSpec("alignment", "Subspace alignment", 80, _section, ("changing rates",))
+SECTION = SectionSpec(
+    "alignment", "Subspace alignment", 80, _section, ("changing rates",), gaps=True
+)

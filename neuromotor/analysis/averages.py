@@ -219,6 +219,7 @@ def _section(given: Material) -> Findings:
     numbers = {
         "conditions": len(found.conditions),
         "fewest_trials": found.counts.min(),
+        "fewest_trials_behind_an_average": found.behind.min(),
         "units": recording.sizes["unit"],
         "constant_units": recording.sizes["unit"] - len(known),
         "median_variance_explained": np.median(known) if known.size else np.nan,
@@ -239,4 +240,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.2 + given.million_rates,
+    gaps=True,
 )

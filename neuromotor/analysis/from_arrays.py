@@ -132,6 +132,11 @@ def with_velocity(recording: xr.Dataset) -> xr.Dataset:
     several = recording.sizes["time"] > 1
     if several and "hand_position" in recording and "hand_velocity" not in recording:
         velocity = recording["hand_position"].differentiate("time")
+        if GAPS in recording.attrs:  # beside a missing sample, the other side alone
+            position = recording["hand_position"]
+            for shift in (1, -1):
+                step = shift * (position - position.shift(time=shift))
+                velocity = velocity.fillna(step / float(recording["time"][1] - recording["time"][0]))
         velocity.attrs = {"units": "m/s", "long_name": LAYOUT["hand_velocity"].meaning}
         recording["hand_velocity"] = velocity
     if "hand_velocity" in recording and "movement_onset" not in recording:

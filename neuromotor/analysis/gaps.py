@@ -19,7 +19,13 @@ from neuromotor.analysis.layout import GAPS, LAYOUT, RecordingError, check_recor
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["complete_trials", "complete_units", "missing_samples"]
+__all__ = [
+    "averaged_window",
+    "complete_trials",
+    "complete_units",
+    "fullest_window",
+    "missing_samples",
+]
 
 
 def missing_samples(recording: xr.Dataset) -> dict[str, int]:
@@ -70,6 +76,45 @@ def complete_units(recording: xr.Dataset) -> xr.Dataset:
             "cover, or leave trials out."
         )
     return _marked(recording.isel(unit=np.flatnonzero(~missing)))
+
+
+def averaged_window(recording: xr.Dataset, variable: str = "rate") -> tuple[float, float] | None:
+    """Return the longest stretch of times (s) at which each condition has a trial for each average.
+
+    None where there is no such time.
+    """
+    known = ~_missing(recording, variable)
+    labels = recording["condition"].values
+    there = np.ones(recording.sizes["time"], dtype=bool)
+    for label in np.unique(labels):
+        there &= known[labels == label].any(axis=0).all(axis=-1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(np.int8)))
+    if not len(edges):
+        return None
+    place = int(np.argmax(edges[1::2] - edges[::2]))
+    time = recording["time"].values
+    return float(time[edges[2 * place]]), float(time[edges[2 * place + 1] - 1])
+
+
+def fullest_window(recording: xr.Dataset) -> tuple[float, float] | None:
+    """Return the window (s) whose complete trials hold the most samples: trials times its length.
+
+    None where no trial has a time at which nothing is missing.
+    """
+    known = np.ones((recording.sizes["trial"], recording.sizes["time"]), dtype=bool)
+    for name in _courses(recording):
+        known &= ~_missing(recording, name).any(axis=-1)
+    best, place = 0, (0, 0)
+    run = np.zeros(len(known), dtype=np.int64)
+    for first in range(known.shape[1] - 1, -1, -1):
+        run = np.where(known[:, first], run + 1, 0)  # how long each trial is complete from here
+        lengths = np.sort(run)[::-1]
+        sizes = lengths * np.arange(1, len(lengths) + 1)
+        most = int(sizes.argmax())
+        if sizes[most] > best:
+            best, place = int(sizes[most]), (first, first + int(lengths[most]) - 1)
+    time = recording["time"].values
+    return None if not best else (float(time[place[0]]), float(time[place[1]]))
 
 
 def _courses(recording: xr.Dataset) -> list[str]:

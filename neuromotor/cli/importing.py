@@ -24,7 +24,11 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     source: Annotated[
-        Path, typer.Argument(help="File: .nwb, .mat (MATLAB 5 to 7.3) or .npz (numpy).")
+        list[Path],
+        typer.Argument(
+            help="File: .nwb, .mat (MATLAB 5 to 7.3) or .npz (numpy). The units of several files "
+            "are put together by condition."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Recording to write, .nc (netCDF) or .nwb.")],
     align: Annotated[
@@ -76,6 +80,9 @@ def import_(
         str | None,
         typer.Option(help="Missing samples: keep, trials or units (leave those out), or refuse."),
     ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Several files: seed of the trials that are put together.")
+    ] = 0,
     config: ConfigOption = None,
     set_: Annotated[
         list[str] | None,
@@ -94,7 +101,7 @@ def import_(
     Example: `neuromotor import session.nwb --align go_cue_time --window -0.3 0.6 --condition
     target --out mine.nc`
     """
-    from neuromotor.analysis import import_recording
+    from neuromotor.analysis import import_recording, pool_sessions
     from neuromotor.analysis.sessions.cutting_trials import NOTES
     from neuromotor.analysis.sessions.options import IMPORTS
     from neuromotor.runs.recordings import write_recording
@@ -121,8 +128,18 @@ def import_(
         raise ValueError(f"`--out` must end in .nc or .nwb, got {out.name!r}.")
     if out.exists() and not force:
         raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
-    recording = import_recording(source, options)
-    notes = [line for line in recording.attrs[NOTES].splitlines() if line]
+    found = [import_recording(path, options) for path in source]
+    notes = [
+        f"{path.name}: {line}" if len(source) > 1 else line
+        for path, own in zip(source, found, strict=True)
+        for line in own.attrs[NOTES].splitlines()
+        if line
+    ]
+    recording = found[0]
+    if len(found) > 1:
+        recording = pool_sessions(found, [path.name for path in source], seed=seed)
+        notes += recording.attrs[NOTES].splitlines()
+        recording.attrs[NOTES] = "\n".join(notes)
     write_recording(out, recording, spike_rate_hz=None, seed=0, overwrite=force)
     sizes = {name: int(recording.sizes.get(name, 0)) for name in ("trial", "time", "unit")}
     if json_:
