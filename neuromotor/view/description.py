@@ -28,7 +28,7 @@ from neuromotor.evaluation.performance import reference_name
 from neuromotor.plants import Plant, field_components
 from neuromotor.plants.muscle_arm import MuscleArm
 from neuromotor.plants.plant import Components, components_of
-from neuromotor.tasks import Task, Trials
+from neuromotor.tasks import SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
 from neuromotor.view.translate import translated
 
@@ -107,8 +107,8 @@ def describe(
         )
     if few.field_on is not None:
         raise ViewError(
-            "`trials.field_on` must be none for a page, whose fields act throughout a trial; choose "
-            "another task with `--task`."
+            "`trials.field_on` must be none for a page, whose fields act throughout a trial; "
+            "choose another task with `--task`."
         )
     with torch.no_grad():
         run = ClosedLoop(task, network).simulate(theta, few)
@@ -173,10 +173,10 @@ def _runnable(
             f"{type(controller.cell).__name__} without; `neuromotor.compiled.pieces` says how to "
             "write them."
         )
-    if task.senses is not None:
+    if SensesInUse.of(task).own:
         raise ViewError(
-            "`task.senses` must be none for a page, which knows the plant's state after one delay, "
-            f"got {task.senses!r}; `neuromotor record` shows what such a controller does."
+            "`task.senses` must be none for a page, which knows the plant's state after one delay; "
+            "`neuromotor record` shows what such a controller does."
         )
     plant = task.plant
     form = components_of(plant)
