@@ -10,13 +10,16 @@ from neuromotor.cli import (
     analysis,
     benchmark,
     evaluation,
+    importing,
     info,
+    learning,
     new,
     problems,
     reproduction,
     runs_command,
     sweep,
     training,
+    view,
     zoo,
 )
 from neuromotor.extensions import use
@@ -64,10 +67,13 @@ for commands in (
     info,
     benchmark,
     runs_command,
+    importing,
     analysis,
+    view,
     reproduction,
     zoo,
     sweep,
+    learning,
     new,
 ):  # in the order of `--help`
     commands.register(app)
