@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from neuromotor.closed_loop.compiled.arrangement import Arrangement
 from neuromotor.closed_loop.compiled.arrays import Dimensions
 from neuromotor.closed_loop.compiled.block import Room, force_size
 from neuromotor.compiled.compose import PlantShape, composed
+from neuromotor.compiled.pieces import Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants import field_components
 from neuromotor.plants.plant import components_of
@@ -25,6 +26,7 @@ from neuromotor.tasks.task import Task
 
 __all__ = ["Machine"]
 
+_Part = TypeVar("_Part")
 _TEMPLATE = Path(__file__).with_name("loop.py")
 
 
@@ -71,22 +73,34 @@ class Machine:
             arrays,
             field=field_components if in_field else None,
         )
-        self._free: dict[tuple[int, int], list[Room]] = {}
+        self._rooms: dict[tuple[int, int], list[Room]] = {}
+        self._weights: list[Weights] = []
 
-    @contextmanager
-    def room(self, trials: int, dims: Dimensions) -> Iterator[Room]:
-        """Lend room for a pass over a block of trials; no other thread has it meanwhile."""
-        free = self._free.setdefault((trials, dims.ring), [])
-        try:
-            room = free.pop()
-        except IndexError:
-            room = Room(
-                self.arrangement, self.net, self.cell, self.numbers, self._shape, dims, trials
-            )
-        try:
-            yield room
-        finally:
-            free.append(room)
+    def room(self, trials: int, dims: Dimensions) -> AbstractContextManager[Room]:
+        """Lend room for a pass over a block of trials."""
+
+        def made() -> Room:
+            parts = self.arrangement, self.net, self.cell, self.numbers, self._shape
+            return Room(*parts, dims, trials)
+
+        return _lent(self._rooms.setdefault((trials, dims.ring), []), made)
+
+    def weights(self) -> AbstractContextManager[Weights]:
+        """Lend room for packed weights, which is faster than new room."""
+        return _lent(self._weights, self.arrangement.weights)
+
+
+@contextmanager
+def _lent(free: list[_Part], made: Callable[[], _Part]) -> Iterator[_Part]:
+    """Lend something that is free, or made anew; no other thread has it meanwhile."""
+    try:
+        part = free.pop()
+    except IndexError:
+        part = made()
+    try:
+        yield part
+    finally:
+        free.append(part)
 
 
 def _of(part: object) -> Any:
