@@ -48,11 +48,15 @@ class RecordingError(ValueError):
 
 
 class VariableLayout(NamedTuple):
-    """Axes, unit and meaning of one variable of a recording."""
+    """Axes, unit and meaning of one variable of a recording.
+
+    `told` are its axes where the target is told in other numbers than those that are sensed.
+    """
 
     dims: tuple[str, ...]
     unit: str
     meaning: str
+    told: tuple[str, ...] | None = None
 
 
 _SERIES = ("trial", "time")
@@ -67,9 +71,11 @@ LAYOUT: dict[str, VariableLayout] = {
     "load": VariableLayout((*_SERIES, "load_axis"), "N m", "torques applied by the world"),
     "hand_force": VariableLayout((*_SERIES, "axis"), "N", "forces applied to the hand"),
     "observation": VariableLayout((*_SERIES, "state"), "mixed", "what the controller saw"),
-    "shown_target": VariableLayout((*_SERIES, "state"), "mixed", "target that was shown"),
+    "shown_target": VariableLayout(
+        (*_SERIES, "state"), "mixed", "target that was shown", (*_SERIES, "told")
+    ),
     "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
-    "target": VariableLayout(("trial", "state"), "mixed", "state to be reached"),
+    "target": VariableLayout(("trial", "state"), "mixed", "state to be reached", ("trial", "told")),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
     "final_hand_velocity": VariableLayout(("trial", "axis"), "m/s", "after the last step"),
@@ -79,7 +85,7 @@ LAYOUT: dict[str, VariableLayout] = {
     ),
     "push_force": VariableLayout(("trial", "axis"), "N", "hand force when it is largest"),
     "push_load": VariableLayout(("trial", "load_axis"), "N m", "load when it is largest"),
-    "target_time": VariableLayout(("trial",), "s", "target as shown at the end appears"),
+    "target_time": VariableLayout(("trial",), "s", "target shown first changes; 0 if never"),
     "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
@@ -126,7 +132,7 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         if name not in recording:
             continue
         values = recording[name]
-        if values.dims != layout.dims:
+        if values.dims not in (layout.dims, layout.told):
             raise RecordingError(
                 f"`{name}` must have the axes {layout.dims}, got {values.dims}; use "
                 f"`.transpose(...)`."

@@ -207,7 +207,7 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
 
 def _description(recording: xr.Dataset, name: str) -> str:
     """Return the meaning of a series and of its columns."""
-    dim = LAYOUT[name].dims[2]
+    dim = str(recording[name].dims[2])
     text = LAYOUT[name].meaning
     if dim == "unit":
         layers = recording["layer"].values.tolist() if "layer" in recording.coords else []

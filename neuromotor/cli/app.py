@@ -11,6 +11,7 @@ from neuromotor.cli import (
     benchmark,
     evaluation,
     info,
+    new,
     reproduction,
     runs_command,
     sweep,
@@ -32,8 +33,8 @@ First steps: `neuromotor compare center-out`, then
 `neuromotor evaluate RUN/controllers/lbfgs.safetensors`. `neuromotor info` lists every task, plant,
 controller and optimizer; `neuromotor info NAME` its settings.
 
-Plants, tasks, controllers and other components of your own: `--use my_lab.py`, which stands before
-or after the name of any command.
+Plants, tasks, controllers and other components of your own: `neuromotor new task my-reach` writes
+the first file; `--use my_reach.py` stands before or after the name of any command.
 """,
 )
 
@@ -65,5 +66,6 @@ for commands in (
     reproduction,
     zoo,
     sweep,
+    new,
 ):  # in the order of `--help`
     commands.register(app)

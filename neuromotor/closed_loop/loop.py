@@ -17,6 +17,7 @@ from neuromotor.compiled.availability import announce, availability
 from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -146,6 +147,8 @@ class ClosedLoop:
         if cell is None or not declares(cell, "compiled"):
             name = type(self.controller if cell is None else cell).__name__
             return f"{name} has no compiled pieces"
+        if SensesInUse.of(self.task).entries is None:
+            return "the task senses what is computed from the plant's state"
         plant, form = self.task.plant, components_of(self.task.plant)
         if form is None:
             return f"the plant ({type(plant).__name__}) has no functions on components"

@@ -22,6 +22,7 @@ from neuromotor.plants.parameters import (
     Viscosity,
 )
 from neuromotor.plants.plant import Bounds, Components, check_last_axis
+from neuromotor.plants.signals import Signal, part_signal
 
 __all__ = ["MuscleArm"]
 
@@ -170,6 +171,35 @@ class MuscleArm(MechanicalPlant):
             [arm + torch.zeros_like(like) for arm in joint] for joint in zip(*pairs, strict=True)
         ]
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+    def muscle_velocities(self, state: Tensor) -> Tensor:
+        """Return how fast the muscles lengthen (m/s), (..., 6), of states (..., 4 or more)."""
+        return -(self.moment_arms(state) * state[..., 2:4, None]).sum(-2)
+
+    def signals(self) -> dict[str, Signal]:
+        """Return what is sensed of the muscles: length (m), velocity (m/s), activity (1)."""
+        angle, speed = self.state_limits[:2], self.state_limits[2:4]
+        lengths, velocities = [], []
+        for muscle, optimal in enumerate(self.muscles.optimal_length):
+            arms = [abs(arms[muscle]) for arms in self.muscles.moment_arms]
+            slopes = [abs(slopes[muscle]) for slopes in self.muscles.moment_arm_slopes]
+            joints = list(zip(arms, slopes, angle, speed, strict=True))
+            most = sum((arm + 0.5 * slope * q) * q for arm, slope, q, _ in joints)
+            lengths.append(optimal * abs(self.muscles.length_at_zero[muscle]) + most)
+            velocities.append(sum((arm + slope * q) * v for arm, slope, q, v in joints))
+        return {
+            "muscle_length": Signal(
+                tuple(f"{name} length (m)" for name in MUSCLES),
+                tuple(lengths),
+                computed=self.muscle_lengths,
+            ),
+            "muscle_velocity": Signal(
+                tuple(f"{name} velocity (m/s)" for name in MUSCLES),
+                tuple(velocities),
+                computed=self.muscle_velocities,
+            ),
+            "muscle_activity": part_signal(self, range(4, 10)),
+        }
 
     def muscle_forces(self, state: Tensor) -> Tensor:
         """Return the muscles' forces (N), (..., 6), of states (..., 10)."""

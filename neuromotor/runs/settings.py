@@ -78,8 +78,12 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     **{name: {"pairs": 8} for name in ("ddn", "ddn-delay", "ddn-robust")},
     **{
         name: {"reach": {"directions": 2}}
-        for name in ("target-jump", "pulsed-reach", "force-field")
+        for name in (
+            *("target-jump", "pulsed-reach", "force-field", "swing"),
+            *("interception", "tracking", "figure-eight", "friction"),
+        )
     },
+    "sequence": {"sequences": 8},
     "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
 _SMOKE_CONTROLLERS = {name: {"layers": [20, 20]} for name in ("rnn", "network", "gated")}

@@ -19,3 +19,15 @@ def test_info_lists_and_explains():
     assert everything["cell"] == ["tanh", "gated"]
     network = json.loads(neuromotor("info", "network", "--json").stdout)["settings"]
     assert network["cell"] == {"type": "tanh", "leak": 1.0}
+
+
+def test_info_gives_the_path_of_every_setting():
+    lines = neuromotor("info", "center-out").stdout.splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in lines if "│" in line]
+    for row in (["radius_m", "0.04463"], ["plant.parameters.mass_1", "0.2108"]):
+        assert row in rows
+    assert ["plant", '"monkey-published"'] in rows
+    path, _ = rows[-1]
+    done = neuromotor("info", "ddn")  # what is printed can be set
+    assert "--set task.SETTING=VALUE" in done.stdout
+    assert path == "repeats"

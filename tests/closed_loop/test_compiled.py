@@ -19,7 +19,8 @@ from neuromotor.plants import (
     TwoJointArm,
     point_mass_components,
 )
-from neuromotor.tasks import CenterOut
+from neuromotor.tasks import CenterOut, Channel, Senses, SensesInUse
+from neuromotor.tasks.task import input_size
 
 PLANTS = {
     "arm": TwoJointArm(HUMAN, viscosity=HUMAN_VISCOSITY, command_limit=(5.0, 3.0)),
@@ -69,6 +70,46 @@ def test_every_cell_and_plant_equals_autograd(network, plant):
     for structural in (0.0, 0.5):
         wanted = two.product(direction, structural)
         assert relative(one.product(direction, structural), wanted) < 1e-10
+
+
+HAND = Senses((Channel("hand_position"),))
+CHANNELS = {
+    "two delays": Senses(
+        (
+            Channel("joint_position", delay_steps=1, scale=2.0, relative=True),
+            Channel("joint_velocity", delay_steps=6),
+            Channel("joint_position", delay_steps=4, signal_noise=0.2),
+        ),
+        target=(Channel("hand_position", delay_steps=3, relative=True),),
+    ),
+    "with noise": Senses((Channel("state", noise=0.1, signal_noise=0.3, scale=0.5),)),
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_channels_that_are_linear_in_the_state_equal_autograd(name):
+    """Each with its own delay, noise and scale; targets may be told in any signal."""
+    task = CenterOut(plant=PLANTS["arm"], directions=5, steps=15, senses=CHANNELS[name])
+    plain = noisy(replace(task, senses=None).trials(), 15)
+    draws = SensesInUse.of(task).draws
+    trials = replace(
+        plain,
+        sensory_noise=1e-2 * normal(5, 15, draws, seed=2),
+        signal_noise=0.2 * normal(5, 15, draws, seed=3),
+        shown_target=plain.target[:, None] + 0.1 * normal(5, 15, 4, seed=5),
+    )
+    net = Network(layers=(6, 5), input_size=input_size(task, trials))
+    loop, theta = ClosedLoop(task, net), normal(net.parameter_count, seed=4)
+    fast, slow = loop.objective(trials, fast=True), loop.objective(trials, fast=False)
+    value, gradient = slow.value_and_gradient(theta)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    wanted = slow.linearize(theta).product(direction)
+    assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
+    reason = ClosedLoop(replace(task, senses=HAND), net).why_not_compiled()
+    assert reason == "the task senses what is computed from the plant's state"
 
 
 def test_the_product_of_gated_units_is_that_of_the_dense_matrix():

@@ -29,7 +29,6 @@ class Dimensions(NamedTuple):
     """Numbers of the loop."""
 
     steps: int
-    delay: int  # steps
     ring: int  # steps whose pulls are kept until their gradients are taken
     squash: int  # how commands are squashed: 0 for not at all, else from 1 on as in `SQUASHES`
     batch: float  # trials over which the loss is a mean, other blocks included
@@ -39,9 +38,11 @@ class Dimensions(NamedTuple):
 class Given(NamedTuple):
     """What a block of trials brings along."""
 
-    feedback: Array  # which numbers of the state are observed, (k,)
+    feedback: Array  # which numbers of the state are sensed, (k,)
+    lag: Array  # how many steps ago each of them was, (k,)
+    gain: Array  # factor on each of them, (T or 1, k, M)
     told: Array  # target and cues, (T or 1, c, M)
-    sense: Array  # sensory noise, (T or 1, k, M)
+    sense: Array  # what is added: sensory noise, less the origin, (T or 1, k, M)
     noise: Array  # private noise of all units, scaled, (T or 1, M, units or 0)
     command_noise: Array  # (T or 1, m, M)
     load: Array  # (T or 1, l, M)

@@ -80,11 +80,12 @@ def forward_block(weights, net, body, dims, given, run, room):
     seen, cues = given.feedback.shape[0], given.told.shape[1]
     total = 0.0
     for t in range(dims.steps):
-        past, row = run.x[max(t - dims.delay, 0)], run.see[t]
+        row, gain = run.see[t], given.gain[t % given.gain.shape[0]]
         blur, told = given.sense[t % given.sense.shape[0]], given.told[t % given.told.shape[0]]
         for b in range(count):
             for i in range(seen):
-                row[b, i] = past[given.feedback[i], b] + blur[i, b]
+                past = run.x[max(t - given.lag[i], 0), given.feedback[i], b]
+                row[b, i] = past * gain[i, b] + blur[i, b]
             for i in range(cues):
                 row[b, seen + i] = told[i, b]
             row[b, seen + cues] = 1
@@ -159,10 +160,11 @@ def tangent_block(
     seen, r_see = given.feedback.shape[0], room.see
     r_x[0] = 0
     for t in range(dims.steps):
-        past, row = r_x[max(t - dims.delay, 0)], run.see[t]
+        row, gain = run.see[t], given.gain[t % given.gain.shape[0]]
         for b in range(count):
             for i in range(seen):
-                r_see[b, i] = past[given.feedback[i], b]
+                past = r_x[max(t - given.lag[i], 0), given.feedback[i], b]
+                r_see[b, i] = past * gain[i, b]
         for number in range(layers):
             own, change = of_layer(weights, number), of_layer(direction, number)
             first = number * cell.MEMORY
@@ -273,10 +275,11 @@ def adjoint_block(
                 if number > 0:
                     below = layer(at(room.memory, (t + 1) % 2), first - cell.MEMORY)
                     back(weights, matrix + 1, d_drive, part(below, 0), True)
-        past = d_x[max(t - dims.delay, 0)]
+        gain = given.gain[t % given.gain.shape[0]]
         for i in range(seen):
+            past = d_x[max(t - given.lag[i], 0), given.feedback[i]]
             for b in range(count):
-                past[given.feedback[i], b] += room.see[b, i]
+                past[b] += room.see[b, i] * gain[i, b]
         if k == 0:
             steps = min(dims.ring, dims.steps - t)
             rows = run.see[t : t + steps].reshape((steps * count, run.see.shape[2]))

@@ -22,6 +22,7 @@ from neuromotor.compiled.pieces import Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants import field_components
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 
 __all__ = ["Machine"]
@@ -51,7 +52,8 @@ class Machine:
         plant, components, kind = task.plant, _of(components_of(task.plant)), _of(net.cell)
         self.cell: ModuleType = import_module(kind.compiled)
         self.numbers = tuple(kind.numbers)
-        self.arrangement = Arrangement(net, self.cell, len(plant.feedback), self.dtype)
+        seen = len(SensesInUse.of(task).labels)
+        self.arrangement = Arrangement(net, self.cell, seen, self.dtype)
         self.network = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
         limits = np.broadcast_to(components.limit or -1.0, plant.command_size)
         self.body: tuple[tuple[Any, ...], NDArray[Any]] = (

@@ -89,7 +89,6 @@ class _Loop:
         largest = max(part.stop - part.start for part in self.parts)
         self.dims = Dimensions(
             steps=task.steps,
-            delay=task.delay_steps,
             ring=min(task.steps, max(1, round(_TALL / largest))),
             squash=(None, *SQUASHES).index(net.squash),
             batch=float(batch),
