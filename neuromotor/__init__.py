@@ -57,6 +57,7 @@ from neuromotor.plants import (
     TwoJointArm,
     UnreachableError,
 )
+from neuromotor.problems import PROBLEMS, SequenceObjective
 from neuromotor.storage.components import SettingsError, with_times
 from neuromotor.storage.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
@@ -79,6 +80,7 @@ from neuromotor.tasks import (
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.problems import solve
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
@@ -145,6 +147,10 @@ __all__ = [
     "load_response",
     "measure",
     "train",
+    # problems of sequences
+    "PROBLEMS",
+    "SequenceObjective",
+    "solve",
     # references
     "ILQG",
     "ILQR",

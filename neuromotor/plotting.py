@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neuromotor.evaluation.explain import Explanation
-from neuromotor.plants.plant import Plant, View, views_of
+from neuromotor.plants.plant import Plant, View, muscles_of, views_of
 from neuromotor.storage.files import atomic_path
 from neuromotor.training.comparison import Comparison, MethodRun
 
@@ -442,10 +442,27 @@ _PLANE = View("", (0, 1))
 
 
 def draw_limb(ax: Axes, plant: Plant, state: Tensor, width: float = 9, view: View = _PLANE) -> None:
-    """Draw the limb as thick rounded segments (points) with its joints."""
+    """Draw the limb as thick rounded segments (points) with its joints, and muscles if it has any.
+
+    Muscles are the redder the more active they are.
+    """
     points = 100 * plant.limb(state).cpu().numpy()[:, list(view.axes)]
     ax.plot(*points.T, color="0.85", linewidth=width, solid_capstyle="round", zorder=0)
     ax.plot(*points[:-1].T, "o", color="0.55", markersize=4, zorder=1)
+    muscles = muscles_of(plant)
+    if muscles is None:
+        return
+    activity = state[plant.state_parts["activation"]].clamp(0, 1).cpu().numpy()
+    shades = mpl.colormaps["Reds"](0.15 + 0.75 * activity)
+    lines = 100 * muscles.muscle_lines(state).cpu().numpy()
+    for line, shade in zip(lines, shades, strict=True):
+        ax.plot(
+            *line[:, list(view.axes)].T,
+            color=shade,
+            linewidth=0.25 * width,
+            solid_capstyle="round",
+            zorder=1,
+        )
 
 
 def finish_plane(ax: Axes, view: View = _PLANE) -> None:

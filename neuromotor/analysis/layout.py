@@ -8,8 +8,9 @@ the state at t, and the rates and the command that were computed from what was s
 command acts until the next sample. The state after the last step has no rates: it is in
 `final_hand_position`, `final_hand_velocity` and `final_time`. `state` counts the numbers of a state
 that the controller is given. Variables named `actuator_...` hold the parts of a plant's state that
-are no mechanics, such as activations of muscles. Those named `trials_...` hold the batch that was
-run, loads and noise draws included, from which `recorded_run` makes the recorded task and trials.
+are no mechanics, such as activations of muscles, and muscles' lengths and velocities. Those named
+`trials_...` hold the batch that was run, loads and noise draws included, from which `recorded_run`
+makes the recorded task and trials.
 """
 
 from __future__ import annotations

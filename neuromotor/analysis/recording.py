@@ -23,6 +23,7 @@ from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
 from neuromotor.controllers.controller import unit_rates
 from neuromotor.extensions.registry import lacking
 from neuromotor.plants import Plant
+from neuromotor.plants.plant import muscles_of
 from neuromotor.storage.components import SettingsError, decode, encode, needs_of
 from neuromotor.tasks import TASKS, SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
@@ -48,7 +49,8 @@ def record(
 
     Every quantity is float64. Position and velocity of the plant's state are in `joint_position`
     and `joint_velocity`; what belongs to its actuators is in `actuator_` with the part's name, such
-    as `actuator_activation`. `observation` and `target` hold the numbers of a state that the plant
+    as `actuator_activation`; lengths and velocities of muscles are `actuator_length` and
+    `actuator_velocity`. `observation` and `target` hold the numbers of a state that the plant
     gives as feedback; of a task with senses of its own what the channels give, and what is told of
     the target, on the axis `told`. The go signal is the first cue; without cues it is at time 0,
     where the target appears. Where the target shown changes or there are cues, both are in the
@@ -191,6 +193,18 @@ def record(
             before[..., where].double().cpu().numpy(),
             {"units": units[where][0], "long_name": f"{name} of the actuators"},
         )
+    muscles = muscles_of(plant)
+    if muscles is not None:
+        recording = recording.assign_coords({"muscle": list(muscles.muscle_labels)})
+        for name, part, unit, meaning in (
+            ("length", muscles.muscle_lengths(before), "m", "lengths of the muscles"),
+            ("velocity", muscles.muscle_velocities(before), "m/s", "how fast the muscles lengthen"),
+        ):
+            recording[f"{ACTUATOR}{name}"] = (
+                ("trial", "time", "muscle"),
+                part.double().cpu().numpy(),
+                {"units": unit, "long_name": meaning},
+            )
     for name in _PARTS:
         part = getattr(trials, name)
         if part is not None:

@@ -11,7 +11,9 @@ from neuromotor.cli import (
     benchmark,
     evaluation,
     info,
+    learning,
     new,
+    problems,
     reproduction,
     runs_command,
     sweep,
@@ -59,6 +61,7 @@ def shared(
 for commands in (
     training,
     evaluation,
+    problems,
     info,
     benchmark,
     runs_command,
@@ -66,6 +69,7 @@ for commands in (
     reproduction,
     zoo,
     sweep,
+    learning,
     new,
 ):  # in the order of `--help`
     commands.register(app)

@@ -17,6 +17,7 @@ from neuromotor.benchmark import EnvRow, Row
 from neuromotor.cli.console import WordConsole
 from neuromotor.evaluation.explain import Explanation
 from neuromotor.optim import Budget
+from neuromotor.plants import Plant
 from neuromotor.runs.execute import Watcher
 from neuromotor.runs.over_seeds import LEVELS
 from neuromotor.training.comparison import MethodCallback, MethodRun
@@ -29,6 +30,7 @@ __all__ = [
     "difference_lines",
     "duration_words",
     "evaluation_tables",
+    "horizon_table",
     "env_benchmark_markdown",
     "env_benchmark_table",
     "interval_words",
@@ -68,6 +70,26 @@ class TerminalWatcher(Watcher):
         messages.print(words, soft_wrap=True)
 
     warn = say
+
+
+def horizon_table(errors: Sequence[Mapping[str, Any]], plant: Plant) -> Table:
+    """Return how well a learned plant predicts, by horizon and part of the state."""
+    table = Table(
+        title="Errors of predictions of held-out trajectories (root mean square; in brackets the "
+        "true change)",
+        title_justify="left",
+    )
+    table.add_column("steps ahead", justify="right")
+    table.add_column("ms", justify="right")
+    for name, part in plant.state_parts.items():
+        units = {label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels[part]}
+        table.add_column(f"{name} ({', '.join(sorted(units))})", justify="right", no_wrap=True)
+    for row in errors:
+        cells = [
+            f"{row['error'][name]:.2g} ({row['change'][name]:.2g})" for name in plant.state_parts
+        ]
+        table.add_row(str(row["steps"]), f"{1e3 * plant.dt_s * row['steps']:g}", *cells)
+    return table
 
 
 @contextmanager

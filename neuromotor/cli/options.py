@@ -48,7 +48,11 @@ TaskOption = Annotated[
     typer.Option(help="The task. Default: the one that the controller was trained on."),
 ]
 PlantOption = Annotated[
-    str | None, typer.Option(help=f"The plant: {', '.join(PLANTS)}. Default: the task's own.")
+    str | None,
+    typer.Option(
+        help=f"The plant: {', '.join(PLANTS)}; a MuJoCo environment of Gymnasium, such as "
+        "Reacher-v5; or the file of a learned plant. Default: the task's own."
+    ),
 ]
 ControllerOption = Annotated[
     str | None,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from neuromotor.envs.options import EnvOptions
-from neuromotor.plants.plant import Plant, View, views_of
+from neuromotor.plants.plant import Plant, View, muscles_of, views_of
 
 __all__ = ["Painter", "Scene", "Window"]
 
@@ -21,6 +21,7 @@ _FINE = 2  # times larger it is drawn, then averaged, so that edges are smooth
 # Okabe & Ito (2008): colours that colour-blind readers can tell apart
 _LIMB, _GHOST, _TARGET = (0, 0, 0), (190, 190, 190), (0, 158, 115)
 _TRACE, _LOAD = (0, 114, 178), (213, 94, 0)
+_SLACK, _ACTIVE = (225, 225, 225), (170, 30, 100)  # muscles, at activations of 0 and 1
 _NO_LIMB_M = 0.3  # half the width of a picture without a limb, whose reach would be in view
 _SCALE_M = 0.1  # length of the axes that are drawn in projections
 _ARROW_M_PER_N = 0.05
@@ -66,6 +67,7 @@ class _Panel:
 
     def __init__(self, plant: Plant, half_m: float, view: View) -> None:
         self._plant, self._half_m = plant, half_m
+        self._with_muscles = muscles_of(plant)
         self._title, self._axes = view.title, list(view.axes)
 
     def draw(self, scene: Scene) -> NDArray[np.uint8]:
@@ -82,6 +84,7 @@ class _Panel:
         if len(trace) > 1:
             pen.line(trace, fill=_TRACE, width=2 * _FINE)
         self._limb(pen, scene.states[-1], _LIMB, 5)
+        self._muscles(pen, scene.states[-1])
         force = self._force(scene)
         if force is not None:
             self._arrow(pen, self._hand(scene.states[-1]), force)
@@ -121,6 +124,17 @@ class _Panel:
             radius = (width - 0.5) * _FINE
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
 
+    def _muscles(self, pen: Any, state: NDArray[np.float64]) -> None:
+        """Draw each muscle in a colour between slack and active, if the plant has muscles."""
+        if self._with_muscles is None:
+            return
+        lines = self._with_muscles.muscle_lines(_tensor(state)).numpy()
+        activity = np.clip(state[self._plant.state_parts["activation"]], 0.0, 1.0)
+        colors = np.array(_SLACK) + np.outer(activity, np.subtract(_ACTIVE, _SLACK))
+        for line, color in zip(lines, colors.round().astype(int), strict=True):
+            pen.line(self._pixels(line), fill=(90, 90, 90), width=6 * _FINE, joint="curve")
+            pen.line(self._pixels(line), fill=tuple(color), width=4 * _FINE, joint="curve")
+
     def _dot(self, pen: Any, point: NDArray[np.float64], radius_m: float, **style: Any) -> None:
         ((x, y),) = self._pixels(point[None])
         radius = radius_m * _FINE * _SIDE / (2 * self._half_m)
@@ -136,7 +150,9 @@ class _Panel:
         if scene.load is not None:
             load = np.asarray(scene.load, dtype=np.float64)
             joints = _tensor(scene.states[-1])[self._plant.state_parts["position"]]
-            jacobian = torch.func.jacrev(self._plant.hand_position)(joints).numpy()  # (d, q)
+            jacobian = torch.autograd.functional.jacobian(  # type: ignore[no-untyped-call]  # (d, q)
+                self._plant.hand_position, joints
+            ).numpy()
             if len(load) == jacobian.shape[1]:
                 force += np.linalg.lstsq(jacobian.T, load, rcond=1e-3)[0]
         return force if np.any(force) else None

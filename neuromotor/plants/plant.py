@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ __all__ = [
     "Bounds",
     "CommandLimit",
     "Components",
+    "HasMuscles",
     "Plant",
     "View",
     "actuated",
@@ -27,6 +28,7 @@ __all__ = [
     "components_of",
     "configuration_near",
     "holding_command",
+    "muscles_of",
     "observed",
     "saturated",
     "views_of",
@@ -53,7 +55,8 @@ class Plant(Protocol):
     of the many configurations that put the hand at a point is the next one to another. One with
     `signals()` says what can be sensed beside joints and hand (`plants.signals`). A plant
     with a property `components` has its step as functions on components (`Components`), or None for
-    these settings; with those, environments and training are several times faster.
+    these settings; with those, environments and training are several times faster. A plant with
+    muscles offers what `HasMuscles` lists, and recordings and drawings show them.
     """
 
     @property
@@ -187,6 +190,34 @@ class Plant(Protocol):
             hand_force: Force on the hand (N), (..., d); none if absent.
         """
         ...
+
+
+@runtime_checkable
+class HasMuscles(Protocol):
+    """What a plant with muscles, whose activations are its state's `activation`, says of them."""
+
+    @property
+    def muscle_labels(self) -> tuple[str, ...]:
+        """Names of the k muscles."""
+        ...
+
+    def muscle_lengths(self, configuration: Tensor) -> Tensor:
+        """Return the muscles' lengths (m), (..., k), of configurations or states."""
+        ...
+
+    def muscle_velocities(self, state: Tensor) -> Tensor:
+        """Return how fast the muscles lengthen (m/s), (..., k), of states."""
+        ...
+
+    def muscle_lines(self, state: Tensor) -> Tensor:
+        """Return points (m) that a drawing of each muscle connects, (..., k, points, d)."""
+        ...
+
+
+def muscles_of(plant: Plant) -> HasMuscles | None:
+    """Return a plant as one with muscles, or None where it has none; of a learned one, its body."""
+    own = getattr(plant, "body", plant)
+    return own if isinstance(own, HasMuscles) else None
 
 
 @dataclass(frozen=True)

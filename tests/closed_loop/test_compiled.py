@@ -72,6 +72,24 @@ def test_every_cell_and_plant_equals_autograd(network, plant):
         assert relative(one.product(direction, structural), wanted) < 1e-10
 
 
+@pytest.mark.parametrize("plant", ["arm", "mass"])
+def test_a_field_that_begins_within_a_trial_equals_autograd(plant):
+    loop, theta, trials = made("rnn", plant)
+    on = torch.linspace(-0.5, 1.5, 15).double().clamp(0, 1)[None, :, None].repeat(5, 1, 1)
+    on[0] = 0.0  # never
+    field = 2.0 * normal(5, 2, 5, seed=6)
+    trials = replace(trials, field=field, field_on=on)
+    assert loop.why_not_compiled(trials) is None
+    fast, slow = loop.objective(trials, fast=True), loop.objective(trials, fast=False)
+    value, gradient = slow.value_and_gradient(theta)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    wanted = slow.linearize(theta).product(direction)
+    assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
+
+
 HAND = Senses((Channel("hand_position"),))
 CHANNELS = {
     "two delays": Senses(
