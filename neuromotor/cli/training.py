@@ -68,6 +68,14 @@ FiguresOption = Annotated[
     bool, typer.Option("--figures/--no-figures", help="Whether figures are drawn at the end.")
 ]
 
+LiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Keep a page of the networks in training, live.html in the run folder, for a browser.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
@@ -108,6 +116,7 @@ def compare(
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
     figures: FiguresOption = True,
+    live: LiveOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -124,7 +133,9 @@ def compare(
     Example: `neuromotor compare center-out --optimizers lbfgs,kron-lbfgs --seeds 5`
     """
     options = _settings(context)
-    outputs = _outputs(checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures)
+    outputs = _outputs(
+        checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures, live=live
+    )
     if resume is not None:
         options |= {"config": config, "set": set_ or None, "out": out, "smoke": smoke or None}
         _resume(resume, task, options, ("task",), as_json=json_, outputs=outputs)
@@ -167,6 +178,7 @@ def train(
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
     figures: FiguresOption = True,
+    live: LiveOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -183,7 +195,9 @@ def train(
     Example: `neuromotor train center-out --optimizer hf --plant monkey --seed 1`
     """
     options = _settings(context) | {"optimizers": optimizer}
-    outputs = _outputs(checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures)
+    outputs = _outputs(
+        checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures, live=live
+    )
     if resume is not None:
         options |= {"start": start, "config": config, "set": set_ or None, "out": out}
         options |= {"smoke": smoke or None}
@@ -222,7 +236,7 @@ def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str
 
 
 def _outputs(
-    checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool
+    checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool, live: bool
 ) -> RunOutputs:
     """What is written on the way, checked."""
     try:
@@ -231,7 +245,7 @@ def _outputs(
         raise SettingsError(str(error)) from error
     if tensorboard:
         require_tensorboard()
-    return RunOutputs(checkpoint_s, last_state, tensorboard, figures)
+    return RunOutputs(checkpoint_s, last_state, tensorboard, figures, live)
 
 
 def _with_factors(settings: RunSettings, named: Any) -> RunSettings:
