@@ -75,7 +75,7 @@ def test_every_cell_and_plant_equals_autograd(network, plant):
 
 @pytest.mark.parametrize("plant", ["arm", "mass"])
 def test_a_field_that_begins_within_a_trial_equals_autograd(plant):
-    loop, theta, trials = made("rnn", plant)
+    loop, theta, trials = made("tanh", plant)
     on = torch.linspace(-0.5, 1.5, 15).double().clamp(0, 1)[None, :, None].repeat(5, 1, 1)
     on[0] = 0.0  # never
     field = 2.0 * normal(5, 2, 5, seed=6)
