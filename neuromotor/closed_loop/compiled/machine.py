@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from neuromotor.compiled.compose import PlantShape, composed
 from neuromotor.compiled.pieces import Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants import field_components
-from neuromotor.plants.plant import components_of
+from neuromotor.plants.plant import Components, components_of
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 
@@ -46,10 +46,11 @@ class Machine:
     def __init__(
         self, task: Task, net: RecurrentNetwork, dtype: torch.dtype, in_field: bool
     ) -> None:
-        """Compile, or read what was compiled before; `ClosedLoop.why_not_compiled` says if not."""
+        """Prepare the loops; `ClosedLoop.why_not_compiled` says which can run compiled."""
         self.task, self.net = task, net
         self.dtype = np.dtype(str(dtype).removeprefix("torch."))
-        plant, components, kind = task.plant, _of(components_of(task.plant)), _of(net.cell)
+        plant, kind = task.plant, cast(Any, net.cell)
+        components = cast(Components, components_of(plant))
         self.cell: ModuleType = import_module(kind.compiled)
         self.numbers = tuple(kind.numbers)
         seen = len(SensesInUse.of(task).labels)
@@ -103,8 +104,3 @@ def _lent(free: list[_Part], made: Callable[[], _Part]) -> Iterator[_Part]:
         yield part
     finally:
         free.append(part)
-
-
-def _of(part: object) -> Any:
-    """A part whose compiled pieces are there, which its type does not say."""
-    return part
