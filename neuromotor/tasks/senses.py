@@ -124,6 +124,11 @@ class Senses:
         if any(one.noise or one.signal_noise for one in self.target):
             raise ValueError("`target` must be told without noise; leave it out there.")
 
+    @property
+    def own_delays(self) -> bool:
+        """Whether no channel has the task's delay."""
+        return all(one.delay_s is not None or one.delay_steps is not None for one in self.channels)
+
     def with_delays(self, plant: Plant, delay_steps: int) -> Senses:
         """Return the same with every channel's delay in steps.
 
