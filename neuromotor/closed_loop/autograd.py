@@ -3,9 +3,10 @@
 Compiled loops (`compiled`) give the same numbers faster, where there are compiled pieces, and tests
 hold them to these.
 
-Notation: theta controller parameters, r residuals with ``loss = |r|^2 / 2``, v activations of the
-units, J = dr/dtheta and J_v = dv/dtheta over a batch of B trials, G = J^T J / B. v may be any
-quantities that a controller declares for structural damping (`damped`), with weights m.
+Notation: theta are the controller's parameters, r the residuals with ``loss = |r|^2 / 2``, and v
+the activations of the units, or any other quantities that a controller declares for structural
+damping (`damped`), with weights m. Over a batch of B trials J = dr/dtheta, J_v = dv/dtheta, and the
+Gauss-Newton matrix is G = J^T J / B.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class AutogradObjective(LoopObjective):
                 "overrides `residuals` alone."
             )
         super().__init__(task, controller, trials)
+
+    def over(self, trials: Trials) -> AutogradObjective:
+        """Return the mean loss of the same loop over other trials."""
+        return AutogradObjective(self.task, self.controller, trials)
 
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""

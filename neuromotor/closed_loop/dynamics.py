@@ -1,7 +1,7 @@
 """One step of a plant within its trials, and its Jacobians along whole trajectories.
 
-The step is here twice: `advance` on tensors, for any plant and for autograd, and
-`advance_components` on floats or numpy arrays, which is faster.
+The step is here twice: `advance` takes tensors, and serves any plant and autograd;
+`advance_components` takes floats or numpy arrays, and is faster.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Kronecker factors of the Gauss-Newton matrix from a tape, for any network of cells and any plant.
 
-One run writes on a tape what went into every linear map and what came out. Random residuals of
-unit variance, pulled back to what came out by autograd, have the Gauss-Newton matrix as the
-covariance of their gradient. For each map that is a Kronecker product if inputs are independent of
-derivatives, and steps of each other, which is assumed.
+One run writes on a tape what went into every linear map and what came out of it. Autograd pulls
+random residuals of unit variance back to what came out. The covariance of the gradient of such
+residuals is the Gauss-Newton matrix. For each map it is a Kronecker product if inputs do not depend
+on derivatives, nor steps on each other; we assume both.
 
 Source: Martens & Grosse (2015), equation 1 and section 3, with the loss's own residuals.
 """

@@ -7,13 +7,14 @@ to a bound.
 The solver knows the trials' future loads, noise draws and cues, so that under disturbances its
 loss is a clairvoyant lower bound.
 
-Notation: x state, u command, A = df/dx, B = df/du, Q(x, u) cost-to-go after a step, V cost-to-go,
-k open-loop and K feedback gains, mu regulariser, a step size.
+Notation: x is the state, u the command, and x' = f(x, u) a step, with A = df/dx and B = df/du. V(x)
+is the cost-to-go, and Q(x, u) what the step and the cost-to-go after it cost together. k are the
+open-loop gains, K the feedback gains, mu is the regulariser and a the step size.
 
-Source: Li & Todorov (2004); Tassa, Erez & Todorov (2012), equations 5 to 13, whose parallel step
-sizes and regulariser schedule are used here for each trial by itself; Tassa, Mansard & Todorov
-(2014), section IV, for bounds; acceptance by the ratio of true to expected improvement as in
-Crocoddyl (Mastalli et al. 2020).
+Source: Li & Todorov (2004) and Tassa, Erez & Todorov (2012), equations 5 to 13, whose parallel step
+sizes and schedule of the regulariser serve each trial by itself here. Bounds are those of Tassa,
+Mansard & Todorov (2014), section IV. A step is accepted by the ratio of true to expected
+improvement, as in Crocoddyl (Mastalli et al. 2020).
 """
 
 from __future__ import annotations

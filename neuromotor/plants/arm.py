@@ -1,11 +1,12 @@
 """A planar arm of two segments, moved by torques at shoulder and elbow.
 
-Notation: q = [theta, phi] shoulder and elbow angle, M inertia matrix, a1 a2 a3 its constants, c
-Coriolis and centrifugal torque, B viscosity, J hand Jacobian, F force on the hand.
+Notation: q = [theta, phi] are the angles of shoulder and elbow. M is the inertia matrix, and a1, a2
+and a3 are its constants. c is the Coriolis and centrifugal torque, B the viscosity, J the Jacobian
+of the hand's position, and F the force on the hand.
 
-Equations of motion, derived from the Lagrangian ``q'.M(q)q'/2`` (Sutskever 2013, section 6.6, says
-only that they were derived anew; inertia matrix as Li & Todorov 2004, equation 3, but with
-inertias about each segment's centre of mass)::
+The equations of motion follow from the Lagrangian ``q'.M(q)q'/2``. (Sutskever 2013, section 6.6,
+says only that they were derived anew. The inertia matrix is that of Li & Todorov 2004, equation 3,
+but with inertias about each segment's centre of mass.) ::
 
     M(phi) q'' + c(q, q') + B q' = torque + load + limits(q) + J(q)^T F
     M = [[a1 + 2 a2 cos phi, a3 + a2 cos phi], [a3 + a2 cos phi, a3]]

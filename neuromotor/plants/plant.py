@@ -191,8 +191,11 @@ class Components:
         functions: A module with `step(par, x, u, load, force)`, which returns the next state's
             components, `jacobian`, which returns its derivative by x and u row by row, and
             `hand(par, x)`, which returns the hand's position (m) and velocity (m/s). Each is marked
-            by `neuromotor.compiled.component`; `plants/arm_components.py` is an example.
-        numbers: `par`: all numbers of the plant that they need.
+            by `neuromotor.compiled.component`; `plants/arm_components.py` is an example. With
+            `velocity_rates` and `velocity_rate_slopes`, as there, loops in force fields run
+            compiled too; a state's first four numbers are then two of the configuration and its
+            velocity.
+        numbers: `par`: all numbers of the plant that they need; the first is the step's length.
         limit: The actuators' limit, which is applied before the functions see a command.
     """
 
@@ -204,6 +207,12 @@ class Components:
         """Return what the plant's `step` does, in components."""
         given = saturated(command, self.limit)
         return self.functions.step(self.numbers, state, given, load, hand_force)
+
+    @property
+    def knows_fields(self) -> bool:
+        """Whether there are functions for a force field that acts within the step."""
+        names = ("velocity_rates", "velocity_rate_slopes")
+        return all(hasattr(self.functions, name) for name in names)
 
     def hand(self, state: Any) -> Any:
         """Return the hand's position (m) and velocity (m/s), in components."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,13 @@ from cases import generator, noisy, normal
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.compiled.objective import CompiledObjective
 from neuromotor.controllers import ContinuousTimeRNN, GatedCell, Network, TanhCell
-from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, PointMass, TwoJointArm
+from neuromotor.plants import (
+    HUMAN,
+    HUMAN_VISCOSITY,
+    PointMass,
+    TwoJointArm,
+    point_mass_components,
+)
 from neuromotor.tasks import CenterOut, Channel, Senses, SensesInUse
 from neuromotor.tasks.task import input_size
 
@@ -186,6 +193,17 @@ def test_an_arm_that_flies_off_has_an_infinite_loss():
     assert loop.objective(trials).value(1e200 * theta) == float("inf")
 
 
+class Dull(PointMass):
+    """A mass whose functions on components know nothing of force fields."""
+
+    @property
+    def components(self):
+        known = SimpleNamespace(
+            **{name: getattr(point_mass_components, name) for name in ("step", "jacobian", "hand")}
+        )
+        return replace(super().components, functions=known)
+
+
 def test_what_is_not_compiled_says_why():
     class Own(ContinuousTimeRNN):
         """May override anything."""
@@ -193,7 +211,10 @@ def test_what_is_not_compiled_says_why():
     task = CenterOut(directions=2, steps=5)
     assert ClosedLoop(task, ContinuousTimeRNN()).why_not_compiled() is None
     assert "(Own)" in ClosedLoop(task, Own()).why_not_compiled()
-    trials = task.trials()
-    loop = ClosedLoop(task, ContinuousTimeRNN())
-    field = replace(trials, field=torch.zeros(2, 2, 5).double())
-    assert "field" in loop.why_not_compiled(field)
+    field = replace(task.trials(), field=torch.zeros(2, 2, 5).double())
+    assert ClosedLoop(task, ContinuousTimeRNN()).why_not_compiled(field) is None
+    dull = replace(task, plant=Dull())
+    assert ClosedLoop(dull, ContinuousTimeRNN()).why_not_compiled() is None
+    assert "(Dull) has no compiled pieces for a force field" in ClosedLoop(
+        dull, ContinuousTimeRNN()
+    ).why_not_compiled(field)

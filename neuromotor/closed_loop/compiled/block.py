@@ -22,14 +22,21 @@ from neuromotor.closed_loop.compiled.arrays import (
 from neuromotor.compiled.compose import PlantShape
 from neuromotor.compiled.pieces import Tape
 from neuromotor.controllers.network import RecurrentNetwork
+from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Room", "given", "initial_state"]
+__all__ = ["Room", "force_size", "given", "initial_state", "part_of"]
 
 Array = NDArray[Any]
+
+
+def force_size(plant: Plant, in_field: bool) -> int:
+    """Return how many numbers a force has, on the hand and, behind that, of a field."""
+    d = plant.hand_size
+    return d + d * (1 + 2 * d) if in_field else d
 
 
 def given(
@@ -57,6 +64,11 @@ def given(
         if trials.unit_noise is not None:
             scaled = net.private_noise * trials.unit_noise.permute(1, 0, 2)
             noise = np.array(scaled.numpy(), dtype, order="C")
+    force = array(trials.hand_force, task.plant.hand_size)
+    if trials.field is not None:
+        more = force_size(task.plant, True) - task.plant.hand_size
+        rows = array(trials.field.flatten(1)[:, None], more)
+        force = np.concatenate([force, rows.repeat(len(force), axis=0)], axis=1)
     lag = [one.delay for one in senses.channels for _ in one.signal.labels]
     gain, sense = senses.as_affine(trials)
     return Given(
@@ -68,7 +80,7 @@ def given(
         noise=noise,
         command_noise=array(trials.command_noise, m),
         load=array(trials.load, task.plant.load_size),
-        force=array(trials.hand_force, task.plant.hand_size),
+        force=force,
         jolt=array(trials.plant_noise, n),
         weight=array(cost.weights(trials), n),
         goal=array(trials.goal, n),

@@ -3,13 +3,14 @@
 `compiled.compose` puts functions of a plant before this text and makes a module of both for each
 pair, in which `cell` and `plant` are theirs. Nothing imports this file itself.
 
-Time is the first axis of every array; trials are the last one of what belongs to the plant, and the
-rows of what belongs to the cell. Of each array of `given` a first axis of 1 means the same numbers
-at all steps. A leading r_ marks a change along a direction, a leading d_ a derivative.
+Time is the first axis of every array. Trials are the last axis of what belongs to the plant, and
+the rows of what belongs to the cell. Where an array of `given` has a first axis of length 1, its
+numbers hold at all steps. A name that begins with r_ is a change along a direction, and one that
+begins with d_ is a derivative of the loss.
 
-Matrices of the network, in the order of their numbers: for each layer and gate group those of what
-is seen, of the layer below and of the layer itself; then the read-out's of what is seen (its bias)
-and of the last layer.
+The network's matrices are numbered. Each gate group of each layer has three: the weights of what is
+seen, of the layer below, and of what the layer itself remembers. The read-out has two: the weights
+of what is seen, of which only the bias is there, and those of the last layer.
 """
 
 # mypy: ignore-errors
@@ -27,12 +28,16 @@ from neuromotor.compiled.pieces import (
     part,
     span,
 )
+from neuromotor.controllers.network import SQUASHES
 
 if "plant" not in globals():
     raise ImportError("this file is a template of neuromotor.compiled.compose: nothing imports it")
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 GROUPS = len(cell.GATES)
+PLAIN, TANH, LOGISTIC, RECTIFIED = map(
+    (None, *SQUASHES).index, (None, "tanh", "logistic", "rectified")
+)
 
 
 @piece
@@ -43,13 +48,13 @@ def of_layer(weights, number):
 
 @piece
 def squashed(kind, value):
-    """A command, squashed: 0 not, 1 by tanh, 2 by the logistic function, 3 rectified."""
-    if kind == 0:
+    """A command, squashed."""
+    if kind == PLAIN:
         return value
-    if kind == 1:
+    if kind == TANH:
         return hyperbolic_tangent(value)
     half = type(value)(0.5)
-    if kind == 2:
+    if kind == LOGISTIC:
         return half + half * hyperbolic_tangent(half * value)
     return value if value > 0 else value - value
 
@@ -57,11 +62,11 @@ def squashed(kind, value):
 @piece
 def squash_slope(kind, u, change):
     """A change of the drive of a command, as it changes the squashed command u."""
-    if kind == 0:
+    if kind == PLAIN:
         return change
-    if kind == 1:
+    if kind == TANH:
         return change - change * u * u
-    if kind == 2:
+    if kind == LOGISTIC:
         return change * (u - u * u)
     return change if u > 0 else change - change
 

@@ -1,7 +1,7 @@
 """What every cell offers, and the products by which it reads the weights of its layer.
 
-Notation: I inputs of a layer, F its feed-forward weights, U its recurrent weights, b its biases.
-Rows of all three lie gate after gate, and within a gate unit after unit.
+Notation: I are the inputs of a layer, F its feed-forward weights, U its recurrent weights, and b
+its biases. The rows of F, U and b lie gate after gate, and within a gate unit after unit.
 """
 
 from __future__ import annotations

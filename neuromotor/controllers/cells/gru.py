@@ -19,8 +19,8 @@ _GATES, _CANDIDATE = slice(0, 2), slice(2, 3)
 class GatedCell:
     """A gated recurrent unit, which decides at each step how much of its memory it keeps.
 
-    Notation: h rate and memory, z update gate, r reset gate, n candidate, s the logistic function,
-    xi private noise::
+    Notation: h is the rate, and what the unit remembers; z is the update gate, r the reset gate, n
+    the candidate, s the logistic function, and xi private noise::
 
         z = s(F_z I + U_z h + b_z)      r = s(F_r I + U_r h + b_r)
         n = tanh(F_n I + U_n (r h) + b_n + xi)
