@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
@@ -54,7 +55,7 @@ def info(
         if kind == "reference":
             component = _SOLVERS.get(name, component)
         has_settings = catalogue[kind].settings or component is _SOLVERS.get(name)
-        settings = encode(component, {name: component}) if has_settings else {}
+        settings = _settings(name, component) if has_settings else {}
         if json_:
             print(json.dumps({"name": name, "kind": kind, "settings": settings}, indent=2))
             continue
@@ -72,6 +73,16 @@ def info(
         if times:
             output.print(f"Steps as times: {', '.join(times)}, as in `{times[-1]}=50ms`.")
         output.print(inspect.getdoc(type(component)) or "")
+
+
+def _settings(name: str, component: Any) -> dict[str, Any]:
+    """Return every setting with its default, also those that files leave out where they are None.
+
+    Files leave out what was no setting yet when others were written.
+    """
+    written = encode(component, {name: component})
+    left_out = {one.name for one in fields(component)} - written.keys()
+    return {**written, **dict.fromkeys(sorted(left_out))}
 
 
 def _list_all(*, as_json: bool) -> None:
