@@ -69,6 +69,7 @@ def test_each_channel_shows_an_impulse_after_its_own_delay(signal):
     seen = under(task, calm(task), replace(trials, load=load)).observations
     for delay, part in zip(delays, seen.chunk(3, dim=-1), strict=True):
         changed = (part != part[:, :1]).any(-1)[0].int()
+        assert SensesInUse.of(task).labels[part.shape[-1]].count(", 3 steps ago (") == 1
         assert int(changed.argmax()) == FIRST[signal] + delay
 
 
