@@ -37,9 +37,9 @@ class SpatialArm(IntegratedPlant):
     States are ``[azimuth, elevation, twist, elbow, and their velocities]`` (rad, rad/s), commands
     and loads are torques (N m) at these angles. The shoulder turns about three axes in this order:
     azimuth about the vertical axis, elevation of the upper arm above the horizontal plane, twist
-    about the upper arm (Euler angles z, -y', x''). These are the shoulder's angles of Wu et al.
-    (2005), section 2.4.7, with elevation counted from the horizontal plane. At zero angles the arm
-    lies straight along x. With elevation and twist zero, azimuth and elbow are the two angles of
+    about the upper arm (Euler angles z, -y', x''). These are the shoulder's angles that Wu et al.
+    (2005) recommend, with elevation counted from the horizontal plane. At zero angles the arm lies
+    straight along x. With elevation and twist zero, azimuth and elbow are the two angles of
     `TwoJointArm`. A positive twist lifts the forearm.
 
     Where the upper arm points straight up or down, azimuth and twist are the same axis: velocities
@@ -63,8 +63,8 @@ class SpatialArm(IntegratedPlant):
         tonic: Whether the actuators give, in addition to what is commanded, the constant torques
             that hold the arm at `home`. Commands and what they cost are then about movement; the
             split of muscle activity into a tonic and a phasic part is that of Flanders & Herrmann
-            (1992). Where they have to hold the arm as well, the cheapest reach lets it swing like a
-            pendulum, through the upright posture that has no equations.
+            (1992). Where commands have to hold the arm as well, the cheapest reach lets it fall and
+            swing like a pendulum, through the hanging posture, where the equations end.
 
     Raises:
         ValueError: A number is out of range.
