@@ -50,6 +50,8 @@ from neuromotor.plants import (
     ArmParameters,
     Euler,
     JointLimits,
+    LearnedPlant,
+    MujocoPlant,
     MuscleArm,
     PointMass,
     SemiImplicitEuler,
@@ -71,6 +73,7 @@ from neuromotor.tasks import (
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.learned import PlantSampling, learn_plant
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
@@ -88,6 +91,8 @@ __all__ = [
     "ArmParameters",
     "Euler",
     "JointLimits",
+    "LearnedPlant",
+    "MujocoPlant",
     "PointMass",
     "SemiImplicitEuler",
     "MuscleArm",
@@ -125,7 +130,9 @@ __all__ = [
     "bootstrap_interval",
     "compare",
     "distributed",
+    "PlantSampling",
     "held_out",
+    "learn_plant",
     "load_response",
     "measure",
     "train",
