@@ -15,6 +15,7 @@ from rich.table import Table
 
 from neuromotor.benchmark import EnvRow, Row
 from neuromotor.cli.console import WordConsole
+from neuromotor.evaluation.explain import Explanation
 from neuromotor.optim import Budget
 from neuromotor.plants import Plant
 from neuromotor.runs.execute import Watcher
@@ -36,6 +37,7 @@ __all__ = [
     "messages",
     "output",
     "ratio_words",
+    "explanation_tables",
     "robustness_table",
     "seeds_table",
     "working",
@@ -230,6 +232,40 @@ def robustness_table(title: str, found: Mapping[str, Any]) -> Table:
         "the change; error: of the hand at the end"
     )
     return table
+
+
+def explanation_tables(found: Explanation, unit: str) -> list[Table]:
+    """Return what makes up the excess of a controller's loss over ILQG's.
+
+    Args:
+        found: What `evaluation.explain.explain` returned.
+        unit: Of the commands.
+    """
+    columns = ("loss", "ILQG's", "excess,\nerror", "excess,\nenergy")
+    losses = _table(f"excess over ILQG, {found.trials} trials", ["condition"], columns)
+    for name, one in found.conditions.items():
+        parts = (one.error - one.reference_error, one.energy - one.reference_energy)
+        losses.add_row(name, *(f"{part:.3g}" for part in (one.loss, one.reference, *parts)))
+    losses.caption = (
+        "one controller and one design of ILQG, but for `no delay`: there ILQG is designed anew, "
+        "and the controller was not trained for it"
+    )
+    whole = found.conditions["as it is"].excess
+    causes = _table("what the excess comes from", ["cause"], ["error", "energy", "share"])
+    for cause, kinds in found.excess.items():
+        share = "-" if whole == 0 else f"{100 * sum(kinds.values()) / whole:.0f} %"
+        causes.add_row(cause, *(f"{size:.3g}" for size in kinds.values()), share)
+    handover = _table("median loss if ILQG takes over", ["after (ms)"], ["loss"])
+    for time_s, loss in zip(found.handover_s, found.handover_loss, strict=True):
+        handover.add_row(f"{1e3 * time_s:.0f}", f"{loss:.3g}")
+    tables = [losses, causes, handover]
+    if found.departure.unread:
+        title = f"what a read-out of the units misses of ILQG's commands ({unit})"
+        missed = _table(title, ["linear read-out of"], ["root mean\nsquare"])
+        for name, size in found.departure.unread.items():
+            missed.add_row("units" if name == "units" else f"units and {name}", f"{size:.3g}")
+        tables.append(missed)
+    return tables
 
 
 def _plain_number(number: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -21,7 +22,11 @@ from neuromotor.storage.components import SettingsError, encode, setting_names
 
 __all__ = ["register"]
 
-_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell")
+_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell", "problem")
+_PLACES = {"task": "task", "plant": "task.plant", "controller": "controller"}  # in `--set`
+_PLACES |= {"arm parameters": "task.plant.parameters", "integrator": "task.plant.integrator"}
+_PLACES |= {"cell": "controller.cell", "problem": "problem", "engine": "engine"}
+# that of an optimizer or solver is its name
 _SOLVERS = {"ilqr": ILQR()}  # what has settings among the references, which are functions
 
 
@@ -67,10 +72,12 @@ def info(
         if not settings:
             continue
         table = Table("setting", "default")
-        for key, value in settings.items():
-            if key != "type":
-                table.add_row(key, json.dumps(value))
+        for key, value in _paths(settings):
+            table.add_row(key, json.dumps(value))
         output.print(table)
+        place = _PLACES.get(kind, name if kind in ("optimizer", "reference") else None)
+        if place is not None:
+            output.print(f"Any of them can be set: `--set {place}.SETTING=VALUE`.")
         own = (key for key in setting_names(component) if "." not in key)
         times = [key for key in own if key not in settings]
         if times:
@@ -78,6 +85,18 @@ def info(
         output.print(inspect.getdoc(type(component)) or "")
         if isinstance(component, LearnedPlant):
             output.print(horizon_table(component.info["errors"], component))
+
+
+def _paths(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting by its path with dots; that of a component is the component's name."""
+    for key, value in settings.items():
+        path = f"{above}{key}"
+        if isinstance(value, dict):
+            if "type" in value:
+                yield path, value["type"]
+            yield from _paths(value, f"{path}.")
+        elif key != "type":
+            yield path, value
 
 
 def _list_all(*, as_json: bool) -> None:

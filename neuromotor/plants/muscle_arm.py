@@ -22,6 +22,7 @@ from neuromotor.plants.parameters import (
     Viscosity,
 )
 from neuromotor.plants.plant import Bounds, Components, check_last_axis
+from neuromotor.plants.signals import Signal, part_signal
 
 __all__ = ["MuscleArm"]
 
@@ -217,6 +218,31 @@ class MuscleArm(MechanicalPlant):
         ]
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
+    def signals(self) -> dict[str, Signal]:
+        """Return what is sensed of the muscles: length (m), velocity (m/s), activity (1)."""
+        angle, speed = self.state_limits[:2], self.state_limits[2:4]
+        lengths, velocities = [], []
+        for muscle, optimal in enumerate(self.muscles.optimal_length):
+            arms = [abs(arms[muscle]) for arms in self.muscles.moment_arms]
+            slopes = [abs(slopes[muscle]) for slopes in self.muscles.moment_arm_slopes]
+            joints = list(zip(arms, slopes, angle, speed, strict=True))
+            most = sum((arm + 0.5 * slope * q) * q for arm, slope, q, _ in joints)
+            lengths.append(optimal * abs(self.muscles.length_at_zero[muscle]) + most)
+            velocities.append(sum((arm + slope * q) * v for arm, slope, q, v in joints))
+        return {
+            "muscle_length": Signal(
+                tuple(f"{name} length (m)" for name in MUSCLES),
+                tuple(lengths),
+                computed=self.muscle_lengths,
+            ),
+            "muscle_velocity": Signal(
+                tuple(f"{name} velocity (m/s)" for name in MUSCLES),
+                tuple(velocities),
+                computed=self.muscle_velocities,
+            ),
+            "muscle_activity": part_signal(self, range(4, 10)),
+        }
+
     def muscle_forces(self, state: Tensor) -> Tensor:
         """Return the muscles' forces (N), (..., 6), of states (..., 10)."""
         check_last_axis("state", state, 10, "joint angles, velocities, activations")
@@ -281,7 +307,7 @@ class MuscleArm(MechanicalPlant):
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``M^-1 J^T D J`` (1/s), row by row; see `TwoJointArm.velocity_rates`."""
-        return self._arm.velocity_rates(state, drag)
+        return muscle_arm_components.velocity_rates(self._numbers, state, drag)
 
     # ---- the hand ----
 
