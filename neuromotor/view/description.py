@@ -28,6 +28,7 @@ from neuromotor.evaluation.performance import reference_name
 from neuromotor.plants import Plant, field
 from neuromotor.plants.muscle_arm import MuscleArm
 from neuromotor.plants.plant import Components, check_plane, components_of
+from neuromotor.storage.files import finite_or_none
 from neuromotor.tasks import Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
 from neuromotor.view.translate import translated
@@ -107,6 +108,11 @@ def describe(
         )
     with torch.no_grad():
         run = ClosedLoop(task, network).simulate(theta, few)
+    if not bool(run.states.isfinite().all()):
+        raise ViewError(
+            "`parameters` must keep the limb's state finite, but it overflows within a trial; "
+            "train the network further, or start from another one."
+        )
     recording = record(task, network, theta, batch)
     quadratic = declares(task.cost, "follows_equations")
     plane = _plane(recording, some)
@@ -137,12 +143,10 @@ def describe(
             "weights": _packed(task.cost.weights(few)) if quadratic else None,
             "goal": _packed(few.goal) if quadratic else None,
         },
-        "expected": {
-            "states": _packed(run.states[:, -1]),
-            "losses": task.cost.losses(run.states, run.commands, few).tolist(),
-        },
+        "expected": _packed(run.states[:, -1]),
         "reference": _reference(task, few, ilqr),
         "plane": plane,
+        "largest": max(1.0, float(np.abs(recording["rate"].values).max())),
         "order": _order(recording),
     }
     return Description(title, model, _physics(form, cell))
@@ -305,16 +309,18 @@ def _sigma(batch: Trials) -> dict[str, float]:
 def _names(plant: Plant, few: Trials, numbers: NDArray[Any]) -> list[str]:
     """Each trial in words: where its target lies, and what acts on the limb."""
     start, end = plant.hand_position(few.initial_state), plant.hand_position(few.end)
+    load_unit = plant.load_labels[0].rpartition("(")[2].rstrip(")")
     names = []
     for i, number in enumerate(numbers.tolist()):
         x, y = (end[i] - start[i]).tolist()
         far = 100 * float(np.hypot(x, y))
         turn = round(float(np.degrees(np.arctan2(y, x)))) % 360
         words = f"reach {far:.1f} cm at {turn}°" if far > 0.01 else "hold"
-        for part, unit in ((few.load, "load"), (few.hand_force, "push")):
+        acting = (("load", few.load, load_unit), ("push", few.hand_force, "N"))
+        for what, part, unit in acting:
             if part is not None and bool(part[i].any()):
                 first, second = part[i][part[i].norm(dim=-1).argmax()].tolist()
-                words += f", {unit} ({first:.2g}, {second:.2g})"
+                words += f", {what} ({first:.2g}, {second:.2g}) {unit}"
         names.append(f"{number + 1}: {words}")
     return names
 
@@ -331,7 +337,7 @@ def _reference(task: Task, few: Trials, wanted: bool) -> dict[str, Any]:
     return {
         "name": name,
         "paths": _packed(task.plant.hand_position(best.states), "f4"),
-        "losses": best.losses.tolist(),
+        "losses": [finite_or_none(loss) for loss in best.losses.tolist()],
     }
 
 

@@ -94,7 +94,7 @@ def test_its_trials_are_those_of_python(visit):
     assert float(one.page.get_attribute("#about", "data-worst")) < 1e-9
     one.steps(60)
     assert one.page.inner_text("#said").startswith("The trial has ended with a loss of")
-    end = one.page.evaluate("Array.from(decoded(model.expected.states).data.subarray(0, 4))")
+    end = one.page.evaluate("Array.from(decoded(model.expected).data.subarray(0, 4))")
     assert np.allclose(one.states()[-1], end, rtol=1e-9)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from javascript import evaluated
+from javascript import closed_loop, evaluated
 
-import neuromotor.view
 from neuromotor.analysis import lesion_units
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import Controller, GatedCell, Network
@@ -22,8 +19,6 @@ from neuromotor.tasks import CenterOut, ForceField, InstructedDelay, Task, Trial
 from neuromotor.training.single import initial_parameters, make_trials
 from neuromotor.view import describe
 from neuromotor.zoo.saved_controller import load_controller
-
-ENGINE = (Path(neuromotor.view.__file__).parent / "engine.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -88,9 +83,7 @@ def prepared(name: str) -> tuple[Case, str]:
     case = CASES[name]()
     quick = {"ilqr": False, "fixed_points": False}
     made = describe(case.task, case.controller, case.parameters, case.trials, **quick)
-    model = json.dumps(made.model, allow_nan=False)
-    end = f"const model = {model};\nconst loop = new Loop(model, physics);\n"
-    return case, f"{made.physics}{ENGINE}{end}"
+    return case, closed_loop(made)
 
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:

@@ -140,6 +140,12 @@ def test_what_a_page_cannot_run_is_refused_by_name(task, controller, words):
         view(task, controller, theta)
 
 
+def test_a_network_that_overflows_is_refused():
+    theta = 1e200 * initial_parameters(NETWORK, 0)
+    with pytest.raises(ViewError, match="overflows within a trial"):
+        view(TASK, NETWORK, theta)
+
+
 def test_only_a_page_that_is_asked_to_loads_itself_anew():
     made = describe(TASK, NETWORK, initial_parameters(NETWORK, 0), TASK.trials(), ilqr=False)
     assert 'http-equiv="refresh"' not in written(made).html
