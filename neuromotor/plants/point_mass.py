@@ -120,7 +120,8 @@ class PointMass(MechanicalPlant):
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``D / m`` (1/s), row by row; arguments as `TwoJointArm.velocity_rates`."""
-        return point_mass_components.velocity_rates(self._numbers, state, drag)
+        found: tuple[Any, ...] = point_mass_components.velocity_rates(self._numbers, state, drag)
+        return found
 
     def derivative(
         self,
@@ -168,12 +169,12 @@ class PointMass(MechanicalPlant):
         )
 
     @property
+    def _numbers(self) -> tuple[float, ...]:
+        return self.dt_s, self.mass, self.damping
+
+    @property
     def components(self) -> Components | None:
         """The same step on components: for Euler steps."""
         if type(self.integrator) is not Euler:
             return None
         return Components(point_mass_components, self._numbers, self.command_limit)
-
-    @property
-    def _numbers(self) -> tuple[float, ...]:
-        return (self.dt_s, self.mass, self.damping)

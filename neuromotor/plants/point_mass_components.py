@@ -10,7 +10,7 @@ from typing import Any
 
 from neuromotor.compiled.functions import component
 
-__all__ = ["hand", "jacobian", "step", "velocity_rates"]
+__all__ = ["hand", "jacobian", "step", "velocity_rate_slopes", "velocity_rates"]
 
 
 @component
@@ -50,5 +50,13 @@ def hand(par: Any, x: Any) -> Any:
 @component
 def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
     """Return ``D / m`` (1/s), row by row; arguments as in `arm_components.velocity_rates`."""
-    mass = par[1]
+    _, mass, _ = par
     return drag[0] / mass, drag[1] / mass, drag[2] / mass, drag[3] / mass
+
+
+@component
+def velocity_rate_slopes(par: Any, x: Any, drag: Any) -> Any:
+    """Return its derivatives by both coordinates of the place: nothing but zeros."""
+    zero = x[0] - x[0]
+    none = (zero, zero, zero, zero)
+    return none, none

@@ -25,11 +25,11 @@ from neuromotor.control import ILQR
 from neuromotor.controllers import RecurrentNetwork
 from neuromotor.controllers.controller import Controller, unit_rates
 from neuromotor.evaluation.performance import reference_name
-from neuromotor.plants import Plant, field
+from neuromotor.plants import Plant, field_components
 from neuromotor.plants.muscle_arm import MuscleArm
-from neuromotor.plants.plant import Components, check_plane, components_of
+from neuromotor.plants.plant import Components, components_of
 from neuromotor.storage.files import finite_or_none
-from neuromotor.tasks import Task, Trials
+from neuromotor.tasks import SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
 from neuromotor.view.translate import translated
 
@@ -40,6 +40,7 @@ _NOISE = ("command_noise", "plant_noise", "sensory_noise", "unit_noise")
 _ADDED_NOISE = 0.1  # of the command, where the task has no noise of its own (ours)
 _DRAW_BYTES = 160_000  # most bytes of the units' draws that a page holds
 _MOST_UNITS = 400  # for which fixed points are looked for: their search grows with the cube
+_KNOWN = ("step", "initial_memory", "squashed", "rates")  # methods that `engine.js` repeats
 _RUNTIME = {  # what `engine.js` offers
     "neuromotor.compiled.pieces.part": "part",
     "neuromotor.compiled.pieces.recur": "recur",
@@ -157,8 +158,8 @@ def _runnable(
 ) -> tuple[RecurrentNetwork, Components, ModuleType]:
     """Return network, physics and cell, or raise with what can be shown instead."""
     kind = type(controller).__name__
-    if not isinstance(controller, RecurrentNetwork) or not declares(
-        controller, "follows_equations"
+    if not isinstance(controller, RecurrentNetwork) or any(
+        getattr(type(controller), name) is not getattr(RecurrentNetwork, name) for name in _KNOWN
     ):
         raise ViewError(
             f"`controller` must be a network of cells for a page, such as a ContinuousTimeRNN or a "
@@ -172,8 +173,12 @@ def _runnable(
             f"{type(controller.cell).__name__} without; `neuromotor.compiled.pieces` says how to "
             "write them."
         )
+    if SensesInUse.of(task).own:
+        raise ViewError(
+            "`task.senses` must be none for a page, which knows the plant's state after one delay; "
+            "`neuromotor record` shows what such a controller does."
+        )
     plant = task.plant
-    check_plane(plant, "a page")
     form = components_of(plant)
     if form is None:
         raise ViewError(
@@ -181,10 +186,11 @@ def _runnable(
             f"got a {type(plant).__name__} without, or with settings for which it has none; use "
             "Euler steps without joint limits, or give your own plant `components`."
         )
-    if len(plant.home) != 2:
+    if len(plant.home) != 2 or plant.hand_size != 2:
         raise ViewError(
-            f"`plant` must have two joints for a page, got {type(plant).__name__} with "
-            f"{len(plant.home)}; `neuromotor record` shows what it does."
+            f"`plant` must have two joints and a hand in the plane for a page, got "
+            f"{type(plant).__name__} with {len(plant.home)} joints; `neuromotor record` shows what "
+            "it does."
         )
     return controller, form, import_module(pieces)
 
@@ -206,7 +212,7 @@ def _physics(form: Components, cell: ModuleType) -> str:
     parts = {"step": (functions, "step"), "hand": (functions, "hand")}
     if hasattr(functions, "velocity_rates"):
         parts["velocity_rates"] = functions, "velocity_rates"
-    parts |= {"exponential": (field, "exponential_of_numbers")}
+    parts |= {name: (field_components, name) for name in ("carried", "scaled")}
     parts |= {"cell": (cell, "step"), "start": (cell, "start")}
     names = {name: f"{m.__name__.rpartition('.')[2]}__{f}" for name, (m, f) in parts.items()}
     code = translated(list(parts.values()), _RUNTIME)
@@ -257,21 +263,21 @@ def _links(plant: Plant) -> list[float]:
 def _network(network: RecurrentNetwork, cell: ModuleType, theta: Tensor) -> dict[str, Any]:
     numbers = network.cell.numbers  # type: ignore[attr-defined]
     weights = network.unpack(theta)
-    widths, kept, start = [], [], []
+    widths, kept, start, matrices = [], [], [], []
     for units, layer in zip(network.layers, weights.layers, strict=True):
         memory, other, _ = cell.widths(units, numbers)
         widths.append(memory)
         kept.append(other)
+        matrices += [layer.feedforward, layer.recurrent, layer.bias]
         size = network.cell.memory * units
         initial = np.zeros(size) if layer.initial is None else layer.initial.numpy()
         start.append([_exactly(torch.from_numpy(np.array(one))) for one in cell.start(initial)])
+    matrices += [weights.output, weights.output_bias]
     return {
         "layers": list(network.layers),
         "inputs": network.input_size,
         "commands": network.command_size,
         "skip": network.skip_inputs,
-        "learnt": network.learn_initial_state,
-        "memory": network.cell.memory,
         "privateNoise": network.private_noise,
         "squash": network.squash,
         "gates": list(cell.GATES),
@@ -280,7 +286,7 @@ def _network(network: RecurrentNetwork, cell: ModuleType, theta: Tensor) -> dict
         "widths": widths,
         "kept": kept,
         "start": start,
-        "parameters": _exactly(theta),
+        "weights": _exactly(torch.cat([one.flatten() for one in matrices])),
     }
 
 

@@ -24,8 +24,10 @@ _KNOWN: dict[str, str] = {  # functions of one number, by module and name
         "chosen": "((x, above, otherwise) => (x > 0 ? above : otherwise))",
         "exponential": "Math.exp",
         "hyperbolic_tangent": "Math.tanh",
+        "number": "((value, like) => value)",
         "power": "Math.pow",
         "sine_and_cosine": "((x) => [Math.sin(x), Math.cos(x)])",
+        "square_root": "Math.sqrt",
     }.items()
 }
 _BUILTINS = {"abs": "Math.abs", "max": "Math.max", "min": "Math.min"}
