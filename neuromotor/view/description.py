@@ -18,6 +18,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, declares
 from neuromotor.analysis import RecordingError, preferred_directions, record
+from neuromotor.analysis._clock import Clock, Tell
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
@@ -40,6 +41,7 @@ _NOISE = ("command_noise", "plant_noise", "sensory_noise", "unit_noise")
 _ADDED_NOISE = 0.1  # of the command, where the task has no noise of its own (ours)
 _DRAW_BYTES = 160_000  # most bytes of the units' draws that a page holds
 _MOST_UNITS = 400  # for which fixed points are looked for: their search grows with the cube
+_STAGE_S = 0.5  # expected of each part of the work
 _KNOWN = ("step", "initial_memory", "squashed", "rates")  # methods that `engine.js` repeats
 _RUNTIME = {  # what `engine.js` offers
     "neuromotor.compiled.pieces.part": "part",
@@ -78,6 +80,7 @@ def describe(
     shown: int = SHOWN_TRIALS,
     ilqr: bool = True,
     fixed_points: bool = True,
+    progress: Tell | None = None,
 ) -> Description:
     """Return what a page needs to run a controller's closed loop.
 
@@ -91,6 +94,7 @@ def describe(
         shown: How many trials the page has at most, spread over the batch.
         ilqr: Whether iLQR solves these trials.
         fixed_points: Whether fixed points are looked for at their ends.
+        progress: Called with words, the share that is done and about how many seconds are left.
 
     Raises:
         ViewError: The controller, the plant or the trials cannot run in a page; the message says
@@ -107,6 +111,9 @@ def describe(
             "on components, so that a page cannot run it in a force field; add them, or choose "
             "another task with `--task`."
         )
+    clock = Clock([_STAGE_S] * (2 + len(some)))
+    tell = progress or (lambda words, share, left_s: None)
+    tell("running the trials", *clock.at(0))
     with torch.no_grad():
         run = ClosedLoop(task, network).simulate(theta, few)
     if not bool(run.states.isfinite().all()):
@@ -119,7 +126,13 @@ def describe(
     plane = _plane(recording, some)
     if plane is not None:
         search = _FixedPoints(network, theta, recording, plane.pop("basis"))
-        plane["points"] = [search.at(trial) if fixed_points else [] for trial in some]
+        plane["points"] = []
+        for i, trial in enumerate(some):
+            if fixed_points:
+                tell(f"fixed points of trial {i + 1} of {len(some)}", *clock.at(1 + i))
+            plane["points"].append(search.at(trial) if fixed_points else [])
+    if ilqr:
+        tell("trials by iLQR", *clock.at(1 + len(some)))
     model = {
         "title": title,
         "task": type(task).__name__,

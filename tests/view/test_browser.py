@@ -215,6 +215,19 @@ def test_it_can_be_read_everywhere_and_by_everyone(visit, width, scheme):
     assert found.violations_count == 0, found.generate_report()
 
 
+def test_a_finger_is_enough(visit):
+    one = visit(viewport={"width": 360, "height": 700}, has_touch=True)
+    one.page.locator("#units").scroll_into_view_if_needed()
+    box = one.page.locator("#units").bounding_box()
+    one.page.touchscreen.tap(box["x"] + 150, box["y"] + 60)
+    assert one.page.evaluate("silent.size") == 1
+    one.page.check("input[value=target]")
+    one.page.locator("#limb").scroll_into_view_if_needed()
+    box = one.page.locator("#limb").bounding_box()
+    one.page.touchscreen.tap(box["x"] + 100, box["y"] + 150)
+    assert one.page.evaluate("world.target !== null")
+
+
 def test_a_notebook_can_hold_it(browser, file, tmp_path):
     from neuromotor.view import Page
 
