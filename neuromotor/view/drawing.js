@@ -6,7 +6,7 @@ function number(value) {
     if (value === null || Number.isNaN(value)) return "–";
     const size = Math.abs(value);
     return size !== 0 && (size < 1e-3 || size >= 1e4)
-        ? value.toExponential(2)
+        ? value.toExponential(2).replace("e-", "e\u2011")
         : value.toPrecision(3);
 }
 

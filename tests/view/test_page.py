@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
+from javascript import evaluated
 
 from neuromotor.controllers import CommandTable, Network, TanhCell
 from neuromotor.controllers.rnn import ContinuousTimeRNN
@@ -66,6 +67,11 @@ def test_the_page_asks_nothing_of_a_network_and_runs_its_own_script_only():
         assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest|WebSocket", text)
     names = {name for name, _ in page.attributes}
     assert not any(name == "style" or name.startswith("on") for name in names)
+
+
+def test_the_script_has_no_fault_of_syntax():
+    (script,) = Reader(small().html).parts["script"]
+    assert evaluated("", f"typeof new Function({json.dumps(script)})") == "function"
 
 
 def test_a_page_of_the_standard_network_is_small():
