@@ -88,9 +88,7 @@ def principal_components(
         raise RecordingError(f"`{variable}` must vary to have principal components.")
     model = decomposition.PCA(svd_solver="full").fit(flat)
     generator = np.random.default_rng(seed)
-    null = [
-        _participation_ratio_of(generator.permuted(flat, axis=0)) for _ in range(shuffles)
-    ]
+    null = [_participation_ratio_of(generator.permuted(flat, axis=0)) for _ in range(shuffles)]
     return PrincipalComponents(
         time_s=averages.time_s,
         conditions=averages.conditions,

@@ -24,9 +24,7 @@ def test_plain_data_become_options():
         events={"go_time": "cue"},
     )
     assert decode(plain, IMPORTS, "import") == wanted
-    with pytest.raises(
-        SettingsError, match=r"unknown setting `import\.names\.spike`; did"
-    ):
+    with pytest.raises(SettingsError, match=r"unknown setting `import\.names\.spike`; did"):
         decode({"names": {"spike": "x"}}, IMPORTS, "import")
     with pytest.raises(SettingsError, match=r"`import\.bin_s` has the wrong type"):
         decode({"bin_s": "fast"}, IMPORTS, "import")
