@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +19,15 @@ from neuromotor._checks import check_number
 from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.decoding import decode
 from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.section import Findings, Material, SectionSpec, span
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = ["LagDecoding", "decode_lags", "plot_lags"]
+
+_DECODED = ("hand_velocity", "joint_velocity", "hand_position", "joint_position", "command")
 
 
 @dataclass(frozen=True)
@@ -135,3 +139,34 @@ def plot_lags(found: LagDecoding) -> Figure:
         ax.set(xlabel="rates lead by (ms)", ylabel="held-out R²")
         figure.legend(loc="outside lower center", ncols=2, fontsize=6)
     return figure
+
+
+def _section(given: Material) -> Findings:
+    """Hand velocity, or whatever else moves, decoded at the lags that were asked for."""
+    recording = given.activity
+    present = [name for name in _DECODED if name in recording]
+    if not present:
+        raise RecordingError("there is no movement to decode at lags.")
+    shuffles = max(19, min(given.surrogates, 99))
+    found = decode_lags(recording, given.lags_s, present[0], shuffles=shuffles, seed=given.seed)
+    numbers: dict[str, object] = {"best_lag_s": found.best_s}
+    for lag, values, mean, p in zip(found.lags_s, found.r2, found.mean_r2, found.p, strict=True):
+        row = {f"r2_{label}": value for label, value in zip(found.labels, values, strict=True)}
+        numbers[f"{1e3 * lag:g} ms"] = {**row, "mean_r2": mean, "p": p}
+    text = (
+        f"Ridge regression predicts {found.variable.replace('_', ' ')} from rates that lead it by "
+        f"each lag, {span(recording)}; whole conditions are held out, and all lags predict the "
+        "same samples. p is corrected for the number of lags: it is the share of exchanges of "
+        "trials whose best lag does as well."
+    )
+    return Findings(text, numbers, {"lags": partial(plot_lags, found)})
+
+
+SECTION = SectionSpec(
+    "lags",
+    "Decoding at lags",
+    105,
+    _section,
+    ("changing rates", "lags"),
+    lambda given: 0.3 + 5 * len(given.lags_s) * given.million_rates / 10,
+)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from neuromotor.analysis import RecordingError, decode_lags, make_recording
+from neuromotor.analysis import RecordingError, analyze, decode_lags, make_recording
 
 LAGS = (-0.06, -0.03, 0.0, 0.03, 0.06, 0.1)
 
@@ -60,3 +60,13 @@ def test_what_cannot_be_is_refused():
         decode_lags(recording, (-0.08, 0.08))
     with pytest.raises(RecordingError, match=r"differ by a step of 0\.01 s"):
         decode_lags(recording, (0.0, 0.001))
+
+
+def test_a_report_has_lags_where_they_are_asked_for():
+    recording = lagged(3)
+    names = [s.name for s in analyze(recording, surrogates=1).sections]
+    assert "lags" not in names
+    report = analyze(recording, surrogates=1, lags_s=(0.0, 0.03))
+    numbers = report.as_dict()["sections"]["lags"]
+    assert numbers["best_lag_s"] == pytest.approx(0.03)
+    assert numbers["30 ms"]["mean_r2"] > 0.9
