@@ -7,6 +7,7 @@ Each analysis stands in a module of its own together with its figure and its sec
 from neuromotor.analysis.alignment import Alignment, plot_alignment, subspace_alignment
 from neuromotor.analysis.averages import ConditionAverages, condition_averages, plot_averages
 from neuromotor.analysis.behaviour import Behaviour, behaviour, plot_movements
+from neuromotor.analysis.bridges import export_recording, to_arrays, to_pynapple, to_table
 from neuromotor.analysis.components import (
     PrincipalComponents,
     participation_ratio,
@@ -119,6 +120,11 @@ __all__ = [
     "recorded_run",
     "save_nwb",
     "save_recording",
+    # recordings for other tools
+    "export_recording",
+    "to_arrays",
+    "to_pynapple",
+    "to_table",
     # recordings from elsewhere
     "FileNames",
     "ImportOptions",
