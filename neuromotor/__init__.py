@@ -53,24 +53,34 @@ from neuromotor.plants import (
     MuscleArm,
     PointMass,
     SemiImplicitEuler,
+    SpatialArm,
     TwoJointArm,
     UnreachableError,
 )
+from neuromotor.problems import PROBLEMS, SequenceObjective
 from neuromotor.storage.components import SettingsError, with_times
 from neuromotor.storage.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
     DDN,
     CenterOut,
+    Channel,
     ForceField,
+    Friction,
     InstructedDelay,
+    Interception,
     Postural,
     PulsedReach,
     QuadraticCost,
+    ReachSequence,
+    Senses,
+    Swing,
     TargetJump,
+    Tracking,
     Trials,
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.problems import solve
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
@@ -91,17 +101,25 @@ __all__ = [
     "PointMass",
     "SemiImplicitEuler",
     "MuscleArm",
+    "SpatialArm",
     "TwoJointArm",
     "UnreachableError",
     # tasks
     "DDN",
     "CenterOut",
+    "Channel",
     "ForceField",
+    "Friction",
     "InstructedDelay",
+    "Interception",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
+    "ReachSequence",
+    "Senses",
+    "Swing",
     "TargetJump",
+    "Tracking",
     "Trials",
     # controllers
     "CommandTable",
@@ -129,6 +147,10 @@ __all__ = [
     "load_response",
     "measure",
     "train",
+    # problems of sequences
+    "PROBLEMS",
+    "SequenceObjective",
+    "solve",
     # references
     "ILQG",
     "ILQR",

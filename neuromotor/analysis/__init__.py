@@ -57,6 +57,7 @@ from neuromotor.analysis.lesions import (
 )
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
+from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
 from neuromotor.analysis.pooling import pool_sessions
 from neuromotor.analysis.recording import record, recorded_run
@@ -216,6 +217,7 @@ __all__ = [
     "plot_latency",
     "plot_lesions",
     "plot_movements",
+    "plot_recording",
     "plot_principal_components",
     "plot_reliability",
     "plot_rotations",

@@ -22,7 +22,7 @@ import torch
 
 from neuromotor._checks import check_integer
 from neuromotor.benchmark.products import product_operations
-from neuromotor.closed_loop import ClosedLoop, FastObjective
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN, GatedCell, Network
 from neuromotor.tasks import CenterOut
 from neuromotor.training.single import initial_parameters
@@ -74,7 +74,7 @@ class Row:
     """How long one implementation takes for one operation at one size."""
 
     operation: str  # value, gradient or gauss_newton
-    implementation: str  # products, autograd, passes, fast (compiled), gated, jax or motornet
+    implementation: str  # products, autograd, fast (compiled), gated, jax or motornet
     batch: int
     steps: int
     dtype: str
@@ -183,7 +183,6 @@ def _operations(
     gated = Network(layers=(units,) * len(network.layers), cell=GatedCell())
     objectives: dict[str, Any] = {
         "autograd": loop.objective(trials, fast=False),
-        "passes": FastObjective(task, network, trials),
         "fast": loop.objective(trials),
         "gated": ClosedLoop(task, gated).objective(trials),
     }

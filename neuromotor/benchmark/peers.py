@@ -61,7 +61,7 @@ def jax_operations(
     Returns:
         ``value``: the mean loss. ``gradient``: the mean loss and its gradient, (P,).
         ``gauss_newton``: G v, (P,), at a point that is linearized once, here, as
-        `FastObjective.linearize` does it; a call is the tangent and the adjoint pass alone.
+        `CompiledObjective.linearize` does it; a call is the tangent and the adjoint pass alone.
 
     Raises:
         ImportError: jax is not installed.

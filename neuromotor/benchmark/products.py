@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from neuromotor.closed_loop.arrays import Array, arrays_like
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 
 __all__ = ["product_operations"]
+
+_Array = NDArray[Any]
 
 
 def product_operations(
@@ -22,10 +26,10 @@ def product_operations(
     forward pass.
     """
     gen = torch.Generator().manual_seed(0)
-    kit = arrays_like(torch.empty(0, dtype=dtype))
 
-    def random(*shape: int) -> Array:
-        return kit.take(torch.randn(*shape, generator=gen, dtype=dtype))
+    def random(*shape: int) -> _Array:
+        array: _Array = torch.randn(*shape, generator=gen, dtype=dtype).numpy()
+        return array
 
     observed = network.input_size // 2
     layers = []
@@ -40,29 +44,29 @@ def product_operations(
             list(inputs),
             weights,
             random(*weights.T.shape),
-            kit.empty(batch, units),
-            kit.empty(*inputs.shape[1:]),
+            np.empty_like(inputs[0], shape=(batch, units)),
+            np.empty_like(inputs[0]),
         )
         for inputs, weights, units in layers
     ]
     drives = [random(steps, batch, units) for _, _, units in layers]
     drive_steps = [list(drive) for drive in drives]
-    gradients = [kit.empty(*weights.shape) for _, weights, _ in layers]
+    gradients = [np.empty_like(weights) for _, weights, _ in layers]
 
     def forward() -> None:
         for t in range(steps):
             for inputs, _, transposed, out, _ in places:
-                kit.product(inputs[t], transposed, out=out)
+                np.dot(inputs[t], transposed, out=out)
 
     def adjoint() -> None:
         for t in range(steps):
             for (_, weights, _, _, out), drive in zip(places, drive_steps, strict=True):
-                kit.product(drive[t], weights, out=out)
+                np.dot(drive[t], weights, out=out)
 
     def weight_gradients() -> None:
         for (inputs, weights, _), drive, out in zip(layers, drives, gradients, strict=True):
             flat = inputs.reshape(-1, weights.shape[1])
-            kit.product(drive.reshape(-1, weights.shape[0]).T, flat, out=out)
+            np.dot(drive.reshape(-1, weights.shape[0]).T, flat, out=out)
 
     def gradient() -> None:
         forward()

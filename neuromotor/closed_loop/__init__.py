@@ -2,16 +2,15 @@
 
 from neuromotor.closed_loop.autograd import AutogradLinearization, AutogradObjective
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
-from neuromotor.closed_loop.fast import FastLinearization, FastObjective
 from neuromotor.closed_loop.loop import ClosedLoop
+from neuromotor.closed_loop.objective import LoopObjective
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 
 __all__ = [
     "AutogradLinearization",
     "AutogradObjective",
     "ClosedLoop",
-    "FastLinearization",
-    "FastObjective",
+    "LoopObjective",
     "Trajectory",
     "advance",
     "check_trials",

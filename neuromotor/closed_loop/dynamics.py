@@ -1,7 +1,7 @@
 """One step of a plant within its trials, and its Jacobians along whole trajectories.
 
-The step is here twice: `advance` on tensors, for any plant and for autograd, and
-`advance_components` on floats or numpy arrays, which is faster.
+The step is here twice: `advance` takes tensors, and serves any plant and autograd;
+`advance_components` takes floats or numpy arrays, and is faster.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neuromotor.plants.field import carried_in_field, in_field, resting_force
 from neuromotor.plants.plant import Plant, check_plant
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import TRIAL_PARTS, Trials
 
@@ -42,9 +43,8 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
         command = command * (1 + trials.command_noise[:, t])
     load = None if trials.load is None else trials.load[:, t]
     force = None if trials.hand_force is None else trials.hand_force[:, t]
-    field = trials.field
+    field = trials.field_at(t)
     if field is not None:
-        field = field if isinstance(t, int) else field[:, None]
         pull = resting_force(plant, state, field)
         force = pull if force is None else force + pull
     after = plant.step(state, command, load, force)
@@ -62,6 +62,7 @@ class StepDraws(NamedTuple):
     load: Any = None
     hand_force: Any = None
     field: Any = None
+    field_on: Any = None
     command_noise: Any = None
     plant_noise: Any = None
 
@@ -78,14 +79,16 @@ def advance_components(plant: Any, form: Any, state: Any, command: Any, draws: S
     """
     if draws.command_noise is not None:
         command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
-    force = draws.hand_force
-    if draws.field is not None:
-        place = form.hand(state)[: len(draws.field)]
-        pull = [row[0] + _dot(row[1:], place) for row in draws.field]
+    force, field = draws.hand_force, draws.field
+    if field is not None:
+        if draws.field_on is not None:
+            field = [[draws.field_on[0] * entry for entry in row] for row in field]
+        place = form.hand(state)[: len(field)]
+        pull = [row[0] + _dot(row[1:], place) for row in field]
         force = pull if force is None else [f + g for f, g in zip(force, pull, strict=True)]
     after = form.step(state, command, draws.load, force)
-    if draws.field is not None:
-        after = in_field(plant, after, draws.field)
+    if field is not None:
+        after = in_field(plant, after, field)
     if draws.plant_noise is not None:
         after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
     return after
@@ -115,12 +118,13 @@ def check_trials(task: Task, trials: Trials) -> None:
             f"got {trials.initial_state.shape[1]}."
         )
     sizes = {"command": plant.command_size, "load": plant.load_size, "hand": plant.hand_size}
+    sizes["senses"] = SensesInUse.of(task).draws
     for name, part in trials.present().items():
         size = sizes.get(TRIAL_PARTS[name].size or "")
         if size is not None and part.shape[2] != size:
+            whose = "these senses" if TRIAL_PARTS[name].size == "senses" else "this plant"
             raise ValueError(
-                f"`trials.{name}` must have {size} numbers a step for this plant, "
-                f"got {part.shape[2]}."
+                f"`trials.{name}` must have {size} numbers a step for {whose}, got {part.shape[2]}."
             )
     if trials.field is not None and trials.field.shape[1] != plant.hand_size:
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -11,22 +11,20 @@ from torch import Tensor
 from neuromotor._checks import declares
 from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
-from neuromotor.closed_loop.fast import FastObjective, no_passes_for
+from neuromotor.closed_loop.objective import LoopObjective
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.compiled.availability import announce, availability
 from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
-from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
 if TYPE_CHECKING:
-    from neuromotor.closed_loop.compiled.objective import CompiledObjective
+    from neuromotor.closed_loop.compiled.machine import Machine
 
 __all__ = ["ClosedLoop"]
-
-LoopObjective: TypeAlias = "AutogradObjective | FastObjective | CompiledObjective"
 
 
 class ClosedLoop:
@@ -60,6 +58,7 @@ class ClosedLoop:
             )
         self.task = task
         self.controller = controller
+        self._machines: dict[tuple[torch.dtype, bool], Machine] = {}  # as objectives need them
 
     def simulate(self, parameters: Tensor, trials: Trials) -> Trajectory:
         """Run every trial and return what happened; differentiable in `parameters`.
@@ -81,30 +80,35 @@ class ClosedLoop:
     def objective(self, trials: Trials, *, fast: bool | None = None) -> LoopObjective:
         """Return the mean loss over `trials` as a function of the parameters.
 
-        There are three ways to the same numbers, up to rounding: compiled loops, for networks whose
-        cell and plants whose physics have compiled pieces; hand-derived passes, for a
-        `ContinuousTimeRNN` on any plant and any device; and autograd, for anything.
+        There are two ways to the same numbers, up to rounding: compiled loops on the CPU, for
+        networks whose cell and plants whose physics have compiled pieces; and autograd, for
+        anything.
 
         Args:
             trials: The batch.
-            fast: Whether derivatives are hand-derived (compiled or not) or by autograd; by default
-                hand-derived where they can be. They are not for subclasses that may override
-                something, nor, uncompiled, for plants that are observed in part.
+            fast: Whether the loop runs compiled (True) or by autograd (False); by default it runs
+                compiled where it can. `why_not_compiled` says what keeps it from that.
 
         Raises:
-            ValueError: The trials do not fit the task, there is no hand-derived way for the
-                controller or the cost, or the cost's residuals and losses contradict each other.
+            ValueError: The trials do not fit the task, `fast` is True for a loop that does not run
+                compiled, or the cost's residuals and losses contradict each other.
         """
         check_trials(self.task, trials)
-        if fast is not False and self.why_not_compiled(trials) is None:
-            from neuromotor.closed_loop.compiled.objective import CompiledObjective  # needs numba
-
-            return CompiledObjective(self.task, cast(RecurrentNetwork, self.controller), trials)
-        if fast is None:
-            fast = no_passes_for(self.task, self.controller) is None
-        if not fast:
+        reason = None if fast is False else self.why_not_compiled(trials)
+        if fast and reason is not None:
+            raise ValueError(
+                f"`fast` must be left out or False for a loop that cannot run compiled: {reason}."
+            )
+        if fast is False or reason is not None:
             return AutogradObjective(self.task, self.controller, trials)
-        return FastObjective(self.task, cast(ContinuousTimeRNN, self.controller), trials)
+        from neuromotor.closed_loop.compiled.machine import Machine  # needs numba
+        from neuromotor.closed_loop.compiled.objective import CompiledObjective
+
+        kind = trials.dtype, trials.field is not None
+        if kind not in self._machines:
+            net = cast(RecurrentNetwork, self.controller)
+            self._machines[kind] = Machine(self.task, net, *kind)
+        return CompiledObjective(self._machines[kind], trials)
 
     def prepare(self, trials: Trials, *, products: bool = False) -> None:
         """Compile what training on such trials needs, so that no clock runs meanwhile.
@@ -119,7 +123,10 @@ class ClosedLoop:
         reason = self.why_not_compiled(trials)
         if reason is not None:
             if reason == availability():
-                announce(f"not compiled, so that training takes about twice as long: {reason}")
+                times = 10 if products else 5  # 3.6 to 7, and 6 to 12, of 64 x 40 and 400 x 60
+                announce(
+                    f"not compiled, so that training takes about {times} times as long: {reason}"
+                )
             return
         one = self.objective(trials.subset(slice(0, 1)))
         theta = torch.zeros(self.controller.parameter_count, dtype=trials.dtype)
@@ -140,22 +147,18 @@ class ClosedLoop:
         if cell is None or not declares(cell, "compiled"):
             name = type(self.controller if cell is None else cell).__name__
             return f"{name} has no compiled pieces"
-        if components_of(self.task.plant) is None:
-            return f"the plant ({type(self.task.plant).__name__}) has no functions on components"
-        if trials is not None and trials.field is not None:
-            return "a force field acts within the steps"
+        if SensesInUse.of(self.task).entries is None:
+            return "the task senses what is computed from the plant's state"
+        plant, form = self.task.plant, components_of(self.task.plant)
+        if form is None:
+            return f"the plant ({type(plant).__name__}) has no functions on components"
+        if trials is not None and trials.field is not None and not form.knows_fields:
+            return f"the plant ({type(plant).__name__}) has no compiled pieces for a force field"
         if trials is not None and trials.device.type != "cpu":
             return f"the trials are on {trials.device}"
         return availability()
 
     @property
-    def hand_derived(self) -> bool:
-        """Whether derivatives are hand-derived, and with them Kronecker factors."""
-        if no_passes_for(self.task, self.controller) is None:
-            return True
-        return self.why_not_compiled() is None
-
-    @property
     def has_factors(self) -> bool:
-        """Whether objectives have Kronecker factors: by hand-derived passes, or from a tape."""
-        return self.hand_derived or writes_tape(self.controller)
+        """Whether objectives have Kronecker factors: for networks of cells."""
+        return writes_tape(self.controller)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
 from neuromotor.plants import Plant
@@ -65,7 +66,16 @@ class ReachExperiment(DerivedTask):
     @property
     def calm_reach(self) -> CenterOut:
         """The reach without repeats and noise: what the trials are made from."""
-        return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1)
+        return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1, senses=None)
+
+    def _check_states(self, trials: Trials, states: Tensor) -> None:
+        """Raise unless states are those of trials with a target that moves."""
+        expected = None if trials.wanted is None else tuple(trials.wanted.shape)
+        if tuple(states.shape) != expected:
+            raise ValueError(
+                f"`states` must be those of trials of this task, of shape {expected}, got "
+                f"{tuple(states.shape)}."
+            )
 
     def _check_step(self, name: str, step: object) -> None:
         """Raise unless a step lies within the reach."""

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.dynamics import check_trials
-from neuromotor.closed_loop.passes import Place
+from neuromotor.closed_loop.objective import Place
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.controller import belongs_to_trials
@@ -249,7 +249,7 @@ class SharedObjective:
     ) -> tuple[KroneckerBlock, ...]:
         """Return the Kronecker factors, with the residuals of one process.
 
-        See `FastObjective.kronecker_factors`.
+        See `LoopObjective.kronecker_factors`.
         """
         state = generator.get_state().numpy().tobytes()
         with self._asking(Question.FACTORS, parameters, extra=state):

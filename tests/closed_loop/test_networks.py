@@ -13,7 +13,7 @@ from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.analysis.lesions import lesion_effect, lesion_subspace, lesion_units
 from neuromotor.closed_loop import AutogradObjective
-from neuromotor.closed_loop.passes import Place
+from neuromotor.closed_loop.objective import Place
 from neuromotor.controllers import GatedCell, Network, TanhCell
 from neuromotor.tasks import QuadraticCost
 
@@ -82,7 +82,7 @@ def test_products_are_those_of_the_dense_gauss_newton_matrix(name):
         {"input_size": 9},
     ],
 )
-def test_factors_from_the_tape_are_those_of_hand_derived_passes(options):
+def test_factors_from_the_tape_are_those_of_compiled_loops(options):
     net = ContinuousTimeRNN(**{"layers": (5, 4)} | options)
     loop, theta = loop_of(net)
     trials = noisy(TASK.trials(), TASK.steps, net.noise_size)

@@ -7,7 +7,6 @@ import torch
 from cases import PLANTS, generator, noisy, normal, timed, uniform
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.closed_loop.passes import Layout, run_forward
 from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.envs import MotorEnv, MotorVectorEnv
@@ -64,21 +63,19 @@ def test_losses_are_the_written_sum():
 
 
 def test_every_form_of_the_cost_is_the_same_number_with_the_same_derivatives():
-    """`QuadraticCost`, the hand-derived passes and the environments: one and many, in any order."""
+    """`QuadraticCost`, the compiled loops and the environments: one and many, in any order."""
     task, net = Weighted(), ContinuousTimeRNN((4,), input_size=9)
     trials = timed(task.trials(), 8)
     theta = net.initial_parameters(generator(2))
-    run = ClosedLoop(task, net).simulate(theta, trials)
+    loop = ClosedLoop(task, net)
+    run = loop.simulate(theta, trials)
     losses = task.cost.losses(run.states, run.commands, trials)
-    layout = Layout(task, net, trials)
-    forward = run_forward(layout, layout.arrange(theta), None)
-    assert layout.loss(forward) == pytest.approx(float(losses.mean()), rel=1e-12)
+    value, gradient = loop.objective(trials, fast=True).value_and_gradient(theta)
+    assert value == pytest.approx(float(losses.mean()), rel=1e-12)
 
-    states, commands = (part.detach().requires_grad_() for part in (run.states, run.commands))
-    mean = task.cost.losses(states, commands, trials).mean()
-    wanted = torch.autograd.grad(mean, (states, commands))
-    for found, expected in zip(layout.pulls(forward), wanted, strict=True):
-        torch.testing.assert_close(torch.from_numpy(found).transpose(0, 1), expected)
+    at = theta.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(loop.losses(at, trials).mean(), at)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-10, atol=1e-13)
 
     options = {"normalized": False, "command_limit": 100.0}
     many = MotorVectorEnv(3, task, **options)
@@ -184,12 +181,12 @@ def test_a_cue_arrives_at_its_very_step(delay):
     for trial, step in enumerate((0, 4, 7)):
         cue[trial, step] = 1.0
     trials = replace(task.trials(), cue=cue)
-    commands = ClosedLoop(task, net).simulate(theta, trials).commands
+    loop = ClosedLoop(task, net)
+    commands = loop.simulate(theta, trials).commands
     expected = 0.1 * torch.tanh(cue).expand(-1, -1, 2)
     torch.testing.assert_close(commands, expected, rtol=1e-12, atol=0)
-    layout = Layout(task, net, trials)
-    found = run_forward(layout, layout.arrange(theta), None).commands.swapaxes(0, 1)
-    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-12, atol=0)
+    mean = float(loop.losses(theta, trials).mean())
+    assert loop.objective(trials, fast=True).value(theta) == pytest.approx(mean, rel=1e-12)
 
 
 def test_a_network_without_an_input_for_the_cue_is_refused():

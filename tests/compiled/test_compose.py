@@ -119,9 +119,9 @@ def test_two_programs_that_start_at_once_agree(lab):
     assert [path for path in Path(lab / "cache").rglob("*.nbi")] == files  # nothing anew
 
 
-def test_without_the_compiler_the_other_ways_give_the_same_number(lab):
+def test_without_the_compiler_autograd_gives_the_same_number(lab):
     kind, value, slow = finished(start(lab, NEUROMOTOR_COMPILED="0"))
-    assert kind == "FastObjective"
+    assert kind == "AutogradObjective"
     assert value == pytest.approx(slow, rel=1e-12)
 
 

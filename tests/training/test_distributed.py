@@ -191,14 +191,14 @@ import sys
 os.environ["NEUROMOTOR_COMPILED"] = "0"
 
 from neuromotor import LBFGS, Budget, CenterOut, ContinuousTimeRNN, train
-from neuromotor.closed_loop import FastObjective
+from neuromotor.closed_loop import AutogradObjective
 from neuromotor.training import distributed
 
 def no_room(self, parameters):
     raise MemoryError("no room for it")
 
 if os.environ["RANK"] == "1":
-    FastObjective.value_and_gradient = no_room
+    AutogradObjective.value_and_gradient = no_room
 
 def program():
     try:
