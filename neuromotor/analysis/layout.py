@@ -68,6 +68,7 @@ LAYOUT: dict[str, VariableLayout] = {
     "hand_force": VariableLayout((*_SERIES, "axis"), "N", "forces applied to the hand"),
     "observation": VariableLayout((*_SERIES, "state"), "mixed", "what the controller saw"),
     "shown_target": VariableLayout((*_SERIES, "state"), "mixed", "target that was shown"),
+    "shown_target_position": VariableLayout((*_SERIES, "axis"), "m", "hand's place in that target"),
     "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached"),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),

@@ -135,6 +135,7 @@ def record(
     )
     if trials.shown_target is not None:
         values["shown_target"] = observed(plant, trials.shown_target)
+        values["shown_target_position"] = plant.hand_position(trials.shown_target)
     values["push_force"] = _largest(force)
     values["push_load"] = _largest(load)
     variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}

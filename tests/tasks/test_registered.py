@@ -81,6 +81,8 @@ def test_recordings_say_when_targets_begin_to_move(tmp_path):
     again, trials = recorded_run(found)
     assert again == task
     np.testing.assert_array_equal(trials.shown_target, found["shown_target"])
+    place = task.plant.hand_position(trials.shown_target)
+    np.testing.assert_allclose(found["shown_target_position"], place, atol=1e-12)
     run = few("friction")
     table = CommandTable(trials=4, steps=run.steps)
     commands = torch.zeros(table.parameter_count, dtype=torch.float64)
