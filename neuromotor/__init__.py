@@ -53,14 +53,17 @@ from neuromotor.plants import (
     MuscleArm,
     PointMass,
     SemiImplicitEuler,
+    SpatialArm,
     TwoJointArm,
     UnreachableError,
 )
+from neuromotor.problems import PROBLEMS, SequenceObjective
 from neuromotor.storage.components import SettingsError, with_times
 from neuromotor.storage.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
     DDN,
     CenterOut,
+    Channel,
     ForceField,
     Friction,
     InstructedDelay,
@@ -69,6 +72,7 @@ from neuromotor.tasks import (
     PulsedReach,
     QuadraticCost,
     ReachSequence,
+    Senses,
     Swing,
     TargetJump,
     Tracking,
@@ -76,6 +80,7 @@ from neuromotor.tasks import (
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.problems import solve
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
@@ -96,11 +101,13 @@ __all__ = [
     "PointMass",
     "SemiImplicitEuler",
     "MuscleArm",
+    "SpatialArm",
     "TwoJointArm",
     "UnreachableError",
     # tasks
     "DDN",
     "CenterOut",
+    "Channel",
     "ForceField",
     "Friction",
     "InstructedDelay",
@@ -109,6 +116,7 @@ __all__ = [
     "PulsedReach",
     "QuadraticCost",
     "ReachSequence",
+    "Senses",
     "Swing",
     "TargetJump",
     "Tracking",
@@ -139,6 +147,10 @@ __all__ = [
     "load_response",
     "measure",
     "train",
+    # problems of sequences
+    "PROBLEMS",
+    "SequenceObjective",
+    "solve",
     # references
     "ILQG",
     "ILQR",

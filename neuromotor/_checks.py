@@ -24,7 +24,10 @@ __all__ = [
     "did_you_mean",
     "lookup",
     "up_to_date",
+    "whole_steps",
 ]
+
+_ROUNDING = 1e-6  # of a step, relative: 0.35 s are 35 steps of 10 ms, whatever floats say
 
 
 def check_number(name: str, value: object, unit: str = "", *, minimum: float | None = None) -> None:
@@ -72,6 +75,21 @@ def check_seed(name: str, value: object, *, count: int = 1) -> None:
     check_integer(name, value, minimum=0)
     if isinstance(value, int) and value + count > 2**63:
         raise ValueError(f"`{name}` must be a whole number below 2**63, got {value!r}.")
+
+
+def whole_steps(name: str, seconds: object, dt_s: float) -> int:
+    """Return a time as a number of steps; raise unless it is a whole one."""
+    check_number(name, seconds, "seconds")
+    count = float(seconds) / dt_s  # type: ignore[arg-type]
+    check_number(name, count)
+    steps = round(count)
+    if abs(count - steps) > _ROUNDING * max(1, abs(steps)):
+        near = " or ".join(f"{int(count + more) * dt_s:.6g}" for more in (0, 1))
+        raise ValueError(
+            f"`{name}` must be a whole number of steps of {dt_s:g} s, got {seconds:g} s; the "
+            f"nearest are {near} s."
+        )
+    return steps
 
 
 def check_finite_tensor(

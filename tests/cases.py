@@ -23,7 +23,7 @@ from neuromotor.plants import (
     PointMass,
     TwoJointArm,
 )
-from neuromotor.tasks import CenterOut, QuadraticCost, Trials
+from neuromotor.tasks import CenterOut, QuadraticCost, Senses, Trials
 
 ARMS = {name: TwoJointArm(parameters) for name, parameters in ARM_PRESETS.items()}
 PLANTS = {
@@ -96,6 +96,7 @@ class Hold:
     delay_steps: int = 0
     energy_weight: float = 1e-4
     velocity_weight: float = 0.0
+    senses: Senses | None = None
 
     @property
     def cost(self) -> QuadraticCost:

@@ -41,7 +41,8 @@ def make_recording(
         condition: Label of each trial, numbers or text, (B,).
         variables: Arrays by name, with the axes of `LAYOUT`: of numpy, torch, pandas or xarray.
         layer: Label of each unit, such as a cortical area, (N,).
-        labels: Names along `joint`, `actuator`, `load_axis`, `state`.
+        labels: Names along `joint`, `actuator`, `load_axis`, `state`; and along `told`, where the
+            target was told in other numbers than those that were observed.
         units: Units of `time` and of variables where they are not those of `LAYOUT`, as in
             ``{"time": "ms", "hand_position": "cm", "rate": "spikes/s"}``.
         attributes: Anything else worth keeping, as text.
@@ -61,7 +62,10 @@ def make_recording(
     index: dict[str, NDArray[Any]] = {}
     try:
         for name, values in variables.items():
-            data[name] = _variable(name, values, LAYOUT[name].dims, units, index)
+            dims = LAYOUT[name].dims
+            if "told" in (labels or {}):
+                dims = LAYOUT[name].told or dims
+            data[name] = _variable(name, values, dims, units, index)
             data[name][2]["long_name"] = LAYOUT[name].meaning
         time = _variable("time", time_s, ("time",), units, index)
         coordinates: dict[str, Any] = {

@@ -55,7 +55,7 @@ _SAMPLES = 10  # that a baseline needs
 _NARROW = 0.2  # of the largest difference: an interval of a baseline that is quiet
 _LEAST_FREEDOM = 3.0  # of a baseline, however its samples hang together
 _HOLDING_M = 0.01  # the hand holds its posture where it is so near to its target
-_DRAWS = ("command_noise", "plant_noise", "sensory_noise", "unit_noise")
+_DRAWS = ("command_noise", "plant_noise", "signal_noise", "sensory_noise", "unit_noise")
 _BASELINE, _NOTHING, _LOUD = "baseline", "nothing", "not quiet"
 
 

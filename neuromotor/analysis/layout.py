@@ -8,8 +8,9 @@ the state at t, and the rates and the command that were computed from what was s
 command acts until the next sample. The state after the last step has no rates: it is in
 `final_hand_position`, `final_hand_velocity` and `final_time`. `state` counts the numbers of a state
 that the controller is given. Variables named `actuator_...` hold the parts of a plant's state that
-are no mechanics, such as activations of muscles. Those named `trials_...` hold the batch that was
-run, loads and noise draws included, from which `recorded_run` makes the recorded task and trials.
+are no mechanics, such as activations of muscles, and muscles' lengths and velocities. Those named
+`trials_...` hold the batch that was run, loads and noise draws included, from which `recorded_run`
+makes the recorded task and trials.
 """
 
 from __future__ import annotations
@@ -48,11 +49,15 @@ class RecordingError(ValueError):
 
 
 class VariableLayout(NamedTuple):
-    """Axes, unit and meaning of one variable of a recording."""
+    """Axes, unit and meaning of one variable of a recording.
+
+    `told` are its axes where the target is told in other numbers than those that are sensed.
+    """
 
     dims: tuple[str, ...]
     unit: str
     meaning: str
+    told: tuple[str, ...] | None = None
 
 
 _SERIES = ("trial", "time")
@@ -67,10 +72,12 @@ LAYOUT: dict[str, VariableLayout] = {
     "load": VariableLayout((*_SERIES, "load_axis"), "N m", "torques applied by the world"),
     "hand_force": VariableLayout((*_SERIES, "axis"), "N", "forces applied to the hand"),
     "observation": VariableLayout((*_SERIES, "state"), "mixed", "what the controller saw"),
-    "shown_target": VariableLayout((*_SERIES, "state"), "mixed", "target that was shown"),
+    "shown_target": VariableLayout(
+        (*_SERIES, "state"), "mixed", "target that was shown", (*_SERIES, "told")
+    ),
     "shown_target_position": VariableLayout((*_SERIES, "axis"), "m", "hand's place in that target"),
     "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
-    "target": VariableLayout(("trial", "state"), "mixed", "state to be reached"),
+    "target": VariableLayout(("trial", "state"), "mixed", "state to be reached", ("trial", "told")),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
     "final_hand_velocity": VariableLayout(("trial", "axis"), "m/s", "after the last step"),
@@ -127,7 +134,7 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         if name not in recording:
             continue
         values = recording[name]
-        if values.dims != layout.dims:
+        if values.dims not in (layout.dims, layout.told):
             raise RecordingError(
                 f"`{name}` must have the axes {layout.dims}, got {values.dims}; use "
                 f"`.transpose(...)`."

@@ -2,7 +2,8 @@
 
 Trials are laid one after another on one clock, a gap between them. Trials table: condition,
 events, targets. Processing module `ecephys`: rates and activations of all units; `behavior`: hand
-position and velocity, joints; `misc`: commands, loads, forces, observations. The network is the
+position and velocity, joints; `misc`: commands, loads, forces, observations, and what belongs to
+the actuators, such as activations, lengths and velocities of muscles. The network is the
 device. Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table:
 not what the network computed with, but what spike tools can read.
 """
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from neuromotor._checks import check_positive
 from neuromotor._extras import require
 from neuromotor._version import __version__
-from neuromotor.analysis.layout import EVENTS, LAYOUT, check_recording
+from neuromotor.analysis.layout import ACTUATOR, EVENTS, LAYOUT, check_recording
 from neuromotor.analysis.recording_files import new_file
 from neuromotor.storage.files import atomic_path, safe_names
 
@@ -177,6 +178,8 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
     shared: Any = stamps
     for module_name, (meaning, names) in _MODULES.items():
         present = [name for name in names if name in recording]
+        if module_name == "misc":
+            present += [str(name) for name in recording.data_vars if _of_actuators(recording, name)]
         if not present:
             continue
         module = nwb.create_processing_module(
@@ -192,7 +195,7 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
                 "conversion": 1.0,  # a recording is in these units: `check_recording` sees to it
                 "description": _description(recording, name),
             }
-            unit = str(values.attrs.get("units", LAYOUT[name].unit))
+            unit = str(values.attrs.get("units", LAYOUT[name].unit if name in LAYOUT else "n.a."))
             if name == "hand_position":
                 series = pynwb.behavior.SpatialSeries(
                     **common,
@@ -208,10 +211,15 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
                 shared = series  # further series link to the first one's timestamps
 
 
+def _of_actuators(recording: xr.Dataset, name: Any) -> bool:
+    """Return whether a variable is a time course of the actuators."""
+    return str(name).startswith(ACTUATOR) and recording[name].dims[:2] == ("trial", "time")
+
+
 def _description(recording: xr.Dataset, name: str) -> str:
     """Return the meaning of a series and of its columns."""
-    dim = LAYOUT[name].dims[2]
-    text = LAYOUT[name].meaning
+    dim = str(recording[name].dims[2])
+    text = LAYOUT[name].meaning if name in LAYOUT else recording[name].attrs.get("long_name", name)
     if dim == "unit":
         layers = recording["layer"].values.tolist() if "layer" in recording.coords else []
         runs = [f"{label}: {layers.count(label)} units" for label in dict.fromkeys(layers)]

@@ -22,9 +22,10 @@ from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
 from neuromotor.controllers.controller import unit_rates
 from neuromotor.extensions.registry import lacking
-from neuromotor.plants import Plant, observed
+from neuromotor.plants import Plant
+from neuromotor.plants.plant import muscles_of
 from neuromotor.storage.components import SettingsError, decode, encode, needs_of
-from neuromotor.tasks import TASKS, Task, Trials
+from neuromotor.tasks import TASKS, SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
 
 if TYPE_CHECKING:
@@ -48,14 +49,16 @@ def record(
 
     Every quantity is float64. Position and velocity of the plant's state are in `joint_position`
     and `joint_velocity`; what belongs to its actuators is in `actuator_` with the part's name, such
-    as `actuator_activation`. `observation` and `target` hold the numbers of a state that the plant
-    gives as feedback. The go signal is the first cue; without cues it is at time 0, where
-    the target appears. Where the target shown changes or there are cues, both are in the recording,
-    since the controller was given them. Units are the controller's memory, which is stored as
-    activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and rates tanh(v),
-    for gated units the rates twice. Where a unit remembers several numbers, there are rates alone.
-    A function or a policy without memory has no units: its recording lacks `rate`, and analyses of
-    units say so.
+    as `actuator_activation`; lengths and velocities of muscles are `actuator_length` and
+    `actuator_velocity`. `observation` and `target` hold the numbers of a state that the plant
+    gives as feedback; of a task with senses of its own what the channels give, and what is told of
+    the target, on the axis `told`. The go signal is the first cue; without cues it is at time 0,
+    where the target appears. Where the target shown changes or there are cues, both are in the
+    recording, since the controller was given them. Units are the controller's memory, which is
+    stored as activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and
+    rates tanh(v), for gated units the rates twice. Where a unit remembers several numbers, there
+    are rates alone. A function or a policy without memory has no units: its recording lacks `rate`,
+    and analyses of units say so.
 
     Args:
         task: Plant, steps and delay.
@@ -95,7 +98,7 @@ def record(
         memory, seen = controller.controller_memory(run.memory)
         run = replace(run, memory=memory, observations=seen)
         controller = controller.controller
-    plant = task.plant
+    plant, senses = task.plant, SensesInUse.of(task)
     parts = dict(plant.state_parts)
     position, velocity = parts.pop("position"), parts.pop("velocity")
     before, final = run.states[:, :-1], run.states[:, -1]
@@ -113,7 +116,7 @@ def record(
         "load": load,
         "hand_force": force,
         "observation": run.observations,
-        "target": observed(plant, trials.target),
+        "target": senses.told(trials.target),
         "target_position": plant.hand_position(trials.end),
         "final_hand_position": plant.hand_position(final),
         "final_hand_velocity": plant.hand_velocity(final),
@@ -134,7 +137,9 @@ def record(
         if TRIAL_PARTS[part_name].seen_by == "controller"
     )
     if trials.shown_target is not None:
-        values["shown_target"] = observed(plant, trials.shown_target)
+        late = senses.told_over_time(replace(trials, cue=None))
+        if late is not None:
+            values["shown_target"] = late
         values["shown_target_position"] = plant.hand_position(trials.shown_target)
     values["push_force"] = _largest(force)
     values["push_load"] = _largest(load)
@@ -164,7 +169,7 @@ def record(
             "joint": names[position],
             "actuator": command_names,
             "load_axis": load_names,
-            "state": [names[i] for i in plant.feedback],
+            **_sensed_labels(senses, [names[i] for i in plant.feedback]),
         },
         units={
             "joint_position": units[position][0],
@@ -189,6 +194,18 @@ def record(
             before[..., where].double().cpu().numpy(),
             {"units": units[where][0], "long_name": f"{name} of the actuators"},
         )
+    muscles = muscles_of(plant)
+    if muscles is not None:
+        recording = recording.assign_coords({"muscle": list(muscles.muscle_labels)})
+        for name, part, unit, meaning in (
+            ("length", muscles.muscle_lengths(before), "m", "lengths of the muscles"),
+            ("velocity", muscles.muscle_velocities(before), "m/s", "how fast the muscles lengthen"),
+        ):
+            recording[f"{ACTUATOR}{name}"] = (
+                ("trial", "time", "muscle"),
+                part.double().cpu().numpy(),
+                {"units": unit, "long_name": meaning},
+            )
     for name in _PARTS:
         part = getattr(trials, name)
         if part is not None:
@@ -232,6 +249,13 @@ def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
             f"the recording does not say which task was run ({error}); {again}."
         ) from error
     return task, trials
+
+
+def _sensed_labels(senses: SensesInUse, names: list[str]) -> dict[str, list[str]]:
+    """Return names along the axes of what is sensed and told; `names` without senses of its own."""
+    if not senses.own:
+        return {"state": names}
+    return {"state": list(senses.labels), "told": list(senses.target_labels)}
 
 
 def _read(labels: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,7 +1,7 @@
 """One step of a plant within its trials, and its Jacobians along whole trajectories.
 
-The step is here twice: `advance` on tensors, for any plant and for autograd, and
-`advance_components` on floats or numpy arrays, which is faster.
+The step is here twice: `advance` takes tensors, and serves any plant and autograd;
+`advance_components` takes floats or numpy arrays, and is faster.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neuromotor.plants.field import carried_in_field, in_field, resting_force
 from neuromotor.plants.plant import Plant, check_plant
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import TRIAL_PARTS, Trials
 
@@ -117,12 +118,13 @@ def check_trials(task: Task, trials: Trials) -> None:
             f"got {trials.initial_state.shape[1]}."
         )
     sizes = {"command": plant.command_size, "load": plant.load_size, "hand": plant.hand_size}
+    sizes["senses"] = SensesInUse.of(task).draws
     for name, part in trials.present().items():
         size = sizes.get(TRIAL_PARTS[name].size or "")
         if size is not None and part.shape[2] != size:
+            whose = "these senses" if TRIAL_PARTS[name].size == "senses" else "this plant"
             raise ValueError(
-                f"`trials.{name}` must have {size} numbers a step for this plant, "
-                f"got {part.shape[2]}."
+                f"`trials.{name}` must have {size} numbers a step for {whose}, got {part.shape[2]}."
             )
     if trials.field is not None and trials.field.shape[1] != plant.hand_size:
         raise ValueError(

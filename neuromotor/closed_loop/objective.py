@@ -45,6 +45,10 @@ class LoopObjective(ABC):
         self.trials = trials
 
     @abstractmethod
+    def over(self, trials: Trials) -> LoopObjective:
+        """Return the mean loss of the same loop over other trials."""
+
+    @abstractmethod
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
 
@@ -86,4 +90,4 @@ class LoopObjective(ABC):
 
     def part(self, size: int, generator: torch.Generator) -> LoopObjective:
         """Return the mean loss over `size` random trials, or over all where there are no more."""
-        return type(self)(self.task, self.controller, self.trials.sample(size, generator))
+        return self.over(self.trials.sample(size, generator))

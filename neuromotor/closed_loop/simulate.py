@@ -2,7 +2,8 @@
 
 Order of one step t (Sutskever 2013, section 6.5), with delay tau in steps::
 
-    o[t] = x[max(t - tau, 0)] + sensory noise, of which the plant's `feedback` is given
+    o[t] = what the task's senses give (`tasks.senses`); without senses of its own
+           x[max(t - tau, 0)] + sensory noise, of which the plant's `feedback` is given
     u[t] = controller(o[t], x* or the target shown at t, with the cues of t if there are any)
     x[t + 1] = plant(x[t], u[t] (1 + xi[t]) + load[t], hand force[t] + field) + plant noise[t]
 
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from neuromotor.closed_loop.dynamics import advance, check_trials
 from neuromotor.controllers.controller import Controller
-from neuromotor.plants.plant import observed
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -34,7 +35,7 @@ class Trajectory:
     Attributes:
         states: Before each step and after the last, (B, T + 1, n).
         commands: What the controller asked for, without noise and loads, (B, T, m).
-        observations: What the controller saw, (B, T, f) of the f numbers of the plant's `feedback`.
+        observations: What the controller sensed, (B, T, f) of the f numbers of the task's senses.
         memory: The controller's memory after each step, one tensor a part, (B, T, .); for a
             `ContinuousTimeRNN` the activations v of each layer.
     """
@@ -66,12 +67,18 @@ def run(task: Task, controller: Controller, weights: Any, trials: Trials) -> Tra
     memory = controller.initial_memory(weights, len(trials))
     states, commands, observations = [trials.initial_state], [], []
     memories: list[tuple[Tensor, ...]] = []
-    goal, told = observed(task.plant, trials.target), _told(task, trials)
+    senses = SensesInUse.of(task)
+    goal, told = senses.told(trials.target), senses.told_over_time(trials)
+
+    def ago(steps: int) -> Tensor:
+        return states[max(len(states) - 1 - steps, 0)]
+
+    def draws(name: str) -> Tensor | None:
+        part: Tensor | None = getattr(trials, name)
+        return None if part is None else part[:, len(states) - 1]
+
     for t in range(task.steps):
-        observation = states[max(t - task.delay_steps, 0)]
-        if trials.sensory_noise is not None:
-            observation = observation + trials.sensory_noise[:, t]
-        observation = observed(task.plant, observation)
+        observation = senses.sensed(ago, draws)
         unit_noise = None if trials.unit_noise is None else trials.unit_noise[:, t]
         target = goal if told is None else told[:, t]
         memory, command = controller.step(weights, memory, observation, target, t, unit_noise)
@@ -85,15 +92,6 @@ def run(task: Task, controller: Controller, weights: Any, trials: Trials) -> Tra
         observations=torch.stack(observations, dim=1),
         memory=tuple(torch.stack(part, dim=1) for part in zip(*memories, strict=True)),
     )
-
-
-def _told(task: Task, trials: Trials) -> Tensor | None:
-    """What of the target is told at every step, with the cues, (B, T, f + c); None if constant."""
-    told = trials.told()
-    if told is None:
-        return None
-    n = task.plant.state_size
-    return torch.cat([observed(task.plant, told[..., :n]), told[..., n:]], dim=-1)
 
 
 def check_inputs(task: Task, parameters: Tensor, trials: Trials) -> None:

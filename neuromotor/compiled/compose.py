@@ -60,7 +60,7 @@ class PlantShape(NamedTuple):
     state: int
     command: int
     load: int
-    force: int  # on the hand
+    force: int  # on the hand, and the field's after them if there is one
 
 
 def composed(
@@ -70,6 +70,7 @@ def composed(
     dtype: str,
     cell: ModuleType | None,
     *others: ModuleType,
+    field: ModuleType | None = None,
 ) -> Loops:
     """Return a template's loops for a plant and a cell.
 
@@ -84,9 +85,13 @@ def composed(
             loops of its own.
         cell: Module with a cell's pieces, or None where the template needs none.
         *others: What the template imports beside this package's `compiled`.
+        field: What acts within a step in a force field, such as `plants.field_components`; the
+            plant then has `velocity_rates` and `velocity_rate_slopes` too, its first two numbers of
+            a state are the configuration, and the next two its velocity.
     """
-    text = _applied(shape) + template.read_text()
-    made_of = [plant, pieces, tiles, *others] + ([] if cell is None else [cell])
+    text = _applied(shape, field is not None) + template.read_text()
+    made_of = [plant, pieces, tiles, *others]
+    made_of += [module for module in (cell, field) if module is not None]
     names = [template.stem, plant.__name__, *([] if cell is None else [cell.__name__])]
     parts = [text, dtype, _MACHINE, *names, fingerprint(*made_of)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
@@ -104,7 +109,7 @@ def composed(
             if spec is None or spec.loader is None:
                 raise ImportError(f"cannot read {path}; delete that folder and try again.")
             module: Any = importlib.util.module_from_spec(spec)
-            module.plant, module.cell = plant, cell
+            module.plant, module.cell, module.field = plant, cell, field
             sys.modules[name] = module  # numba looks for it by name when it reads what it kept
             try:
                 spec.loader.exec_module(module)
@@ -195,7 +200,7 @@ _CHUNK = 16  # trials that are done at once
 
 
 @cache
-def _applied(shape: PlantShape) -> str:
+def _applied(shape: PlantShape, in_field: bool) -> str:
     """Source of `plant_step` and its kin, without loops over components.
 
     Arrays have components first and trials last. Some trials at a time are copied to one small
@@ -237,24 +242,52 @@ def _applied(shape: PlantShape) -> str:
             f"        actuate(limit, now, {first['u']}, {first['given']}, {first['slope']}, {m})",
             f"        for b in range({_CHUNK}):",
         ]
-        given = [gathered(array) for array in ("x", "given", "load", "force")]
-        inner = [f"acting = par, {', '.join(given)}", *body]
+        state, *given = (gathered(array) for array in ("x", "given", "load", "force"))
+        inner = [f"acting = par, {', '.join([state, *given])}", *body]
+        if in_field:
+            inner[:1] = [
+                f"forces = {given.pop()}",
+                f"pushed = field.pushed(plant_place(par, {state}), forces)",
+                f"acting = par, {', '.join([state, *given])}, pushed",
+                "drag = field.drag(forces)",
+                "new = plant_physics(*acting)",
+                "rates = field.scaled(par[0], plant.velocity_rates(par, new, drag))",
+            ]
         lines += ["            " + named(line) for line in inner]
         lines += [f"        out_of(now, {first[array]}, {array}, start)" for array in writes]
         return "\n".join(lines)
 
     step = ["new = plant_physics(*acting)"]
-    step += [f"after[{i}] = new[{i}] + jolt[{i}]" for i in range(n)]
-    tangent = ["rows = plant_jacobian(*acting)"]
-    tangent += [f"r{i} = r_x[{i}]" for i in range(n)]
+    after = [f"new[{i}]" for i in range(n)]
+    jacobian = ["rows = plant_jacobian(*acting)"]
+    changed = [total(f"rows[{i}][{j}] * r{j}" for j in numbers) for i in range(n)]
+    pulls = [f"d_after[{i}]" for i in range(n)]
+    through: list[str] = []
+    pulled = [total(f"rows[{i}][{j}] * pull{i}" for i in range(n)) for j in numbers]
+    if in_field:  # the velocity is x[2] and x[3]: pushed by a spring, then carried
+        step = ["moved = field.carried(rates, new[2], new[3])"]
+        after[2:4] = ["moved[0]", "moved[1]"]
+        jacobian += [
+            "stiff = plant.velocity_rates(par, acting[1], field.stiffness(forces))",
+            "spring = field.scaled(par[0], stiff)",
+            "turns = plant.velocity_rate_slopes(par, new, drag)",
+            "first, second = field.scaled(par[0], turns[0]), field.scaled(par[0], turns[1])",
+            "bent = field.carried_slopes(rates, first, second, new[2], new[3])",
+        ]
+        for k in range(2):
+            changed[2 + k] += f" + spring[{2 * k}] * r0 + spring[{2 * k + 1}] * r1"
+            pulled[k] += f" + spring[{k}] * pull2 + spring[{2 + k}] * pull3"
+        through = [f"free{i} = {changed[i]}" for i in range(4)]
+        changed[:2] = ["free0", "free1"]
+        changed[2:4] = [total(f"bent[{k}][{j}] * free{j}" for j in range(4)) for k in range(2)]
+        bent = [f"bent[0][{j}] * d_after[2] + bent[1][{j}] * d_after[3]" for j in range(4)]
+        pulls[:4] = [f"d_after[0] + {bent[0]}", f"d_after[1] + {bent[1]}", bent[2], bent[3]]
+    step += [f"after[{i}] = {after[i]} + jolt[{i}]" for i in range(n)]
+    tangent = [*jacobian, *(f"r{i} = r_x[{i}]" for i in range(n))]
     tangent += [f"r{n + i} = r_u[{i}] * slope[{i}]" for i in range(m)]
-    tangent += [
-        f"r_after[{i}] = {total(f'rows[{i}][{j}] * r{j}' for j in numbers)}" for i in range(n)
-    ]
-    adjoint = ["rows = plant_jacobian(*acting)"]
-    adjoint += [
-        f"p{j} = {total(f'rows[{i}][{j}] * d_after[{i}]' for i in range(n))}" for j in numbers
-    ]
+    tangent += [*through, *(f"r_after[{i}] = {changed[i]}" for i in range(n))]
+    adjoint = [*jacobian, *(f"pull{i} = {pulls[i]}" for i in range(n))]
+    adjoint += [f"p{j} = {pulled[j]}" for j in numbers]
     adjoint += [f"d_x[{j}] = d_old[{j}] + p{j}" for j in range(n)]
     adjoint += [f"d_u[{j}] = p{n + j} * slope[{j}]" for j in range(m)]
     return "\n".join(

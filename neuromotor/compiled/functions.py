@@ -20,8 +20,10 @@ __all__ = [
     "component",
     "exponential",
     "hyperbolic_tangent",
+    "number",
     "power",
     "sine_and_cosine",
+    "square_root",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -32,7 +34,7 @@ def component(function: _Function) -> _Function:
     """Mark a function on components, so that compiled loops may call it; used as a decorator.
 
     Its body may use arithmetic, tuples, and other components, and no number that is written out:
-    ``2 * x`` would make float64 of a float32; ``x + x`` does not.
+    ``2 * x`` would make float64 of a float32; ``number(2.0, x) * x`` does not.
     """
     COMPONENTS.append(function)
     return function
@@ -64,6 +66,19 @@ def exponential(x: Any) -> Any:
 def power(x: Any, exponent: Any) -> Any:
     """Return ``x ** exponent`` of a number that is not negative: a float, an array or a tensor."""
     return x**exponent
+
+
+def square_root(x: Any) -> Any:
+    """Return the root of a number that is not negative: a float, an array or a tensor."""
+    if isinstance(x, float):
+        return math.sqrt(x)
+    return torch.sqrt(x) if isinstance(x, torch.Tensor) else np.sqrt(x)
+
+
+def number(value: float, like: Any) -> Any:
+    """Return a constant that does not change the precision of what it is combined with."""
+    del like
+    return value
 
 
 def chosen(x: Any, above: Any, otherwise: Any) -> Any:

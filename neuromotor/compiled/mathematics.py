@@ -32,8 +32,10 @@ from neuromotor.compiled.functions import (
     chosen,
     exponential,
     hyperbolic_tangent,
+    number,
     power,
     sine_and_cosine,
+    square_root,
 )
 
 __all__: list[str] = []  # importing it teaches numba the functions of `functions.py`
@@ -224,6 +226,16 @@ def _exponential_of(x):  # numba compares this signature with the lambda's
 @overload(power, jit_options=_QUIET)
 def _power_of(x, exponent):  # numba compares this signature with the lambda's
     return lambda x, exponent: x**exponent
+
+
+@overload(square_root, jit_options=_QUIET)
+def _square_root_of(x):  # numba compares this signature with the lambda's
+    return lambda x: math.sqrt(x)
+
+
+@overload(number, jit_options=_QUIET)
+def _number_of(value, like):  # numba compares this signature with the lambda's
+    return lambda value, like: type(like)(value)
 
 
 @overload(chosen, jit_options=_QUIET)

@@ -1,7 +1,8 @@
 """Small quadratic programs with bounds, many side by side: what iLQR solves at each step.
 
-Notation: minimise ``x'H x / 2 + q'x`` with ``low <= x <= high``; m variables, B programs. A
-variable is clamped where it lies on a bound and would gain by leaving; the others are free.
+Notation: each of B programs minimises ``x'H x / 2 + q'x`` with ``low <= x <= high`` over m
+variables. A variable is clamped where it lies on a bound and the program would gain if it could go
+beyond it; the other variables are free.
 
 Source: Tassa, Mansard & Todorov (2014), Control-limited differential dynamic programming, section
 IV.A: a projected-Newton method, which takes a full Newton step on the free variables as soon as it

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,11 +21,12 @@ from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import check_trials, linearize_plant, roll_out
 from neuromotor.control.ilqr import ILQR
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
-from neuromotor.control.lqg import LQG
+from neuromotor.control.lqg import LQG, Sensor
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost, expandable
+from neuromotor.tasks.senses import Senses, SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -118,13 +120,20 @@ class ILQG:
 
         Raises:
             ValueError: Trials or uncertainty do not fit the task, or its plant has bounds on
-                commands or is observed in part (`no_linear_feedback`).
+                commands (`no_linear_feedback`), or the design is not `extended` and something else
+                than the plant's state is sensed.
         """
         check_trials(task, trials)
         reason = no_linear_feedback(task.plant)
         if reason is not None:
             raise ValueError(
                 f"`task.plant` must suit ILQG, got a {type(task.plant).__name__}: {reason}."
+            )
+        senses = SensesInUse.of(task)
+        if not (senses.whole_state or self.extended):
+            raise ValueError(
+                "`extended` must be True where something else than the plant's state is sensed, "
+                "which is then predicted by the plant's own signals."
             )
         watch = Stopwatch()
         if uncertainty is None:
@@ -149,7 +158,7 @@ class ILQG:
         controller = LinearFeedback(
             trials=len(trials),
             steps=task.steps,
-            delay_steps=task.delay_steps,
+            delay_steps=senses.delay,
             state_size=task.plant.state_size,
             command_size=task.plant.command_size,
             load_size=task.plant.load_size,
@@ -158,6 +167,7 @@ class ILQG:
             hand_force=_any(uncertainty.hand_force),
             dt_s=task.plant.dt_s,
             plant=task.plant if self.extended else None,
+            senses=None if senses.whole_state else _explicit(task),
         )
         weights = _tables(problem, feedback, correction, states, task.plant.state_size)
         weights = FeedbackWeights(*(getattr(weights, f.name)[index] for f in fields(weights)))
@@ -199,8 +209,6 @@ def no_linear_feedback(plant: Plant) -> str | None:
     """Say why ILQG designs nothing for a plant; None where it does."""
     if plant.command_bounds is not None:
         return "its design knows no bounds on commands"
-    if tuple(plant.feedback) != tuple(range(plant.state_size)):
-        return "its design knows no plant that is observed in part"
     return None
 
 
@@ -234,24 +242,55 @@ def linearized(
         ways.append(_outside_jacobians(plant, states[:, :-1], commands, d, "hand_force"))
         variances.append(uncertainty.variances("hand_force", states, d))
     onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
-    sensory = uncertainty.variances("sensory_noise", states, n)
+    senses = SensesInUse.of(task)
     return LQG(
         state=a,
         command=b,
         disturbance=torch.cat(ways, dim=-1),
         drift=-(b @ commands.unsqueeze(-1)).squeeze(-1),
         **_expanded(cost, states, commands, quiet),
-        delay_steps=task.delay_steps,
+        delay_steps=senses.delay,
         command_variance=uncertainty.variances("command_noise", states, m),
         plant_variance=uncertainty.variances("plant_noise", states, n),
-        sensory_variance=sensory.clamp(min=sensor_floor**2),
         onset_variance=states.new_tensor(onset).unsqueeze(-1) * torch.cat(variances),
+        **_sensing(senses, states, uncertainty, sensor_floor),
     )
+
+
+def _explicit(task: Task) -> Senses:
+    """The senses of a task, with every delay said."""
+    senses: Senses = getattr(task, "senses", None) or Senses()
+    return senses.with_delays(task.plant, task.delay_steps)
+
+
+def _sensing(
+    senses: SensesInUse, states: Tensor, uncertainty: Uncertainty, floor: float
+) -> dict[str, Any]:
+    """Return what LQG needs of the senses, linearised along a trajectory."""
+    columns = slice(None) if senses.columns is None else list(senses.columns)
+    added, proportional = (
+        uncertainty.variances(name, states, senses.draws)[columns]
+        for name in ("sensory_noise", "signal_noise")
+    )
+    if senses.whole_state and not bool(proportional.any()):
+        return {"sensory_variance": added.clamp(min=floor**2)}
+    steps = torch.arange(states.shape[1] - 1)
+    sensors = []
+    for channel in senses.channels:
+        seen = states[:, (steps - channel.delay).clamp(min=0)]
+        jacobian = _jacobians(channel.told, seen)
+        sensors.append(Sensor(channel.delay, jacobian, channel.told(seen)))
+    squares = states.new_tensor(senses.scales).square()
+    return {
+        "sensory_variance": (squares * added).clamp(min=floor**2),
+        "sensors": tuple(sensors),
+        "signal_variance": proportional if bool(proportional.any()) else None,
+    }
 
 
 def _expanded(
     cost: QuadraticCost, states: Tensor, commands: Tensor, quiet: Trials
-) -> dict[str, Tensor]:
+) -> dict[str, Any]:
     """Return twice the losses to second order, of deviations of states and of full commands.
 
     With l the expansion and u0 the trajectory's commands: ``W = [[l_xx, l_x - l_ux' u0], [., c]]``,
@@ -301,13 +340,22 @@ def _outside_jacobians(
     plant: Plant, states: Tensor, commands: Tensor, size: int, name: str
 ) -> Tensor:
     """Return the derivative of the next state by a load or hand force, (B, T, n, size)."""
-    with torch.enable_grad():
-        force = states.new_zeros(*states.shape[:-1], size).requires_grad_(True)
+
+    def after(force: Tensor) -> Tensor:
         acting = (None, force) if name == "hand_force" else (force, None)
-        after = plant.step(states, commands, *acting)
+        return plant.step(states, commands, *acting)
+
+    return _jacobians(after, states.new_zeros(*states.shape[:-1], size))
+
+
+def _jacobians(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+    """Return derivatives (..., k, n) of a function of each (..., n), (..., k) numbers."""
+    with torch.enable_grad():
+        inputs = at.detach().requires_grad_(True)
+        values = function(inputs)
         rows = [
-            torch.autograd.grad(after[..., i].sum(), force, retain_graph=True)[0]
-            for i in range(states.shape[-1])
+            torch.autograd.grad(values[..., i].sum(), inputs, retain_graph=True)[0]
+            for i in range(values.shape[-1])
         ]
     return torch.stack(rows, dim=-2)
 

@@ -7,13 +7,14 @@ to a bound.
 The solver knows the trials' future loads, noise draws and cues, so that under disturbances its
 loss is a clairvoyant lower bound.
 
-Notation: x state, u command, A = df/dx, B = df/du, Q(x, u) cost-to-go after a step, V cost-to-go,
-k open-loop and K feedback gains, mu regulariser, a step size.
+Notation: x is the state, u the command, and x' = f(x, u) a step, with A = df/dx and B = df/du. V(x)
+is the cost-to-go, and Q(x, u) what the step and the cost-to-go after it cost together. k are the
+open-loop gains, K the feedback gains, mu is the regulariser and a the step size.
 
-Source: Li & Todorov (2004); Tassa, Erez & Todorov (2012), equations 5 to 13, whose parallel step
-sizes and regulariser schedule are used here for each trial by itself; Tassa, Mansard & Todorov
-(2014), section IV, for bounds; acceptance by the ratio of true to expected improvement as in
-Crocoddyl (Mastalli et al. 2020).
+Source: Li & Todorov (2004) and Tassa, Erez & Todorov (2012), equations 5 to 13, whose parallel step
+sizes and schedule of the regulariser serve each trial by itself here. Bounds are those of Tassa,
+Mansard & Todorov (2014), section IV. A step is accepted by the ratio of true to expected
+improvement, as in Crocoddyl (Mastalli et al. 2020).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant, roll_out
 from neuromotor.control.box_qp import solve_box_qp
 from neuromotor.optim.result import Counts, Stopwatch
-from neuromotor.plants.plant import Plant, within_bounds
+from neuromotor.plants.plant import Plant, holding_command, within_bounds
 from neuromotor.tasks.cost import Expansion, expandable
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -138,8 +139,9 @@ class ILQR:
         Args:
             task: Plant, cost and number of steps; its delay does not matter to open-loop commands.
             trials: B trials.
-            commands: Commands to start from, (B, T, m); zeros if absent. Those beyond the plant's
-                bounds start at the bound.
+            commands: Commands to start from, (B, T, m); if absent those that hold the plant still
+                at its start, or zeros for a plant without `holding_command`. Those beyond the
+                plant's bounds start at the bound.
             callback: Called after each iteration with its number and the mean loss.
 
         Raises:
@@ -153,7 +155,7 @@ class ILQR:
         start = trials.initial_state
         shape = (len(trials), task.steps, plant.command_size)
         if commands is None:
-            commands = start.new_zeros(shape)
+            commands = holding_command(plant, start)[:, None].expand(shape)
         if commands.shape != shape:
             raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
         commands = within_bounds(plant, commands.to(start))

@@ -4,7 +4,7 @@ Notation: x is the state, u the command, d the disturbance, tau the delay in ste
 observation; the estimate is z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
 
     prediction   x[t] = A x[t - 1] + B u[t - 1] + D d[t - 1] + c  (or the plant's own step)
-    correction   z[t] += K (o[t] - x[t - tau])
+    correction   z[t] += K (o[t] - x[t - tau])  (or what the senses give of the past states)
     command      u[t] = k + L [x[t], d[t]]
 
 with the tables of that trial and step. Before the first step, the state is the first state, as in
@@ -14,6 +14,7 @@ the closed loop.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.plants import PLANTS, Plant
+from neuromotor.tasks.senses import SENSES, Senses, SensesInUse
 
 __all__ = ["FeedbackWeights", "LinearFeedback"]
 
@@ -32,7 +34,7 @@ class FeedbackWeights:
     start: Tensor  # first state, (B, n)
     offset: Tensor  # k, (B, T, m)
     feedback: Tensor  # L, (B, T, m, n + d)
-    correction: Tensor  # K, (B, T, N, n)
+    correction: Tensor  # K, (B, T, N, n), or with as many columns as there are numbers sensed
     state: Tensor  # A, (B, T, n, n)
     command: Tensor  # B, (B, T, n, m)
     disturbance: Tensor  # D, (B, T, n, d)
@@ -63,10 +65,12 @@ class LinearFeedback(ZeroStart):
         hand_size: Numbers in a force on the hand.
         plant: Plant whose own step predicts, as in an extended Kalman filter; if None, A, B, D and
             c predict.
+        senses: What is observed, with delays of at most `delay_steps`; None is the state as it was
+            `delay_steps` ago. They need `plant`, whose signals they are.
 
     Raises:
-        ValueError: A count is out of range, `dt_s` is not positive, or sizes or `dt_s` are not
-            those of `plant`.
+        ValueError: A count is out of range, `dt_s` is not positive, sizes or `dt_s` are not those
+            of `plant`, or `senses` do not fit.
 
     Example:
         >>> LinearFeedback(trials=8, steps=60, delay_steps=7, load=True).estimate_size
@@ -84,6 +88,7 @@ class LinearFeedback(ZeroStart):
     load_size: int | None = None
     hand_size: int = 2
     plant: Plant | None = field(default=None, metadata={"registry": PLANTS})
+    senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps", "state_size", "command_size"):
@@ -97,6 +102,20 @@ class LinearFeedback(ZeroStart):
             own, needed = getattr(self, name), getattr(self.plant, name)
             if own != needed:
                 raise ValueError(f"`{name}` must be that of `plant`, {needed}, got {own}.")
+        if self.senses is not None and self.plant is None:
+            raise ValueError("`plant` must be given with `senses`, whose signals are the plant's.")
+        if self._channels is not None and self._channels.delay > self.delay_steps:
+            raise ValueError(
+                f"`delay_steps` must be the longest delay of `senses`, {self._channels.delay}, got "
+                f"{self.delay_steps}."
+            )
+
+    @cached_property
+    def _channels(self) -> SensesInUse | None:
+        """The senses on the plant."""
+        if self.senses is None or self.plant is None:
+            return None
+        return SensesInUse.on(self.plant, self.senses, self.delay_steps)
 
     @property
     def disturbance_size(self) -> int:
@@ -163,7 +182,13 @@ class LinearFeedback(ZeroStart):
         if t > 0:
             estimate = self._predict(weights, estimate, command, t - 1)
         n, seen = self.state_size, self.state_size * self.delay_steps
-        surprise = observation - estimate[:, seen : seen + n]
+        if self._channels is None:
+            surprise = observation - estimate[:, seen : seen + n]
+        else:
+            past = estimate
+            surprise = observation - self._channels.sensed(
+                lambda ago: past[:, n * ago : n * (ago + 1)], lambda name: None
+            )
         estimate = estimate + _apply(weights.correction[:, t], surprise)
         now = torch.cat([estimate[:, :n], estimate[:, seen + n :]], dim=-1)
         command = weights.offset[:, t] + _apply(weights.feedback[:, t], now)
@@ -192,6 +217,7 @@ class LinearFeedback(ZeroStart):
     def _shapes(self) -> list[torch.Size]:
         """Return the shapes of the tables, in the order of `FeedbackWeights`."""
         n, m, d = self.state_size, self.command_size, self.disturbance_size
+        seen = n if self._channels is None else len(self._channels.labels)
         table = (self.trials, self.steps)
         return [
             torch.Size(shape)
@@ -199,7 +225,7 @@ class LinearFeedback(ZeroStart):
                 (self.trials, n),
                 (*table, m),
                 (*table, m, n + d),
-                (*table, self.estimate_size, n),
+                (*table, self.estimate_size, seen),
                 (*table, n, n),
                 (*table, n, m),
                 (*table, n, d),

@@ -3,18 +3,23 @@
 Feedback gains for a fixed filter and filter gains for fixed feedback are computed in turn, since
 under signal-dependent noise each depends on the other. Many problems are solved side by side.
 
-Notation: x is the state, u the command, d the disturbance, tau the delay in steps, and o the
-observation; y = [x, d, 1] is what feedback needs, z = [x[t], ..., x[t - tau], d[t]] the estimated
-state, and e the error of its estimate. S and E are the costs-to-go of y and e, Sigma is the
-covariance of e, and Z the second moment of the estimate::
+Notation: x is the state, u the command, d the disturbance, tau the longest delay in steps, and o
+the observation, by sensors with delays of their own; y = [x, d, 1] is what feedback needs,
+z = [x[t], ..., x[t - tau], d[t]] the estimated state, and e the error of its estimate. S and E are
+the costs-to-go of y and e, Sigma is the covariance of e, and Z the second moment of the estimate.
+rho is the deviation of noise that is proportional to what is sensed, s::
 
-    x' = A x + B u (1 + xi) + D d + c + zeta,   d' = d + w,   o = x[t - tau] + omega
+    x' = A x + B u (1 + xi) + D d + c + zeta,   d' = d + w,   o = s + omega,
+    s = C x[t - delay] + b for each sensor,     var omega = Omega + rho^2 diag(s^2)
     cost       [x, 1]'W [x, 1] + u'R u + 2 u'N [x, 1], summed; the expected loss is half of it
     feedback   u = L y_hat,   L = -G^-1 (B'S A + N),   P = L'G L,   M = I - K H
                G = R + B'S B + sigma^2 diag(B'(S + M'E M) B)
                S <- Q + A'S A - P,   E <- P + A'M'E M A    (backwards)
-    filter     K = Sigma H'(H Sigma H' + Omega)^-1,  Sigma <- Sigma - K H Sigma,  then
+    filter     K = Sigma H'(H Sigma H' + var omega)^-1,  Sigma <- Sigma - K H Sigma,  then
                Sigma <- A Sigma A' + sigma^2 B diag(E[u u']) B' + noise of zeta and w   (forwards)
+
+Noise that is proportional to what is sensed makes states costly that are sensed later: each sensor
+adds ``rho^2 (K'E K)_ii s_i^2`` to the cost of the state that it shows.
 
 Source: Todorov (2005), sections 4 and 5, rewritten for a command that follows the observation of
 its own step, as in `closed_loop.simulate`; delay by augmentation and the disturbance as a hidden
@@ -23,12 +28,28 @@ state as in Crevecoeur & Scott (2013).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["LQG"]
+__all__ = ["LQG", "Sensor"]
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """What is sensed of one past state: k numbers.
+
+    Attributes:
+        delay_steps: How long ago, tau at most.
+        jacobian: C, (B, T, k, n), at the step at which it is sensed.
+        value: b, (B, T, k): what is sensed where the state deviates by nothing.
+    """
+
+    delay_steps: int
+    jacobian: Tensor
+    value: Tensor
 
 
 @dataclass(frozen=True)
@@ -45,11 +66,14 @@ class LQG:
         state_cost: W, (B, T + 1, n + 1, n + 1).
         command_cost: R, (B, T, m, m).
         mixed_cost: N, (B, T, m, n + 1).
-        delay_steps: tau.
+        delay_steps: tau, the longest delay.
         command_variance: sigma^2, (m,).
         plant_variance: Of zeta, (n,).
-        sensory_variance: Diagonal of Omega, (n,), above zero.
+        sensory_variance: Diagonal of Omega, above zero; one number for each that is sensed.
         onset_variance: Of d at the first step, then of w, (T, k).
+        sensors: What is sensed; without any it is the state as it was tau steps ago.
+        signal_variance: rho^2, one number for each that is sensed; None is zero. It needs
+            `sensors`.
     """
 
     state: Tensor
@@ -64,6 +88,8 @@ class LQG:
     plant_variance: Tensor
     sensory_variance: Tensor
     onset_variance: Tensor
+    sensors: tuple[Sensor, ...] = ()
+    signal_variance: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -73,13 +99,14 @@ class LQG:
     @property
     def coupled(self) -> bool:
         """Whether the feedback gains depend on the filter."""
-        return bool((self.command_variance > 0).any())
+        noisy = self.signal_variance is not None and bool((self.signal_variance > 0).any())
+        return noisy or bool((self.command_variance > 0).any())
 
     def feedback(self, correction: Tensor | None = None) -> Tensor:
         """Return the best gains L, (B, T, m, n + k + 1), for a filter.
 
         Args:
-            correction: Filter gains K, (B, T, N, n); without them the estimate counts as exact.
+            correction: Filter gains K, (B, T, N, .); without them the estimate counts as exact.
         """
         b = self.command
         n = b.shape[2]
@@ -87,9 +114,15 @@ class LQG:
         size = n * (self.delay_steps + 1) + self.disturbance.shape[3]
         error_cost = b.new_zeros(len(b), size, size)  # E, then M'E M
         gains = []
+        extra: dict[int, Tensor] = {}  # costs of states for the noise with which they are sensed
         for t in reversed(range(self.steps)):
             if correction is not None and t + 1 < self.steps:
-                error_cost = self._through_correction(error_cost, correction[:, t + 1])
+                gain = correction[:, t + 1]
+                for step, cost in self._cost_of_noise(t + 1, error_cost, gain):
+                    extra[step] = extra[step] + cost if step in extra else cost
+                if t + 1 in extra:  # sensed at once
+                    s = s + self._of_y(extra.pop(t + 1))
+                error_cost = self._through_correction(t + 1, error_cost, gain)
             ahead = self._ahead(t)  # A of y
             b_t = b[:, t]
             noise = (b_t * ((s[:, :n, :n] + error_cost[:, :n, :n]) @ b_t)).sum(1)  # (B, m)
@@ -99,6 +132,8 @@ class LQG:
             gain = -torch.linalg.solve(g, h)
             p = gain.mT @ g @ gain
             s = self._state_cost(t) + ahead.mT @ s @ ahead - p
+            if t in extra:
+                s = s + self._of_y(extra.pop(t))
             s = 0.5 * (s + s.mT)
             if correction is not None:
                 error_cost = self._add_now(self._pull_back(t, error_cost), p[:, :-1, :-1])
@@ -112,13 +147,12 @@ class LQG:
             feedback: Gains L, (B, T, m, n + k + 1).
 
         Returns:
-            Filter gains K (B, T, N, n), expected losses (B,), mean commands (B, T, m).
+            Filter gains K (B, T, N, .), expected losses (B,), mean commands (B, T, m).
         """
         b = self.command
         n, tau = b.shape[2], self.delay_steps
         k = self.disturbance.shape[3]
-        seen, size = n * tau, n * (tau + 1) + k
-        sensory = torch.diag(self.sensory_variance)
+        size = n * (tau + 1) + k
         spread = b.new_zeros(len(b), size, size)  # Sigma
         spread[:, size - k :, size - k :] = torch.diag(self.onset_variance[0])
         moment = b.new_zeros(len(b), size + 1, size + 1)  # Z, with the constant 1
@@ -127,18 +161,20 @@ class LQG:
         corrections, means = [], []
         for t in range(self.steps):
             cost += self._expected(t, spread, moment)
-            surprise = spread[:, seen : seen + n, seen : seen + n] + sensory
+            sensory = torch.diag_embed(self._sensory(t, spread, moment))
+            seen = self._look(t, spread)
+            surprise = self._look(t, seen.mT).mT + sensory
             factor, info = torch.linalg.cholesky_ex(surprise)
             if bool(info.any()):
                 raise ValueError(
                     f"`sensory_variance` must be larger: at step {t} rounding makes the covariance "
                     f"of {int((info != 0).sum())} observations indefinite."
                 )
-            gain = torch.cholesky_solve(spread[:, seen : seen + n], factor).mT
+            gain = torch.cholesky_solve(seen, factor).mT
             moment[:, :-1, :-1] += gain @ surprise @ gain.mT
             # Joseph's form, (I - K H) Sigma (I - K H)' + K Omega K', stays positive by itself.
-            spread = spread - gain @ spread[:, seen : seen + n]
-            spread = spread + (gain @ sensory - spread[:, :, seen : seen + n]) @ gain.mT
+            spread = spread - gain @ seen
+            spread = spread + (gain @ sensory - self._look(t, spread.mT).mT) @ gain.mT
             spread = 0.5 * (spread + spread.mT)
             full = self._spaced(feedback[:, t])  # L on z and 1
             energy = full @ moment @ full.mT
@@ -202,15 +238,66 @@ class LQG:
 
         return move(move(cost).mT)
 
-    def _through_correction(self, cost: Tensor, gain: Tensor) -> Tensor:
-        """Return ``M'E M`` with M = I - K H, where H picks the oldest state."""
-        n = self.state.shape[2]
-        seen = slice(n * self.delay_steps, n * (self.delay_steps + 1))
+    def _through_correction(self, t: int, cost: Tensor, gain: Tensor) -> Tensor:
+        """Return ``M'E M`` with M = I - K H."""
         for _ in range(2):
+            pulled = gain.mT @ cost
             cost = cost.clone()
-            cost[:, seen] -= gain.mT @ cost
+            for past, rows, sensor in self._placed():
+                part = pulled[:, rows]
+                cost[:, past] -= part if sensor is None else sensor.jacobian[:, t].mT @ part
             cost = cost.mT
         return cost
+
+    def _placed(self) -> Iterator[tuple[slice, slice, Sensor | None]]:
+        """Yield where each sensor looks in z, and where what it gives lies in the observation."""
+        n = self.state.shape[2]
+        if not self.sensors:
+            yield slice(n * self.delay_steps, n * (self.delay_steps + 1)), slice(0, n), None
+        start = 0
+        for sensor in self.sensors:
+            stop = start + sensor.jacobian.shape[2]
+            past = slice(n * sensor.delay_steps, n * (sensor.delay_steps + 1))
+            yield past, slice(start, stop), sensor
+            start = stop
+
+    def _look(self, t: int, rows: Tensor) -> Tensor:
+        """Return ``H rows``: what is sensed at a step of z, each column for itself."""
+        parts = [
+            rows[:, past] if sensor is None else sensor.jacobian[:, t] @ rows[:, past]
+            for past, _, sensor in self._placed()
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _sensory(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
+        """Return the variance of omega, (k,) or (B, k)."""
+        if self.signal_variance is None:
+            return self.sensory_variance
+        second, mean = spread + moment[:, :-1, :-1], moment[:, :-1, -1:]
+        squares = []
+        for past, _, sensor in self._placed():
+            if sensor is None:
+                raise ValueError("`sensors` must say what is sensed where noise depends on that.")
+            c, b = sensor.jacobian[:, t], sensor.value[:, t]
+            square = ((c @ second[:, past, past]) * c).sum(-1)
+            squares.append(square + 2 * b * (c @ mean[:, past]).squeeze(-1) + b.square())
+        return self.sensory_variance + self.signal_variance * torch.cat(squares, dim=-1)
+
+    def _cost_of_noise(
+        self, t: int, error_cost: Tensor, gain: Tensor
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield costs of [x, 1] for the noise with which states are sensed at a step.
+
+        The first state is known, so that it has none.
+        """
+        if self.signal_variance is None:
+            return
+        pull = (gain * (error_cost @ gain)).sum(1)  # diagonal of K'E K, (B, k)
+        for _, rows, sensor in self._placed():
+            if sensor is not None and t - sensor.delay_steps > 0:
+                weight = self.signal_variance[rows] * pull[:, rows]
+                sensed = torch.cat([sensor.jacobian[:, t], sensor.value[:, t, :, None]], dim=-1)
+                yield t - sensor.delay_steps, sensed.mT @ (weight[..., None] * sensed)
 
     def _add_now(self, cost: Tensor, p: Tensor) -> Tensor:
         """Add a cost of [x, d] to a cost of z."""
@@ -224,7 +311,11 @@ class LQG:
 
     def _state_cost(self, t: int) -> Tensor:
         """Return Q of y, (B, n + k + 1, n + k + 1)."""
-        return self._with_disturbance(self._with_disturbance(self.state_cost[:, t]).mT)
+        return self._of_y(self.state_cost[:, t])
+
+    def _of_y(self, cost: Tensor) -> Tensor:
+        """Turn a cost of x and 1 into one of y."""
+        return self._with_disturbance(self._with_disturbance(cost).mT)
 
     def _with_disturbance(self, rows: Tensor) -> Tensor:
         """Turn columns for x and 1 into columns for y, with zeros for the disturbance."""

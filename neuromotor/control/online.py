@@ -16,8 +16,9 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.control.ilqr import ILQR
 from neuromotor.controllers.controller import ZeroStart, check_parameters
-from neuromotor.plants.plant import Plant, check_observed_whole, within_bounds
+from neuromotor.plants.plant import Plant, holding_command, within_bounds
 from neuromotor.tasks.cost import QuadraticCost, quadratic
+from neuromotor.tasks.senses import SensesInUse, check_state_sensed
 from neuromotor.tasks.task import DerivedTask, Task
 from neuromotor.tasks.trials import Trials
 
@@ -58,7 +59,7 @@ class OnlineTrajectoryOptimization(ZeroStart):
 
     def __post_init__(self) -> None:
         quadratic(self.task.cost, "an online planner")
-        check_observed_whole(self.task.plant, "an online planner, which starts from it")
+        check_state_sensed(self.task, "an online planner, which starts from it")
         check_integer("iterations", self.iterations, minimum=1)
         check_integer("first_iterations", self.first_iterations, minimum=1)
         if self.command_limit is not None:
@@ -114,9 +115,11 @@ class OnlineTrajectoryOptimization(ZeroStart):
             )
         plan = memory[0].view(-1, self.task.steps, self.command_size)
         if self.predictive:
-            start = max(t - self.task.delay_steps, 0)
+            start = max(t - SensesInUse.of(self.task).delay, 0)
             observation = _state_after(self.task.plant, observation, plan[:, start:t])
         ahead = plan[:, t:]
+        if t == 0:  # no plan yet
+            ahead = holding_command(self.task.plant, observation)[:, None].expand_as(ahead)
         lost = ~_stays_finite(self.task.plant, observation, ahead)
         if bool(lost.any()):
             ahead = torch.where(lost.view(-1, 1, 1), 0.0, ahead)

@@ -36,6 +36,8 @@ class Uncertainty:
             between them is equally likely.
         plant_noise: Deviation of the noise that is added to each component of the next state.
         sensory_noise: Deviation of the noise that is added to each component of an observation.
+        signal_noise: Deviation of the noise that is proportional to what a channel senses, as a
+            fraction of it; see `tasks.senses`.
 
     Raises:
         ValueError: A deviation is negative, or `onset_steps` is not in rising order.
@@ -47,9 +49,11 @@ class Uncertainty:
     onset_steps: tuple[int, int] = (0, 0)
     plant_noise: Deviations = 0.0
     sensory_noise: Deviations = 0.0
+    signal_noise: Deviations = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("command_noise", "load", "hand_force", "plant_noise", "sensory_noise"):
+        names = ("command_noise", "load", "hand_force", "plant_noise")
+        for name in (*names, "sensory_noise", "signal_noise"):
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
                 check_number(name, number, minimum=0.0)
@@ -72,6 +76,7 @@ class Uncertainty:
             onset_steps=(min(onsets), max(onsets)) if onsets else (0, 0),
             plant_noise=_root_mean_square(trials.plant_noise),
             sensory_noise=_root_mean_square(trials.sensory_noise),
+            signal_noise=_root_mean_square(trials.signal_noise),
         )
 
     def variances(self, name: str, like: Tensor, size: int) -> Tensor:

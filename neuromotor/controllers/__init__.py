@@ -8,21 +8,30 @@ from neuromotor.controllers.altered_feedback import (
 from neuromotor.controllers.cells import (
     CELLS,
     Cell,
+    ContextCell,
+    FastWeightsCell,
     GatedCell,
     LayerWeights,
+    LeakyCell,
+    LSTMCell,
+    MultiplicativeCell,
     Products,
     TanhCell,
     Tape,
 )
 from neuromotor.controllers.command_table import CommandTable
+from neuromotor.controllers.constrained import ConstrainedNetwork
 from neuromotor.controllers.controller import Controller
 from neuromotor.controllers.function import FunctionController
 from neuromotor.controllers.initializers import (
     INITIALIZERS,
     EchoState,
     Gaussian,
+    Identity,
     Initializer,
+    Orthogonal,
     Sparse,
+    VariancePreserving,
 )
 from neuromotor.controllers.network import (
     SQUASHES,
@@ -39,6 +48,7 @@ __all__ = [
     "FEEDBACK_CHANGES",
     "AlteredFeedback",
     "CommandTable",
+    "ConstrainedNetwork",
     "ContinuousTimeRNN",
     "Controller",
     "FeedbackChange",
@@ -51,7 +61,12 @@ __all__ = [
     # cells
     "CELLS",
     "Cell",
+    "ContextCell",
+    "FastWeightsCell",
     "GatedCell",
+    "LSTMCell",
+    "LeakyCell",
+    "MultiplicativeCell",
     "Products",
     "TanhCell",
     "Tape",
@@ -59,8 +74,11 @@ __all__ = [
     "INITIALIZERS",
     "EchoState",
     "Gaussian",
+    "Identity",
     "Initializer",
+    "Orthogonal",
     "Sparse",
+    "VariancePreserving",
 ]
 
 CONTROLLERS: Registry[Controller] = Registry(
@@ -69,6 +87,8 @@ CONTROLLERS: Registry[Controller] = Registry(
         "rnn": ContinuousTimeRNN(),
         "network": Network(),
         "gated": Network(layers=(50, 50), cell=GatedCell()),
+        "lstm": Network(layers=(50, 50), cell=LSTMCell()),
+        "constrained": ConstrainedNetwork(),
         "command-table": CommandTable(trials=64, steps=40),
     },
     members=("initial_parameters", "unpack", "step"),

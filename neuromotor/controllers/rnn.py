@@ -1,12 +1,13 @@
 """Layers of tanh units in continuous time, each recurrent within itself, with linear commands.
 
-Notation: v activation, h = tanh(v) rate, I inputs of a layer, tau_v time constant, xi noise.
+Notation: v is the activation of a unit and h its rate, I are the inputs of a layer, W_in and W_rec
+its weights from these and from its own rates, b its biases, tau_v the time constant, xi the noise::
 
     tau_v dv/dt = -v + W_rec h + W_in I + b + xi,      h = tanh(v)
 
-(Cueva, dissertation on recurrent networks as models of cortex, equations 1.48-1.49; by Euler
-steps). With ``dt / tau_v = 1`` it is the discrete network of Sutskever (2013), sections 6.4 and
-6.5.
+This is the network of Cueva's dissertation on recurrent networks as models of cortex, equations
+1.48 and 1.49, solved by Euler steps. With ``dt / tau_v = 1`` it is the discrete network of
+Sutskever (2013), sections 6.4 and 6.5.
 """
 
 from __future__ import annotations

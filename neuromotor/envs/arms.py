@@ -47,10 +47,9 @@ class Arms:
         self._told = (target[0], hand_target[0], goal[0], cue[0])
         order = layout.order(
             Observables(
-                seen=seen,
-                target=target,
-                observed=physics.observed,
-                hand=lambda _: hand,
+                sensed=[seen[i] for i in plant.feedback],
+                told=[target[i] for i in plant.feedback],
+                hand=lambda: hand,
                 hand_target=hand_target,
                 hand_goal=goal,
                 time=time[0],
@@ -91,12 +90,17 @@ class Arms:
         compiled = physics.options.compiled
         if compiled is False or (compiled is None and calls < PATIENCE):
             return False
-        return components_of(physics.plant) is not None and availability() is None
+        if physics.senses.own or components_of(physics.plant) is None:
+            return False
+        return availability() is None
 
     @staticmethod
     def play(parts: Mapping[str, Any]) -> bool:
-        """Return whether trials with these parts can be stepped: those without a force field."""
-        return "field" not in parts
+        """Return whether trials with these parts can be stepped.
+
+        Those can that have no force field, and no noise in proportion to what is sensed.
+        """
+        return "field" not in parts and "signal_noise" not in parts
 
     def _load(self) -> None:
         from neuromotor.compiled.compose import PlantShape, composed

@@ -21,6 +21,7 @@ from neuromotor.envs.options import EnvOptions
 from neuromotor.plants import Plant
 from neuromotor.plants.plant import components_of
 from neuromotor.tasks.cost import quadratic
+from neuromotor.tasks.senses import ChannelInUse
 
 __all__ = ["ComponentTask", "Components"]
 
@@ -41,7 +42,12 @@ class ComponentTask:
         self.kit: Any = {"math": math, "numpy": np, "torch": torch}[kit]
         self._kit_name = kit
         self.plant: Any = task.plant
-        self.steps, self.delay = task.steps, task.delay_steps
+        self.senses = options.senses
+        self._whole, self._whole_target = self.senses.whole_state, self.senses.whole_target
+        columns = self.senses.columns
+        self._columns = range(self.senses.draws) if columns is None else columns
+        self._scales = self.senses.scales if self.senses.own else ()
+        self.steps, self.delay = task.steps, self.senses.delay
         self.dt_s = task.plant.dt_s
         self.form = components_of(task.plant) or _TensorForm(task.plant)
         cost = quadratic(task.cost, "environments")
@@ -56,8 +62,6 @@ class ComponentTask:
         self.rest = weights[::-1].cumsum(axis=0)[::-1] - weights
         self.bounds = list(options.limits.state)
         self.axes = task.plant.hand_size
-        self._feedback = list(task.plant.feedback)
-        self._whole = self._feedback == list(range(task.plant.state_size))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ComponentTask, (self.options, self._kit_name)
@@ -83,9 +87,42 @@ class ComponentTask:
         """Return the hand's position (m), d components."""
         return self.hand(state)[: self.axes]
 
-    def observed(self, state: Components) -> Components:
-        """Return what a controller is given of a state, or of a target."""
-        return state if self._whole else [state[i] for i in self._feedback]
+    def sensed(
+        self, past: Callable[[int], Components], part: Callable[[str], Components | None]
+    ) -> Components:
+        """Return what a controller senses: `SensesInUse.sensed` on components.
+
+        Args:
+            past: Gives the state some steps ago.
+            part: Gives draws of the step by their names in `Trials`; None is none.
+        """
+        gain, noise = part("signal_noise"), part("sensory_noise")
+        if self._whole and gain is None and noise is None:
+            return past(self.delay)
+        channels = self.senses.channels
+        seen = [x for one in channels for x in self._read(one, past(one.delay))]
+        if gain is not None:
+            seen = [x * (1 + gain[i]) for x, i in zip(seen, self._columns, strict=True)]
+        if noise is not None:
+            seen = [x + noise[i] for x, i in zip(seen, self._columns, strict=True)]
+        return [k * x for k, x in zip(self._scales, seen, strict=True)] if self._scales else seen
+
+    def told(self, past: Callable[[int], Components]) -> Components:
+        """Return what is told of a target; `past` gives the target that was shown steps ago."""
+        if self._whole_target:
+            return past(self.senses.target[0].delay)
+        pairs = [(one, self._read(one, past(one.delay))) for one in self.senses.target]
+        return [one.scale * x if one.scale != 1 else x for one, values in pairs for x in values]
+
+    def _read(self, channel: ChannelInUse, state: Components) -> Components:
+        """Return a channel's signal from its origin: `ChannelInUse.read` on components."""
+        if channel.signal.entries is not None:
+            values = [state[i] for i in channel.signal.entries]
+        else:
+            values = _components(channel.signal.of(_tensor(state)), state[0])
+        if channel.origin is None:
+            return values
+        return [x - start for x, start in zip(values, channel.origin, strict=True)]
 
     def effort(self, command: Components) -> Any:
         """Return the squared norm of commands."""

@@ -12,6 +12,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuromotor.tasks.senses import ChannelInUse
+
 if TYPE_CHECKING:
     from neuromotor.envs.options import EnvOptions
 
@@ -22,10 +24,9 @@ __all__ = ["PARTS", "Observables", "Layout"]
 class Observables:
     """What the parts choose from, as components: floats for one arm, arrays (N,) for many."""
 
-    seen: Any  # delayed state with noise, n
-    target: Any  # state to be reached, n
-    observed: Callable[[Any], Any]  # of a state: the numbers that a controller is given, f
-    hand: Callable[[Any], Any]  # of a state: position and velocity, 2 d
+    sensed: Any  # what a controller senses, f
+    told: Any  # what it is told of the target, g
+    hand: Callable[[], Any]  # position and velocity of the hand as it is seen, 2 d
     hand_target: Any  # d
     hand_goal: Any  # d, where the hand is to be now
     time: Any  # elapsed share of the trial
@@ -43,16 +44,8 @@ class _Part:
     tells_target: bool = False
 
 
-def _observed(options: EnvOptions, values: Sequence[Any]) -> list[Any]:
-    return [values[i] for i in options.typed_task.plant.feedback]
-
-
-def _state_labels(options: EnvOptions) -> list[str]:
-    return _observed(options, options.typed_task.plant.state_labels)
-
-
-def _state_bounds(options: EnvOptions) -> list[tuple[float, float]]:
-    return [(-bound, bound) for bound in _observed(options, options.limits.state)]
+def _bounds(channels: Sequence[ChannelInUse]) -> list[tuple[float, float]]:
+    return [(-bound, bound) for channel in channels for bound in channel.limits]
 
 
 def _axes(options: EnvOptions) -> str:
@@ -89,14 +82,16 @@ def _command_bounds(options: EnvOptions) -> list[tuple[float, float]]:
 
 
 PARTS: dict[str, _Part] = {
-    "state": _Part(lambda g: g.observed(g.seen), _state_labels, _state_bounds),
+    "state": _Part(
+        lambda g: g.sensed, lambda o: o.senses.labels, lambda o: _bounds(o.senses.channels)
+    ),
     "target": _Part(
-        lambda g: g.observed(g.target),
-        lambda o: [f"target {label}" for label in _state_labels(o)],
-        _state_bounds,
+        lambda g: g.told,
+        lambda o: [f"target {label}" for label in o.senses.target_labels],
+        lambda o: _bounds(o.senses.target),
         tells_target=True,
     ),
-    "hand": _Part(lambda g: g.hand(g.seen), _hand_labels, _hand_bounds),
+    "hand": _Part(lambda g: g.hand(), _hand_labels, _hand_bounds),
     "hand_target": _Part(
         lambda g: g.hand_target,
         lambda o: _place_labels(o, "target hand"),
@@ -109,7 +104,7 @@ PARTS: dict[str, _Part] = {
 }
 _DESIRED = _Part(lambda g: g.hand_goal, PARTS["hand_target"].labels, _place_bounds)
 _ACHIEVED = _Part(
-    lambda g: g.hand(g.seen)[: len(g.hand_goal)],
+    lambda g: g.hand()[: len(g.hand_goal)],
     lambda o: _place_labels(o, "hand"),
     _place_bounds,
 )
@@ -144,7 +139,7 @@ class _Group:
     def stacked(self, observables: Observables) -> Tensor:
         """Return the tensor (N, k) of N arms, with gradients."""
         parts = [part for take in self._takes for part in take(observables)]
-        like: Tensor = observables.seen[0]
+        like: Tensor = observables.sensed[0]
         shown = torch.stack(
             [
                 torch.as_tensor(p, dtype=like.dtype, device=like.device).expand_as(like)

@@ -12,7 +12,7 @@ from neuromotor._checks import check_positive, did_you_mean, lookup
 from neuromotor.envs.limits import Actions, Limits, limits_of
 from neuromotor.envs.observation import PARTS
 from neuromotor.storage.components import decode
-from neuromotor.tasks import TASKS, Task
+from neuromotor.tasks import TASKS, SensesInUse, Task
 
 __all__ = ["EnvOptions"]
 
@@ -30,8 +30,9 @@ class EnvOptions:
     Attributes:
         task: A task, a name in `TASKS`, or a table of settings such as
             ``{"type": "center-out", "radius_m": 0.06, "plant": "monkey"}``.
-        observe: Parts of the observation, in order: ``state`` (delayed, with sensory noise),
-            ``target`` (state to be reached), ``hand`` (delayed position and velocity of the hand),
+        observe: Parts of the observation, in order: ``state`` (delayed, with sensory noise; what
+            the channels give of a task with senses of its own), ``target`` (state to be reached, in
+            the signals of the senses), ``hand`` (delayed position and velocity of the hand),
             ``hand_target``, ``time`` (elapsed share of the trial), ``command`` (the last action),
             ``cue`` (the task's own, such as a go cue; without one 1 while the target shown is
             another than at first, as after a target jump). None is state and target, and the cue
@@ -77,6 +78,7 @@ class EnvOptions:
     success_speed_m_s: float = 0.05
     compiled: bool | None = None
     limits: Limits = field(init=False)
+    senses: SensesInUse = field(init=False)
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -97,6 +99,13 @@ class EnvOptions:
             raise ValueError("`observe` must name at least one part of the observation, got none.")
         for name in self.observe:
             lookup("part of `observe`", name, PARTS)
+        set_(self, "senses", SensesInUse.of(self.typed_task))
+        if self.senses.own and ("hand" in self.observe or self.goal):
+            what = "`goal` must be False" if self.goal else "`observe` must be without 'hand'"
+            raise ValueError(
+                f"{what} for a task with senses of its own, which say how the hand is sensed; give "
+                "it a channel of the signal `hand_position`."
+            )
         if self.reward is None:
             set_(self, "reward", "sparse" if self.goal else "loss")
         for name, choices in _CHOICES.items():

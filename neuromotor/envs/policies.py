@@ -28,8 +28,8 @@ from neuromotor.envs.single import action_space
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import measure
 from neuromotor.optim import Counts
-from neuromotor.plants.plant import check_observed_whole
 from neuromotor.tasks import Task, Trials
+from neuromotor.tasks.senses import check_state_sensed
 from neuromotor.training.comparison import MethodRun
 from neuromotor.zoo.saved_controller import load_controller
 
@@ -220,7 +220,9 @@ class PolicyController(ZeroStart):
         self._layout = Layout(options)
         self._shows_hand = options.goal or bool({"hand", "hand_target"} & set(options.parts))
         if self._shows_hand:
-            check_observed_whole(plant, "a policy that sees the hand, run in the closed loop")
+            check_state_sensed(
+                options.typed_task, "a policy that sees the hand, run in the closed loop"
+            )
         _check_space(policy, "observation_space", self._layout.space)
         _check_space(policy, "action_space", action_space(options))
 
@@ -245,7 +247,7 @@ class PolicyController(ZeroStart):
         del weights, noise
         count, actions_of = len(observation), self.options.actions
         told = target.double().cpu().numpy().T
-        goal, cues = np.split(told, [len(self.options.typed_task.plant.feedback)])
+        goal, cues = np.split(told, [len(self.options.senses.target_labels)])
         if len(cues) and self.options.goal:
             raise ValueError(
                 "`options.goal` must be False for a policy on trials with cues: what a hand is to "
@@ -255,12 +257,12 @@ class PolicyController(ZeroStart):
             self._memory: Any = None
             self._action = np.repeat(np.array(actions_of.none)[:, None], count, axis=1)
             self._first_goal = goal
+        seen = observation.double().cpu().numpy().T
         place = self._physics.place(goal) if self._shows_hand else goal
         observables = Observables(
-            seen=observation.double().cpu().numpy().T,
-            target=goal,
-            observed=lambda seen: seen,  # the closed loop gives no more than that
-            hand=self._physics.hand,
+            sensed=seen,
+            told=goal,
+            hand=lambda: self._physics.hand(seen),
             hand_target=place,
             hand_goal=place,
             time=np.full(count, t / self._physics.steps),

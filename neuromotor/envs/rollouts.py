@@ -89,10 +89,13 @@ def rollout(
     action = none.expand(len(trials), -1)
     states: list[Any] = [trials.initial_state.unbind(-1)]
     rewards, observations, actions = [], [], []
+
+    def ago(steps: int) -> Any:
+        return states[max(len(states) - 1 - steps, 0)]
+
     for t in range(task.steps):
         trial.step = t
-        seen = states[max(t - task.delay_steps, 0)]
-        observation = layout.stacked(trial.observables(seen, action.unbind(-1)))
+        observation = layout.stacked(trial.observables(ago, action.unbind(-1)))
         action = policy(observation)
         if action.shape != (len(trials), task.plant.command_size):
             raise ValueError(

@@ -16,7 +16,7 @@ from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
 from neuromotor.envs.observation import Layout
 from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.trial import Trial
-from neuromotor.plants.plant import check_plane
+from neuromotor.plants.plant import views_of
 
 __all__ = ["MotorEnv", "action_space"]
 
@@ -176,7 +176,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
             self._painter = painter if self.render_mode == "rgb_array" else Window(painter)
         scene = Scene(
             states=np.array(self._states[: trial.step + 1]),
-            seen=np.array(self._delayed()),
+            seen=np.array(self._ago(self._physics.delay)),
             target=np.array(trial.shown()[0]),
             success_error_m=self.options.success_error_m,
             load=trial.part("load"),
@@ -284,9 +284,9 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
             command.append(middle + half * clipped)
         return command
 
-    def _delayed(self) -> Any:
-        """The state that is seen now, without noise."""
-        return self._states[max(self._running().step - self._physics.delay, 0)]
+    def _ago(self, steps: int) -> Any:
+        """The state some steps ago, the first one before that."""
+        return self._states[max(self._running().step - steps, 0)]
 
     def _observe(self) -> Any:
         """What is seen now."""
@@ -296,7 +296,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
                 self._tell()
             seen = arms.show(self._running().step)
             return {name: one[0] for name, one in seen.items()} if self.options.goal else seen[0]
-        return self._layout.one(self._running().observables(self._delayed(), self._action))
+        return self._layout.one(self._running().observables(self._ago, self._action))
 
     def _tell(self) -> None:
         """Tell the compiled steps what is to be shown now."""
@@ -322,9 +322,9 @@ def action_space(options: EnvOptions) -> spaces.Box:
 
 
 def check_render_mode(mode: str | None, modes: list[str], options: EnvOptions) -> None:
-    """Raise unless a render mode is known, and the hand moves in a plane that it can show."""
+    """Raise unless a render mode is known, and the hand moves where it can be shown."""
     if mode is None:
         return
     if mode not in modes:
         raise ValueError(f"`render_mode` must be None, {' or '.join(modes)}, got {mode!r}.")
-    check_plane(options.typed_task.plant, f"`render_mode={mode!r}`")
+    views_of(options.typed_task.plant, f"`render_mode={mode!r}`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -54,6 +55,13 @@ class Trial:
         """Return a part at the first step of the trial."""
         return self.parts[name][0]
 
+    def shown_before(self, steps: int) -> Components:
+        """Return the target that was shown some steps ago, the first one before that."""
+        shown = self.parts.get("shown_target")
+        if shown is None:
+            return self.target
+        return shown[max(min(self.step, self.task.steps - 1) - steps, 0)]
+
     def at_state(self, name: str, step: Any) -> Any:
         """Return a part of a state, from 0 before the first command to T; None if absent."""
         part = self.parts.get(name)
@@ -75,21 +83,18 @@ class Trial:
             cue = reduce(or_, (now != then for now, then in zip(target, first, strict=True)))
         return target, self.task.place(target), cue
 
-    def observables(self, seen: Components, action: Components) -> Observables:
+    def observables(self, past: Callable[[int], Components], action: Components) -> Observables:
         """Return what an observation is put together from.
 
         Args:
-            seen: The delayed state, without its sensory noise.
+            past: Gives the state some steps ago, the first one before that.
             action: The last action.
         """
-        if "sensory_noise" in self.parts:
-            seen = self.noisy(seen, self.part("sensory_noise"))
-        target, hand_target, cue = self.shown()
+        _, hand_target, cue = self.shown()
         return Observables(
-            seen=seen,
-            target=target,
-            observed=self.task.observed,
-            hand=self.task.hand,
+            sensed=self.task.sensed(past, self.draws),
+            told=self.task.told(self.shown_before),
+            hand=lambda: self.hand_seen(past(self.task.delay)),
             hand_target=hand_target,
             hand_goal=self.hand_goal(self.step) if "wanted" in self.parts else hand_target,
             time=self.step / self.task.steps,
@@ -97,11 +102,18 @@ class Trial:
             cue=cue,
         )
 
-    def noisy(self, seen: Components, noise: Components) -> Components:
-        """Return a state with sensory noise, of which there is none after the last command."""
-        if self.step == self.task.steps:
-            return seen
-        return [x + draw for x, draw in zip(seen, noise, strict=True)]
+    def draws(self, name: str) -> Components | None:
+        """Return draws for the senses, of which there are none after the last command."""
+        return None if self.step == self.task.steps else self.part(name)
+
+    def hand_seen(self, state: Components) -> Components:
+        """Return position and velocity of the hand of a delayed state with its sensory noise."""
+        gain, noise = self.draws("signal_noise"), self.draws("sensory_noise")
+        if gain is not None:
+            state = [x * (1 + draw) for x, draw in zip(state, gain, strict=True)]
+        if noise is not None:
+            state = [x + draw for x, draw in zip(state, noise, strict=True)]
+        return self.task.hand(state)
 
     # ---- what is wanted, and what it costs ----
 
@@ -179,9 +191,19 @@ class TrialsApart(Trial):
         part = self.parts.get(name)
         return None if part is None else part[self._index, step].T
 
-    def noisy(self, seen: Components, noise: Components) -> Components:
-        """Return states with sensory noise, of which there is none after the last command."""
-        return seen + noise * (self.step < self.task.steps)
+    def draws(self, name: str) -> Components | None:
+        """Return draws for the senses, which are zero after the last command."""
+        part = self.part(name)
+        return None if part is None else part * (self.step < self.task.steps)
+
+    def shown_before(self, steps: int) -> Components:
+        """Return the target that was shown some steps ago, of each arm, (n, N)."""
+        shown = self.parts.get("shown_target")
+        if shown is None:
+            return self.target
+        now = np.minimum(self.step, self.task.steps - 1)
+        first = self.clock - self.step  # the clock at each arm's first step
+        return shown[self._index, (first + np.maximum(now - steps, 0)) % self.task.steps].T
 
     def hand_goal(self, step: Any) -> Components:
         """Return where the hands are to be, (d, N)."""

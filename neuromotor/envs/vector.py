@@ -454,8 +454,12 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             if self._arms.changing:
                 self._tell()
             return self._arms.show(self._trials.clock)
-        seen = self._past[(self._now + 1) % len(self._past)]  # the oldest
-        return self._layout.many(self._trials.observables(seen, self._action), self.num_envs)
+        return self._layout.many(self._trials.observables(self._ago, self._action), self.num_envs)
+
+    def _ago(self, steps: int) -> Floats:
+        """Return the states some steps ago, (n, N)."""
+        states: Floats = self._past[(self._now - steps) % len(self._past)]
+        return states
 
     # ---- infos ----
 

@@ -25,7 +25,7 @@ from neuromotor.controllers import CommandTable, Controller
 from neuromotor.evaluation.performance import Evaluation, assess, controller_runner, known_runner
 from neuromotor.extensions import Registry
 from neuromotor.optim.result import Stopwatch
-from neuromotor.tasks import Task, Trials
+from neuromotor.tasks import SensesInUse, Task, Trials
 
 __all__ = [
     "DEFAULT_REFERENCES",
@@ -49,7 +49,8 @@ def default_references(trials: Trials) -> tuple[str, ...]:
     Where ILQG's design knows nothing of what happens it is among them all the same, for
     `no_reference` to say why there is none.
     """
-    if not trials.disturbed and trials.sensory_noise is None:
+    noisy = set(Trials.names(seen_by="senses")).intersection(trials.present())
+    if not trials.disturbed and not noisy:
         return ()
     return tuple(name for name in DEFAULT_REFERENCES if name == "ilqg" or _plannable(trials))
 
@@ -60,7 +61,13 @@ def no_reference(names: Iterable[str], task: Task, trials: Trials) -> dict[str, 
     A controller whose design leaves out what happens in the trials is no measure of how well one
     can do there: held against it, others seem far better or far worse than they are.
     """
-    reasons = {"ilqg": _beyond_ilqg(task, trials), "online-predictive": _beyond_planners(task)}
+    planners = _beyond_planners(task)
+    reasons = {
+        "ilqg": _beyond_ilqg(task, trials),
+        "lqg": _beyond_lqg(task),
+        "online": planners,
+        "online-predictive": planners,
+    }
     found = {name: reasons.get(name) for name in names}
     return {name: reason for name, reason in found.items() if reason is not None}
 
@@ -72,6 +79,13 @@ def _beyond_planners(task: Task) -> str | None:
     except ValueError as error:
         return str(error).rstrip(".")
     return None
+
+
+def _beyond_lqg(task: Task) -> str | None:
+    """Say why there is no LQG with a linear estimate for a task; None where there is."""
+    if SensesInUse.of(task).whole_state:
+        return None
+    return "its estimate is linear, and what is sensed is not the plant's state; use 'ilqg'"
 
 
 def _beyond_ilqg(task: Task, trials: Trials) -> str | None:

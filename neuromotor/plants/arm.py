@@ -1,11 +1,12 @@
 """A planar arm of two segments, moved by torques at shoulder and elbow.
 
-Notation: q = [theta, phi] shoulder and elbow angle, M inertia matrix, a1 a2 a3 its constants, c
-Coriolis and centrifugal torque, B viscosity, J hand Jacobian, F force on the hand.
+Notation: q = [theta, phi] are the angles of shoulder and elbow. M is the inertia matrix, and a1, a2
+and a3 are its constants. c is the Coriolis and centrifugal torque, B the viscosity, J the Jacobian
+of the hand's position, and F the force on the hand.
 
-Equations of motion, derived from the Lagrangian ``q'.M(q)q'/2`` (Sutskever 2013, section 6.6, says
-only that they were derived anew; inertia matrix as Li & Todorov 2004, equation 3, but with
-inertias about each segment's centre of mass)::
+The equations of motion follow from the Lagrangian ``q'.M(q)q'/2``. (Sutskever 2013, section 6.6,
+says only that they were derived anew. The inertia matrix is that of Li & Todorov 2004, equation 3,
+but with inertias about each segment's centre of mass.) ::
 
     M(phi) q'' + c(q, q') + B q' = torque + load + limits(q) + J(q)^T F
     M = [[a1 + 2 a2 cos phi, a3 + a2 cos phi], [a3 + a2 cos phi, a3]]
@@ -30,10 +31,10 @@ from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     MONKEY_PUBLISHED,
-    USUAL_TORQUES_NM,
     ArmParameters,
     JointLimits,
     Viscosity,
+    usual_torque,
 )
 from neuromotor.plants.plant import (
     Components,
@@ -42,7 +43,7 @@ from neuromotor.plants.plant import (
     saturated,
 )
 
-__all__ = ["TwoJointArm", "UnreachableError"]
+__all__ = ["TwoJointArm", "UnreachableError", "elbow_at"]
 
 _STATE = "shoulder and elbow angle, shoulder and elbow velocity"
 
@@ -131,7 +132,7 @@ class TwoJointArm(MechanicalPlant):
     @property
     def usual_command(self) -> float | None:
         """Torque (N m) of a preset's reaches, rounded up; None for other parameters."""
-        return next((nm for own, nm in USUAL_TORQUES_NM if own == self.parameters), None)
+        return usual_torque(self.parameters)
 
     @property
     def hand_limits(self) -> tuple[float, float]:
@@ -303,20 +304,30 @@ class TwoJointArm(MechanicalPlant):
         check_last_axis("hand_position", hand_position, 2, "x and y")
         p = self.parameters
         x, y = hand_position.unbind(-1)
-        distance = torch.hypot(x, y)
-        nearest, farthest = p.reach
-        slack = 1e-9 * farthest  # rounding of a point that is exactly at the border
-        outside = ~((distance >= nearest - slack) & (distance <= farthest + slack))
-        if bool(outside.any()):
-            first = hand_position[outside].reshape(-1, 2)[0].tolist()
-            raise UnreachableError(
-                f"`hand_position` must lie between {nearest:.4g} and {farthest:.4g} m from the "
-                f"shoulder, got {int(outside.sum())} point(s) outside, the first at "
-                f"({first[0]:.4g}, {first[1]:.4g}) m; use a smaller radius or another centre."
-            )
-        cosine = (distance**2 - p.length_1**2 - p.length_2**2) / (2 * p.length_1 * p.length_2)
-        elbow = torch.acos(cosine.clamp(-1.0, 1.0))
+        elbow = elbow_at(p, hand_position)
         along = p.length_1 + p.length_2 * torch.cos(elbow)
         across = p.length_2 * torch.sin(elbow)
         shoulder = torch.atan2(along * y - across * x, along * x + across * y)
         return torch.stack([shoulder, elbow], dim=-1)
+
+
+def elbow_at(parameters: ArmParameters, hand_position: Tensor) -> Tensor:
+    """Return the elbow's angle (rad), from 0 to pi, (...), with the hand at a point (..., d).
+
+    Raises:
+        UnreachableError: A point lies too near the shoulder, too far from it, or is not finite.
+    """
+    p = parameters
+    distance = hand_position.norm(dim=-1)
+    nearest, farthest = p.reach
+    slack = 1e-9 * farthest  # rounding of a point that is exactly at the border
+    outside = ~((distance >= nearest - slack) & (distance <= farthest + slack))
+    if bool(outside.any()):
+        point = ", ".join(f"{number:.4g}" for number in hand_position[outside][0].tolist())
+        raise UnreachableError(
+            f"`hand_position` must lie between {nearest:.4g} and {farthest:.4g} m from the "
+            f"shoulder, got {int(outside.sum())} point(s) outside, the first at ({point}) m; use a "
+            "smaller radius or another centre."
+        )
+    cosine = (distance**2 - p.length_1**2 - p.length_2**2) / (2 * p.length_1 * p.length_2)
+    return torch.acos(cosine.clamp(-1.0, 1.0))

@@ -13,7 +13,16 @@ from typing import Any
 from neuromotor.compiled.functions import component, sine_and_cosine
 from neuromotor.plants.parameters import ArmParameters, Viscosity
 
-__all__ = ["accelerations", "hand", "jacobian", "numbers", "step", "torques", "velocity_rates"]
+__all__ = [
+    "accelerations",
+    "hand",
+    "jacobian",
+    "numbers",
+    "step",
+    "torques",
+    "velocity_rate_slopes",
+    "velocity_rates",
+]
 
 
 def numbers(
@@ -138,17 +147,67 @@ def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
         x: Four components, of which the angles count.
         drag: D (N s/m), row by row, four components.
     """
-    sine, cosine = sine_and_cosine(x[1])
     place_x, place_y, along, across = _reach(par, x)
-    none = place_x - place_x
-    by_x, by_y = drag[1] * place_x - drag[0] * place_y, drag[3] * place_x - drag[2] * place_y
-    a11, a21 = accelerations(
-        par, sine, cosine, none, none, place_x * by_y - place_y * by_x, along * by_y - across * by_x
+    first, second = (-place_y, place_x), (-across, along)  # the columns of J
+    return _rates(
+        par,
+        x,
+        _between(first, drag, first),
+        _between(first, drag, second),
+        _between(second, drag, first),
+        _between(second, drag, second),
     )
-    by_x, by_y = drag[1] * along - drag[0] * across, drag[3] * along - drag[2] * across
-    a12, a22 = accelerations(
-        par, sine, cosine, none, none, place_x * by_y - place_y * by_x, along * by_y - across * by_x
+
+
+@component
+def velocity_rate_slopes(par: Any, x: Any, drag: Any) -> Any:
+    """Return the derivatives of `velocity_rates` by both angles, four components (1/s) each.
+
+    With K = J^T D J and R = M^-1 K these are ``M^-1 (dK - dM R)``.
+    """
+    place_x, place_y, along, across = _reach(par, x)
+    first, second = (-place_y, place_x), (-across, along)
+    turned, forearm = (-place_x, -place_y), (-along, -across)  # their derivatives
+    sine, _ = sine_and_cosine(x[1])
+    bend = par[2] * sine
+    r11, r12, r21, r22 = velocity_rates(par, x, drag)
+    k12 = _between(turned, drag, second) + _between(first, drag, forearm)
+    k21 = _between(forearm, drag, first) + _between(second, drag, turned)
+    k22 = _between(forearm, drag, second) + _between(second, drag, forearm)
+    by_first = _rates(
+        par,
+        x,
+        _between(turned, drag, first) + _between(first, drag, turned),
+        k12,
+        k21,
+        k22,
     )
+    by_second = _rates(
+        par,
+        x,
+        _between(forearm, drag, first) + _between(first, drag, forearm) + bend * (r11 + r11 + r21),
+        _between(forearm, drag, second) + _between(first, drag, forearm) + bend * (r12 + r12 + r22),
+        _between(forearm, drag, first) + _between(second, drag, forearm) + bend * r11,
+        k22 + bend * r12,
+    )
+    return by_first, by_second
+
+
+@component
+def _between(left: Any, drag: Any, right: Any) -> Any:
+    """``left^T D right``."""
+    return left[0] * (drag[0] * right[0] + drag[1] * right[1]) + left[1] * (
+        drag[2] * right[0] + drag[3] * right[1]
+    )
+
+
+@component
+def _rates(par: Any, x: Any, k11: Any, k12: Any, k21: Any, k22: Any) -> Any:
+    """``M^-1 K``, row by row."""
+    sine, cosine = sine_and_cosine(x[1])
+    none = sine - sine
+    a11, a21 = accelerations(par, sine, cosine, none, none, k11, k21)
+    a12, a22 = accelerations(par, sine, cosine, none, none, k12, k22)
     return a11, a12, a21, a22
 
 

@@ -8,26 +8,26 @@ the kinetic energy of the same step without it, whatever the step's length, and 
 strong that it rings. Doing one after the other is of order 1 in the step (Lie splitting: Hairer,
 Lubich & Wanner 2006, Geometric Numerical Integration, section II.5), like Euler's method.
 
-Notation: v velocity of the configuration, J hand Jacobian, M inertia, D the field's columns for the
-hand's velocity, A = dt M^-1 J^T D J = mean I + B with tr B = 0, so that B^2 = square I and
+Notation: v is the velocity of the configuration, J the hand's Jacobian, M the inertia, and D are
+the field's columns for the hand's velocity. With A = dt M^-1 J^T D J = mean I + B, where B has no
+trace, B^2 = square I and
 
     exp(A) = e^mean (cosh(r) I + sinh(r) / r B),  r = sqrt(square);  cos and sin for square < 0.
+
+`field_components.py` has this formula and its derivatives.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from neuromotor.plants.field_components import carried, scaled
 from neuromotor.plants.plant import Plant
 
 __all__ = ["carried_in_field", "field_force", "in_field", "resting_force"]
-
-_SMALL = 1e-6  # |square| below which its power series is exact to rounding, derivatives included
 
 
 def carried_in_field(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
@@ -80,71 +80,21 @@ def in_field(plant: Any, state: Any, field: Any) -> Any:
         ValueError: As `carried_in_field`.
     """
     drag = [entry for row in field for entry in row[1 + len(field) :]]
-    kit = _kit_of(state[0])
     rates = getattr(plant, "velocity_rates", None)
     if rates is None:
-        if any(bool((entry != 0).any() if kit is not math else entry) for entry in drag):
+        if any(_is_there(entry) for entry in drag):
             raise ValueError(
                 "`trials.field` must not depend on velocity for a plant without `velocity_rates` "
                 f"(see `TwoJointArm.velocity_rates`), got {type(plant).__name__}."
             )
         return state
-    dt = plant.dt_s
-    a, b, c, d = (dt * rate for rate in rates(state, drag))
-    mean, half = 0.5 * (a + d), 0.5 * (a - d)
-    even, odd = _exponential(mean, half * half + b * c, kit)
     after = list(state)
     first, second = range(len(after))[plant.state_parts["velocity"]]
-    v1, v2 = after[first], after[second]
-    after[first] = even * v1 + odd * (half * v1 + b * v2)
-    after[second] = even * v2 + odd * (c * v1 - half * v2)
+    multiplier = scaled(plant.dt_s, rates(state, drag))
+    after[first], after[second] = carried(multiplier, after[first], after[second])
     return after
 
 
-def _kit_of(number: Any) -> Any:
-    """The module that has the functions of a number."""
-    if isinstance(number, float):
-        return math
-    return torch if isinstance(number, Tensor) else np
-
-
-def _exponential(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:
-    """``e^mean cosh(r)`` and ``e^mean sinh(r) / r`` of r^2 = square; of either sign, smooth."""
-    if kit is math:
-        if abs(square) < _SMALL:
-            return _slow(mean, square, kit)
-        return (_growing if square > 0 else _turning)(mean, math.sqrt(abs(square)), kit)
-    size = abs(square)
-    small, grows = size < _SMALL, square > 0
-    root = kit.sqrt(kit.where(small, 1.0, size))
-    # Each formula gets numbers that it can take, also where another one's result is used.
-    ways = (
-        _slow(mean, kit.where(small, square, 0.0), kit),
-        _growing(mean, kit.where(grows, root, 1.0), kit),
-        _turning(mean, kit.where(grows, 1.0, root), kit),
-    )
-    slow, growing, turning = ways
-    even, odd = (
-        kit.where(small, s, kit.where(grows, g, t))
-        for s, g, t in zip(slow, growing, turning, strict=True)
-    )
-    return even, odd
-
-
-def _slow(mean: Any, square: Any, kit: Any) -> tuple[Any, Any]:
-    """The power series."""
-    factor = kit.exp(mean)
-    fourth = square * square
-    return factor * (1 + square / 2 + fourth / 24), factor * (1 + square / 6 + fourth / 120)
-
-
-def _growing(mean: Any, root: Any, kit: Any) -> tuple[Any, Any]:
-    """For two real exponents, mean + root and mean - root; without cancellation."""
-    top = kit.exp(mean + root)
-    return top * (1 + kit.exp(-2 * root)) / 2, -top * kit.expm1(-2 * root) / (2 * root)
-
-
-def _turning(mean: Any, root: Any, kit: Any) -> tuple[Any, Any]:
-    """For a turn by the angle `root`."""
-    factor = kit.exp(mean)
-    return factor * kit.cos(root), factor * kit.sin(root) / root
+def _is_there(entry: Any) -> bool:
+    """Whether a float is not zero, or any number of an array."""
+    return bool(entry != 0 if isinstance(entry, float) else (entry != 0).any())

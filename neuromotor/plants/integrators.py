@@ -2,7 +2,8 @@
 
 A state is ``[q, v]``: positions first, velocities second, both halves of the last axis.
 
-Notation: x state, f derivative, h step length (s), k1..k4 slopes of Runge and Kutta.
+Notation: x is the state, f its derivative, h the step length (s), and k1 to k4 are the slopes of
+Runge and Kutta.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
 """Muscles on a two-joint arm, on components; see `arm_components.py`, whose functions move the arm.
 
-Notation, for each of six muscles: a activation, e excitation, R moment arm (m) at each joint, D how
-it grows with that joint's angle (m/rad), l length and v velocity in optimal lengths L0 (and L0/s),
-positive when the muscle lengthens::
+Notation, for each of six muscles: a is the activation and e the excitation. R is the moment arm (m)
+at each joint, and D says how it grows with that joint's angle (m/rad). l is the length in optimal
+lengths L0, and v the velocity (L0/s), which is positive while the muscle lengthens. F is the force
+(N), FL and FV are its factors of length and velocity::
 
     R_k = R0_k + D_k q_k      l = l0 - sum_k (R0_k q_k + D_k q_k^2 / 2) / L0      v = dl/dt
     torque_k = sum R_k F      F = a strength FL(l) FV(l, v)      a' = a + (dt / tau) (e - a)
 
-Without factors FL = FV = 1. A state is two joint angles (rad), two velocities (rad/s) and six
-activations; commands are excitations; `par` are the numbers in the order of `numbers`. Where two
-formulas meet (at the bounds of excitations, where activation turns, at v = 0), derivatives are
-those of one side: within the bounds, falling, and shortening.
+An arm without these factors has FL = FV = 1. A state is two joint angles (rad), two velocities
+(rad/s) and six activations. Commands are excitations. `par` are the numbers in the order of
+`numbers`. Where two formulas meet, the derivative is that of one side: at the bounds of excitations
+that of the inside, where activation neither rises nor falls that of falling, and at v = 0 that of
+shortening.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ __all__ = [
     "numbers",
     "step",
     "torques",
+    "velocity_rate_slopes",
+    "velocity_rates",
 ]
 
 
@@ -168,6 +172,18 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
 def hand(par: Any, x: Any) -> Any:
     """Return the hand's position (m) from the shoulder and its velocity (m/s), four components."""
     return arm_components.hand(par[:10], x)
+
+
+@component
+def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
+    """Return ``M^-1 J^T D J`` (1/s), row by row; see `arm_components.velocity_rates`."""
+    return arm_components.velocity_rates(par[:10], x, drag)
+
+
+@component
+def velocity_rate_slopes(par: Any, x: Any, drag: Any) -> Any:
+    """Return its derivatives by both angles; see `arm_components.velocity_rate_slopes`."""
+    return arm_components.velocity_rate_slopes(par[:10], x, drag)
 
 
 @component

@@ -120,8 +120,8 @@ class PointMass(MechanicalPlant):
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``D / m`` (1/s), row by row; arguments as `TwoJointArm.velocity_rates`."""
-        del state
-        return tuple(entry / self.mass for entry in drag)
+        found: tuple[Any, ...] = point_mass_components.velocity_rates(self._numbers, state, drag)
+        return found
 
     def derivative(
         self,
@@ -169,9 +169,12 @@ class PointMass(MechanicalPlant):
         )
 
     @property
+    def _numbers(self) -> tuple[float, ...]:
+        return self.dt_s, self.mass, self.damping
+
+    @property
     def components(self) -> Components | None:
         """The same step on components: for Euler steps."""
         if type(self.integrator) is not Euler:
             return None
-        numbers = (self.dt_s, self.mass, self.damping)
-        return Components(point_mass_components, numbers, self.command_limit)
+        return Components(point_mass_components, self._numbers, self.command_limit)

@@ -10,7 +10,7 @@ from typing import Any
 
 from neuromotor.compiled.functions import component
 
-__all__ = ["hand", "jacobian", "step"]
+__all__ = ["hand", "jacobian", "step", "velocity_rate_slopes", "velocity_rates"]
 
 
 @component
@@ -45,3 +45,18 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
 def hand(par: Any, x: Any) -> Any:
     """Return the place (m) and velocity (m/s): the state itself."""
     return x[0], x[1], x[2], x[3]
+
+
+@component
+def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
+    """Return ``D / m`` (1/s), row by row; arguments as in `arm_components.velocity_rates`."""
+    _, mass, _ = par
+    return drag[0] / mass, drag[1] / mass, drag[2] / mass, drag[3] / mass
+
+
+@component
+def velocity_rate_slopes(par: Any, x: Any, drag: Any) -> Any:
+    """Return its derivatives by both coordinates of the place: nothing but zeros."""
+    zero = x[0] - x[0]
+    none = (zero, zero, zero, zero)
+    return none, none

@@ -1,4 +1,4 @@
-"""Trains all networks again by the recipes of the zoo, from where this was stopped before."""
+"""Trains all networks again by the recipes of the zoo, and goes on where it was stopped."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Training:
 
     Attributes:
         name: As in the zoo.
-        commands: Arguments of `neuromotor`, a list a stage; run folders are relative.
-        seconds: What all stages took when the zoo's network was made.
-        calls: Calls of its last stage.
+        commands: Arguments of `neuromotor`, one list for each stage, with relative run folders.
+        seconds: How long all stages took when the network of the zoo was made.
+        calls: Number of calls of the last stage.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Training:
 
 
 def plan(names: Sequence[str] = NAMES) -> list[Training]:
-    """Return how the zoo's networks are made; names that it lacks are left out."""
+    """Return how the zoo's networks are made, without those names that the zoo does not have."""
     known = zoo.names()
     return [_training(name, zoo.card(name), zoo.recipe(name)) for name in names if name in known]
 
@@ -62,16 +62,17 @@ def retrain(
     run: Runner | None = None,
     progress: Callable[[str], None] = lambda words: None,
 ) -> None:
-    """Train what is not finished; what was stopped goes on from its checkpoint.
+    """Train the networks that are not finished; a stopped training goes on from its checkpoint.
 
     Args:
-        trainings: What to do, in order.
-        folder: Where the recipes' run folders go.
-        run: Runs a command in a folder and returns its exit code; a process of its own by default.
-        progress: Told about every training.
+        trainings: The trainings, in their order.
+        folder: Folder in which the recipes put their run folders.
+        run: A function that runs a command in a folder and returns its exit code; by default
+            `run_command`, which starts a process.
+        progress: A function that is told in words about every training.
 
     Raises:
-        KeyboardInterrupt: A training was stopped; a later call goes on.
+        KeyboardInterrupt: A training was stopped; a later call of this function continues it.
         RuntimeError: A training failed.
     """
     run = run or run_command
@@ -92,13 +93,13 @@ def retrain(
 
 
 def run_command(words: Sequence[str], folder: Path) -> int:
-    """Run `neuromotor WORDS` in a folder; return its exit code."""
+    """Run `neuromotor` with these arguments in a folder, and return its exit code."""
     command = [sys.executable, "-m", "neuromotor", *words]
     return subprocess.run(command, cwd=folder, check=False).returncode
 
 
 def _next_command(command: tuple[str, ...], out: Path) -> tuple[str, ...]:
-    """Return the command itself, or the one that goes on with what it left."""
+    """Return the command, or the one that resumes what it began before."""
     if (out / "settings.json").is_file():
         return ("train", command[1], "--resume", _value(command, "--out"))
     return command
@@ -110,5 +111,5 @@ def _training(name: str, card: dict[str, Any], recipe: list[dict[str, Any]]) -> 
 
 
 def _value(command: Sequence[str], option: str) -> str:
-    """Return the word after an option."""
+    """Return the argument that follows an option."""
     return command[list(command).index(option) + 1]

@@ -41,6 +41,7 @@ __all__ = [
     "Stopped",
     "Watcher",
     "default_folder",
+    "interruptible",
     "machine",
     "run_comparison",
     "run_seeds",
@@ -146,7 +147,7 @@ def run_comparison(
     choose_threads(settings.threads)
     if not resume:
         settings = _started(settings, start)
-    with _interruptible() as interrupted, claimed(folder):
+    with interruptible() as interrupted, claimed(folder):
         if not resume:
             create_run_folder(folder, settings.as_dict(), force=force, start=start)
         return _run_one(
@@ -175,7 +176,7 @@ def run_seeds(
         _started(settings, None)
     outputs, watcher = outputs or RunOutputs(), watcher or Watcher()
     whole: list[RunRecord] = []
-    with _interruptible() as interrupted, claimed(folder):
+    with interruptible() as interrupted, claimed(folder):
         if not resume:
             create_run_folder(folder, settings.as_dict(), force=force)
         remove_leftovers(folder)
@@ -409,7 +410,7 @@ class Interruption:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Interruption]:
+def interruptible() -> Iterator[Interruption]:
     """Let the first Ctrl-C or SIGTERM wait for the end of an iteration; a second raises `Stopped`.
 
     The handlers stay until the end. If the system's own were put back while another signal is on

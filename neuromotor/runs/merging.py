@@ -17,6 +17,7 @@ from neuromotor.storage.components import SettingsError, time_stem
 __all__ = ["flattened", "merged", "nested"]
 
 _PLANT = "plant"
+_CHANNELS = "channels"
 
 
 def merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -75,9 +76,11 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _table(spec: Any) -> dict[str, Any]:
-    """Return a table that says the same as a name or a number."""
+    """Return a table that says the same as a name, a number, or the list of channels of senses."""
     if isinstance(spec, dict):
         return spec
+    if isinstance(spec, list):
+        return {_CHANNELS: spec}
     return {"others" if isinstance(spec, int) else "type": spec}
 
 
@@ -90,20 +93,25 @@ def _pop_plants(table: Mapping[str, Any]) -> list[Any]:
 
 
 def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """Merge tables level by level; in a table, a name is the `type` and a number is `others`."""
+    """Merge tables level by level.
+
+    In a table, a name is the `type`, a number is `others` and a list the `channels`.
+    """
     spelt = {time_stem(name, part): name for name, part in into.items() if name not in extra}
     for key, value in extra.items():
         other = spelt.get(time_stem(key, value))
         if other is not None:
             into.pop(other, None)
         old = into.get(key)
-        if isinstance(value, Mapping) and isinstance(old, dict | str | int):
+        if isinstance(value, Mapping) and isinstance(old, dict | str | int | list):
             old = _table(old)
             into[key] = value if _renamed(old, value) else old
             if into[key] is old:
                 _merge(old, value)
         elif isinstance(value, str) and isinstance(old, dict) and "type" not in old:
             old["type"] = value
+        elif isinstance(value, list) and isinstance(old, dict) and _CHANNELS not in old:
+            old[_CHANNELS] = value
         else:
             into[key] = value
 

@@ -42,6 +42,7 @@ __all__ = [
     "RunSettings",
     "check_used",
     "gather",
+    "optimizers_of",
     "resolve",
     "resolve_saved",
     "same_controller",
@@ -86,7 +87,10 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     "sequence": {"sequences": 8},
     "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
-_SMOKE_CONTROLLERS = {name: {"layers": [20, 20]} for name in ("rnn", "network", "gated")}
+_SMOKE_CONTROLLERS = {
+    **{name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm")},
+    "constrained": {"layers": [20]},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,7 +363,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         task_name=task_name,
         task=task,
         controller=_controller(settings["controller"], task),
-        optimizers=_optimizers(settings),
+        optimizers=optimizers_of(settings),
         ilqr=decode(settings.get("ilqr", "ilqr"), _ILQR, "ilqr"),
         calls=settings["budget"],
         seconds=seconds,
@@ -425,7 +429,7 @@ def _fitted(controller: Any, task: Task) -> Any:
     return replace(controller, **{name: size for name, size in sizes.items() if name in names})
 
 
-def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
+def optimizers_of(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
     """Return each named optimizer, with its own table of settings if there is one."""
     names = settings["optimizers"]
     if isinstance(names, str):

@@ -2,8 +2,8 @@
 
 The dataclasses themselves are the schema. A component is written as the name of a preset, or as a
 table whose ``type`` names one and whose other keys replace its fields; a field that is itself a
-component carries its registry of presets in its metadata. A field that is written as None keeps no
-component at all.
+component carries its registry of presets in its metadata, a field that holds several components of
+one class that class (`item`). A field that is written as None keeps no component at all.
 
 What a task counts in steps of its plant can be given as a time too. `delay_steps` is also
 `delay_s`, in seconds, or `delay`, a text with its unit; `onset_step` is `onset_s` or `onset`; and
@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from neuromotor._checks import check_number, did_you_mean, lookup
-from neuromotor.extensions.registry import source_of
+from neuromotor._checks import did_you_mean, lookup, whole_steps
+from neuromotor.extensions.registry import Registry, source_of
 
 __all__ = [
     "SettingsError",
@@ -40,7 +40,6 @@ __all__ = [
 T = TypeVar("T")
 
 _TIME = re.compile(r"\s*(?P<number>[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)\s*(?P<unit>ms|s)\s*", re.I)
-_ROUNDING = 1e-6  # of a step, relative: 0.35 s are 35 steps of 10 ms, whatever floats say
 
 
 class SettingsError(ValueError):
@@ -80,7 +79,8 @@ class UnknownSettingError(SettingsError):
 def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
     """Return a component as plain data with every field written out.
 
-    Its `type` is the preset of its class that it differs least from.
+    Its `type` is the preset of its class that it differs least from; or, where it has an attribute
+    `own_type`, that: a name from which its registry makes one (`Registry.otherwise`).
 
     Args:
         component: A frozen dataclass whose class is among the presets.
@@ -96,7 +96,8 @@ def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
     """
     own = type(component)
     presets = {name: preset for name, preset in registry.items() if type(preset) is own}
-    if not presets:
+    own_type = getattr(component, "own_type", None)
+    if not presets and own_type is None:
         raise SettingsError(_not_registered(own, registry))
     fields = dataclasses.fields(_dataclass(component))
 
@@ -104,10 +105,12 @@ def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
         preset = presets[name]
         return sum(getattr(preset, f.name) != getattr(component, f.name) for f in fields)
 
-    data: dict[str, Any] = {"type": min(presets, key=differences)}
+    data: dict[str, Any] = {"type": own_type or min(presets, key=differences)}
     for field in fields:
         value = getattr(component, field.name)
         inner = field.metadata.get("registry")
+        if value is None and field.metadata.get("left_out"):
+            continue
         data[field.name] = encode(value, inner) if inner and value is not None else _plain(value)
     return data
 
@@ -133,6 +136,9 @@ def decode(
     """
     if isinstance(spec, str):
         return _preset(spec, registry, where)
+    first = _listed(next(iter(registry.values()), base))
+    if isinstance(spec, list | tuple) and first is not None:
+        spec, base = {first: spec}, None
     if not isinstance(spec, Mapping):
         raise SettingsError(
             f"`{where}` must be a name or a table of settings, got {spec!r}; "
@@ -144,34 +150,95 @@ def decode(
     elif base is None:
         base = next(iter(registry.values()))
     component = _dataclass(base)
-    fields = {f.name: f for f in dataclasses.fields(component)}
-    hints = typing.get_type_hints(type(component))
+    fields = {f.name for f in dataclasses.fields(component)}
     times = _times_of(component)
-    changes: dict[str, Any] = {}
-    given: dict[str, str] = {}  # key that sets each field
     for key in settings:
-        path = f"{where}.{key}"
         if key not in fields and key not in times:
-            raise UnknownSettingError(path, fields, _below(component, where))
-        name = key if key in fields else times[key]
-        if name in given:
-            raise SettingsError(f"`{path}` and `{where}.{given[name]}` are the same; give one.")
-        given[name] = key
-    for name, key in sorted(given.items(), key=lambda item: item[1] not in fields):
-        path, value = f"{where}.{key}", settings[key]
-        inner = fields[name].metadata.get("registry")
-        if key != name:  # the plant, whose steps are counted, is known by now
-            value = _in_steps(value, _dt_s(component, changes), path, with_unit=key[-2:] != "_s")
-        if value is None and type(None) in typing.get_args(hints[name]):
-            changes[name] = None
-        elif inner is not None:
-            changes[name] = decode(value, inner, path, getattr(component, name))
-        else:
-            changes[name] = _checked(value, hints[name], path, getattr(component, name))
+            raise UnknownSettingError(f"{where}.{key}", fields, _below(component, where))
+    changes = _changes(settings, type(component), where, component, times)
     try:
         return dataclasses.replace(component, **changes)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"in `{where}`: {error}") from error
+
+
+def _changes(
+    settings: Mapping[str, Any],
+    kind: type,
+    where: str,
+    base: object | None,
+    times: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the values of the fields that a table sets.
+
+    Args:
+        settings: The table, whose keys are known.
+        kind: The component's class.
+        where: Name of the setting, for errors.
+        base: The component whose fields are changed, if there is one.
+        times: Other names of fields, which take times.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    changes: dict[str, Any] = {}
+    given: dict[str, str] = {}  # key that sets each field
+    for key in settings:
+        name = key if key in fields else times[key]
+        if name in given:
+            raise SettingsError(
+                f"`{where}.{key}` and `{where}.{given[name]}` are the same; give one."
+            )
+        given[name] = key
+    for name, key in sorted(given.items(), key=lambda item: item[1] not in fields):
+        path, value, metadata = f"{where}.{key}", settings[key], fields[name].metadata
+        old = getattr(base, name, None)
+        if key != name and "text" in metadata:
+            value = _seconds(value, path, with_unit=True)
+        elif key != name:  # the plant, whose steps are counted, is known by now
+            value = _in_steps(value, _dt_s(base, changes), path, with_unit=key[-2:] != "_s")
+        if value is None and type(None) in typing.get_args(hints[name]):
+            changes[name] = None
+        elif "registry" in metadata:
+            changes[name] = decode(value, metadata["registry"], path, old)
+        elif "item" in metadata:
+            changes[name] = _items(value, metadata["item"], path)
+        else:
+            changes[name] = _checked(value, hints[name], path, old)
+    return changes
+
+
+def _items(value: object, kind: type, where: str) -> tuple[Any, ...]:
+    """Return components of one class, each from a table or from the value of its first field."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    texts = {f.metadata["text"]: name for name, f in fields.items() if "text" in f.metadata}
+    first = next(iter(fields))
+    if not isinstance(value, list | tuple):
+        raise SettingsError(
+            f"`{where}` must be a list of tables, as in [{{{first} = ...}}], got {value!r}."
+        )
+    items = []
+    for number, spec in enumerate(value):
+        path = f"{where}[{number}]"
+        table = dict(spec) if isinstance(spec, Mapping) else {first: spec}
+        for key in table:
+            if key not in fields and key not in texts:
+                raise UnknownSettingError(f"{path}.{key}", [*fields, *texts])
+        changes = _changes(table, kind, path, None, texts)
+        if first not in changes:
+            raise SettingsError(f"`{path}` must have `{first}`, got {table!r}.")
+        try:
+            items.append(kind(**changes))
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"in `{path}`: {error}") from error
+    return tuple(items)
+
+
+def _listed(component: object) -> str | None:
+    """Return the first field of a component where it holds items: a list may stand for them."""
+    if not dataclasses.is_dataclass(component):
+        return None
+    fields = dataclasses.fields(component)
+    return fields[0].name if fields and "item" in fields[0].metadata else None
 
 
 def needs_of(*parts: tuple[object, Mapping[str, object]]) -> list[dict[str, str]]:
@@ -287,35 +354,37 @@ def _in_steps(value: object, dt_s: float, where: str, *, with_unit: bool) -> Any
     """Return a time, or a list of times, as numbers of steps."""
     if isinstance(value, list | tuple):
         return [_in_steps(item, dt_s, where, with_unit=with_unit) for item in value]
-    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    seconds = _seconds(value, where, with_unit=with_unit)
     try:
-        if match is not None:
-            seconds = float(match["number"]) * (0.001 if match["unit"].lower() == "ms" else 1.0)
-        elif with_unit:
-            raise TypeError(
-                f'`{where}` must be a time with its unit, as in "50 ms" or "0.05 s", '
-                f"got {value!r}; a number of seconds is `{where}_s`."
-            )
-        else:
-            seconds = typing.cast(float, value)
-        check_number(where, seconds, "seconds")
-        check_number(where, seconds / dt_s)
+        return whole_steps(where, seconds, dt_s)
     except (TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    steps = round(seconds / dt_s)
-    if abs(seconds / dt_s - steps) > _ROUNDING * max(1, abs(steps)):
-        near = " or ".join(f"{int(seconds / dt_s + more) * dt_s:.6g}" for more in (0, 1))
+
+
+def _seconds(value: object, where: str, *, with_unit: bool) -> Any:
+    """Return a time in seconds: of a text with its unit, or as it is where it needs none."""
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return float(match["number"]) * (0.001 if match["unit"].lower() == "ms" else 1.0)
+    if with_unit:
         raise SettingsError(
-            f"`{where}` must be a whole number of steps of {dt_s:g} s, got {seconds:g} s; the "
-            f"nearest are {near} s."
+            f'`{where}` must be a time with its unit, as in "50 ms" or "0.05 s", '
+            f"got {value!r}; a number of seconds is `{where}_s`."
         )
-    return steps
+    return value
 
 
 def _preset(name: object, registry: Mapping[str, Any], where: str) -> Any:
     """Return a preset by its name."""
     if not isinstance(name, str):
         raise SettingsError(f"`{where}` must be a name, got {name!r}.")
+    try:
+        if name not in registry and isinstance(registry, Registry):
+            made = registry.otherwise(name)
+            if made is not None:
+                return made
+    except ValueError as error:
+        raise SettingsError(f"in `{where}`: {error}") from error
     try:
         found = lookup(where.removesuffix(".type"), name, registry)
     except ValueError as error:
@@ -373,9 +442,12 @@ def _same_kind(value: object, checked: object) -> bool:
 
 
 def _plain(value: object) -> Any:
-    """Return tuples as lists, and everything else as it is."""
+    """Return tuples as lists, items in them as tables, and everything else as it is."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: _plain(part) for name, part in parts.items() if part is not None}
     return value
 
 

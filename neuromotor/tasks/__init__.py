@@ -1,6 +1,7 @@
 """Tasks: batches of trials and what they cost."""
 
 from neuromotor.extensions import Registry
+from neuromotor.plants import SpatialArm
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import Expansion, QuadraticCost
 from neuromotor.tasks.ddn import DDN
@@ -10,6 +11,7 @@ from neuromotor.tasks.instructed_delay import InstructedDelay
 from neuromotor.tasks.interception import Interception
 from neuromotor.tasks.postural import Postural
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
+from neuromotor.tasks.senses import SENSES, Channel, Senses, SensesInUse
 from neuromotor.tasks.sequence import ReachSequence
 from neuromotor.tasks.swing import Swing
 from neuromotor.tasks.task import Task
@@ -18,8 +20,10 @@ from neuromotor.tasks.trials import Trials
 
 __all__ = [
     "DDN",
+    "SENSES",
     "TASKS",
     "CenterOut",
+    "Channel",
     "Expansion",
     "ForceField",
     "Friction",
@@ -29,6 +33,8 @@ __all__ = [
     "PulsedReach",
     "QuadraticCost",
     "ReachExperiment",
+    "Senses",
+    "SensesInUse",
     "ReachSequence",
     "Swing",
     "TargetJump",
@@ -52,6 +58,10 @@ TASKS: Registry[Task] = Registry(
         "pulsed-reach": PulsedReach(),
         "force-field": ForceField(),
         "instructed-delay": InstructedDelay(),
+        # Radius and time are ours: of usual reaches of people.
+        "spatial-reach": CenterOut(
+            plant=SpatialArm(), radius_m=0.1, directions=32, steps=60, targets="sphere"
+        ),
         "swing": Swing(),
         "interception": Interception(),
         "tracking": Tracking(),

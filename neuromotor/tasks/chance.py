@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from neuromotor._checks import check_integer, check_number
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.trials import Trials
 
 __all__ = [
@@ -73,6 +74,7 @@ def with_chance(
     *,
     noise: float = 0.0,
     sensory_noise: SensoryNoise = 0.0,
+    senses: SensesInUse | None = None,
     repeats: int = 1,
 ) -> Trials:
     """Return each trial `repeats` times in a row, every one with draws of its own.
@@ -88,30 +90,44 @@ def with_chance(
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command.
         sensory_noise: Standard deviation of the noise on what is observed, one for all numbers of
             a state or one for each.
+        senses: Senses with noise of their own, in place of `sensory_noise`.
         repeats: Number of times that each trial is there.
     """
     if repeats > 1:
         trials = trials.subset(torch.arange(len(trials)).repeat_interleave(repeats))
-    senses = noisy_senses(sensory_noise)
-    if not (noise or senses):
+    noisy = noisy_senses(sensory_noise) if senses is None else senses.noisy
+    if not (noise or noisy):
         return trials
     generator = generator or default_generator()
     count = len(trials)
     xi = torch.randn(count, steps, commands, generator=generator, dtype=torch.float64)
     if noise:
         trials = replace(trials, command_noise=noise * xi)
-    if senses:
-        trials = with_noisy_senses(trials, steps, generator, sensory_noise)
+    if noisy:
+        trials = with_noisy_senses(trials, steps, generator, sensory_noise, senses)
     return trials
 
 
 def with_noisy_senses(
-    trials: Trials, steps: int, generator: torch.Generator, sensory_noise: SensoryNoise
+    trials: Trials,
+    steps: int,
+    generator: torch.Generator,
+    sensory_noise: SensoryNoise,
+    senses: SensesInUse | None = None,
 ) -> Trials:
     """Return trials with draws of noise on what is observed, if there is any."""
-    if not noisy_senses(sensory_noise):
-        return trials
-    count, size = trials.initial_state.shape
-    draws = torch.randn(count, steps, size, generator=generator, dtype=torch.float64)
-    scale = torch.tensor(sensory_noise, dtype=torch.float64)
-    return replace(trials, sensory_noise=scale * draws)
+    size = trials.initial_state.shape[1]
+    sizes = {
+        "sensory_noise": sensory_noise
+        if isinstance(sensory_noise, tuple)
+        else (sensory_noise,) * size
+    }
+    if senses is not None:
+        sizes = {"sensory_noise": senses.noise, "signal_noise": senses.signal_noise}
+    drawn = {}
+    for name, deviations in sizes.items():
+        if any(deviations):
+            scale = torch.tensor(deviations, dtype=torch.float64)
+            shape = (len(trials), steps, len(scale))
+            drawn[name] = scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+    return replace(trials, **drawn)

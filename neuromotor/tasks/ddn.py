@@ -22,6 +22,7 @@ from neuromotor.tasks.chance import (
 )
 from neuromotor.tasks.cost import QuadraticCost, check_weights, final_state_cost
 from neuromotor.tasks.ranges import Range
+from neuromotor.tasks.senses import SENSES, Senses, SensesInUse, check_senses
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["DDN", "DISTURBANCE_NM"]
@@ -55,6 +56,9 @@ class DDN:
         energy_weight: Weight of the time integral of the squared command (1/s); 1e-4 in the thesis.
         error_weight: Weight of the squared error of the final configuration (rad).
         velocity_weight: Weight of the squared error of the final velocity.
+        senses: Channels that the controller senses, each with its own delay and noise
+            (`tasks.senses`); None is the plant's state after `delay_steps`, with `sensory_noise`.
+            Channels without a delay of their own have that of `delay_steps`.
 
     Raises:
         ValueError: A number is out of range, or the plant has no joints.
@@ -78,6 +82,7 @@ class DDN:
     energy_weight: float = 1e-4
     error_weight: float = 1.0
     velocity_weight: float = 1.0
+    senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
 
     def __post_init__(self) -> None:
         check_plant(self.plant)
@@ -93,6 +98,7 @@ class DDN:
         check_chance(self.noise, self.sensory_noise, 1, self.plant.state_size)
         check_integer("steps", self.steps, minimum=2)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
+        check_senses(self)
         check_weights(self)
         self._workspace()  # a plant without joints is refused here
 
@@ -179,7 +185,8 @@ class DDN:
             load=disturbance * on[..., None] * size[:, None] if disturbance else None,
             command_noise=self.noise * xi if self.noise else None,
         )
-        trials = with_noisy_senses(trials, self.steps, generator, self.sensory_noise)
+        senses = SensesInUse.of(self)
+        trials = with_noisy_senses(trials, self.steps, generator, self.sensory_noise, senses)
         return trials.to(dtype=dtype, device=device)
 
     def _workspace(self) -> tuple[Tensor, Tensor]:

@@ -22,11 +22,11 @@ from neuromotor.tasks.chance import (
     check_delay,
     default_generator,
     in_plane,
-    noisy_senses,
     with_chance,
 )
 from neuromotor.tasks.cost import QuadraticCost, check_weights
 from neuromotor.tasks.ranges import Range
+from neuromotor.tasks.senses import SENSES, Senses, SensesInUse, check_senses
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["HAND_FORCE_N", "JOINT_TORQUE_NM", "Postural"]
@@ -56,7 +56,7 @@ class Postural:
             `load_scale`, and must be None where `loads` are mixed.
         directions: Number of loads; 8 in the thesis.
         onset_step: Step from which the load acts, to the end; 0, the whole trial, is our choice.
-        postures_deg: Shoulder and elbow angles (deg) of the postures; None is a 3 x 3 grid of hand
+        postures_deg: Joint angles (deg) of the postures; None is a 3 x 3 grid of hand
             positions around the plant's home (the thesis has nine postures and does not say which).
         grid_spacing_m: Distance between neighbours of that grid (m), our choice.
         draws: Number of trials with a posture and a load direction drawn at random, for held-out
@@ -76,6 +76,9 @@ class Postural:
         sensory_noise: Standard deviation of the noise on what the controller observes, one number
             for all of a state (rad and rad/s; m and m/s) or one for each; none by default.
         repeats: Trials of each posture and load, one after the other, each with draws of its own.
+        senses: Channels that the controller senses, each with its own delay and noise
+            (`tasks.senses`); None is the plant's state after `delay_steps`, with `sensory_noise`.
+            Channels without a delay of their own have that of `delay_steps`.
 
     Raises:
         ValueError: A number is out of range, or a posture is out of reach.
@@ -90,7 +93,7 @@ class Postural:
     load_size: float | None = field(default=None, metadata={"in_use": "load_in_use"})
     directions: int = 8
     onset_step: int = 0
-    postures_deg: tuple[tuple[float, float], ...] | None = None
+    postures_deg: tuple[tuple[float, ...], ...] | None = None
     grid_spacing_m: float = 0.06
     draws: int | None = None
     load_factors: tuple[float, float] = (1.0, 1.0)
@@ -103,6 +106,7 @@ class Postural:
     noise: float = 0.0
     sensory_noise: SensoryNoise = 0.0
     repeats: int = 1
+    senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
 
     def __post_init__(self) -> None:
         check_plant(self.plant)
@@ -144,6 +148,7 @@ class Postural:
             check_integer("draws", self.draws, minimum=1)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
+        check_senses(self)
         check_weights(self)
         if self.postures_deg is not None and not self.postures_deg:
             raise ValueError("`postures_deg` must name at least one posture, got none.")
@@ -171,7 +176,7 @@ class Postural:
     @property
     def random(self) -> bool:
         """Whether postures, directions or noise are drawn; else every batch is the same."""
-        return self.draws is not None or self.noise > 0 or noisy_senses(self.sensory_noise)
+        return self.draws is not None or self.noise > 0 or SensesInUse.of(self).noisy
 
     def ranges(self) -> dict[str, list[Range]]:
         """Return sizes of loads, onsets and distances of postures; see `neuromotor.tasks.ranges`.
@@ -250,6 +255,7 @@ class Postural:
             generator,
             noise=self.noise,
             sensory_noise=self.sensory_noise,
+            senses=SensesInUse.of(self),
             repeats=self.repeats,
         ).to(dtype=dtype, device=device)
 

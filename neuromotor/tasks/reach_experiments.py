@@ -66,7 +66,7 @@ class ReachExperiment(DerivedTask):
     @property
     def calm_reach(self) -> CenterOut:
         """The reach without repeats and noise: what the trials are made from."""
-        return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1)
+        return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1, senses=None)
 
     def _check_states(self, trials: Trials, states: Tensor) -> None:
         """Raise unless states are those of trials with a target that moves."""

@@ -9,13 +9,19 @@ import torch
 
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.senses import Senses, SensesInUse
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["DerivedTask", "Task", "input_size"]
 
 
 class Task(Protocol):
-    """A movement task: what is wanted, what goes wrong, and what it costs."""
+    """A movement task: what is wanted, what goes wrong, and what it costs.
+
+    A task with an attribute `senses` (`tasks.senses.Senses`) has channels of feedback, each with
+    its own delay and noise; without it, or where it is None, a controller observes the plant's
+    `feedback` after `delay_steps`.
+    """
 
     @property
     def plant(self) -> Plant:
@@ -54,7 +60,7 @@ class Task(Protocol):
 
 
 class DerivedTask(ABC):
-    """A task that is made from another, whose plant, steps, delay, cost and chance it keeps."""
+    """A task that is made from another, whose plant, steps, senses, cost and chance it keeps."""
 
     @property
     @abstractmethod
@@ -77,6 +83,11 @@ class DerivedTask(ABC):
         return self.source.delay_steps
 
     @property
+    def senses(self) -> Senses | None:
+        """What the controller senses."""
+        return getattr(self.source, "senses", None)
+
+    @property
     def cost(self) -> QuadraticCost:
         """What a trial costs."""
         return self.source.cost
@@ -89,4 +100,5 @@ class DerivedTask(ABC):
 
 def input_size(task: Task, trials: Trials) -> int:
     """Return how many numbers a controller is given at a step: observation, target and cues."""
-    return 2 * len(task.plant.feedback) + trials.cue_size
+    senses = SensesInUse.of(task)
+    return len(senses.labels) + len(senses.target_labels) + trials.cue_size

@@ -28,14 +28,15 @@ class TrialPart:
         axis: What it has beside trials: an entry a `step`, one a `state` (before each step and
             after the last), or the same for the whole `trial`.
         size: Numbers in an entry: those of a `state`, a `command` or a `load` of the plant, of a
-            force on its `hand`, of an affine `field` there, one `factor`, or any number (None).
+            force on its `hand`, of an affine `field` there, one `factor`, those of the task's
+            `senses`, or any number (None).
         seen_by: Whom it acts on: the `plant`, the `senses`, the `controller` (which is told), its
             `units`, or the `cost`.
         missing: What None means: a number, or `target`.
     """
 
     axis: Literal["step", "state", "trial"]
-    size: Literal["state", "command", "load", "hand", "field", "factor"] | None
+    size: Literal["state", "command", "load", "hand", "field", "factor", "senses"] | None
     seen_by: Literal["plant", "senses", "controller", "units", "cost"]
     missing: float | Literal["target"] = 0.0
 
@@ -76,7 +77,10 @@ class Trials:
         command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
             ``u (1 + xi) + load`` (Sutskever 2013, section 6.5).
         plant_noise: Draws zeta added to the next state, (B, T, n).
-        sensory_noise: Draws added to the state that is observed, (B, T, n).
+        signal_noise: Draws xi of noise that is proportional to what is sensed, (B, T, k) of the k
+            numbers that the task's senses draw for: a channel gives ``s (1 + xi)`` of its signal s.
+        sensory_noise: Draws added to what is sensed, (B, T, k); without senses of its own a task
+            has k = n, since they are added to the state that is observed.
         unit_noise: Draws xi added to the units' input before the nonlinearity, (B, T, units);
             see `ContinuousTimeRNN`.
         condition: Number of each trial's condition, (B,), of an integer dtype.
@@ -99,7 +103,8 @@ class Trials:
     field_on: Tensor | None = _part("step", "factor", "plant", missing=1.0)
     command_noise: Tensor | None = _part("step", "command", "plant")
     plant_noise: Tensor | None = _part("step", "state", "plant")
-    sensory_noise: Tensor | None = _part("step", "state", "senses")
+    signal_noise: Tensor | None = _part("step", "senses", "senses")
+    sensory_noise: Tensor | None = _part("step", "senses", "senses")
     unit_noise: Tensor | None = _part("step", None, "units")
     condition: Tensor | None = None
 

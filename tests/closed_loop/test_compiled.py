@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,8 +12,15 @@ from cases import generator, noisy, normal
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.compiled.objective import CompiledObjective
 from neuromotor.controllers import ContinuousTimeRNN, GatedCell, Network, TanhCell
-from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, PointMass, TwoJointArm
-from neuromotor.tasks import CenterOut
+from neuromotor.plants import (
+    HUMAN,
+    HUMAN_VISCOSITY,
+    PointMass,
+    TwoJointArm,
+    point_mass_components,
+)
+from neuromotor.tasks import CenterOut, Channel, Senses, SensesInUse
+from neuromotor.tasks.task import input_size
 
 PLANTS = {
     "arm": TwoJointArm(HUMAN, viscosity=HUMAN_VISCOSITY, command_limit=(5.0, 3.0)),
@@ -62,6 +70,64 @@ def test_every_cell_and_plant_equals_autograd(network, plant):
     for structural in (0.0, 0.5):
         wanted = two.product(direction, structural)
         assert relative(one.product(direction, structural), wanted) < 1e-10
+
+
+@pytest.mark.parametrize("plant", ["arm", "mass"])
+def test_a_field_that_begins_within_a_trial_equals_autograd(plant):
+    loop, theta, trials = made("rnn", plant)
+    on = torch.linspace(-0.5, 1.5, 15).double().clamp(0, 1)[None, :, None].repeat(5, 1, 1)
+    on[0] = 0.0  # never
+    field = 2.0 * normal(5, 2, 5, seed=6)
+    trials = replace(trials, field=field, field_on=on)
+    assert loop.why_not_compiled(trials) is None
+    fast, slow = loop.objective(trials, fast=True), loop.objective(trials, fast=False)
+    value, gradient = slow.value_and_gradient(theta)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    wanted = slow.linearize(theta).product(direction)
+    assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
+
+
+HAND = Senses((Channel("hand_position"),))
+CHANNELS = {
+    "two delays": Senses(
+        (
+            Channel("joint_position", delay_steps=1, scale=2.0, relative=True),
+            Channel("joint_velocity", delay_steps=6),
+            Channel("joint_position", delay_steps=4, signal_noise=0.2),
+        ),
+        target=(Channel("hand_position", delay_steps=3, relative=True),),
+    ),
+    "with noise": Senses((Channel("state", noise=0.1, signal_noise=0.3, scale=0.5),)),
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_channels_that_are_linear_in_the_state_equal_autograd(name):
+    """Each with its own delay, noise and scale; targets may be told in any signal."""
+    task = CenterOut(plant=PLANTS["arm"], directions=5, steps=15, senses=CHANNELS[name])
+    plain = noisy(replace(task, senses=None).trials(), 15)
+    draws = SensesInUse.of(task).draws
+    trials = replace(
+        plain,
+        sensory_noise=1e-2 * normal(5, 15, draws, seed=2),
+        signal_noise=0.2 * normal(5, 15, draws, seed=3),
+        shown_target=plain.target[:, None] + 0.1 * normal(5, 15, 4, seed=5),
+    )
+    net = Network(layers=(6, 5), input_size=input_size(task, trials))
+    loop, theta = ClosedLoop(task, net), normal(net.parameter_count, seed=4)
+    fast, slow = loop.objective(trials, fast=True), loop.objective(trials, fast=False)
+    value, gradient = slow.value_and_gradient(theta)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    wanted = slow.linearize(theta).product(direction)
+    assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
+    reason = ClosedLoop(replace(task, senses=HAND), net).why_not_compiled()
+    assert reason == "the task senses what is computed from the plant's state"
 
 
 def test_the_product_of_gated_units_is_that_of_the_dense_matrix():
@@ -145,6 +211,17 @@ def test_an_arm_that_flies_off_has_an_infinite_loss():
     assert loop.objective(trials).value(1e200 * theta) == float("inf")
 
 
+class Dull(PointMass):
+    """A mass whose functions on components know nothing of force fields."""
+
+    @property
+    def components(self):
+        known = SimpleNamespace(
+            **{name: getattr(point_mass_components, name) for name in ("step", "jacobian", "hand")}
+        )
+        return replace(super().components, functions=known)
+
+
 def test_what_is_not_compiled_says_why():
     class Own(ContinuousTimeRNN):
         """May override anything."""
@@ -152,7 +229,10 @@ def test_what_is_not_compiled_says_why():
     task = CenterOut(directions=2, steps=5)
     assert ClosedLoop(task, ContinuousTimeRNN()).why_not_compiled() is None
     assert "(Own)" in ClosedLoop(task, Own()).why_not_compiled()
-    trials = task.trials()
-    loop = ClosedLoop(task, ContinuousTimeRNN())
-    field = replace(trials, field=torch.zeros(2, 2, 5).double())
-    assert "field" in loop.why_not_compiled(field)
+    field = replace(task.trials(), field=torch.zeros(2, 2, 5).double())
+    assert ClosedLoop(task, ContinuousTimeRNN()).why_not_compiled(field) is None
+    dull = replace(task, plant=Dull())
+    assert ClosedLoop(dull, ContinuousTimeRNN()).why_not_compiled() is None
+    assert "(Dull) has no compiled pieces for a force field" in ClosedLoop(
+        dull, ContinuousTimeRNN()
+    ).why_not_compiled(field)

@@ -9,17 +9,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cases import ARMS, PLANTS, arm_states, generator, noisy, normal
+from cases import ARMS, PLANTS, arm_states, generator, noisy, normal, uniform
 from scipy.integrate import solve_ivp
-from scipy.linalg import expm
+from scipy.linalg import expm, expm_frechet
 
 from neuromotor.closed_loop import ClosedLoop, advance
+from neuromotor.closed_loop.compiled.objective import CompiledObjective
 from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.envs import MotorEnv, MotorVectorEnv
-from neuromotor.plants import INTEGRATORS, RK4, PointMass, carried_in_field, field_force
+from neuromotor.plants import (
+    INTEGRATORS,
+    RK4,
+    MuscleArm,
+    PointMass,
+    carried_in_field,
+    field_force,
+)
 from neuromotor.plants.field import in_field
+from neuromotor.plants.field_components import carried, carried_slopes
 from neuromotor.tasks import CenterOut, Trials
+from neuromotor.tasks.task import input_size
 
 CURL = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
 # Curl, damping, divergence across y, the saddle of Shadmehr & Mussa-Ivaldi (1994), a wall, nothing.
@@ -205,26 +215,88 @@ def test_a_plant_without_velocity_rates_is_refused_in_a_field_with_velocity_and_
         in_field(_Bare(), state[0].tolist(), field_of(CURL)[0].tolist())
 
 
-@pytest.mark.parametrize("drag", ["curl", "saddle", "wall"])
-@pytest.mark.parametrize("plant", [*ARMS, "viscous", "point-mass", "rk4"])
-def test_loops_passes_and_environments_share_the_step_in_a_field(plant, drag):
-    plant = replace(ARMS["human"], integrator=RK4()) if plant == "rk4" else PLANTS[plant]
+# ---- derivatives on components ----
+
+
+@pytest.mark.parametrize("drag", DRAGS)
+@pytest.mark.parametrize("plant", [*ARMS, "point-mass"])
+def test_rates_change_with_the_configuration_as_differences_say(plant, drag):
+    form, drag = PLANTS[plant].components, DRAGS[drag].flatten().tolist()
+    for state in arm_states(5).tolist():
+        slopes = form.functions.velocity_rate_slopes(form.numbers, state, drag)
+        for i, found in enumerate(slopes):
+            h = 1e-6 * np.eye(4)[i]
+            ends = [
+                form.functions.velocity_rates(form.numbers, (state + way * h).tolist(), drag)
+                for way in (1, -1)
+            ]
+            np.testing.assert_allclose(found, (np.subtract(*ends)) / 2e-6, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 0.3, 0.32, 5.0])
+def test_what_a_field_carries_has_the_derivatives_of_the_matrix_exponential(size):
+    """`expm_frechet` (Al-Mohy & Higham 2009) differentiates another way; real and complex roots."""
+    for seed in range(6):
+        rates, first, second = normal(3, 2, 2, seed=seed).numpy()
+        rates, velocity = size * rates, normal(2, seed=seed + 20).numpy()
+        found = carried(rates.flatten().tolist(), *velocity.tolist())
+        np.testing.assert_allclose(found, expm(rates) @ velocity, rtol=1e-11, atol=1e-12)
+        slopes = carried_slopes(*(m.flatten().tolist() for m in (rates, first, second)), *velocity)
+        by_angle = [expm_frechet(rates, m, compute_expm=False) @ velocity for m in (first, second)]
+        wanted = np.column_stack([*by_angle, expm(rates)])
+        np.testing.assert_allclose(np.array(slopes), wanted, rtol=1e-10, atol=1e-11)
+
+
+# ---- loops and environments ----
+
+
+def relative(one, two):
+    return float((one - two).norm() / two.norm())
+
+
+def check_loop(plant, drag):
+    """Hold a loop in a field to autograd and to differences; return it, parameters and trials."""
     task = CenterOut(plant=plant, directions=3, steps=5, delay_steps=2)
     field = field_of(DRAGS[drag], 3)
-    field[:, :, 1:3] = -2.0 * torch.eye(2)
-    field *= plant.load_scale
-    trials = replace(noisy(task.trials(), 5), sensory_noise=None, field=field)
-    net = ContinuousTimeRNN(layers=(6,))
+    field[:, :, :3] = torch.tensor([[0.3, -2.0, 0.7], [-0.1, -0.4, -3.0]])
+    field *= plant.load_scale * uniform(0.5, 1.0, 3, 1, 1)
+    trials = task.trials()
+    if plant.state_size == 4:
+        trials = replace(noisy(trials, 5), sensory_noise=None)
+    trials = replace(trials, field=field)
+    sizes = {"input_size": input_size(task, trials), "command_size": plant.command_size}
+    net = ContinuousTimeRNN(layers=(6,), **sizes)
     theta = 0.05 * net.initial_parameters(generator())
     loop = ClosedLoop(task, net)
-    run = loop.simulate(theta, trials)
-    fast, slow = (loop.objective(trials, fast=fast) for fast in (None, False))
+    fast, slow = loop.objective(trials), loop.objective(trials, fast=False)
+    assert isinstance(fast, CompiledObjective) == (plant.components is not None)
     (value, gradient), (other, expected) = (o.value_and_gradient(theta) for o in (fast, slow))
     assert value == pytest.approx(other, rel=1e-11)
-    assert (gradient - expected).norm() < 1e-9 * expected.norm()
-    direction = normal(len(theta), seed=3)
+    assert relative(gradient, expected) < 1e-10
+    direction, h = normal(len(theta), seed=3), 1e-5
+    ahead, behind = (float(loop.losses(theta + a * direction, trials).mean()) for a in (h, -h))
+    assert float(gradient @ direction) == pytest.approx((ahead - behind) / (2 * h), rel=1e-6)
     products = [o.linearize(theta).product(direction) for o in (fast, slow)]
-    assert (products[0] - products[1]).norm() < 1e-9 * products[1].norm()
+    assert relative(*products) < 1e-10
+    return loop, theta, trials
+
+
+@pytest.mark.slow  # it compiles muscles in a field, for both precisions
+def test_loops_of_muscles_are_compiled_in_a_field():
+    loop, theta, trials = check_loop(MuscleArm(), "saddle")
+    half = loop.objective(trials.to(dtype=torch.float32), fast=True)
+    exact = loop.objective(trials).value_and_gradient(theta)
+    rounded = half.value_and_gradient(theta.float())
+    assert rounded[0] == pytest.approx(exact[0], rel=1e-4)
+    assert relative(rounded[1].double(), exact[1]) < 1e-3
+
+
+@pytest.mark.parametrize("drag", ["curl", "saddle", "wall"])
+@pytest.mark.parametrize("plant", [*ARMS, "viscous", "point-mass", "rk4"])
+def test_loops_and_environments_share_the_step_in_a_field(plant, drag):
+    plant = replace(ARMS["human"], integrator=RK4()) if plant == "rk4" else PLANTS[plant]
+    loop, theta, trials = check_loop(plant, drag)
+    task, run = loop.task, loop.simulate(theta, trials)
     one = MotorEnv(task, normalized=False, command_limit=100.0)
     one.reset(options={"trials": trials.subset(slice(0, 1))})
     many = MotorVectorEnv(3, task, normalized=False, command_limit=100.0)

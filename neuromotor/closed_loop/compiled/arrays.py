@@ -1,7 +1,8 @@
 """The arrays that a compiled pass works on, one block of trials at a time.
 
-Notation: T steps, M trials of the block, n numbers of the state, m of the command. Where an axis of
-steps has length 1, all steps share its numbers.
+Notation: there are T steps, M trials in the block, n numbers in a state, m in a command, k in what
+is observed, l in a load, and c in target and cues. Where an axis of steps has length 1, all steps
+share its numbers.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ class Dimensions(NamedTuple):
     """Numbers of the loop."""
 
     steps: int
-    delay: int  # steps
     ring: int  # steps whose pulls are kept until their gradients are taken
-    squash: int  # how commands are squashed; `loop.squashed`
+    squash: int  # how commands are squashed: 0 for not at all, else from 1 on as in `SQUASHES`
     batch: float  # trials over which the loss is a mean, other blocks included
     energy: float  # weight of a command's square
 
@@ -38,13 +38,15 @@ class Dimensions(NamedTuple):
 class Given(NamedTuple):
     """What a block of trials brings along."""
 
-    feedback: Array  # which numbers of the state are observed, (k,)
+    feedback: Array  # which numbers of the state are sensed, (k,)
+    lag: Array  # how many steps ago each of them was, (k,)
+    gain: Array  # factor on each of them, (T or 1, k, M)
     told: Array  # target and cues, (T or 1, c, M)
-    sense: Array  # sensory noise, (T or 1, k, M)
+    sense: Array  # what is added: sensory noise, less the origin, (T or 1, k, M)
     noise: Array  # private noise of all units, scaled, (T or 1, M, units or 0)
     command_noise: Array  # (T or 1, m, M)
     load: Array  # (T or 1, l, M)
-    force: Array  # on the hand, (T or 1, 2 or 3, M)
+    force: Array  # on the hand, and behind it a field's ten, (T or 1, 2, 3 or 12, M)
     jolt: Array  # plant noise, (T or 1, n, M)
     weight: Array  # of squared errors, (T + 1 or 1, n, M)
     goal: Array  # (T + 1 or 1, n, M)

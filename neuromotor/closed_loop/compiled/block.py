@@ -7,7 +7,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,13 +22,21 @@ from neuromotor.closed_loop.compiled.arrays import (
 from neuromotor.compiled.compose import PlantShape
 from neuromotor.compiled.pieces import Tape
 from neuromotor.controllers.network import RecurrentNetwork
+from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["Room", "given", "initial_state"]
+__all__ = ["Room", "force_size", "given", "initial_state", "part_of"]
 
 Array = NDArray[Any]
+
+
+def force_size(plant: Plant, in_field: bool) -> int:
+    """Return how many numbers a force has, on the hand and, behind that, of a field."""
+    d = plant.hand_size
+    return d + d * (1 + 2 * d) if in_field else d
 
 
 def given(
@@ -38,7 +45,8 @@ def given(
     """Return what a block's trials bring along, time first and trials last."""
     batch = len(trials)
     n, m = task.plant.state_size, task.plant.command_size
-    feedback = list(task.plant.feedback)
+    senses = SensesInUse.of(task)
+    size = len(senses.labels)
 
     def array(part: Tensor | None, size: int) -> Array:
         """(B or 1, T, k) as (T, k, B); zeros of one step where there is nothing."""
@@ -47,26 +55,36 @@ def given(
         turned = part.expand(batch, -1, -1).permute(1, 2, 0)
         return np.array(turned.numpy(), dtype, order="C")  # a copy that can be written
 
-    told = trials.told()
+    told = senses.told_over_time(trials)
     if told is None:
-        told = trials.target[:, None]
-    target = told[..., : trials.target.shape[1]][..., feedback]
-    told = torch.cat([target, told[..., trials.target.shape[1] :]], dim=-1)
+        told = senses.told(trials.target)[:, None]
     noise = np.zeros((1, batch, 0), dtype)
     if net.noise_size:
         net.check_noise(trials.unit_noise)
         if trials.unit_noise is not None:
             scaled = net.private_noise * trials.unit_noise.permute(1, 0, 2)
             noise = np.array(scaled.numpy(), dtype, order="C")
-    sense = None if trials.sensory_noise is None else trials.sensory_noise[..., feedback]
+    force = array(trials.hand_force, task.plant.hand_size)
+    if trials.field is not None:
+        width = force_size(task.plant, True) - task.plant.hand_size
+        rows = array(trials.field.flatten(1)[:, None], width)
+        if trials.field_on is not None:
+            rows = rows * array(trials.field_on, 1)
+        steps = max(len(force), len(rows))
+        parts = [part.repeat(steps // len(part), axis=0) for part in (force, rows)]
+        force = np.concatenate(parts, axis=1)
+    lag = [one.delay for one in senses.channels for _ in one.signal.labels]
+    gain, sense = senses.as_affine(trials)
     return Given(
-        feedback=np.array(feedback, np.int64),
+        feedback=np.array(senses.entries, np.int64),
+        lag=np.array(lag, np.int64),
+        gain=array(gain, size),
         told=array(told, told.shape[2]),
-        sense=array(sense, len(feedback)),
+        sense=array(sense, size),
         noise=noise,
         command_noise=array(trials.command_noise, m),
         load=array(trials.load, task.plant.load_size),
-        force=array(trials.hand_force, task.plant.hand_size),
+        force=force,
         jolt=array(trials.plant_noise, n),
         weight=array(cost.weights(trials), n),
         goal=array(trials.goal, n),

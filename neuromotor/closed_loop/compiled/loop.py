@@ -3,13 +3,14 @@
 `compiled.compose` puts functions of a plant before this text and makes a module of both for each
 pair, in which `cell` and `plant` are theirs. Nothing imports this file itself.
 
-Time is the first axis of every array; trials are the last one of what belongs to the plant, and the
-rows of what belongs to the cell. Of each array of `given` a first axis of 1 means the same numbers
-at all steps. A leading r_ marks a change along a direction, a leading d_ a derivative.
+Time is the first axis of every array. Trials are the last axis of what belongs to the plant, and
+the rows of what belongs to the cell. Where an array of `given` has a first axis of length 1, its
+numbers hold at all steps. A name that begins with r_ is a change along a direction, and one that
+begins with d_ is a derivative of the loss.
 
-Matrices of the network, in the order of their numbers: for each layer and gate group those of what
-is seen, of the layer below and of the layer itself; then the read-out's of what is seen (its bias)
-and of the last layer.
+The network's matrices are numbered. Each gate group of each layer has three: the weights of what is
+seen, of the layer below, and of what the layer itself remembers. The read-out has two: the weights
+of what is seen, of which only the bias is there, and those of the last layer.
 """
 
 # mypy: ignore-errors
@@ -27,12 +28,16 @@ from neuromotor.compiled.pieces import (
     part,
     span,
 )
+from neuromotor.controllers.network import SQUASHES
 
 if "plant" not in globals():
     raise ImportError("this file is a template of neuromotor.compiled.compose: nothing imports it")
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 GROUPS = len(cell.GATES)
+PLAIN, TANH, LOGISTIC, RECTIFIED = map(
+    (None, *SQUASHES).index, (None, "tanh", "logistic", "rectified")
+)
 
 
 @piece
@@ -43,13 +48,13 @@ def of_layer(weights, number):
 
 @piece
 def squashed(kind, value):
-    """A command, squashed: 0 not, 1 by tanh, 2 by the logistic function, 3 rectified."""
-    if kind == 0:
+    """A command, squashed."""
+    if kind == PLAIN:
         return value
-    if kind == 1:
+    if kind == TANH:
         return hyperbolic_tangent(value)
     half = type(value)(0.5)
-    if kind == 2:
+    if kind == LOGISTIC:
         return half + half * hyperbolic_tangent(half * value)
     return value if value > 0 else value - value
 
@@ -57,11 +62,11 @@ def squashed(kind, value):
 @piece
 def squash_slope(kind, u, change):
     """A change of the drive of a command, as it changes the squashed command u."""
-    if kind == 0:
+    if kind == PLAIN:
         return change
-    if kind == 1:
+    if kind == TANH:
         return change - change * u * u
-    if kind == 2:
+    if kind == LOGISTIC:
         return change * (u - u * u)
     return change if u > 0 else change - change
 
@@ -75,11 +80,12 @@ def forward_block(weights, net, body, dims, given, run, room):
     seen, cues = given.feedback.shape[0], given.told.shape[1]
     total = 0.0
     for t in range(dims.steps):
-        past, row = run.x[max(t - dims.delay, 0)], run.see[t]
+        row, gain = run.see[t], given.gain[t % given.gain.shape[0]]
         blur, told = given.sense[t % given.sense.shape[0]], given.told[t % given.told.shape[0]]
         for b in range(count):
             for i in range(seen):
-                row[b, i] = past[given.feedback[i], b] + blur[i, b]
+                past = run.x[max(t - given.lag[i], 0), given.feedback[i], b]
+                row[b, i] = past * gain[i, b] + blur[i, b]
             for i in range(cues):
                 row[b, seen + i] = told[i, b]
             row[b, seen + cues] = 1
@@ -154,10 +160,11 @@ def tangent_block(
     seen, r_see = given.feedback.shape[0], room.see
     r_x[0] = 0
     for t in range(dims.steps):
-        past, row = r_x[max(t - dims.delay, 0)], run.see[t]
+        row, gain = run.see[t], given.gain[t % given.gain.shape[0]]
         for b in range(count):
             for i in range(seen):
-                r_see[b, i] = past[given.feedback[i], b]
+                past = r_x[max(t - given.lag[i], 0), given.feedback[i], b]
+                r_see[b, i] = past * gain[i, b]
         for number in range(layers):
             own, change = of_layer(weights, number), of_layer(direction, number)
             first = number * cell.MEMORY
@@ -268,10 +275,11 @@ def adjoint_block(
                 if number > 0:
                     below = layer(at(room.memory, (t + 1) % 2), first - cell.MEMORY)
                     back(weights, matrix + 1, d_drive, part(below, 0), True)
-        past = d_x[max(t - dims.delay, 0)]
+        gain = given.gain[t % given.gain.shape[0]]
         for i in range(seen):
+            past = d_x[max(t - given.lag[i], 0), given.feedback[i]]
             for b in range(count):
-                past[given.feedback[i], b] += room.see[b, i]
+                past[b] += room.see[b, i] * gain[i, b]
         if k == 0:
             steps = min(dims.ring, dims.steps - t)
             rows = run.see[t : t + steps].reshape((steps * count, run.see.shape[2]))

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,18 +21,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor.closed_loop.blas import blas_threads
-from neuromotor.closed_loop.compiled import arrays
-from neuromotor.closed_loop.compiled.arrangement import Arrangement
 from neuromotor.closed_loop.compiled.arrays import AdjointRoom, Dimensions, Run
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
+from neuromotor.closed_loop.compiled.machine import Machine
 from neuromotor.closed_loop.objective import LoopObjective, Place, drawn_residuals
 from neuromotor.closed_loop.simulate import check_inputs
-from neuromotor.compiled.compose import PlantShape, composed
 from neuromotor.compiled.pieces import Tape, Weights
-from neuromotor.controllers.network import RecurrentNetwork
+from neuromotor.controllers.network import SQUASHES
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
-from neuromotor.plants.plant import components_of
-from neuromotor.tasks.task import Task, input_size
+from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["CompiledLinearization", "CompiledObjective"]
@@ -43,7 +38,6 @@ Array = NDArray[Any]
 _Result = TypeVar("_Result")
 _BLOCK = 96  # trials
 _TALL = 96  # rows of the products that give gradients
-_SQUASHES = (None, "tanh", "logistic", "rectified")
 
 
 @cache
@@ -76,24 +70,17 @@ class _Network(NamedTuple):
 
 
 class _Loop:
-    """A task and a network on fixed trials: blocks, rooms and compiled loops."""
+    """A machine on fixed trials: their blocks, and passes over these."""
 
-    def __init__(self, task: Task, net: RecurrentNetwork, trials: Trials) -> None:
-        self.task, self.net, self.trials = task, net, trials
-        dtype = trials.dtype
-        self.dtype = np.dtype(str(dtype).removeprefix("torch."))
-        plant, cost = task.plant, task.cost
-        components: Any = components_of(plant)
-        kind: Any = net.cell
-        self.cell = import_module(kind.compiled)
-        self.numbers = tuple(kind.numbers)
-        self.m = plant.command_size
-        observed = len(plant.feedback)
+    def __init__(self, machine: Machine, trials: Trials) -> None:
+        self.machine, self.trials = machine, trials
+        task, net = machine.task, machine.net
+        self.task, self.net, self.cell = task, net, machine.cell
+        self.dtype, self.arrangement, self.code = machine.dtype, machine.arrangement, machine.code
+        self.fixed = machine.network, machine.body
         net.check_input(input_size(task, trials))
-        self.arrangement = Arrangement(net, self.cell, observed, self.dtype)
-        batch = len(trials)
-        threads = torch.get_num_threads()
-        count = max(1, round(batch / _BLOCK), min(threads, batch // 8))
+        cost, batch = task.cost, len(trials)
+        count = max(1, round(batch / _BLOCK), min(torch.get_num_threads(), batch // 8))
         edges = np.linspace(0, batch, count + 1).round().astype(int).tolist()
         self.parts = list(itertools.starmap(slice, itertools.pairwise(edges)))
         blocks = [trials.subset(part) for part in self.parts]
@@ -102,51 +89,29 @@ class _Loop:
         largest = max(part.stop - part.start for part in self.parts)
         self.dims = Dimensions(
             steps=task.steps,
-            delay=task.delay_steps,
             ring=min(task.steps, max(1, round(_TALL / largest))),
-            squash=_SQUASHES.index(net.squash),
+            squash=(None, *SQUASHES).index(net.squash),
             batch=float(batch),
             energy=float(cost.energy_weight),
         )
-        self.net_arrays = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
-        limit = components.limit
-        limits = np.broadcast_to(-1.0 if limit is None else limit, self.m)
-        self.body = (
-            tuple(self.dtype.type(number) for number in components.numbers),
-            np.array(limits, self.dtype),
-        )
-        self.shape = PlantShape(
-            state=plant.state_size,
-            command=self.m,
-            load=plant.load_size,
-            force=plant.hand_size,
-        )
-        template = Path(__file__).with_name("loop.py")
-        self.code = composed(
-            template, components.functions, self.shape, self.dtype.name, self.cell, arrays
-        )
-        self._rooms: dict[tuple[int, int], Room] = {}
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
-
-    def room(self, worker: int, block: int) -> Room:
-        """Return a worker's room for a block."""
-        size = self.parts[block].stop - self.parts[block].start
-        if (worker, size) not in self._rooms:
-            self._rooms[worker, size] = Room(
-                self.arrangement, self.net, self.cell, self.numbers, self.shape, self.dims, size
-            )
-        return self._rooms[worker, size]
 
     def each(self, job: Callable[[int, Room], _Result]) -> list[_Result]:
         """Do a job for every block, blocks side by side on torch's number of threads."""
         count = len(self.parts)
         workers = min(torch.get_num_threads(), count)
+
+        def done(block: int) -> _Result:
+            part = self.parts[block]
+            with self.machine.room(part.stop - part.start, self.dims) as room:
+                return job(block, room)
+
         if workers == 1:
-            return [job(i, self.room(0, i)) for i in range(count)]
+            return [done(i) for i in range(count)]
 
         def share(worker: int) -> list[_Result]:
             torch.set_flush_denormal(True)
-            return [job(i, self.room(worker, i)) for i in range(worker, count, workers)]
+            return [done(i) for i in range(worker, count, workers)]
 
         results: list[Any] = [None] * count
         for worker, shared in enumerate(_pool(workers, os.getpid()).map(share, range(workers))):
@@ -180,7 +145,13 @@ class _Loop:
         run.x[0] = self.start[block]
         trials = run.x.shape[2]
         self.begin(run.memory, trials, [self.cell.start(one) for one in network.initial])
-        arguments = network.weights, self.net_arrays, self.body, self.dims, self.given[block]
+        arguments = (
+            network.weights,
+            self.machine.network,
+            self.machine.body,
+            self.dims,
+            self.given[block],
+        )
         return float(self.code("forward_block")(*arguments, run, room.forward))
 
     def backward(
@@ -209,7 +180,13 @@ class _Loop:
         dims = self.dims if adjoint is None else self.dims._replace(ring=self.dims.steps)
         adjoint = adjoint or room.adjoint
         weight, damped = self.dtype.type(structural), self._damped(room, structural)
-        arguments = self.gradient_parts[block], self.net_arrays, self.body, dims, self.given[block]
+        arguments = (
+            self.gradient_parts[block],
+            self.machine.network,
+            self.machine.body,
+            dims,
+            self.given[block],
+        )
         self.code("adjoint_block")(
             network.weights, *arguments, run, weight, damped, adjoint, *room.derivatives
         )
@@ -236,7 +213,13 @@ class _Loop:
         pairs = zip(network.initial, direction.initial, strict=True)
         starts = [self.cell.start_tangent(one, change) for one, change in pairs]
         self.begin(tangent.memory, run.x.shape[2], starts)
-        arguments = network.weights, direction.weights, self.net_arrays, self.body, self.dims
+        arguments = (
+            network.weights,
+            direction.weights,
+            self.machine.network,
+            self.machine.body,
+            self.dims,
+        )
         weight, damped = self.dtype.type(s), self._damped(room, s)
         self.code("tangent_block")(
             *arguments, self.given[block], run, weight, damped, tangent, *room.changes
@@ -279,13 +262,17 @@ class _Loop:
 class CompiledObjective(LoopObjective):
     """Mean loss over fixed trials: value, gradient, Gauss-Newton product, by compiled loops.
 
-    Room is kept between calls, so one objective must not be used by two threads at once.
+    Gradients are added up in place, so one objective must not be used by two threads at once.
     """
 
-    def __init__(self, task: Task, controller: RecurrentNetwork, trials: Trials) -> None:
-        """Join a loop and its trials; `ClosedLoop.objective` says which can be compiled."""
-        super().__init__(task, controller, trials)
-        self._loop = _Loop(task, controller, trials)
+    def __init__(self, machine: Machine, trials: Trials) -> None:
+        """Give a loop its trials; `ClosedLoop.objective` says which can be compiled."""
+        super().__init__(machine.task, machine.net, trials)
+        self._loop = _Loop(machine, trials)
+
+    def over(self, trials: Trials) -> CompiledObjective:
+        """Return the mean loss of the same loop over other trials."""
+        return CompiledObjective(self._loop.machine, trials)
 
     @torch.no_grad()
     @_quiet_floats()
@@ -320,7 +307,7 @@ class CompiledObjective(LoopObjective):
             return np.array(numbers.permute(0, 2, 1).numpy(), loop.dtype, order="C")
 
         by_state = drawn(steps + 1, self.task.plant.state_size)
-        by_command = drawn(steps, loop.m) * (loop.dims.energy / batch) ** 0.5
+        by_command = drawn(steps, loop.task.plant.command_size) * (loop.dims.energy / batch) ** 0.5
 
         def job(i: int, room: Room) -> list[tuple[Array, Array]]:
             run = room.shared_run
@@ -381,7 +368,7 @@ def _moments(loop: _Loop, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
                 tape, first = run.kept, layer * cell.KEPT
             own = part_of(tape, first + cell.OWN_PART[g], 0, rows)[:, :units]
             moments.append(pair(pulls[:, : group * units], [*inputs, own]))
-    moments.append(pair(adjoint.command[:, : loop.m], [rate(len(net.layers) - 1)]))
+    moments.append(pair(adjoint.command[:, : net.command_size], [rate(len(net.layers) - 1)]))
     return moments
 
 
@@ -391,7 +378,7 @@ class CompiledLinearization:
     def __init__(self, loop: _Loop, parameters: Tensor) -> None:
         self._loop = loop
         self._network = loop.network(loop.take(parameters))
-        self._runs = [loop.room(0, i).run() for i in range(len(loop.parts))]
+        self._runs = loop.each(lambda i, room: room.run())
         self.value, self.gradient = loop.value_and_gradient(self._network, self._runs)
 
     @torch.no_grad()

@@ -1,7 +1,7 @@
-"""The pieces of `GatedCell` for compiled loops; notation as there.
+"""The pieces of `GatedCell` for compiled loops, in the notation of that class.
 
-Gate groups: [z, r] and the candidate n. The memory is h; kept are [z, r], n, and r h, which the
-candidate's recurrent weights see.
+There are two gate groups: the gates [z, r], and the candidate n. The memory is h. What a step keeps
+for later passes is [z, r], n, and r h, which the candidate's recurrent weights see.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ _ALL = slice(0, 1)
 class TanhCell:
     """A leaky unit that sends on the tanh of its activation.
 
-    Notation: v activation and memory, h = tanh(v) rate, xi private noise::
+    Notation: v is the activation, which the unit remembers, h = tanh(v) its rate, and xi private
+    noise::
 
         z = F I + U h + b + xi          v <- v + leak (z - v)
 

@@ -1,7 +1,7 @@
 """The pieces of `TanhCell` for compiled loops: ``v <- v + leak (z - v)``, ``h = tanh(v)``.
 
-Parts of the memory: h, and v where there is a leak (else it has no width and is not touched). The
-only gate group drives z. `numbers` is (leak,).
+The memory has two parts: h, and v where there is a leak. Without a leak v has no width and nothing
+touches it. The only gate group gives the drive z. `numbers` is (leak,).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ __all__ = ["draw_loads", "draw_postures"]
 
 
 def central_trials(task: Task) -> Trials:
-    """Return the trials of the middle one of a postural task's postures, one a load."""
+    """Return the trials of the middle posture of a postural task, one trial for each load."""
     if not isinstance(task, Postural):
         raise ValueError(f"a postural task is needed, got {type(task).__name__}.")
     trials = task.trials()
@@ -80,13 +80,14 @@ def _draw_displacement(
     color: str,
     label: str,
 ) -> None:
-    """Draw the median and the range over the loads."""
+    """Draw the hand's displacement: the median over the loads as a line, the range as a band."""
     away = distance_cm(task, states, trials.target[:, None]).numpy()
     ax.plot(time_ms, np.median(away, 0), color=color, label=label)
     ax.fill_between(time_ms, away.min(0), away.max(0), color=color, alpha=0.2, linewidth=0)
 
 
-_LIMIT_NM = 1.0  # of the planner that takes what it sees for the present: without one it flies off
+# N m; the planner that takes delayed observations for the present is unstable without a limit
+_LIMIT_NM = 1.0
 _REFERENCES = {
     "ilqg": "optimal feedback control (ILQG)",
     "online-predictive": "online planner that knows the delay",

@@ -1,4 +1,4 @@
-"""Figure 9 compares the speed with other people's code, by files of `neuromotor bench --json`."""
+"""Figure 9 compares the speed with other toolkits, from files of `neuromotor bench --json`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OPERATIONS = {"value": "value", "gradient": "gradient", "gauss_newton": "Gauss-
 
 
 def draw_speed(networks: Networks, *, smoke: bool = False) -> Figure:
-    """Draw what a value, a gradient and a product take, and steps of environments a second."""
+    """Draw how long values, gradients and products take, and how fast environments step."""
     del networks, smoke
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(PAGE_IN, 3.4), width_ratios=(1.5, 1), layout="constrained"
@@ -41,7 +41,7 @@ def draw_speed(networks: Networks, *, smoke: bool = False) -> Figure:
 
 
 def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Draw the time of every implementation divided by ours, a line for each operation and size."""
+    """Draw each implementation's time divided by ours; each operation and size is one row."""
     rows = [row for row in rows if row["threads"] == 1]
     keys = list(dict.fromkeys((r["operation"], r["batch"], r["steps"], r["dtype"]) for r in rows))
     keys.sort(key=lambda key: (list(_OPERATIONS).index(key[0]), key[1:]))
@@ -63,7 +63,7 @@ def _draw_operations(ax: Axes, rows: list[dict[str, Any]]) -> None:
 
 
 def _draw_environments(ax: Axes, rows: list[dict[str, Any]]) -> None:
-    """Draw steps a second against the number of arms that are stepped at once."""
+    """Draw the steps per second over the number of arms that step together."""
     styles = {
         "single": ("neuromotor, one arm", COLORS[4], "v"),
         "vector": ("neuromotor, vector", COLORS[0], "o"),

@@ -1,0 +1,96 @@
+"""What all batches of one loop share: compiled functions, where weights stand, and room to work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neuromotor.closed_loop.compiled import arrays
+from neuromotor.closed_loop.compiled.arrangement import Arrangement
+from neuromotor.closed_loop.compiled.arrays import Dimensions
+from neuromotor.closed_loop.compiled.block import Room, force_size
+from neuromotor.compiled.compose import PlantShape, composed
+from neuromotor.controllers.network import RecurrentNetwork
+from neuromotor.plants import field_components
+from neuromotor.plants.plant import components_of
+from neuromotor.tasks.senses import SensesInUse
+from neuromotor.tasks.task import Task
+
+__all__ = ["Machine"]
+
+_TEMPLATE = Path(__file__).with_name("loop.py")
+
+
+class Machine:
+    """A task's plant and a network, compiled for one precision, with or without a force field.
+
+    Attributes:
+        cell: The compiled pieces of the network's cell.
+        numbers: Numbers of the cell, which they need.
+        arrangement: Where weights stand.
+        network: Units of the layers and the cell's numbers, as the loops take them.
+        body: Numbers and limits of the plant, as the loops take them.
+        code: The compiled loops, by name.
+    """
+
+    def __init__(
+        self, task: Task, net: RecurrentNetwork, dtype: torch.dtype, in_field: bool
+    ) -> None:
+        """Compile, or read what was compiled before; `ClosedLoop.why_not_compiled` says if not."""
+        self.task, self.net = task, net
+        self.dtype = np.dtype(str(dtype).removeprefix("torch."))
+        plant, components, kind = task.plant, _of(components_of(task.plant)), _of(net.cell)
+        self.cell: ModuleType = import_module(kind.compiled)
+        self.numbers = tuple(kind.numbers)
+        seen = len(SensesInUse.of(task).labels)
+        self.arrangement = Arrangement(net, self.cell, seen, self.dtype)
+        self.network = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
+        limits = np.broadcast_to(components.limit or -1.0, plant.command_size)
+        self.body: tuple[tuple[Any, ...], NDArray[Any]] = (
+            tuple(self.dtype.type(number) for number in components.numbers),
+            np.array(limits, self.dtype),
+        )
+        self._shape = PlantShape(
+            state=plant.state_size,
+            command=plant.command_size,
+            load=plant.load_size,
+            force=force_size(plant, in_field),
+        )
+        self.code = composed(
+            _TEMPLATE,
+            components.functions,
+            self._shape,
+            self.dtype.name,
+            self.cell,
+            arrays,
+            field=field_components if in_field else None,
+        )
+        self._free: dict[tuple[int, int], list[Room]] = {}
+
+    @contextmanager
+    def room(self, trials: int, dims: Dimensions) -> Iterator[Room]:
+        """Lend room for a pass over a block of trials; no other thread has it meanwhile."""
+        free = self._free.setdefault((trials, dims.ring), [])
+        try:
+            room = free.pop()
+        except IndexError:
+            room = Room(
+                self.arrangement, self.net, self.cell, self.numbers, self._shape, dims, trials
+            )
+        try:
+            yield room
+        finally:
+            free.append(room)
+
+
+def _of(part: object) -> Any:
+    """A part whose compiled pieces are there, which its type does not say."""
+    return part
