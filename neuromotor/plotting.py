@@ -26,6 +26,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from neuromotor._showing import COLORS, PATHS, STYLE
 from neuromotor.evaluation.explain import Explanation
 from neuromotor.plants.plant import Plant, View, muscles_of, views_of
 from neuromotor.storage.files import atomic_path
@@ -37,6 +38,7 @@ __all__ = [
     "LINES",
     "NAMES",
     "PAGE_IN",
+    "PATHS",
     "REFERENCE_COLOR",
     "SHADES",
     "STYLE",
@@ -62,11 +64,9 @@ __all__ = [
 ]
 
 COLUMN_IN, PAGE_IN = 8.5 / 2.54, 17 / 2.54  # widths that journals print
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLOR = "0.35"
 LINES = ("-", "--", ":")  # the next one where the colours begin again
 SHADES = 4  # most ranges in one panel that can be told apart
-PATHS = 72  # most hand paths in one panel
 _UNITS = {  # by the end of a name, longer ends first
     "_s_per_bit": "s/bit",
     "_cm_s": "cm/s",
@@ -84,18 +84,6 @@ _UNITS = {  # by the end of a name, longer ends first
     "_s": "s",
     "_m": "m",
     "_n": "N",
-}
-STYLE: Any = {  # matplotlib types its keys one by one
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "savefig.dpi": 200,
-    "text.usetex": False,  # LaTeX may not be installed, and reads % and ² as something else
-    "pdf.fonttype": 42,  # text stays text
-    "svg.hashsalt": "neuromotor",
 }
 NAMES = {
     "ilqr": "iLQR",

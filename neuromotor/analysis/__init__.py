@@ -36,6 +36,7 @@ from neuromotor.analysis.fixed_points import (
     plot_fixed_points,
 )
 from neuromotor.analysis.from_arrays import make_recording, movement_onset
+from neuromotor.analysis.gaps import complete_trials, complete_units, missing_samples
 from neuromotor.analysis.gradients import plot_sensitivity, sensitivity
 from neuromotor.analysis.jacobians import (
     JacobianSpectrum,
@@ -53,7 +54,9 @@ from neuromotor.analysis.lesions import (
 )
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
+from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
+from neuromotor.analysis.pooling import pool_sessions
 from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.recording_files import load_recording, save_recording
 from neuromotor.analysis.report import Report, analyze
@@ -65,6 +68,17 @@ from neuromotor.analysis.rotations import (
     rotations_of,
 )
 from neuromotor.analysis.section import Section
+from neuromotor.analysis.sessions import (
+    FileNames,
+    ImportOptions,
+    from_mat,
+    from_neo,
+    from_npz,
+    from_nwb,
+    from_pynapple,
+    from_spikes,
+    import_recording,
+)
 from neuromotor.analysis.similarity import (
     Similarity,
     canonical_correlations,
@@ -99,6 +113,20 @@ __all__ = [
     "recorded_run",
     "save_nwb",
     "save_recording",
+    # recordings from elsewhere
+    "FileNames",
+    "ImportOptions",
+    "complete_trials",
+    "complete_units",
+    "from_mat",
+    "from_neo",
+    "from_npz",
+    "from_nwb",
+    "from_pynapple",
+    "from_spikes",
+    "import_recording",
+    "missing_samples",
+    "pool_sessions",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
@@ -169,6 +197,7 @@ __all__ = [
     "plot_latency",
     "plot_lesions",
     "plot_movements",
+    "plot_recording",
     "plot_principal_components",
     "plot_rotations",
     "plot_sensitivity",

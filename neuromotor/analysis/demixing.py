@@ -30,6 +30,7 @@ from neuromotor._checks import check_integer, check_positive
 from neuromotor.analysis._arrays import by_sample, check_dimensions
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.cutting import window
+from neuromotor.analysis.layout import check_recording
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def demixed_components(
     check_integer("components", components, minimum=1)
     check_positive("ridge", ridge)
     part = window(recording, window_s)
+    check_recording(part, [variable])
     averages = condition_averages(part, variable, shuffles=0)
     norm = float(np.linalg.norm(averages.mean))
     mean = averages.mean - averages.mean.mean((0, 1))

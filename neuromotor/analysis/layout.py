@@ -31,6 +31,7 @@ __all__ = [
     "ACTUATOR",
     "EVENTS",
     "FORMAT",
+    "GAPS",
     "LAYOUT",
     "TRIALS",
     "RecordingError",
@@ -93,17 +94,21 @@ LAYOUT: dict[str, VariableLayout] = {
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
 }
 EVENTS = ("target_time", "go_time", "perturbation_time", "movement_onset")
+GAPS = "gaps"  # attribute of a recording in which samples may be missing
 ACTUATOR = "actuator_"  # before the names of the parts of a state that are no mechanics
 TRIALS = "trials_"  # before the names of the parts of the trials that were run
 _MAY_LACK = (*EVENTS, "target_angle")  # NaN where a trial has none
 
 
-def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
+def check_recording(
+    recording: xr.Dataset, needs: Sequence[str] = (), *, gaps: bool = False
+) -> None:
     """Raise unless a dataset has the layout of a recording, and holds what an analysis needs.
 
     Args:
         recording: Dataset to check; it may hold more than the layout.
         needs: Names of further variables that must be there.
+        gaps: Whether samples may be missing in a recording that says so by its attribute `gaps`.
 
     Raises:
         RecordingError: The message names what is missing or wrong, and what to do.
@@ -144,18 +149,24 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         unit, known = values.attrs.get("units"), units_of(name, layout.unit)
         if unit is not None and layout.unit != "1" and unit not in known:
             raise RecordingError(_other_unit(name, " or ".join(known), unit))
+        if gaps and GAPS in recording.attrs and values.dims[:2] == _SERIES:
+            if (infinite := int(np.isinf(values.values).sum())) > 0:
+                raise RecordingError(f"`{name}` holds {infinite} infinite values; correct them.")
+            continue
         bad = int((~np.isfinite(values.values)).sum())
         if bad and name not in _MAY_LACK and (ends := _padded(values.values, values.dims)):
             first, count = ends
             raise RecordingError(
                 f"`{name}` holds {bad} NaN values: {count} of {values.shape[0]} trials end in "
                 f"them. Cut all trials to the shortest (`recording.isel(time=slice({first}))`) or "
-                f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`).'
+                f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`, or '
+                "`complete_trials(recording)`)."
             )
         if bad and name not in _MAY_LACK:
             raise RecordingError(
                 f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
-                '(as with `recording.dropna("trial", subset=[...])`) or fill them in.'
+                '(as with `recording.dropna("trial", subset=[...])` or `complete_trials`) or fill '
+                "them in."
             )
     for dim in ("trial", "time", "unit"):
         if recording.sizes.get(dim, 1) == 0:

@@ -77,37 +77,26 @@ def save_nwb(
         RuntimeError: pynwb is not installed.
     """
     path = new_file(path, ".nwb", "save_nwb", overwrite=overwrite)
-    check_recording(recording, [] if spike_rate_hz is None else ["rate"])
+    if spike_rate_hz is None:
+        check_recording(recording, gaps=True)
+    else:
+        check_recording(recording, ["rate"])
     if spike_rate_hz is not None:
         check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
     pynwb = require("pynwb", "nwb")
-    changed = recording.attrs.get("feedback")
     start = session_start or datetime.datetime.now(datetime.UTC)
+    about = _imported if "imported" in recording.attrs else _simulated
+    words, subject, device = about(recording)
     nwb = pynwb.NWBFile(
-        session_description="Simulated reaching: units of a network that moves a model limb.",
         identifier=str(uuid.uuid4()),
         session_start_time=start,
         session_id=path.stem,
-        experimenter=["Simulation, neuromotor"],
-        institution="simulated",
-        lab="simulated",
-        experiment_description=recording.attrs.get("task", "a reaching task"),
-        notes=f"feedback changed: {changed}" if changed else None,
-        keywords=["simulation", "motor control", "recurrent neural network"],
         source_script=f"neuromotor {__version__}",
         source_script_file_name="neuromotor",
-        subject=pynwb.file.Subject(
-            subject_id="model",
-            species="Macaca mulatta",
-            sex="U",
-            age="P6Y/",
-            description="Model of a monkey's arm; no animal was recorded.",
-        ),
+        subject=pynwb.file.Subject(**subject),
+        **words,
     )
-    nwb.create_device(
-        name="network",
-        description=recording.attrs.get("controller", "a population of units"),
-    )
+    nwb.create_device(**device)
     clock = _Clock.of(recording)
     _add_trials(nwb, recording, clock)
     _add_series(pynwb, nwb, recording, clock)
@@ -117,12 +106,56 @@ def save_nwb(
         file.write(nwb)
 
 
+_About = tuple[dict[str, Any], dict[str, str], dict[str, str]]
+
+
+def _simulated(recording: xr.Dataset) -> _About:
+    """Return what a file says of a simulation: the session, its subject and its device."""
+    changed = recording.attrs.get("feedback")
+    words = {
+        "session_description": "Simulated reaching: units of a network that moves a model limb.",
+        "experimenter": ["Simulation, neuromotor"],
+        "institution": "simulated",
+        "lab": "simulated",
+        "experiment_description": recording.attrs.get("task", "a reaching task"),
+        "notes": f"feedback changed: {changed}" if changed else None,
+        "keywords": ["simulation", "motor control", "recurrent neural network"],
+    }
+    subject = {
+        "subject_id": "model",
+        "species": "Macaca mulatta",
+        "sex": "U",
+        "age": "P6Y/",
+        "description": "Model of a monkey's arm; no animal was recorded.",
+    }
+    what = recording.attrs.get("controller", "a population of units")
+    return words, subject, {"name": "network", "description": what}
+
+
+def _imported(recording: xr.Dataset) -> _About:
+    """Return what a file says of a recording that was imported: only what its source said."""
+    known = recording.attrs
+    words = {
+        "session_description": known.get("session_description", "An imported recording."),
+        "experimenter": [known.get("experimenter", "Unknown, Experimenter")],
+        "institution": known.get("institution", "unknown"),
+        "lab": known.get("lab", "unknown"),
+        "experiment_description": f"Trials cut from {known.get('source', 'a recording')}.",
+        "notes": known.get("import_notes") or None,
+        "keywords": ["motor control", "neural population"],
+    }
+    subject = {name: str(known[name]) for name in ("species", "sex", "age") if known.get(name)}
+    subject |= {"subject_id": str(known.get("subject_id", "unknown")), "description": "as imported"}
+    device = {"name": "array", "description": "What recorded the units; see the source."}
+    return words, subject, device
+
+
 @dataclass(frozen=True)
 class _Clock:
     """Where trials lie on the file's clock.
 
     Attributes:
-        zero: Each trial's own time 0 (s), (B,); the first sample of the first is at 0.
+        zero: Each trial's own time 0 (s), (B,); nothing of the first lies before 0.
         stamps: Every sample's time (s), (B, T).
         stops: When each trial ends (s), (B,).
         step: Between samples (s).
@@ -138,6 +171,9 @@ class _Clock:
         time = recording["time"].values
         step = float(time[1] - time[0]) if len(time) > 1 else _LONE_SAMPLE_S
         zero = (len(time) * step + _GAP_S) * np.arange(recording.sizes["trial"]) - time[0]
+        moments = [recording[name].values + zero for name in EVENTS if name in recording]
+        earliest = min((float(np.nanmin(m)) for m in moments if np.isfinite(m).any()), default=0.0)
+        zero = zero - min(earliest, 0.0)
         stamps = zero[:, None] + time
         return cls(zero, stamps, stamps[:, -1] + step, step)
 

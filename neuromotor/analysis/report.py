@@ -74,7 +74,7 @@ def analyze(
         RecordingError: The dataset is no recording, the window misses it, or `saved` is not the
             controller that was recorded.
     """
-    check_recording(recording)
+    check_recording(recording, gaps=True)
     given = Material(recording, saved, against, window_s, soft, surrogates, seed)
     _ = given.activity  # a window beside the recording is an error, not a reason to skip
     if saved is not None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from neuromotor.analysis.cutting import window
-from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.gaps import averaged_window, complete_trials, fullest_window
+from neuromotor.analysis.layout import GAPS, RecordingError
 from neuromotor.analysis.unperturbed import run_without_loads
 from neuromotor.extensions import ExtensionError, Registry
 from neuromotor.zoo.saved_controller import SavedController
@@ -97,8 +98,18 @@ class Material:
 
     @cached_property
     def activity(self) -> xr.Dataset:
-        """The recording in the window."""
-        return window(self.recording, self.window_s)
+        """The recording in the window; where samples are missing and there is none, see `gaps`."""
+        window_s = self.window_s
+        if window_s is None and GAPS in self.recording.attrs and "rate" in self.recording:
+            window_s = averaged_window(self.recording)
+        return window(self.recording, window_s)
+
+    @cached_property
+    def complete(self) -> Material:
+        """The trials that lack no sample, in the window or in the one that keeps most samples."""
+        window_s = self.window_s or fullest_window(self.recording)
+        whole = complete_trials(window(self.recording, window_s))
+        return replace(self, recording=whole, window_s=None)
 
     @cached_property
     def unperturbed(self) -> xr.Dataset | None:
@@ -141,6 +152,8 @@ class SectionSpec:
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
             without a controller or another recording, sections that need one are not in the report.
         seconds: About how long it takes on one core.
+        gaps: Whether it is of averages alone, which are over the trials that have each sample. Any
+            other section gets the trials that lack none.
     """
 
     name: str
@@ -149,6 +162,7 @@ class SectionSpec:
     compute: Callable[[Material], Findings]
     needs: tuple[Literal["changing rates", "controller", "other recording"], ...] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
+    gaps: bool = False
 
     def wanted(self, given: Material) -> bool:
         """Return whether the section belongs in a report of this material."""
@@ -158,11 +172,28 @@ class SectionSpec:
     def section(self, given: Material) -> Section:
         """Return the section, or an empty one with the reason why it cannot be computed."""
         try:
+            left_out = ""
+            if GAPS in given.recording.attrs:
+                given, left_out = self._with_gaps(given)
             if "changing rates" in self.needs:
                 _check_changing_rates(given.activity)
-            return Section(self.name, self.title, *self.compute(given))
+            text, numbers, figures = self.compute(given)
+            return Section(self.name, self.title, text + left_out, numbers, figures)
         except RecordingError as error:
             return Section(self.name, self.title, "", skipped=str(error))
+
+    def _with_gaps(self, given: Material) -> tuple[Material, str]:
+        """Return what a section of a recording with missing samples is of, and the words for it."""
+        if self.gaps:
+            part = given.activity
+            return (
+                given,
+                f" Samples are missing: averages are over the trials that have them, {span(part)}.",
+            )
+        whole = given.complete
+        count, all_ = whole.recording.sizes["trial"], given.recording.sizes["trial"]
+        words = f" Samples are missing: this is of the {count} of {all_} trials that lack none"
+        return whole, f"{words}, {span(whole.recording)}."
 
 
 SECTIONS: Registry[SectionSpec] = Registry(
@@ -201,9 +232,12 @@ def _check_changing_rates(recording: xr.Dataset) -> None:
     if "rate" not in recording:
         return  # the analysis itself says what it lacks
     rate = recording["rate"].values
-    if not np.ptp(rate, axis=(0, 1)).any():
+    if np.isnan(rate).all():
+        raise RecordingError("every rate is missing.")
+    lowest, highest = np.fmin.reduce(rate, axis=(0, 1)), np.fmax.reduce(rate, axis=(0, 1))
+    if not (highest > lowest).any():
         raise RecordingError(
-            f"no unit ever changes its rate, {rate.min():g} to {rate.max():g} throughout."
+            f"no unit ever changes its rate, {np.nanmin(rate):g} to {np.nanmax(rate):g} throughout."
         )
 
 

@@ -206,4 +206,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates", "other recording"),
     lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
+    gaps=True,
 )

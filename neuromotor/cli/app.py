@@ -10,6 +10,7 @@ from neuromotor.cli import (
     analysis,
     benchmark,
     evaluation,
+    importing,
     info,
     learning,
     new,
@@ -18,6 +19,7 @@ from neuromotor.cli import (
     runs_command,
     sweep,
     training,
+    view,
     zoo,
 )
 from neuromotor.extensions import use
@@ -65,7 +67,9 @@ for commands in (
     info,
     benchmark,
     runs_command,
+    importing,
     analysis,
+    view,
     reproduction,
     zoo,
     sweep,

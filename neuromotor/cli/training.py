@@ -64,6 +64,14 @@ FiguresOption = Annotated[
     bool, typer.Option("--figures/--no-figures", help="Whether figures are drawn at the end.")
 ]
 
+LiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Keep a page of the networks in training, live.html in the run folder, for a browser.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
@@ -103,6 +111,7 @@ def compare(
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
     figures: FiguresOption = True,
+    live: LiveOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -131,7 +140,9 @@ def compare(
         "device": device,
         "threads": threads,
     }
-    outputs = _outputs(checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures)
+    outputs = _outputs(
+        checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures, live=live
+    )
     if resume is not None:
         options |= {"config": config, "set": set_ or None, "out": out, "smoke": smoke or None}
         _resume(resume, task, options, ("task",), as_json=json_, outputs=outputs)
@@ -173,6 +184,7 @@ def train(
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
     figures: FiguresOption = True,
+    live: LiveOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -200,7 +212,9 @@ def train(
         "device": device,
         "threads": threads,
     }
-    outputs = _outputs(checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures)
+    outputs = _outputs(
+        checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures, live=live
+    )
     if resume is not None:
         options |= {"start": start, "config": config, "set": set_ or None, "out": out}
         options |= {"smoke": smoke or None}
@@ -234,7 +248,7 @@ def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str
 
 
 def _outputs(
-    checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool
+    checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool, live: bool
 ) -> RunOutputs:
     """What is written on the way, checked."""
     try:
@@ -243,7 +257,7 @@ def _outputs(
         raise SettingsError(str(error)) from error
     if tensorboard:
         require_tensorboard()
-    return RunOutputs(checkpoint_s, last_state, tensorboard, figures)
+    return RunOutputs(checkpoint_s, last_state, tensorboard, figures, live)
 
 
 def _with_factors(settings: RunSettings, named: Any) -> RunSettings:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from neuromotor._showing import TableInNotebooks
 from neuromotor.plants.plant import Bounds, within_bounds
 
 __all__ = ["MechanicalPlant"]
@@ -16,7 +17,7 @@ __all__ = ["MechanicalPlant"]
 _LARGEST = {"position": 2 * math.pi, "velocity": 50.0}  # a full turn (rad), a speed of no limb
 
 
-class MechanicalPlant(ABC):
+class MechanicalPlant(TableInNotebooks, ABC):
     """A `Plant` whose state is ``[configuration, velocity]``, then whatever its actuators need.
 
     A plant defines `dt_s` and what is abstract here. All else suits a limb in the plane with one

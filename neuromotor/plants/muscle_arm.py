@@ -307,7 +307,7 @@ class MuscleArm(MechanicalPlant):
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``M^-1 J^T D J`` (1/s), row by row; see `TwoJointArm.velocity_rates`."""
-        return self._arm.velocity_rates(state, drag)
+        return muscle_arm_components.velocity_rates(self._numbers, state, drag)
 
     # ---- the hand ----
 

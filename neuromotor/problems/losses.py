@@ -75,8 +75,9 @@ class Logistic:
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each step, (...)."""
         least = torch.special.entr(targets) + torch.special.entr(1 - targets)
-        cross: Tensor = torch.nn.functional.softplus(outputs) - targets * outputs
-        return (cross - least).sum(-1)
+        cross = torch.nn.functional.softplus(outputs) - targets * outputs
+        loss: Tensor = (cross - least).sum(-1)
+        return loss
 
     def pulled(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the derivative by the outputs, p - y, (..., K)."""

@@ -34,6 +34,7 @@ from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import finite_or_none, parse_json, read_text, write_json
 from neuromotor.training.comparison import Comparison, MethodCallback, MethodRun, compare
+from neuromotor.view.live import LIVE_PAGE, LivePages
 from neuromotor.zoo.saved_controller import load_controller, save_controller
 
 __all__ = [
@@ -86,12 +87,14 @@ class RunOutputs:
             the method can go on with a larger budget.
         tensorboard: Whether TensorBoard event files are written too.
         figures: Whether figures are drawn at the end.
+        live: Whether pages of the networks in training are written every few seconds.
     """
 
     checkpoint_s: float = 60.0
     last_state: bool = False
     tensorboard: bool = False
     figures: bool = True
+    live: bool = False
 
 
 class Watcher:
@@ -294,11 +297,16 @@ def _run_one(
             info={**summary, **row},
             overwrite=True,
         )
+        if pages is not None and run.method in settings.optimizers:
+            pages.finished(run.method, run.counts.calls, run.performance.loss, run.parameters)
         watcher.finished(run)
 
     def note(method: str, progress: Progress, floor: float) -> None:
         show(method, progress, floor)
         folder.note(method, progress, floor)
+        if pages is not None:
+            point = progress.point
+            pages.note(method, point.calls, point.value, progress.parameters)
 
     with (
         watcher.trainings(settings.calls) as show,
@@ -315,6 +323,7 @@ def _run_one(
     ):
         start = _start(folder, settings)
         _go_on(folder.writable(""), settings)
+        pages = _live_pages(settings, folder.path, watcher) if outputs.live else None
         comparison = compare(
             settings.task,
             settings.controller,
@@ -340,6 +349,15 @@ def _run_one(
                 save_figures(comparison_figures(comparison), place)
         write_json(folder.writable("summary.json"), summary)  # last: with it the run is finished
     return summary
+
+
+def _live_pages(settings: RunSettings, path: Path, watcher: Watcher) -> LivePages:
+    """Pages of the networks in training, and a word on where they are."""
+    pages = LivePages(
+        path, settings.task, settings.controller, list(settings.optimizers), settings.seed
+    )
+    watcher.say(f"Live page: {path / LIVE_PAGE}")
+    return pages
 
 
 def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:

@@ -15,8 +15,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
 from neuromotor._checks import check_integer, check_number, check_seed, lookup
 from neuromotor.controllers import CELLS, CONTROLLERS, Controller, Network
 from neuromotor.optim import Budget, Optimizer
@@ -244,7 +242,7 @@ def _trained(
         held_out=given["held_out"],
         test_calls=given["test_calls"],
         engine=decode(given["engine"], ENGINES, "engine"),
-        dtype=cast(torch.dtype, DTYPES[given["dtype"]]),
+        dtype=DTYPES[given["dtype"]],
         threads=given["threads"],
         progress=True,
         resume=load_snapshot(checkpoint) if checkpoint.is_file() else None,

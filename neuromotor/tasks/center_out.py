@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor._showing import TableInNotebooks
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.plants.plant import check_plant, configuration_near
 from neuromotor.tasks.chance import (
@@ -30,7 +31,7 @@ __all__ = ["CenterOut"]
 
 
 @dataclass(frozen=True)
-class CenterOut:
+class CenterOut(TableInNotebooks):
     """Reaches from a centre to targets around it; loss ``|x_T - x*|^2 / 2 + energy``.
 
     Start and targets are states at rest; the error counts joint angles (rad) and velocities

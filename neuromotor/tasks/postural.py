@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, lookup
+from neuromotor._showing import TableInNotebooks
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.plants.plant import by_part, check_plant
 from neuromotor.tasks.chance import (
@@ -39,7 +40,7 @@ _KINDS = {"hand": ("hand",), "joint": ("joint",), "mixed": ("hand", "joint")}
 
 
 @dataclass(frozen=True)
-class Postural:
+class Postural(TableInNotebooks):
     """Nine postures under eight constant loads; the loss sums the errors of all steps.
 
     The squared error of the configuration counts at every step, the squared velocity at every step
