@@ -24,12 +24,16 @@ NAMES = ("swing", "interception", "tracking", "figure-eight", "sequence", "frict
 
 
 def few(name):
-    """A task with two trials or three."""
+    """A task with two trials, or four of friction, no longer than 0.7 s."""
     task = TASKS[name]
-    if name == "sequence":
-        return replace(task, sequences=2)
-    some = {"swing": {"turns_deg": (45.0,)}, "interception": {"speed_factors": (1.5,)}}
-    return replace(task, reach=replace(task.reach, directions=2), **some.get(name, {}))
+    reach = replace(task.reach, directions=2, steps=min(task.steps, 70))
+    some = {
+        "swing": {"turns_deg": (45.0,)},
+        "interception": {"speed_factors": (1.5,)},
+        "figure-eight": {"move_steps": 40},
+        "sequence": {"sequences": 2, "reach_steps": (9, 11), "dwell_steps": 5},
+    }
+    return replace(task, reach=reach, **some.get(name, {}))
 
 
 @pytest.mark.parametrize("name", NAMES)
