@@ -22,8 +22,7 @@ class Swing(ReachExperiment):
     loss is that of the reach, with the target's velocity in the place of rest: the controller is
     told the state to be in, joint velocities included.
 
-    Source: hitting in monkeys and people is reviewed by Merchant & Georgopoulos (2006); numbers are
-    ours.
+    Speed and angles are ours.
 
     Attributes:
         reach: The reach that ends in a swing.

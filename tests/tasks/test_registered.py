@@ -7,17 +7,21 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from cases import generator
 from typer.testing import CliRunner
 
 from neuromotor import LBFGS, Budget, ContinuousTimeRNN
 from neuromotor.analysis import load_recording, record, recorded_run, save_recording
 from neuromotor.cli.app import app
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable
 from neuromotor.envs import MotorEnv, MotorVectorEnv
 from neuromotor.plotting import plot_hand_paths
 from neuromotor.storage.components import decode, encode
 from neuromotor.tasks import TASKS, CenterOut, Tracking
+from neuromotor.tasks.senses import SENSES
+from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import compare
 
 NAMES = ("swing", "interception", "tracking", "figure-eight", "sequence", "friction")
@@ -61,6 +65,20 @@ def test_environments_charge_what_the_loss_is(name):
     one.reset(options={"trials": trials.subset(slice(1, 2))})
     total = sum(one.step(best.commands[1, t].numpy())[1] for t in range(task.steps))
     assert -total == pytest.approx(float(best.losses[1]), rel=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_controller_may_see_its_hand_late(name):
+    """By a preset of senses, in which the hand's place is seen after 100 ms."""
+    task = few(name)
+    sensed = replace(task.reach, delay_steps=0, senses=SENSES["proprioception-and-vision"])
+    task = replace(task, reach=sensed)
+    trials = replace(task.trials(generator(0)), sensory_noise=None)
+    net = ContinuousTimeRNN((3,), input_size=input_size(task, trials))
+    run = ClosedLoop(task, net).simulate(0.1 * net.initial_parameters(generator(1)), trials)
+    hand = task.plant.hand_position(run.states)
+    seen = run.observations[:, 10:, 4:6]
+    torch.testing.assert_close(seen, hand[:, : seen.shape[1]])
 
 
 @pytest.mark.parametrize(
