@@ -17,14 +17,9 @@ from neuromotor._checks import check_number, check_positive
 from neuromotor.plants import spatial_arm_components
 from neuromotor.plants.arm import UnreachableError, elbow_at
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.mechanical import IntegratedPlant
 from neuromotor.plants.parameters import ARM_PRESETS, HUMAN, ArmParameters, usual_torque
-from neuromotor.plants.plant import (
-    Components,
-    check_command_limit,
-    check_last_axis,
-    saturated,
-)
+from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
 
 __all__ = ["SpatialArm"]
 
@@ -36,7 +31,7 @@ _REFINEMENTS = 40  # each makes the interval 0.618 times as long: to 1e-9 of its
 
 
 @dataclass(frozen=True)
-class SpatialArm(MechanicalPlant):
+class SpatialArm(IntegratedPlant):
     """An arm of four joint angles in space, with gravity, loads and optional joint friction.
 
     States are ``[azimuth, elevation, twist, elbow, and their velocities]`` (rad, rad/s), commands
@@ -189,11 +184,9 @@ class SpatialArm(MechanicalPlant):
         return tuple(self.holding_torque(home).tolist()) if self.tonic else (0.0,) * 4
 
     def actuated(self, command: Tensor) -> Tensor:
-        """Return the torques (N m) that the actuators give for commands, (..., 4)."""
+        """Return what the actuators give (N m), (..., 4), with `tonic` torques beside the limit."""
         check_last_axis("command", command, 4, _TORQUES)
-        if self.command_limit is not None:
-            command = torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
-        return command + command.new_tensor(self._tonic)
+        return super().actuated(command) + command.new_tensor(self._tonic)
 
     def acceleration(
         self,
@@ -238,22 +231,6 @@ class SpatialArm(MechanicalPlant):
         """Return the rate of change (rad/s, rad/s^2), (..., 8); arguments as `acceleration`."""
         acceleration = self.acceleration(state, torque, load, hand_force)
         return torch.cat([state[..., 4:].expand_as(acceleration), acceleration], dim=-1)
-
-    def step(
-        self,
-        state: Tensor,
-        torque: Tensor,
-        load: Tensor | None = None,
-        hand_force: Tensor | None = None,
-    ) -> Tensor:
-        """Return the state one step of `dt_s` later, (..., 8); arguments as `acceleration`.
-
-        `torque` is what is commanded: the actuators give it up to their limit, and `tonic` torques.
-        """
-        torque = self.actuated(torque)
-        return self.integrator.step(
-            lambda x: self.derivative(x, torque, load, hand_force), state, self.dt_s
-        )
 
     def holding_torque(self, state: Tensor) -> Tensor:
         """Return torques (N m), (..., 4), that hold the arm still, of states or joint angles."""
