@@ -72,7 +72,8 @@ def in_own_space(values: NDArray[np.float64]) -> NDArray[np.float64]:
     flat = by_sample(values)
     if flat.shape[1] <= flat.shape[0]:
         return values
-    triangle = np.linalg.qr(flat.T, mode="r")  # flat = triangle^T Q^T with orthonormal Q
+    # flat = triangle^T Q^T with orthonormal Q
+    triangle: NDArray[np.float64] = np.asarray(np.linalg.qr(flat.T, mode="r"), np.float64)
     return np.asarray(triangle.T.reshape(*values.shape[:-1], -1), np.float64)
 
 

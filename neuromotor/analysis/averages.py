@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["ConditionAverages", "condition_averages", "plot_averages"]
+__all__ = ["ConditionAverages", "condition_averages", "means_of", "plot_averages"]
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,12 @@ def condition_averages(
         explained=spread.explained(member, counts),
         null_explained=null,
     )
+
+
+def means_of(values: NDArray[np.float64], member: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return averages (C, T, N) of values (B, T, N) over the trials of each group, numbered."""
+    counts = np.bincount(member)
+    return _sums(values, member, len(counts)) / counts[:, None, None]
 
 
 @dataclass(frozen=True)

@@ -138,11 +138,10 @@ def with_velocity(recording: xr.Dataset) -> xr.Dataset:
         velocity = recording["hand_position"].differentiate("time")
         if GAPS in recording.attrs:  # beside a missing sample, the other side alone
             position = recording["hand_position"]
+            step = float(recording["time"][1] - recording["time"][0])
             for shift in (1, -1):
-                step = shift * (position - position.shift(time=shift))
-                velocity = velocity.fillna(
-                    step / float(recording["time"][1] - recording["time"][0])
-                )
+                moved = shift * (position - position.shift(time=shift))
+                velocity = velocity.fillna(moved / step)
         velocity.attrs = {"units": "m/s", "long_name": LAYOUT["hand_velocity"].meaning}
         recording["hand_velocity"] = velocity
     if "hand_velocity" in recording and "movement_onset" not in recording:

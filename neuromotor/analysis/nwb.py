@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuromotor._checks import check_positive
 from neuromotor._extras import require
 from neuromotor._version import __version__
 from neuromotor.analysis.layout import ACTUATOR, EVENTS, LAYOUT, check_recording
+from neuromotor.analysis.one_clock import OneClock
 from neuromotor.analysis.recording_files import new_file
 from neuromotor.storage.files import atomic_path, safe_names
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["save_nwb"]
 
-_GAP_S = 0.5  # between trials
-_LONE_SAMPLE_S = 0.01  # how long a trial of one sample lasts
 _RESOLUTION_S = 1e-6  # of spike times
 _MODULES = {  # names of the schema: what tools look for, and the inspector asks for
     "ecephys": ("what units did", ("rate", "activation")),
@@ -42,7 +39,10 @@ _MODULES = {  # names of the schema: what tools look for, and the inspector asks
     ),
     "misc": (
         "what was commanded, applied, observed and shown",
-        ("command", "load", "hand_force", "observation", "shown_target", "cue"),
+        (
+            *("command", "load", "hand_force", "observation"),
+            *("shown_target", "shown_target_position", "cue"),
+        ),
     ),
 }
 
@@ -94,7 +94,7 @@ def save_nwb(
         **words,
     )
     nwb.create_device(**device)
-    clock = _Clock.of(recording)
+    clock = OneClock.of(recording)
     _add_trials(nwb, recording, clock)
     _add_series(pynwb, nwb, recording, clock)
     if spike_rate_hz is not None:
@@ -147,35 +147,7 @@ def _imported(recording: xr.Dataset) -> _About:
     return words, subject, device
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """Where trials lie on the file's clock.
-
-    Attributes:
-        zero: Each trial's own time 0 (s), (B,); nothing of the first lies before 0.
-        stamps: Every sample's time (s), (B, T).
-        stops: When each trial ends (s), (B,).
-        step: Between samples (s).
-    """
-
-    zero: NDArray[np.float64]
-    stamps: NDArray[np.float64]
-    stops: NDArray[np.float64]
-    step: float
-
-    @classmethod
-    def of(cls, recording: xr.Dataset) -> _Clock:
-        time = recording["time"].values
-        step = float(time[1] - time[0]) if len(time) > 1 else _LONE_SAMPLE_S
-        zero = (len(time) * step + _GAP_S) * np.arange(recording.sizes["trial"]) - time[0]
-        moments = [recording[name].values + zero for name in EVENTS if name in recording]
-        earliest = min((float(np.nanmin(m)) for m in moments if np.isfinite(m).any()), default=0.0)
-        zero = zero - min(earliest, 0.0)
-        stamps = zero[:, None] + time
-        return cls(zero, stamps, stamps[:, -1] + step, step)
-
-
-def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
+def _add_trials(nwb: Any, recording: xr.Dataset, clock: OneClock) -> None:
     labels = [str(label) for label in recording["condition"].values]
     columns: list[tuple[str, str, list[Any]]] = [
         ("condition", "label of the trial's condition", labels)
@@ -205,7 +177,7 @@ def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
         nwb.add_trial(start_time=float(first), stop_time=float(stop), **row)
 
 
-def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
+def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: OneClock) -> None:
     """Add every time course, trials one after another, to its module."""
     stamps = clock.stamps.ravel()
     shared: Any = stamps
@@ -263,7 +235,7 @@ def _description(recording: xr.Dataset, name: str) -> str:
 
 
 def _add_spikes(
-    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock, scale: float, seed: int
+    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: OneClock, scale: float, seed: int
 ) -> None:
     """Add Poisson spikes, uniform within the samples that they were drawn for."""
     generator = np.random.default_rng(seed)

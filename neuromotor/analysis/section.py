@@ -86,6 +86,7 @@ class Material:
         soft: Constant that is added to each unit's range; None for the one that suits its unit.
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
+        lags_s: Lags (s) at which movement is decoded; none by default.
     """
 
     recording: xr.Dataset
@@ -95,6 +96,7 @@ class Material:
     soft: float | None = None
     surrogates: int = 50
     seed: int = 0
+    lags_s: tuple[float, ...] = ()
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -150,7 +152,8 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller or another recording, sections that need one are not in the report.
+            without a controller, another recording or lags, sections that need them are not in the
+            report.
         seconds: About how long it takes on one core.
         gaps: Whether it is of averages alone, which are over the trials that have each sample. Any
             other section gets the trials that lack none.
@@ -160,13 +163,17 @@ class SectionSpec:
     title: str
     place: int
     compute: Callable[[Material], Findings]
-    needs: tuple[Literal["changing rates", "controller", "other recording"], ...] = ()
+    needs: tuple[Literal["changing rates", "controller", "other recording", "lags"], ...] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: bool = False
 
     def wanted(self, given: Material) -> bool:
         """Return whether the section belongs in a report of this material."""
-        lacking = {"controller": given.saved, "other recording": given.against}
+        lacking: dict[str, object] = {
+            "controller": given.saved,
+            "other recording": given.against,
+            "lags": given.lags_s or None,
+        }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 
     def section(self, given: Material) -> Section:
@@ -184,6 +191,8 @@ class SectionSpec:
 
     def _with_gaps(self, given: Material) -> tuple[Material, str]:
         """Return what a section of a recording with missing samples is of, and the words for it."""
+        if self.place == 0:  # it is about the recording as it is
+            return given, ""
         if self.gaps:
             part = given.activity
             return (

@@ -13,7 +13,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from neuromotor.benchmark import EnvRow, Row
+from neuromotor.benchmark import EnvRow, Row, SessionRow
 from neuromotor.cli.console import WordConsole
 from neuromotor.evaluation.explain import Explanation
 from neuromotor.optim import Budget
@@ -40,6 +40,8 @@ __all__ = [
     "explanation_tables",
     "robustness_table",
     "seeds_table",
+    "session_benchmark_markdown",
+    "session_benchmark_table",
     "working",
 ]
 
@@ -331,6 +333,21 @@ def env_benchmark_table(rows: Sequence[EnvRow]) -> Table:
 def env_benchmark_markdown(rows: Sequence[EnvRow]) -> str:
     """Return the same table in Markdown."""
     return _markdown(*_env_cells(rows))
+
+
+def session_benchmark_table(rows: Sequence[SessionRow]) -> Table:
+    """Return what each stage of a session took."""
+    return _text_table("a lab's session", *_session_cells(rows))
+
+
+def session_benchmark_markdown(rows: Sequence[SessionRow]) -> str:
+    """Return the same table in Markdown."""
+    return _markdown(*_session_cells(rows))
+
+
+def _session_cells(rows: Sequence[SessionRow]) -> _Cells:
+    lines = [[row.stage, f"{row.seconds:.1f}", f"{row.peak_mb:.0f}"] for row in rows]
+    return ["stage"], ["seconds", "peak (MB)"], lines
 
 
 def _table(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:

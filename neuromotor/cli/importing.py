@@ -1,4 +1,4 @@
-"""The command `import`, which makes a recording of a lab's own file."""
+"""The commands `import`, which makes a recording of a lab's file, and `export`, for other tools."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add the command of this module to the command line."""
     app.command("import")(import_)
+    app.command()(export)
 
 
 def import_(
@@ -149,3 +150,33 @@ def import_(
         messages.print(line, soft_wrap=True, markup=False)
     words = ", ".join(f"{count} {name}s" for name, count in sizes.items() if count)
     output.print(f"{words}: {out}", soft_wrap=True)
+
+
+def export(
+    recording: Annotated[Path, typer.Argument(help="netCDF recording, ours or your own.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File: .csv or .parquet (a table, one row a sample), .npz (arrays), .nwb."
+        ),
+    ],
+    layout: Annotated[
+        str,
+        typer.Option(
+            help=".npz: trials (trial, time, unit), as for LFADS; or samples (sample, unit), as "
+            "for CEBRA."
+        ),
+    ] = "trials",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a recording for other tools.
+
+    Example: `neuromotor export mine.nc --out mine.parquet`
+    """
+    from neuromotor._checks import lookup
+    from neuromotor.analysis import export_recording, load_recording
+    from neuromotor.analysis.bridges import LAYOUTS
+
+    kind = lookup("layout", layout, LAYOUTS)
+    export_recording(out, load_recording(recording), layout=kind, overwrite=force)
+    output.print(str(out), soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from neuromotor.cli.display import difference_lines, messages, output
+from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.cli.options import ConfigOption, JsonOption, PlantOption, SetOption, TaskOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.settings import resolve_saved
@@ -69,16 +69,18 @@ def view(
     settings = resolve_saved(saved, config, options, set_ or [], uses=("seed", "threads"))
     choose_threads(settings.threads)
     title = f"{controller} on {settings.task_name}"
-    page = make_page(
-        settings.task,
-        saved.controller,
-        saved.parameters,
-        title=title,
-        shown=trials,
-        seed=settings.seed,
-        ilqr=ilqr,
-        fixed_points=fixed_points,
-    )
+    with working() as progress:
+        page = make_page(
+            settings.task,
+            saved.controller,
+            saved.parameters,
+            title=title,
+            shown=trials,
+            seed=settings.seed,
+            ilqr=ilqr,
+            fixed_points=fixed_points,
+            progress=progress,
+        )
     if out is None:
         path = page.save(Path(tempfile.mkdtemp(prefix="neuromotor-")) / "view.html")
     else:

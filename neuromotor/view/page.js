@@ -231,6 +231,8 @@ function writeKeys() {
 }
 
 function writeWords() {
+    byId("largest").textContent = number(model.largest);
+    byId("least").textContent = `−${number(model.largest)}`;
     const network = `${model.network.layers.join(" + ")} units`;
     const delay = Math.round(1000 * model.dt * model.delay);
     byId("subtitle").textContent =
@@ -250,7 +252,7 @@ function writeWords() {
           "Arrows and fixed points hold the input: arrows that of now, fixed points that at the " +
           "trial's end."
         : "The rates do not vary in a plane.";
-    const expected = decoded(model.expected.states);
+    const expected = decoded(model.expected);
     let worst = 0;
     const check = new Loop(model, physics);
     const draws = loop.trials.unit_noise === null ? trialCount : loop.trials.unit_noise.shape[0];

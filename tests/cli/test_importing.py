@@ -48,6 +48,11 @@ def test_a_file_becomes_a_recording(tmp_path):
     done = neuromotor(*arguments, "--force", "--json", "--smooth", "causal", "0.03", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["unit"] == 7
+    both = ("import", "session.npz", *arguments[1:-1], "both.nc", "--seed", "1")
+    done = neuromotor(*both, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {"trial": 64, "unit": 14}.items() <= json.loads(done.stdout).items()
+    assert "2 sessions were put together by condition" in json.loads(done.stdout)["notes"][-1]
     wrong = neuromotor(*arguments, "--force", "--set", "aling=go", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "did you mean 'align'" in wrong.stderr

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from javascript import evaluated
+from javascript import closed_loop, evaluated
 
-import neuromotor.view
 from neuromotor.analysis import lesion_units
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.controllers import Controller, GatedCell, Network
+from neuromotor.controllers import (
+    ConstrainedNetwork,
+    Controller,
+    GatedCell,
+    Network,
+    TanhCell,
+)
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants import MuscleArm, PointMass, TwoJointArm
-from neuromotor.tasks import CenterOut, ForceField, InstructedDelay, Task, Trials
+from neuromotor.tasks import CenterOut, ForceField, Friction, InstructedDelay, Task, Trials
 from neuromotor.training.single import initial_parameters, make_trials
 from neuromotor.view import describe
 from neuromotor.zoo.saved_controller import load_controller
-
-ENGINE = (Path(neuromotor.view.__file__).parent / "engine.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def saved(name: str) -> Case:
     return Case(one.task, one.controller, one.parameters, trials)
 
 
-def fresh(task: Task, network: Network | ContinuousTimeRNN) -> Case:
+def fresh(task: Task, network: Network | ContinuousTimeRNN | ConstrainedNetwork) -> Case:
     trials = make_trials(task, network, 5).subset(torch.tensor([0, 1]))
     network = replace(network, input_size=trials.input_size, command_size=task.plant.command_size)
     return Case(task, network, initial_parameters(network, 2), trials)
@@ -76,6 +77,10 @@ CASES = {
         CenterOut(plant=PointMass(command_limit=2.0), directions=2, noise=0.3),
         Network(layers=(10, 10), squash="tanh", skip_inputs=False, learn_initial_state=True),
     ),
+    "friction": lambda: fresh(Friction(), Network(layers=(12,), cell=GatedCell())),
+    "constrained": lambda: fresh(
+        CenterOut(directions=2), ConstrainedNetwork((14,), TanhCell(), excitatory=None, density=0.5)
+    ),
     "leak in a field": lambda: fresh(
         FORCED, ContinuousTimeRNN(layers=(15,), time_constant_s=0.03, private_noise=0.05)
     ),
@@ -88,9 +93,7 @@ def prepared(name: str) -> tuple[Case, str]:
     case = CASES[name]()
     quick = {"ilqr": False, "fixed_points": False}
     made = describe(case.task, case.controller, case.parameters, case.trials, **quick)
-    model = json.dumps(made.model, allow_nan=False)
-    end = f"const model = {model};\nconst loop = new Loop(model, physics);\n"
-    return case, f"{made.physics}{ENGINE}{end}"
+    return case, closed_loop(made)
 
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:

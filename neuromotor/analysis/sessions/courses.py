@@ -120,8 +120,7 @@ def onset_of(
     go = events.get("go_time", start)
     begin = np.where(np.isfinite(go), go, start)
     onset = np.full(len(start), np.nan)
-    spacing = np.diff(hand.time_s)
-    step = min(options.bin_s, float(np.median(spacing))) if len(spacing) else options.bin_s
+    step = min(options.bin_s, hand.step_s or options.bin_s)
     for trial in np.flatnonzero(stays & (stop > begin)):
         count = int((stop[trial] - begin[trial]) / step) + 1
         moments = begin[trial] + step * np.arange(count)

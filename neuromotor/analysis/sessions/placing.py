@@ -178,14 +178,11 @@ def interpolated(
         widest_gap_s: Widest gap between samples (s) that is bridged; None for two and a half median
             steps of the series.
     """
-    known = np.isfinite(course.values).all(axis=1)
-    time, values = course.time_s[known], course.values[known]
+    time, values = course.known
     shape = (*moment_s.shape, course.values.shape[1])
     if not len(time):
         return np.full(shape, np.nan, course.values.dtype)
-    if len(time) > 1 and widest_gap_s is None:
-        widest_gap_s = _WIDEST_GAP * float(np.median(np.diff(course.time_s)))
-    gap = widest_gap_s or 0.0
+    gap = _WIDEST_GAP * course.step_s if widest_gap_s is None else widest_gap_s
     flat = moment_s.ravel()
     right = np.clip(np.searchsorted(time, flat), 1, max(len(time) - 1, 1))
     left = right - 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,19 @@ class Course:
     time_s: NDArray[np.float64]
     values: NDArray[np.floating[Any]]
     unit: str | None = None
+
+    @cached_property
+    def known(self) -> tuple[NDArray[np.float64], NDArray[np.floating[Any]]]:
+        """The samples of which nothing is missing, and their times."""
+        there = np.isfinite(self.values).all(axis=1)
+        if there.all():
+            return self.time_s, self.values
+        return self.time_s[there], self.values[there]
+
+    @cached_property
+    def step_s(self) -> float:
+        """The median step between samples (s); 0 for one sample."""
+        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else 0.0
 
 
 @dataclass(frozen=True)
