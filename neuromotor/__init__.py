@@ -50,6 +50,8 @@ from neuromotor.plants import (
     ArmParameters,
     Euler,
     JointLimits,
+    LearnedPlant,
+    MujocoPlant,
     MuscleArm,
     PointMass,
     SemiImplicitEuler,
@@ -80,6 +82,7 @@ from neuromotor.tasks import (
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.learned import PlantSampling, learn_plant
 from neuromotor.training.problems import solve
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
@@ -98,6 +101,8 @@ __all__ = [
     "ArmParameters",
     "Euler",
     "JointLimits",
+    "LearnedPlant",
+    "MujocoPlant",
     "PointMass",
     "SemiImplicitEuler",
     "MuscleArm",
@@ -143,7 +148,9 @@ __all__ = [
     "bootstrap_interval",
     "compare",
     "distributed",
+    "PlantSampling",
     "held_out",
+    "learn_plant",
     "load_response",
     "measure",
     "train",

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+import neuromotor.view
+from neuromotor.view.description import Description
+
 
 def evaluated(script: str, result: str) -> Any:
     """Run a script and return the value of an expression after it; skip where there is no node."""
@@ -21,6 +24,13 @@ def evaluated(script: str, result: str) -> Any:
     done = subprocess.run([node, "-"], input=code, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
+
+
+def closed_loop(made: Description) -> str:
+    """A script that has a page's closed loop as `loop`, without the page."""
+    engine = (Path(neuromotor.view.__file__).parent / "engine.js").read_text(encoding="utf-8")
+    model = json.dumps(made.model, allow_nan=False)
+    return f"{made.physics}{engine}const model = {model};\nconst loop = new Loop(model, physics);\n"
 
 
 def _node() -> str | None:

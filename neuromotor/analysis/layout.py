@@ -76,6 +76,7 @@ LAYOUT: dict[str, VariableLayout] = {
     "shown_target": VariableLayout(
         (*_SERIES, "state"), "mixed", "target that was shown", (*_SERIES, "told")
     ),
+    "shown_target_position": VariableLayout((*_SERIES, "axis"), "m", "hand's place in that target"),
     "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached", ("trial", "told")),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),

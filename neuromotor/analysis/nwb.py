@@ -39,7 +39,10 @@ _MODULES = {  # names of the schema: what tools look for, and the inspector asks
     ),
     "misc": (
         "what was commanded, applied, observed and shown",
-        ("command", "load", "hand_force", "observation", "shown_target", "cue"),
+        (
+            *("command", "load", "hand_force", "observation"),
+            *("shown_target", "shown_target_position", "cue"),
+        ),
     ),
 }
 

@@ -140,6 +140,7 @@ def record(
         late = senses.told_over_time(replace(trials, cue=None))
         if late is not None:
             values["shown_target"] = late
+        values["shown_target_position"] = plant.hand_position(trials.shown_target)
     values["push_force"] = _largest(force)
     values["push_load"] = _largest(load)
     variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}

@@ -77,8 +77,7 @@ class TerminalWatcher(Watcher):
 def horizon_table(errors: Sequence[Mapping[str, Any]], plant: Plant) -> Table:
     """Return how well a learned plant predicts, by horizon and part of the state."""
     table = Table(
-        title="Errors of predictions of held-out trajectories (root mean square; in brackets the "
-        "true change)",
+        title="Held-out errors (root mean square; the true change in brackets)",
         title_justify="left",
     )
     table.add_column("steps ahead", justify="right")

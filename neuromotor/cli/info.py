@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
@@ -63,7 +64,7 @@ def info(
         if kind == "reference":
             component = _SOLVERS.get(name, component)
         has_settings = catalogue[kind].settings or component is _SOLVERS.get(name)
-        settings = encode(component, {name: component}) if has_settings else {}
+        settings = _settings(name, component) if has_settings else {}
         if json_:
             print(json.dumps({"name": name, "kind": kind, "settings": settings}, indent=2))
             continue
@@ -97,6 +98,16 @@ def _paths(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
             yield from _paths(value, f"{path}.")
         elif key != "type":
             yield path, value
+
+
+def _settings(name: str, component: Any) -> dict[str, Any]:
+    """Return every setting with its default, also those that files leave out where they are None.
+
+    Files leave out what was no setting yet when others were written.
+    """
+    written = encode(component, {name: component})
+    left_out = {one.name for one in fields(component)} - written.keys()
+    return {**written, **dict.fromkeys(sorted(left_out))}
 
 
 def _list_all(*, as_json: bool) -> None:

@@ -15,11 +15,12 @@ from neuromotor.optim import Progress
 from neuromotor.plants import PLANTS
 from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode
-from neuromotor.training.learned import Sampling, learn
+from neuromotor.training import learned
 
 __all__ = ["register"]
 
-_SMOKE = Sampling(trajectories=60, steps=10)
+_DEFAULT = learned.PlantSampling()
+_SMOKE = learned.PlantSampling(trajectories=60, steps=10)
 _SMOKE_CALLS = 20
 
 
@@ -39,24 +40,24 @@ def learn_plant(
     out: Annotated[Path, typer.Option(help="The file that is written (.safetensors).")],
     trajectories: Annotated[
         int, typer.Option(help="How many trajectories are run; one in ten is held out.")
-    ] = Sampling.trajectories,
-    steps: Annotated[int, typer.Option(help="Steps of each trajectory.")] = Sampling.steps,
+    ] = _DEFAULT.trajectories,
+    steps: Annotated[int, typer.Option(help="Steps of each trajectory.")] = _DEFAULT.steps,
     position_range: Annotated[
         float, typer.Option(help="Largest distance of a start from home (rad or m).")
-    ] = Sampling.position_range,
+    ] = _DEFAULT.position_range,
     velocity_range: Annotated[
         float, typer.Option(help="Largest velocity of a start (rad/s or m/s).")
-    ] = Sampling.velocity_range,
+    ] = _DEFAULT.velocity_range,
     command_range: Annotated[
         float | None,
         typer.Option(help="Largest command (N m or N). Default: the bounds, or what is usual."),
     ] = None,
     load_range: Annotated[
         float, typer.Option(help="Largest load of a joint (N m or N); 0 learns none.")
-    ] = Sampling.load_range,
+    ] = _DEFAULT.load_range,
     force_range: Annotated[
         float, typer.Option(help="Largest hand force along an axis (N); 0 learns none.")
-    ] = Sampling.force_range,
+    ] = _DEFAULT.force_range,
     layers: Annotated[str, typer.Option(help="Units of each hidden layer, with commas.")] = "64,64",
     calls: Annotated[int, typer.Option(help="Budget of the training, in calls.")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of the draws and of the first weights.")] = 0,
@@ -80,12 +81,12 @@ def learn_plant(
     for key in raw:
         if key != "plant":
             raise UnknownSettingError(key, ["plant"])
-    learned_from = decode(raw["plant"], PLANTS, "plant")
+    body = decode(raw["plant"], PLANTS, "plant")
     try:
         units = tuple(int(word) for word in layers.split(",") if word.strip())
     except ValueError as error:
         raise SettingsError(f"`layers` must be numbers with commas, got {layers!r}.") from error
-    sampling = Sampling(
+    sampling = learned.PlantSampling(
         trajectories=_SMOKE.trajectories if smoke else trajectories,
         steps=_SMOKE.steps if smoke else steps,
         position_range=position_range,
@@ -104,8 +105,8 @@ def learn_plant(
             left_s = progress.point.seconds * (1 - share) / share if share else 0.0
             tell(f"learning {plant}, loss {progress.point.value:.3g}", share, left_s)
 
-        found = learn(
-            learned_from,
+        found = learned.learn_plant(
+            body,
             out,
             sampling,
             layers=units,
@@ -117,5 +118,5 @@ def learn_plant(
         data: dict[str, Any] = {"file": str(out), "plant": plant, **found.info}
         print(json.dumps(data, indent=2))
         return
-    output.print(horizon_table(found.info["errors"], learned_from))
+    output.print(horizon_table(found.info["errors"], body))
     messages.print(f"Written to {out}; use it by `--plant {out}`.", soft_wrap=True)

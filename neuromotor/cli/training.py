@@ -49,6 +49,10 @@ from neuromotor.zoo.saved_controller import find_controller, load_controller
 
 __all__ = ["register"]
 
+_SETTINGS = (
+    *("task", "optimizers", "plant", "controller", "budget", "seconds"),
+    *("seed", "seeds", "dtype", "device", "threads"),
+)
 TaskArgument = Annotated[
     str | None,
     typer.Argument(help=f"The task: {', '.join(TASKS)}. `--resume` knows it."),
@@ -80,6 +84,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
+    context: typer.Context,
     task: TaskArgument = None,
     optimizers: Annotated[
         str | None,
@@ -127,19 +132,7 @@ def compare(
 
     Example: `neuromotor compare center-out --optimizers lbfgs,kron-lbfgs --seeds 5`
     """
-    options: dict[str, Any] = {
-        "task": task,
-        "optimizers": optimizers,
-        "plant": plant,
-        "controller": controller,
-        "budget": budget,
-        "seconds": seconds,
-        "seed": seed,
-        "seeds": seeds,
-        "dtype": dtype,
-        "device": device,
-        "threads": threads,
-    }
+    options = _settings(context)
     outputs = _outputs(
         checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures, live=live
     )
@@ -154,6 +147,7 @@ def compare(
 
 
 def train(
+    context: typer.Context,
     task: TaskArgument = None,
     optimizer: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.")
@@ -200,18 +194,7 @@ def train(
 
     Example: `neuromotor train center-out --optimizer hf --plant monkey --seed 1`
     """
-    options: dict[str, Any] = {
-        "task": task,
-        "optimizers": optimizer,
-        "plant": plant,
-        "controller": controller,
-        "budget": budget,
-        "seconds": seconds,
-        "seed": seed,
-        "dtype": dtype,
-        "device": device,
-        "threads": threads,
-    }
+    options = _settings(context) | {"optimizers": optimizer}
     outputs = _outputs(
         checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures, live=live
     )
@@ -231,6 +214,11 @@ def train(
     _check_single(settings)
     folder = out or default_folder("train", settings.task_name)
     _run_and_report(settings, folder, force=force, as_json=json_, start=start, outputs=outputs)
+
+
+def _settings(context: typer.Context) -> dict[str, Any]:
+    """The settings among a command's options; those of its other options are left out."""
+    return {name: value for name, value in context.params.items() if name in _SETTINGS}
 
 
 def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str]) -> RunSettings:

@@ -10,12 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from neuromotor.cli.display import difference_lines, messages, output
+from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.cli.options import ConfigOption, JsonOption, PlantOption, SetOption, TaskOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.settings import resolve_saved
-from neuromotor.view import view as make_page
-from neuromotor.view.description import SHOWN_TRIALS
 from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
@@ -38,7 +36,7 @@ def view(
     ] = None,
     trials: Annotated[
         int, typer.Option(min=1, help="How many of the task's trials the page offers.")
-    ] = SHOWN_TRIALS,
+    ] = 12,
     ilqr: Annotated[
         bool, typer.Option("--ilqr/--no-ilqr", help="Solve these trials by iLQR, for its paths.")
     ] = True,
@@ -62,6 +60,8 @@ def view(
 
     Example: `neuromotor view ddn/best`, or `neuromotor view ddn/best --out ddn.html`
     """
+    from neuromotor.view import view as make_page
+
     if out is not None and out.exists() and not force:
         raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
     saved = load_controller(controller)
@@ -69,16 +69,18 @@ def view(
     settings = resolve_saved(saved, config, options, set_ or [], uses=("seed", "threads"))
     choose_threads(settings.threads)
     title = f"{controller} on {settings.task_name}"
-    page = make_page(
-        settings.task,
-        saved.controller,
-        saved.parameters,
-        title=title,
-        shown=trials,
-        seed=settings.seed,
-        ilqr=ilqr,
-        fixed_points=fixed_points,
-    )
+    with working() as progress:
+        page = make_page(
+            settings.task,
+            saved.controller,
+            saved.parameters,
+            title=title,
+            shown=trials,
+            seed=settings.seed,
+            ilqr=ilqr,
+            fixed_points=fixed_points,
+            progress=progress,
+        )
     if out is None:
         path = page.save(Path(tempfile.mkdtemp(prefix="neuromotor-")) / "view.html")
     else:

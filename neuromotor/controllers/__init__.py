@@ -23,6 +23,7 @@ from neuromotor.controllers.command_table import CommandTable
 from neuromotor.controllers.constrained import ConstrainedNetwork
 from neuromotor.controllers.controller import Controller
 from neuromotor.controllers.function import FunctionController
+from neuromotor.controllers.gated_feedback import GatedFeedbackNetwork
 from neuromotor.controllers.initializers import (
     INITIALIZERS,
     EchoState,
@@ -53,6 +54,7 @@ __all__ = [
     "Controller",
     "FeedbackChange",
     "FunctionController",
+    "GatedFeedbackNetwork",
     "LayerWeights",
     "Network",
     "NetworkWeights",
@@ -89,6 +91,7 @@ CONTROLLERS: Registry[Controller] = Registry(
         "gated": Network(layers=(50, 50), cell=GatedCell()),
         "lstm": Network(layers=(50, 50), cell=LSTMCell()),
         "constrained": ConstrainedNetwork(),
+        "gated-feedback": GatedFeedbackNetwork(),
         "command-table": CommandTable(trials=64, steps=40),
     },
     members=("initial_parameters", "unpack", "step"),

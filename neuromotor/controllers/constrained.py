@@ -114,8 +114,8 @@ class ConstrainedNetwork(RecurrentNetwork):
             if not getattr(self.cell, "positive", False):
                 raise ValueError(
                     "`cell` must have rates that are never negative where `excitatory` fixes the "
-                    f"signs of weights, got {self.cell!r}; take `rectified` or `logistic`, or set "
-                    "`excitatory` to None."
+                    f"signs of weights, got {self.cell!r}; take `rectified-linear` or `logistic`, "
+                    "or set `excitatory` to None."
                 )
         for name in ("rates", "damped"):
             if not up_to_date(self.cell, name, "step"):

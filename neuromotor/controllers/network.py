@@ -261,7 +261,7 @@ class RecurrentNetwork(ABC):
         if size != self.input_size:
             raise ValueError(
                 f"this controller has {self.input_size} inputs, but observation, target and cues "
-                f"are {size} numbers; set its `input_size` to `trials.input_size`."
+                f"are {size} numbers; set its `input_size` to {size}."
             )
 
     def check_noise(self, noise: Tensor | None) -> None:
@@ -301,7 +301,7 @@ class Network(RecurrentNetwork):
     Attributes:
         layers: Units a layer.
         cell: Kind of all units.
-        input_size: Numbers in observation, target and cues together (`Trials.input_size`).
+        input_size: Numbers in observation, target and cues together (`tasks.task.input_size`).
         command_size: Numbers in a command.
         dt_s: Step length (s); must be the plant's.
         skip_inputs: Whether the input feeds every layer or only the first.

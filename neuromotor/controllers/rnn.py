@@ -32,7 +32,7 @@ class ContinuousTimeRNN(RecurrentNetwork):
 
     Attributes:
         layers: Units a layer.
-        input_size: Numbers in observation, target and cues together (`Trials.input_size`).
+        input_size: Numbers in observation, target and cues together (`tasks.task.input_size`).
         command_size: Numbers in a command.
         dt_s: Step length (s); must be the plant's.
         time_constant_s: tau_v (s), at least `dt_s`; equal to it in the thesis.

@@ -147,18 +147,16 @@ def default_reference(task: Task, trials: Trials) -> str:
 
 def _with(component: Any, setting: str, value: float) -> Any:
     """The component with one number changed, whose name is as `numbers` gives it."""
-    own, dot, rest = setting.partition(".")
-    if dot:
-        return dataclasses.replace(component, **{own: _with(getattr(component, own), rest, value)})
+    own, _, rest = setting.partition(".")
     name, *places = own.replace("]", "").split("[")
-    old = getattr(component, name)
-    return dataclasses.replace(component, **{name: _with_place(old, list(map(int, places)), value)})
+    new = _with_place(getattr(component, name), list(map(int, places)), rest, value)
+    return dataclasses.replace(component, **{name: new})
 
 
-def _with_place(old: Any, places: list[int], value: float) -> Any:
-    """A tuple with one of its numbers changed; without places, the number itself."""
+def _with_place(old: Any, places: list[int], rest: str, value: float) -> Any:
+    """A tuple with one of its numbers changed, or a component; without both, the number itself."""
     if not places:
-        return value
+        return _with(old, rest, value) if rest else value
     items = list(old)
-    items[places[0]] = _with_place(items[places[0]], places[1:], value)
+    items[places[0]] = _with_place(items[places[0]], places[1:], rest, value)
     return tuple(items)

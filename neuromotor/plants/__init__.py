@@ -5,7 +5,7 @@ from neuromotor.plants.arm import TwoJointArm, UnreachableError
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
 from neuromotor.plants.learned import ChangeNetwork, LearnedPlant, save_learned
-from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.mechanical import IntegratedPlant, MechanicalPlant
 from neuromotor.plants.moving import moving_state
 from neuromotor.plants.mujoco import MujocoPlant, is_environment
 from neuromotor.plants.muscle_arm import MuscleArm
@@ -32,6 +32,7 @@ from neuromotor.plants.spatial_arm import SpatialArm
 __all__ = [
     # plants
     "PLANTS",
+    "IntegratedPlant",
     "LearnedPlant",
     "MechanicalPlant",
     "MujocoPlant",

@@ -27,7 +27,7 @@ from neuromotor._checks import check_number, check_positive
 from neuromotor.compiled.functions import sine_and_cosine
 from neuromotor.plants import arm_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.mechanical import IntegratedPlant
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     MONKEY_PUBLISHED,
@@ -36,12 +36,7 @@ from neuromotor.plants.parameters import (
     Viscosity,
     usual_torque,
 )
-from neuromotor.plants.plant import (
-    Components,
-    check_command_limit,
-    check_last_axis,
-    saturated,
-)
+from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
 
 __all__ = ["TwoJointArm", "UnreachableError", "elbow_at"]
 
@@ -53,7 +48,7 @@ class UnreachableError(ValueError):
 
 
 @dataclass(frozen=True)
-class TwoJointArm(MechanicalPlant):
+class TwoJointArm(IntegratedPlant):
     """A two-joint arm in the horizontal plane, with loads, viscosity and optional joint limits.
 
     States are ``[theta, phi, theta', phi']`` (rad, rad/s), torques (N m). The shoulder is at the
@@ -142,12 +137,6 @@ class TwoJointArm(MechanicalPlant):
 
     # ---- mechanics ----
 
-    def actuated(self, command: Tensor) -> Tensor:
-        """Return the torques (N m) that the actuators give for commands, (..., 2)."""
-        if self.command_limit is None:
-            return command
-        return torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
-
     def inertia_matrix(self, configuration: Tensor) -> Tensor:
         """Return M (kg m^2), (..., 2, 2), at joint angles (or states), (..., 2 or more)."""
         a1, a2, a3 = self.parameters.inertia_constants
@@ -225,22 +214,6 @@ class TwoJointArm(MechanicalPlant):
         """Return the rate of change (rad/s, rad/s^2), (..., 4); arguments as `acceleration`."""
         acceleration = self.acceleration(state, torque, load, hand_force)
         return torch.cat([state[..., 2:].expand_as(acceleration), acceleration], dim=-1)
-
-    def step(
-        self,
-        state: Tensor,
-        torque: Tensor,
-        load: Tensor | None = None,
-        hand_force: Tensor | None = None,
-    ) -> Tensor:
-        """Return the state one step of `dt_s` later, (..., 4); arguments as `acceleration`.
-
-        `torque` is what is commanded: the actuators give it up to their limit.
-        """
-        torque = self.actuated(torque)
-        return self.integrator.step(
-            lambda x: self.derivative(x, torque, load, hand_force), state, self.dt_s
-        )
 
     def kinetic_energy(self, state: Tensor) -> Tensor:
         """Return ``q'.M q' / 2`` (J), (...), of states (..., 4)."""

@@ -187,6 +187,12 @@ class LearnedPlant:
     hand_position = _of_body("hand_position", "The method with this name")
     hand_velocity = _of_body("hand_velocity", "The method with this name")
     limb = _of_body("limb", "The method with this name")
+    # what a plant may lack; then this one lacks it too
+    actuated = _of_body("actuated", "The method with this name")
+    holding_command = _of_body("holding_command", "The method with this name")
+    configuration_near = _of_body("configuration_near", "The method with this name")
+    signals = _of_body("signals", "The method with this name")
+    velocity_rates = _of_body("velocity_rates", "The method with this name")
 
     # ---- mechanics ----
 

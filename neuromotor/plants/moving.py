@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuromotor.plants.plant import Plant
+from neuromotor.plants.plant import Plant, configuration_near
 
 __all__ = ["moving_state"]
 
 _STRETCHED = 1e-6  # of the largest singular value of J: what is smaller moves the hand nowhere
 
 
-def moving_state(plant: Plant, hand_position: Tensor, hand_velocity: Tensor) -> Tensor:
+def moving_state(
+    plant: Plant, hand_position: Tensor, hand_velocity: Tensor, near: Tensor | None = None
+) -> Tensor:
     """Return states (..., n) with the hand at a position (m) and at a velocity (m/s), (..., d).
 
     The configuration's velocity q' solves ``J q' = v`` with J the hand's Jacobian; of a limb with
@@ -23,6 +25,8 @@ def moving_state(plant: Plant, hand_position: Tensor, hand_velocity: Tensor) -> 
         plant: What moves.
         hand_position: (..., d).
         hand_velocity: (..., d).
+        near: Configuration (q,) that the states' differ least from, where a limb reaches a point in
+            more ways than one can count; the plant's home if absent.
 
     Raises:
         UnreachableError: A position is out of the plant's reach.
@@ -33,7 +37,8 @@ def moving_state(plant: Plant, hand_position: Tensor, hand_velocity: Tensor) -> 
         >>> moving_state(PointMass(), torch.tensor([1.0, 2.0]), torch.tensor([0.0, 3.0]))
         tensor([1., 2., 0., 3.])
     """
-    place = plant.configuration_at(hand_position)
+    home = hand_position.new_tensor(plant.home) if near is None else near
+    place = configuration_near(plant, hand_position, home)
     rows = [
         torch.func.grad(lambda q, axis=axis: plant.hand_position(q)[..., axis].sum())(place)
         for axis in range(plant.hand_size)

@@ -17,14 +17,9 @@ from neuromotor._checks import check_number, check_positive
 from neuromotor.plants import spatial_arm_components
 from neuromotor.plants.arm import UnreachableError, elbow_at
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.mechanical import IntegratedPlant
 from neuromotor.plants.parameters import ARM_PRESETS, HUMAN, ArmParameters, usual_torque
-from neuromotor.plants.plant import (
-    Components,
-    check_command_limit,
-    check_last_axis,
-    saturated,
-)
+from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
 
 __all__ = ["SpatialArm"]
 
@@ -36,15 +31,15 @@ _REFINEMENTS = 40  # each makes the interval 0.618 times as long: to 1e-9 of its
 
 
 @dataclass(frozen=True)
-class SpatialArm(MechanicalPlant):
+class SpatialArm(IntegratedPlant):
     """An arm of four joint angles in space, with gravity, loads and optional joint friction.
 
     States are ``[azimuth, elevation, twist, elbow, and their velocities]`` (rad, rad/s), commands
     and loads are torques (N m) at these angles. The shoulder turns about three axes in this order:
     azimuth about the vertical axis, elevation of the upper arm above the horizontal plane, twist
-    about the upper arm (Euler angles z, -y', x''). These are the shoulder's angles of Wu et al.
-    (2005), section 2.4.7, with elevation counted from the horizontal plane. At zero angles the arm
-    lies straight along x. With elevation and twist zero, azimuth and elbow are the two angles of
+    about the upper arm (Euler angles z, -y', x''). These are the shoulder's angles that Wu et al.
+    (2005) recommend, with elevation counted from the horizontal plane. At zero angles the arm lies
+    straight along x. With elevation and twist zero, azimuth and elbow are the two angles of
     `TwoJointArm`. A positive twist lifts the forearm.
 
     Where the upper arm points straight up or down, azimuth and twist are the same axis: velocities
@@ -68,8 +63,8 @@ class SpatialArm(MechanicalPlant):
         tonic: Whether the actuators give, in addition to what is commanded, the constant torques
             that hold the arm at `home`. Commands and what they cost are then about movement; the
             split of muscle activity into a tonic and a phasic part is that of Flanders & Herrmann
-            (1992). Where they have to hold the arm as well, the cheapest reach lets it swing like a
-            pendulum, through the upright posture that has no equations.
+            (1992). Where commands have to hold the arm as well, the cheapest reach lets it fall and
+            swing like a pendulum, through the hanging posture, where the equations end.
 
     Raises:
         ValueError: A number is out of range.
@@ -189,11 +184,9 @@ class SpatialArm(MechanicalPlant):
         return tuple(self.holding_torque(home).tolist()) if self.tonic else (0.0,) * 4
 
     def actuated(self, command: Tensor) -> Tensor:
-        """Return the torques (N m) that the actuators give for commands, (..., 4)."""
+        """Return what the actuators give (N m), (..., 4), with `tonic` torques beside the limit."""
         check_last_axis("command", command, 4, _TORQUES)
-        if self.command_limit is not None:
-            command = torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
-        return command + command.new_tensor(self._tonic)
+        return super().actuated(command) + command.new_tensor(self._tonic)
 
     def acceleration(
         self,
@@ -238,22 +231,6 @@ class SpatialArm(MechanicalPlant):
         """Return the rate of change (rad/s, rad/s^2), (..., 8); arguments as `acceleration`."""
         acceleration = self.acceleration(state, torque, load, hand_force)
         return torch.cat([state[..., 4:].expand_as(acceleration), acceleration], dim=-1)
-
-    def step(
-        self,
-        state: Tensor,
-        torque: Tensor,
-        load: Tensor | None = None,
-        hand_force: Tensor | None = None,
-    ) -> Tensor:
-        """Return the state one step of `dt_s` later, (..., 8); arguments as `acceleration`.
-
-        `torque` is what is commanded: the actuators give it up to their limit, and `tonic` torques.
-        """
-        torque = self.actuated(torque)
-        return self.integrator.step(
-            lambda x: self.derivative(x, torque, load, hand_force), state, self.dt_s
-        )
 
     def holding_torque(self, state: Tensor) -> Tensor:
         """Return torques (N m), (..., 4), that hold the arm still, of states or joint angles."""

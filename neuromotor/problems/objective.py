@@ -60,7 +60,7 @@ class SequenceObjective:
         >>> objective = SequenceObjective(problem, network, problem.sequences(32, draws))
         >>> value, gradient = objective.value_and_gradient(network.initial_parameters(draws))
         >>> gradient.shape
-        torch.Size([623])
+        torch.Size([563])
     """
 
     def __init__(

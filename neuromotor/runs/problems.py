@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from neuromotor._checks import check_integer, check_number, check_seed, lookup
-from neuromotor.controllers import CELLS, CONTROLLERS, Controller, Network
+from neuromotor.controllers import CELLS, CONTROLLERS, Controller
 from neuromotor.optim import Budget, Optimizer
 from neuromotor.problems import ENGINES, PROBLEMS, Problem, fitted
 from neuromotor.problems.objective import check_controller
+from neuromotor.runs.drawing import drawing
 from neuromotor.runs.execute import interruptible, machine, versions
 from neuromotor.runs.settings import DTYPES, optimizers_of
 from neuromotor.storage.claims import RunFolderError, claimed
@@ -35,7 +36,7 @@ PROBLEM_FILE = "problem.json"
 _DEFAULTS: dict[str, Any] = {
     "problem": "memory-5bit",
     "lags": None,  # the problem's own
-    "cells": ["tanh"],
+    "cells": None,  # the controller's own
     "controller": "network",
     "optimizers": ["hf", "kron-adam"],
     "budget": 20_000,
@@ -109,7 +110,8 @@ def problem_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> ProblemS
         raise SettingsError(str(error)) from error
     problem: Problem = decode(settings["problem"], PROBLEMS, "problem")
     problems = _at_lags(problem, settings["lags"], smoke=smoke)
-    controllers = _of_cells(settings["controller"], _words("cells", settings["cells"]))
+    cells = None if settings["cells"] is None else _words("cells", settings["cells"])
+    controllers = _of_cells(settings["controller"], cells)
     for one, controller in itertools.product(problems.values(), controllers.values()):
         try:
             check_controller(one, fitted(controller, one))
@@ -120,7 +122,6 @@ def problem_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> ProblemS
         "problem": {**encode(problem, PROBLEMS)},
         "engine": encode(decode(settings["engine"], ENGINES, "engine"), ENGINES),
         "lags": list(problems),
-        "cells": list(controllers),
         "optimizers": list(optimizers),
         **{name: encode(one, {name: one}) for name, one in optimizers.items()},
     }
@@ -192,6 +193,12 @@ def run_problems(
             "signal": interrupted.signal,
             "settings": settings.given,
         }
+        if rows:
+            with drawing(say):
+                from neuromotor.plotting import save_figures
+                from neuromotor.runs.figures import plot_solved
+
+                save_figures({"solved": plot_solved(rows)}, folder / "figures")
         write_json(folder / "summary.json", summary)
     return summary
 
@@ -268,7 +275,7 @@ def _begin(folder: Path, settings: ProblemSettings, *, resume: bool, force: bool
     elif not path.is_file() and any(folder.iterdir()):
         raise RunFolderError(f"{folder} holds other files; choose another `--out`.")
     else:
-        for part in ("results", "controllers", "checkpoints"):
+        for part in ("results", "controllers", "checkpoints", "figures"):
             for old in (folder / part).glob("*"):
                 old.unlink()
         (folder / "summary.json").unlink(missing_ok=True)
@@ -308,26 +315,37 @@ def _at_lags(problem: Problem, lags: Any, *, smoke: bool) -> dict[int, Problem]:
         raise SettingsError(f"in `lags`: {error}") from error
 
 
-def _of_cells(spec: Any, cells: list[str]) -> dict[str, Controller]:
-    """Return a network of each cell."""
+def _of_cells(spec: Any, cells: list[str] | None) -> dict[str, Controller]:
+    """Return a network of each cell by the cell's name, or the controller as it is by its own."""
     table: Mapping[str, Any] = {"type": spec} if isinstance(spec, str) else dict(spec)
-    base = decode({"type": table.get("type", "network")}, CONTROLLERS, "controller")
+    name = table.get("type", "network")
+    base = decode({"type": name}, CONTROLLERS, "controller")
     if "layers" not in table and hasattr(base, "layers"):
         table = {**table, "layers": [100]}
+    own_cell = table.get("cell", {})
+    if cells is not None:
+        table = {key: value for key, value in table.items() if key != "cell"}
     controller = decode(table, CONTROLLERS, "controller", base)
-    if cells == ["tanh"] and not hasattr(controller, "cell"):
-        return {"tanh": controller}
-    if not any(field.name == "cell" for field in fields(controller)):
+    has_cell = any(field.name == "cell" for field in fields(controller))
+    if cells is None:
+        own = encode(controller.cell, CELLS)["type"] if has_cell and name == "network" else name
+        return {own: controller}
+    if not has_cell:
         raise SettingsError(
             f"`cells` must be left out for a {type(controller).__name__}; they are for `network`."
         )
-    own = table.get("cell", {})
+    if own_cell and len(cells) > 1:
+        raise SettingsError("`controller.cell` must be left out where there are several `cells`.")
     found: dict[str, Controller] = {}
-    for name in cells:
-        cell = decode(name, CELLS, "cells")
-        if isinstance(own, Mapping) and len(cells) == 1:
-            cell = decode({k: v for k, v in own.items() if k != "type"}, CELLS, "cell", cell)
-        found[name] = replace(cast(Network, controller), cell=cell)
+    for one in cells:
+        cell = decode(one, CELLS, "cells")
+        if isinstance(own_cell, Mapping):
+            changes = {key: value for key, value in own_cell.items() if key != "type"}
+            cell = decode(changes, CELLS, "controller.cell", cell)
+        try:
+            found[one] = replace(controller, cell=cell)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"in `cells`: {error}") from error
     return found
 
 

@@ -88,7 +88,9 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
 _SMOKE_CONTROLLERS = {
-    **{name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm")},
+    **{
+        name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm", "gated-feedback")
+    },
     "constrained": {"layers": [20]},
 }
 

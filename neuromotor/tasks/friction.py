@@ -24,8 +24,8 @@ class Friction(ReachExperiment):
     A mass that the hand lifts on the way is another matter. Its inertia acts on the acceleration,
     and a plant's step takes forces; its weight alone is a `Trials.hand_force`.
 
-    Source: perturbations of this kind are reviewed by Shadmehr & Mussa-Ivaldi (1994) and
-    Pruszynski & Scott (2012); numbers are ours.
+    Source: loads that depend on the hand's velocity, Shadmehr & Mussa-Ivaldi (1994), there from the
+    start of a reach; that it begins on the way, and the numbers, are ours.
 
     Attributes:
         reach: The reach that is slowed down.

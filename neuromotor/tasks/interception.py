@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive
-from neuromotor.plants.moving import moving_state
 from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.cost import QuadraticCost, at_every_step
 from neuromotor.tasks.reach_experiments import ReachExperiment
@@ -99,7 +98,7 @@ class Interception(ReachExperiment):
         place = self.plant.hand_position(plain.target)[:, None, None]
         place = place + self.plant.dt_s * (gone - first)[..., None] * velocity
         speed = torch.where(step < self.change_step, 1.0, factors)[..., None] * velocity
-        wanted = moving_state(self.plant, place.flatten(0, 1), speed.flatten(0, 1))
+        wanted = self._moving(place.flatten(0, 1), speed.flatten(0, 1))
         counted = ((step >= first) & (step <= last)).to(wanted)[None, :, None]
         trials = Trials(
             initial_state=plain.initial_state.repeat_interleave(count, dim=0),

@@ -99,22 +99,27 @@ def outside(trained: Task, task: Task) -> list[str]:
 
 def ignored(task: Task) -> set[str]:
     """Return the settings that do not matter to a network, or that other settings' ranges hold."""
-    return _BATCH | {name for name, items in _own(task).items() if not items}
+    unmet = _BATCH | {name for name, items in _own(task).items() if not items}
+    senses = getattr(task, "senses", None)
+    if senses is not None and senses.own_delays:  # the task's own delay is nobody's
+        unmet |= {"delay_steps", "reach.delay_steps"}
+    return unmet
 
 
 def numbers(component: Any, prefix: str = "") -> Iterator[tuple[str, float, bool]]:
     """Yield name, value and whether it counts something, of every number among settings.
 
-    A number of a tuple is named by its place, as in `shoulder_deg[1]`. Where a setting is None and
-    the metadata of its field name a property `in_use`, the number is that property's.
+    A number of a tuple is named by its place, as in `shoulder_deg[1]`, also of a component in one,
+    as in `senses.channels[0].noise`. Where a setting is None and the metadata of its field name a
+    property `in_use`, the number is that property's.
     """
     for field in dataclasses.fields(component):
         name, value = f"{prefix}{field.name}", getattr(component, field.name)
         if value is None and "in_use" in field.metadata:
             value = getattr(component, field.metadata["in_use"])
-        if dataclasses.is_dataclass(value):
-            yield from numbers(value, f"{name}.")
-        else:
+        for place, item in _components(name, value):
+            yield from numbers(item, f"{place}.")
+        if not dataclasses.is_dataclass(value):
             count = re.search(r"\bint\b", str(field.type)) is not None
             yield from ((place, item, count) for place, item in _leaves(name, value))
 
@@ -122,6 +127,16 @@ def numbers(component: Any, prefix: str = "") -> Iterator[tuple[str, float, bool
 _DENSE = 16  # evenly spaced directions, 22.5 degrees apart, that stand for all others between them
 # How many trials there are, which a network does not meet.
 _BATCH = {"draws", "pairs", "repeats", "sequences"}
+
+
+def _components(name: str, value: object) -> Iterator[tuple[str, Any]]:
+    """A value that has settings of its own, or those in a tuple of such values."""
+    if dataclasses.is_dataclass(value):
+        yield name, value
+    elif isinstance(value, tuple):
+        for place, item in enumerate(value):
+            if dataclasses.is_dataclass(item):
+                yield f"{name}[{place}]", item
 
 
 def _leaves(name: str, value: object) -> Iterator[tuple[str, float]]:
@@ -146,10 +161,12 @@ def _words(component: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         name, value = f"{prefix}{field.name}", getattr(component, field.name)
         if name in own:
             continue
+        for place, item in _components(name, value):
+            yield place, type(item).__name__
+            yield from _words(item, f"{place}.")
         if dataclasses.is_dataclass(value):
-            yield name, type(value).__name__
-            yield from _words(value, f"{name}.")
-        elif "registry" in field.metadata and value is None:
+            continue
+        if "registry" in field.metadata and value is None:
             yield name, "none"
         elif isinstance(value, str | bool):
             yield name, str(value)

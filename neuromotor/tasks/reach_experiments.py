@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
-from neuromotor.plants import Plant
+from neuromotor.plants import Plant, moving_state
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.task import DerivedTask
@@ -67,6 +67,11 @@ class ReachExperiment(DerivedTask):
     def calm_reach(self) -> CenterOut:
         """The reach without repeats and noise: what the trials are made from."""
         return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1, senses=None)
+
+    def _moving(self, place: Tensor, velocity: Tensor) -> Tensor:
+        """States (..., n), near the start's posture, with the hand at a place (m) and moving."""
+        start = self.calm_reach.trials().initial_state[0]
+        return moving_state(self.plant, place, velocity, start[self.plant.state_parts["position"]])
 
     def _check_states(self, trials: Trials, states: Tensor) -> None:
         """Raise unless states are those of trials with a target that moves."""

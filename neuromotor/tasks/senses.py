@@ -124,6 +124,11 @@ class Senses:
         if any(one.noise or one.signal_noise for one in self.target):
             raise ValueError("`target` must be told without noise; leave it out there.")
 
+    @property
+    def own_delays(self) -> bool:
+        """Whether no channel has the task's delay."""
+        return all(one.delay_s is not None or one.delay_steps is not None for one in self.channels)
+
     def with_delays(self, plant: Plant, delay_steps: int) -> Senses:
         """Return the same with every channel's delay in steps.
 
@@ -261,8 +266,16 @@ class SensesInUse:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Name and unit of each number that is sensed, f of them."""
-        return tuple(label for one in self.channels for label in one.labels)
+        """Name and unit of each number that is sensed, f of them.
+
+        Where a signal is sensed after several delays, they are in its names.
+        """
+        labels = [label for one in self.channels for label in one.labels]
+        delays = [one.delay for one in self.channels for _ in one.labels]
+        return tuple(
+            _after(label, delay) if labels.count(label) > 1 else label
+            for label, delay in zip(labels, delays, strict=True)
+        )
 
     @property
     def target_labels(self) -> tuple[str, ...]:
@@ -334,19 +347,15 @@ class SensesInUse:
         """
         like = trials.initial_state
         gain = like.new_tensor(self.scales)[None, None]
-        shift = [-start for one in self.channels for start in one.start]
-        offset = like.new_tensor(shift)[None, None] if any(shift) else None
         proportional, added = (
             self._draw(getattr(trials, name)) for name in ("signal_noise", "sensory_noise")
         )
-        factor = gain
-        if proportional is not None:
-            factor = gain * (1 + proportional)
-            offset = None if offset is None else offset * factor
-        elif offset is not None:
-            offset = offset * gain
-        if added is not None:
-            offset = gain * added if offset is None else offset + gain * added
+        factor = gain if proportional is None else gain * (1 + proportional)
+        offset = None if added is None else gain * added
+        shift = [-start for one in self.channels for start in one.start]
+        if any(shift):
+            moved = like.new_tensor(shift) * factor
+            offset = moved if offset is None else moved + offset
         return factor, offset
 
     def told(self, target: Tensor) -> Tensor:
@@ -434,6 +443,12 @@ def _repeated(values: Sequence[float], sizes: Sequence[int]) -> tuple[float, ...
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+def _after(label: str, delay: int) -> str:
+    """A label with its delay."""
+    name, gap, unit = label.rpartition(" (")
+    return f"{name}, {delay} steps ago{gap}{unit}"
 
 
 def _late(shown: Tensor, delay: int) -> Tensor:

@@ -38,8 +38,8 @@ class ReachSequence(ReachExperiment):
     throughout. With `visible` the controller need not remember: from the go cue on it is shown the
     target that is due next.
 
-    Source: memorised sequences after one cue, Averbeck et al. (2002), Zimnik & Churchland (2021);
-    times are ours.
+    Source: two reaches after one go cue, Zimnik & Churchland (2021), whose targets stay visible.
+    That they are shown one after the other, and the times, are ours.
 
     Attributes:
         reach: The reach; its `steps` are those of the whole trial, its error weights those of every

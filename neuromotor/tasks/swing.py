@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from neuromotor._checks import check_number
-from neuromotor.plants.moving import moving_state
 from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.reach_experiments import ReachExperiment
 from neuromotor.tasks.trials import Trials
@@ -23,8 +22,7 @@ class Swing(ReachExperiment):
     loss is that of the reach, with the target's velocity in the place of rest: the controller is
     told the state to be in, joint velocities included.
 
-    Source: hitting in monkeys and people is reviewed by Merchant & Georgopoulos (2006); numbers are
-    ours.
+    Speed and angles are ours.
 
     Attributes:
         reach: The reach that ends in a swing.
@@ -68,7 +66,7 @@ class Swing(ReachExperiment):
         place = self.plant.hand_position(plain.target).repeat_interleave(count, dim=0)
         trials = Trials(
             initial_state=plain.initial_state.repeat_interleave(count, dim=0),
-            target=moving_state(self.plant, place, in_plane(velocity, self.plant.hand_size)),
+            target=self._moving(place, in_plane(velocity, self.plant.hand_size)),
             condition=torch.arange(len(place)),
         )
         return self.reach.with_chance(trials, generator).to(dtype=dtype, device=device)

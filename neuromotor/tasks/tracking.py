@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, lookup
-from neuromotor.plants.moving import moving_state
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.cost import QuadraticCost, at_every_step
@@ -106,7 +105,7 @@ class Tracking(ReachExperiment):
             for part in (place, rate)
         )
         center = self.plant.hand_position(plain.initial_state[0])
-        wanted = moving_state(self.plant, center + place, velocity)
+        wanted = self._moving(center + place, velocity)
         trials = Trials(
             initial_state=plain.initial_state,
             target=wanted[:, -1],

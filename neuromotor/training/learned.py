@@ -20,14 +20,22 @@ from neuromotor.optim import Budget, Callback, KroneckerLBFGS, ModuleObjective
 from neuromotor.plants import ChangeNetwork, LearnedPlant, Plant, save_learned
 from neuromotor.plants.learned import check_new_plant
 
-__all__ = ["HorizonError", "Sampling", "Trajectories", "collect", "fit", "horizon_errors", "learn"]
+__all__ = [
+    "HorizonError",
+    "PlantSampling",
+    "Trajectories",
+    "collect",
+    "fit",
+    "horizon_errors",
+    "learn_plant",
+]
 
 _TINY = 1e-9  # of a change, below which what the linear part leaves is rounding
 _HELD_OUT = 10  # every tenth trajectory is held out
 
 
 @dataclass(frozen=True)
-class Sampling:
+class PlantSampling:
     """From which trajectories a plant is learned; ranges are ours.
 
     Attributes:
@@ -134,7 +142,7 @@ class HorizonError:
     change: dict[str, float]
 
 
-def collect(plant: Plant, sampling: Sampling) -> Trajectories:
+def collect(plant: Plant, sampling: PlantSampling) -> Trajectories:
     """Run a plant from random states, under random commands and loads.
 
     First states are uniform around home, activations uniform in [0, 1]. Commands are a constant of
@@ -291,10 +299,10 @@ def horizon_errors(
     return found
 
 
-def learn(
+def learn_plant(
     plant: Plant,
     path: Path | str,
-    sampling: Sampling | None = None,
+    sampling: PlantSampling | None = None,
     *,
     layers: Sequence[int] = (64, 64),
     calls: int = 500,
@@ -322,11 +330,11 @@ def learn(
     Example:
         >>> import tempfile, neuromotor as nm
         >>> file = tempfile.mkdtemp() + "/mass.safetensors"
-        >>> mass = learn(nm.PointMass(), file, Sampling(trajectories=50))
+        >>> mass = learn_plant(nm.PointMass(), file, PlantSampling(trajectories=50))
         >>> round(mass.info["errors"][0]["error"]["velocity"], 9)
         0.0
     """
-    sampling = sampling or Sampling()
+    sampling = sampling or PlantSampling()
     path = check_new_plant(path, overwrite=overwrite)
     known, held_out = collect(plant, sampling).split()
     network = fit(known, layers=layers, calls=calls, seed=sampling.seed, progress=progress)
@@ -341,7 +349,7 @@ def learn(
     return LearnedPlant(str(path))
 
 
-def _command_range(plant: Plant, sampling: Sampling) -> tuple[Tensor, Tensor]:
+def _command_range(plant: Plant, sampling: PlantSampling) -> tuple[Tensor, Tensor]:
     """Return the lowest and highest commands that are drawn, (m,) each."""
     size, largest = plant.command_size, sampling.command_range
     low, high = plant.command_bounds or ((-float("inf"),) * size, (float("inf"),) * size)

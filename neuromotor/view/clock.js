@@ -6,11 +6,11 @@ const trialCount = loop.trials.initial_state.shape[0];
 const unitCount = loop.network.size;
 const LONGEST = 6000; // steps that are kept
 const SPRING = 40; // N/m: force of a push by the length of its arrow
+const SEED = 1; // of the draws beyond those of the trials
 const byId = (id) => document.getElementById(id);
 
 let world = freshWorld(model);
 let condition = 0;
-let seed = 1;
 let frames = []; // all that happened, one entry before each step
 let shown = 0; // the entry in the pictures
 let playing = false;
@@ -50,7 +50,7 @@ function remember() {
 }
 
 function restart(words) {
-    loop.reset(condition, seed);
+    loop.reset(condition, SEED);
     silent.forEach((unit) => loop.network.lesion(unit, true));
     world.target = null;
     world.push = [0, 0];
@@ -77,7 +77,6 @@ function advance() {
     const [start, end] = model.parts.velocity;
     if (loop.state.slice(start, end).some((one) => !(Math.abs(one) < 1e3))) {
         pause("The limb moves faster than any limb can. The page stops here: restart.");
-        frames.length = Math.max(1, frames.length - 1);
         return false;
     }
     remember();
@@ -86,7 +85,7 @@ function advance() {
         else say(endWords());
     }
     if (frames.length > LONGEST) {
-        pause("The page keeps 60 seconds. Restart to go on.");
+        pause(`The page keeps ${Math.round(LONGEST * model.dt)} seconds. Restart to go on.`);
     }
     return true;
 }
@@ -101,6 +100,7 @@ function tick(now) {
     tick.before = now;
     if (replaying || playing) {
         owed += passed * speed;
+        const due = owed >= model.dt;
         while (owed >= model.dt && (playing || replaying)) {
             owed -= model.dt;
             if (replaying) {
@@ -109,7 +109,7 @@ function tick(now) {
             } else if (!advance()) break;
         }
         if (!replaying) shown = frames.length - 1;
-        draw();
+        if (due) draw();
     }
     requestAnimationFrame(tick);
 }

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, declares
 from neuromotor.analysis import RecordingError, preferred_directions, record
+from neuromotor.analysis._clock import Clock, Tell
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
@@ -28,8 +27,10 @@ from neuromotor.evaluation.performance import reference_name
 from neuromotor.plants import Plant, field_components
 from neuromotor.plants.muscle_arm import MuscleArm
 from neuromotor.plants.plant import Components, components_of
+from neuromotor.storage.files import finite_or_none
 from neuromotor.tasks import SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
+from neuromotor.view.cells import Pieces, pieces_of
 from neuromotor.view.translate import translated
 
 __all__ = ["Description", "ViewError", "describe"]
@@ -39,9 +40,14 @@ _NOISE = ("command_noise", "plant_noise", "sensory_noise", "unit_noise")
 _ADDED_NOISE = 0.1  # of the command, where the task has no noise of its own (ours)
 _DRAW_BYTES = 160_000  # most bytes of the units' draws that a page holds
 _MOST_UNITS = 400  # for which fixed points are looked for: their search grows with the cube
+_STAGE_S = 0.5  # expected of each part of the work
+_KNOWN = ("step", "initial_memory", "squashed", "rates")  # methods that `engine.js` repeats
 _RUNTIME = {  # what `engine.js` offers
-    "neuromotor.compiled.pieces.part": "part",
-    "neuromotor.compiled.pieces.recur": "recur",
+    **{
+        f"neuromotor.{room}.{name}": name
+        for room in ("compiled.pieces", "view.cells")
+        for name in ("part", "recur")
+    },
     "numpy.tanh": "tanhOf",
 }
 
@@ -76,6 +82,7 @@ def describe(
     shown: int = SHOWN_TRIALS,
     ilqr: bool = True,
     fixed_points: bool = True,
+    progress: Tell | None = None,
 ) -> Description:
     """Return what a page needs to run a controller's closed loop.
 
@@ -89,6 +96,7 @@ def describe(
         shown: How many trials the page has at most, spread over the batch.
         ilqr: Whether iLQR solves these trials.
         fixed_points: Whether fixed points are looked for at their ends.
+        progress: Called with words, the share that is done and about how many seconds are left.
 
     Raises:
         ViewError: The controller, the plant or the trials cannot run in a page; the message says
@@ -105,19 +113,28 @@ def describe(
             "on components, so that a page cannot run it in a force field; add them, or choose "
             "another task with `--task`."
         )
-    if few.field_on is not None:
-        raise ViewError(
-            "`trials.field_on` must be none for a page, whose fields act throughout a trial; "
-            "choose another task with `--task`."
-        )
+    clock = Clock([_STAGE_S] * (2 + len(some)))
+    tell = progress or (lambda words, share, left_s: None)
+    tell("running the trials", *clock.at(0))
     with torch.no_grad():
         run = ClosedLoop(task, network).simulate(theta, few)
+    if not bool(run.states.isfinite().all()):
+        raise ViewError(
+            "`parameters` must keep the limb's state finite, but it overflows within a trial; "
+            "train the network further, or start from another one."
+        )
     recording = record(task, network, theta, batch)
     quadratic = declares(task.cost, "follows_equations")
     plane = _plane(recording, some)
     if plane is not None:
         search = _FixedPoints(network, theta, recording, plane.pop("basis"))
-        plane["points"] = [search.at(trial) if fixed_points else [] for trial in some]
+        plane["points"] = []
+        for i, trial in enumerate(some):
+            if fixed_points:
+                tell(f"fixed points of trial {i + 1} of {len(some)}", *clock.at(1 + i))
+            plane["points"].append(search.at(trial) if fixed_points else [])
+    if ilqr:
+        tell("trials by iLQR", *clock.at(1 + len(some)))
     model = {
         "title": title,
         "task": type(task).__name__,
@@ -142,32 +159,28 @@ def describe(
             "weights": _packed(task.cost.weights(few)) if quadratic else None,
             "goal": _packed(few.goal) if quadratic else None,
         },
-        "expected": {
-            "states": _packed(run.states[:, -1]),
-            "losses": task.cost.losses(run.states, run.commands, few).tolist(),
-        },
+        "expected": _packed(run.states[:, -1]),
         "reference": _reference(task, few, ilqr),
         "plane": plane,
+        "largest": max(1.0, float(np.abs(recording["rate"].values).max())),
         "order": _order(recording),
     }
     return Description(title, model, _physics(form, cell))
 
 
-def _runnable(
-    task: Task, controller: Controller
-) -> tuple[RecurrentNetwork, Components, ModuleType]:
+def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Components, Pieces]:
     """Return network, physics and cell, or raise with what can be shown instead."""
     kind = type(controller).__name__
-    if not isinstance(controller, RecurrentNetwork) or not declares(
-        controller, "follows_equations"
+    if not isinstance(controller, RecurrentNetwork) or any(
+        getattr(type(controller), name) is not getattr(RecurrentNetwork, name) for name in _KNOWN
     ):
         raise ViewError(
             f"`controller` must be a network of cells for a page, such as a ContinuousTimeRNN or a "
             f"Network, got a {kind}, whose step the page does not know; `neuromotor record` and "
             "`neuromotor analyze` show what it does."
         )
-    pieces = getattr(controller.cell, "compiled", None)
-    if pieces is None or not declares(controller.cell, "compiled"):
+    pieces = pieces_of(controller.cell)
+    if pieces is None:
         raise ViewError(
             f"`controller.cell` must have compiled pieces, which a page translates, got a "
             f"{type(controller.cell).__name__} without; `neuromotor.compiled.pieces` says how to "
@@ -192,7 +205,7 @@ def _runnable(
             f"{type(plant).__name__} with {len(plant.home)} joints; `neuromotor record` shows what "
             "it does."
         )
-    return controller, form, import_module(pieces)
+    return controller, form, pieces
 
 
 def _packed(values: Tensor | NDArray[Any], dtype: str = "f8") -> dict[str, Any]:
@@ -206,14 +219,16 @@ def _exactly(values: Tensor) -> dict[str, Any]:
     return _packed(values, "f4" if bool((values.float().double() == values).all()) else "f8")
 
 
-def _physics(form: Components, cell: ModuleType) -> str:
+def _physics(form: Components, cell: Pieces) -> str:
     """The plant and the cell in JavaScript, as one object."""
     functions = form.functions
     parts = {"step": (functions, "step"), "hand": (functions, "hand")}
     if hasattr(functions, "velocity_rates"):
         parts["velocity_rates"] = functions, "velocity_rates"
     parts |= {name: (field_components, name) for name in ("carried", "scaled")}
-    parts |= {"cell": (cell, "step"), "start": (cell, "start")}
+    parts["cell"] = cell.module, cell.step
+    if cell.start is not None:
+        parts["start"] = cell.module, cell.start
     names = {name: f"{m.__name__.rpartition('.')[2]}__{f}" for name, (m, f) in parts.items()}
     code = translated(list(parts.values()), _RUNTIME)
     entries = ", ".join(f"{name}: {function}" for name, function in names.items())
@@ -260,33 +275,33 @@ def _links(plant: Plant) -> list[float]:
     return [float(length) for length in lengths[0]] if fits else []
 
 
-def _network(network: RecurrentNetwork, cell: ModuleType, theta: Tensor) -> dict[str, Any]:
-    numbers = network.cell.numbers  # type: ignore[attr-defined]
+def _network(network: RecurrentNetwork, cell: Pieces, theta: Tensor) -> dict[str, Any]:
     weights = network.unpack(theta)
-    widths, kept, start = [], [], []
+    widths, kept, start, matrices = [], [], [], []
     for units, layer in zip(network.layers, weights.layers, strict=True):
-        memory, other, _ = cell.widths(units, numbers)
+        memory, other = cell.widths(units)
         widths.append(memory)
         kept.append(other)
+        matrices += [layer.feedforward, layer.recurrent, layer.bias]
         size = network.cell.memory * units
         initial = np.zeros(size) if layer.initial is None else layer.initial.numpy()
-        start.append([_exactly(torch.from_numpy(np.array(one))) for one in cell.start(initial)])
+        start.append([_exactly(torch.from_numpy(np.array(one))) for one in cell.parts(initial)])
+    matrices += [weights.output, weights.output_bias]
     return {
         "layers": list(network.layers),
         "inputs": network.input_size,
         "commands": network.command_size,
         "skip": network.skip_inputs,
-        "learnt": network.learn_initial_state,
-        "memory": network.cell.memory,
         "privateNoise": network.private_noise,
         "squash": network.squash,
-        "gates": list(cell.GATES),
-        "noisy": cell.NOISY,
-        "numbers": list(numbers),
+        "gates": list(cell.gates),
+        "noisy": cell.noisy,
+        "numbers": list(cell.numbers),
+        "flow": cell.start is not None,
         "widths": widths,
         "kept": kept,
         "start": start,
-        "parameters": _exactly(theta),
+        "weights": _exactly(torch.cat([one.flatten() for one in matrices])),
     }
 
 
@@ -315,16 +330,18 @@ def _sigma(batch: Trials) -> dict[str, float]:
 def _names(plant: Plant, few: Trials, numbers: NDArray[Any]) -> list[str]:
     """Each trial in words: where its target lies, and what acts on the limb."""
     start, end = plant.hand_position(few.initial_state), plant.hand_position(few.end)
+    load_unit = plant.load_labels[0].rpartition("(")[2].rstrip(")")
     names = []
     for i, number in enumerate(numbers.tolist()):
         x, y = (end[i] - start[i]).tolist()
         far = 100 * float(np.hypot(x, y))
         turn = round(float(np.degrees(np.arctan2(y, x)))) % 360
         words = f"reach {far:.1f} cm at {turn}°" if far > 0.01 else "hold"
-        for part, unit in ((few.load, "load"), (few.hand_force, "push")):
+        acting = (("load", few.load, load_unit), ("push", few.hand_force, "N"))
+        for what, part, unit in acting:
             if part is not None and bool(part[i].any()):
                 first, second = part[i][part[i].norm(dim=-1).argmax()].tolist()
-                words += f", {unit} ({first:.2g}, {second:.2g})"
+                words += f", {what} ({first:.2g}, {second:.2g}) {unit}"
         names.append(f"{number + 1}: {words}")
     return names
 
@@ -341,7 +358,7 @@ def _reference(task: Task, few: Trials, wanted: bool) -> dict[str, Any]:
     return {
         "name": name,
         "paths": _packed(task.plant.hand_position(best.states), "f4"),
-        "losses": best.losses.tolist(),
+        "losses": [finite_or_none(loss) for loss in best.losses.tolist()],
     }
 
 

@@ -6,7 +6,7 @@ function number(value) {
     if (value === null || Number.isNaN(value)) return "–";
     const size = Math.abs(value);
     return size !== 0 && (size < 1e-3 || size >= 1e4)
-        ? value.toExponential(2)
+        ? value.toExponential(2).replace("e-", "e\u2011")
         : value.toPrecision(3);
 }
 
@@ -40,10 +40,11 @@ function mixed(from, to, share) {
     return from.map((one, i) => Math.round(one + (to[i] - one) * Math.min(1, Math.max(0, share))));
 }
 
-// Red, green and blue of rates from -1 to 1.
+// Red, green and blue of rates, from minus the largest to the largest.
 let rateTable = [];
 function rateColor(rate) {
-    return rateTable[Math.round(255 * (1 + Math.max(-1, Math.min(1, rate))))];
+    const share = Math.max(-1, Math.min(1, rate / model.largest));
+    return rateTable[Math.round(255 * (1 + share))];
 }
 
 // ---- pictures ----
@@ -289,7 +290,7 @@ function drawTimes(context, width, height, left) {
 
 function drawCommands(canvas = byId("commands")) {
     const { context, width, height } = cleared(canvas);
-    const left = 46;
+    const left = 52;
     const toX = drawTimes(context, width, height, left);
     const [first] = timeWindow();
     const used = frames.slice(Math.max(1, first), shown + 1);
@@ -427,6 +428,7 @@ const planeExtent =
 function renewFlow() {
     const here = frames[shown].at;
     const whole = flowField === null || !playing;
+    const bound = 0.9999 * model.largest;
     flowField = flowField ?? new Array(GRID * GRID);
     flowRow = (flowRow + 1) % GRID;
     for (let k = 0; k < GRID * GRID; k += 1) {
@@ -438,7 +440,7 @@ function renewFlow() {
         const [moveA, moveB] = [at[0] - here[0], at[1] - here[1]];
         const [axisA, axisB] = plane.axes;
         const rates = loop.network.rates.map((rate, u) =>
-            Math.max(-0.9999, Math.min(0.9999, rate + moveA * axisA[u] + moveB * axisB[u])),
+            Math.max(-bound, Math.min(bound, rate + moveA * axisA[u] + moveB * axisB[u])),
         );
         const next = inPlane(loop.flow(rates));
         flowField[k] = { at, by: [next[0] - at[0], next[1] - at[1]] };
@@ -458,7 +460,7 @@ function drawPlane(canvas = byId("plane")) {
                 (planeExtent[1][1] - planeExtent[1][0]),
     ];
     const live = shown === frames.length - 1 && loop.seen;
-    if (live) renewFlow();
+    if (live && model.network.flow) renewFlow();
     if (live && flowField) {
         const cell = Math.min(width, height) / GRID;
         const moves = flowField.map(({ at, by }) => ({ a: to(at), b: to(add(at, by)) }));
@@ -508,7 +510,7 @@ function drawPlane(canvas = byId("plane")) {
 function drawScale() {
     const { context, width, height } = cleared(byId("scale"));
     for (let x = 0; x < width; x += 1) {
-        context.fillStyle = `rgb(${rateColor((2 * x) / width - 1).join(",")})`;
+        context.fillStyle = `rgb(${rateColor(model.largest * ((2 * x) / width - 1)).join(",")})`;
         context.fillRect(x, 0, 1, height);
     }
 }

@@ -66,7 +66,7 @@ class Network {
     constructor(description, physics) {
         this.about = description;
         this.physics = physics;
-        const flat = decoded(description.parameters).data;
+        const flat = decoded(description.weights).data;
         let at = 0;
         const take = (count) => flat.subarray(at, (at += count));
         const gates = description.gates.reduce((sum, one) => sum + one, 0);
@@ -76,7 +76,6 @@ class Network {
             const feedforward = take(gates * units * (seen + below));
             const recurrent = take(gates * units * units);
             const bias = take(gates * units);
-            if (description.learnt) take(description.memory * units);
             let first = 0;
             const groups = description.gates.map((size) => {
                 const group = { data: recurrent, columns: units, first: first, rows: size * units };
@@ -353,11 +352,13 @@ class Loop {
         if (this.trials.field !== null) {
             const place = this.physics.hand(this.numbers, state);
             drag = drag ?? [0, 0, 0, 0];
+            const on = this.part("field_on", this.t);
+            const factor = world.loads * (on === null ? 1 : on[0]);
             [0, 1].forEach((i) => {
                 const row = rowOf(this.trials.field, this.condition, i);
-                force[i] += world.loads * (row[0] + row[1] * place[0] + row[2] * place[1]);
-                drag[2 * i] += world.loads * row[3];
-                drag[2 * i + 1] += world.loads * row[4];
+                force[i] += factor * (row[0] + row[1] * place[0] + row[2] * place[1]);
+                drag[2 * i] += factor * row[3];
+                drag[2 * i + 1] += factor * row[4];
             });
             if (drag.every((one) => one === 0)) return null;
         }
@@ -371,7 +372,10 @@ class Loop {
         const after = Array.from(state);
         const first = model.parts.velocity[0];
         const [v1, v2] = physics.carried(
-            physics.scaled(model.dt, rates), after[first], after[first + 1]);
+            physics.scaled(model.dt, rates),
+            after[first],
+            after[first + 1],
+        );
         after[first] = v1;
         after[first + 1] = v2;
         return after;

@@ -13,6 +13,7 @@ from string import Template
 from torch import Tensor
 
 from neuromotor._checks import check_seed
+from neuromotor.analysis._clock import Tell
 from neuromotor.controllers.controller import Controller
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import Task, Trials
@@ -74,6 +75,7 @@ def view(
     seed: int = 0,
     ilqr: bool = True,
     fixed_points: bool = True,
+    progress: Tell | None = None,
 ) -> Page:
     """Return a page in which a controller's closed loop runs, to push, to change and to look into.
 
@@ -91,6 +93,7 @@ def view(
         ilqr: Whether iLQR solves these trials, for its paths and losses.
         fixed_points: Whether fixed points are looked for at their ends; a network of 200 units
             takes about a second for each.
+        progress: Called with words, the share that is done and about how many seconds are left.
 
     Raises:
         ViewError: The controller, the plant or the trials cannot run in a page; the message says
@@ -118,6 +121,7 @@ def view(
             shown=shown,
             ilqr=ilqr,
             fixed_points=fixed_points,
+            progress=progress,
         )
     )
 

@@ -11,12 +11,14 @@ from cases import noisy
 
 from neuromotor import (
     CenterOut,
+    Channel,
     ClosedLoop,
     ContinuousTimeRNN,
     InstructedDelay,
     MuscleArm,
     PointMass,
     Postural,
+    Senses,
     TargetJump,
 )
 from neuromotor.analysis import (
@@ -94,6 +96,40 @@ def test_a_target_that_jumps_appears_at_its_jump():
     found = record(task, NET, initial_parameters(NET, 0))
     np.testing.assert_allclose(found["target_time"], [0.04, 0.0, 0.04])
     np.testing.assert_array_equal(found["go_time"], np.zeros(3))
+
+
+def test_what_is_sensed_and_told_has_its_names(tmp_path):
+    senses = Senses(
+        (Channel("hand_position", delay_steps=3, noise=0.01), Channel("joint_velocity", scale=0.5)),
+        target=(Channel("hand_position", delay_steps=2), Channel("joint_velocity")),
+    )
+    task = TargetJump(CenterOut(directions=1, steps=9, senses=senses), jump_step=4)
+    net = replace(NET, input_size=8)
+    found = record(task, net, initial_parameters(net, 0), task.trials())
+    path = tmp_path / "senses.nc"
+    save_recording(path, found)
+    found = load_recording(path)
+    assert found["state"].values.tolist() == [
+        "hand x (m)",
+        "hand y (m)",
+        "0.5 x shoulder velocity (rad/s)",
+        "0.5 x elbow velocity (rad/s)",
+    ]
+    assert found["told"].values.tolist()[:2] == ["hand x (m)", "hand y (m)"]
+    noise = found["trials_sensory_noise"].values[:, 3:, :2]
+    np.testing.assert_allclose(
+        found["observation"].values[:, 3:, :2], found["hand_position"].values[:, :-3] + noise
+    )
+    now = np.repeat(found["target_position"].values[:, None], 3, axis=1)
+    np.testing.assert_allclose(found["shown_target"].values[:, 6:, :2], now)
+    step = network_step(net, initial_parameters(net, 0), found)
+    after = step(
+        torch.from_numpy(found["activation"].values[:, 4]),
+        torch.from_numpy(found["observation"].values[:, 5]),
+        torch.from_numpy(told(found, range(3))[:, 5]),
+        5,
+    )
+    np.testing.assert_allclose(after.numpy(), found["activation"].values[:, 5], atol=1e-12)
 
 
 def test_perturbations_start_with_the_first_load():

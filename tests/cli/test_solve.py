@@ -23,6 +23,7 @@ def test_solve_says_what_was_solved_and_goes_on(tmp_path):
     saved = load_controller(folder / "controllers/3-gated-lbfgs-0.safetensors")
     assert saved.controller.layers == (10,)
     assert saved.info["problem"]["length"] == 2
+    assert (folder / "figures/solved.png").is_file()
     refused = neuromotor(*words, *small, "--out", folder)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
@@ -37,6 +38,14 @@ def test_wrong_words_are_named(tmp_path):
         (("addition", "--lags", "3"), "in `lags`: `lag` must be a whole number, 20 or more"),
         (("addition", "--cells", "tanj"), "did you mean 'tanh'"),
         (("addition", "--set", "adam.beta1=0.5"), "unknown setting `adam`"),
+        (
+            ("addition", "--set", "controller=gated-feedback", "--cells", "tanh"),
+            "`cells` must be left out for a GatedFeedbackNetwork",
+        ),
+        (
+            ("addition", "--set", "controller=constrained", "--cells", "tanh"),
+            "in `cells`: `cell` must have rates that are never negative",
+        ),
         ((), "Missing argument 'PROBLEM'"),
     ):
         done = neuromotor("solve", *words, "--out", tmp_path / "none")

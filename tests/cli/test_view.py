@@ -32,7 +32,7 @@ def test_a_page_is_written_once(saved, tmp_path):
     out = tmp_path / "mine.html"
     done = neuromotor("view", saved, *QUICK, "--out", out, "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.output) == {
+    assert json.loads(done.stdout) == {
         "out": str(out),
         "bytes": out.stat().st_size,
         "opened": False,

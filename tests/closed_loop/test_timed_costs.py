@@ -194,7 +194,7 @@ def test_a_network_without_an_input_for_the_cue_is_refused():
     net = ContinuousTimeRNN((4,))
     theta = net.initial_parameters(generator(0))
     loop = ClosedLoop(loop.task, net)
-    with pytest.raises(ValueError, match=r"has 8 inputs.* are 9 numbers.*`trials.input_size`"):
+    with pytest.raises(ValueError, match=r"has 8 inputs.* are 9 numbers.*`input_size` to 9"):
         loop.simulate(theta, trials)
     with pytest.raises(ValueError, match=r"has 8 inputs"):
         loop.objective(trials)

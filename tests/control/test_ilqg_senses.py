@@ -12,6 +12,7 @@ from neuromotor.control import ILQG, ILQR, OnlineTrajectoryOptimization, Uncerta
 from neuromotor.evaluation.references import no_reference
 from neuromotor.plants import PointMass, TwoJointArm
 from neuromotor.tasks import CenterOut, Channel, Senses, SensesInUse
+from neuromotor.zoo.saved_controller import load_controller, save_controller
 
 MASS, DAMPING, DT = 0.8, 0.3, 0.01
 POINT = PointMass(mass=MASS, damping=DAMPING)
@@ -213,6 +214,25 @@ def test_the_state_as_one_channel_is_what_the_task_does_by_itself():
     same = replace(plain, sensory_noise=0.0, senses=Senses((Channel("state", noise=0.01),)))
     one, other = (ILQG().design(task, task.trials()) for task in (plain, same))
     torch.testing.assert_close(one.parameters, other.parameters, rtol=1e-9, atol=1e-12)
+
+
+def test_a_saved_design_runs_as_before(tmp_path):
+    senses = Senses((Channel("hand_position", delay_steps=4), Channel("joint_velocity")))
+    task = CenterOut(directions=1, steps=12, senses=senses)
+    design = ILQG().design(task, task.trials(), Uncertainty(command_noise=0.1))
+    path = tmp_path / "ilqg.safetensors"
+    save_controller(path, design.controller, design.parameters, task=task)
+    saved = load_controller(path)
+    assert (saved.controller, saved.task) == (design.controller, task)
+    before, after = (
+        ClosedLoop(task, one.controller).simulate(one.parameters, task.trials())
+        for one in (design, saved)
+    )
+    assert torch.equal(before.commands, after.commands)
+    with pytest.raises(ValueError, match="`plant` must be given with `senses`"):
+        replace(design.controller, plant=None)
+    with pytest.raises(ValueError, match="longest delay of `senses`, 4, got 3"):
+        replace(design.controller, delay_steps=3)
 
 
 def test_who_cannot_sense_by_channels_says_so():

@@ -118,7 +118,7 @@ def test_the_vector_env_is_gymnasiums_own_with_the_same_seeds(env_id, mode):
     rng = np.random.default_rng(1)
     steps = ours.unwrapped.options.task.steps
     for _ in range(steps + 5):
-        actions = rng.uniform(-0.3, 0.3, (3, 2)).astype(np.float32)
+        actions = rng.uniform(-0.3, 0.3, ours.action_space.shape).astype(np.float32)
         same(ours.step(actions), sync.step(actions))
 
 

@@ -7,9 +7,10 @@ import torch
 
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable
+from neuromotor.controllers.function import FunctionController
 from neuromotor.evaluation.robustness import robustness, variations
 from neuromotor.plants import PointMass
-from neuromotor.tasks import DDN, CenterOut, Postural
+from neuromotor.tasks import DDN, CenterOut, Channel, Postural, Senses
 
 TASK = CenterOut(plant=PointMass(), radius_m=0.1, directions=4, steps=10)
 
@@ -53,6 +54,20 @@ def test_what_cannot_be_run_says_why(rows):
         assert row.loss is row.ratio is row.as_dict()["error_cm"] is None
 
 
+def test_a_setting_of_a_channel_is_changed_in_its_place():
+    """The command is what the channel shows, so that the energy goes with its scale squared."""
+    senses = Senses((Channel("joint_velocity"), Channel("hand_position", scale=1e-3)))
+    settings = {"directions": 2, "steps": 4, "error_weight": 0.0, "velocity_weight": 0.0}
+    task = CenterOut(senses=senses, **settings)
+    show = FunctionController(lambda seen, target, t: seen[:, 2:])
+    rows = robustness(task, show, torch.zeros(0), "ilqr")
+    plain = rows[0].loss
+    found = {row.value: row.loss for row in rows if row.setting == "senses.channels[1].scale"}
+    assert plain > 0
+    assert found[0.0008] == pytest.approx(0.64 * plain, rel=1e-3)
+    assert found[0.0012] == pytest.approx(1.44 * plain, rel=1e-3)
+
+
 def test_every_number_is_changed_down_and_up_but_zeros_and_sizes_of_batches():
     found = list(variations(DDN()))
     assert ("delay_steps", 7, 6) in found
@@ -65,5 +80,8 @@ def test_every_number_is_changed_down_and_up_but_zeros_and_sizes_of_batches():
     posture = {name for name, _, _ in variations(Postural())}
     assert "load_size" in posture
     assert not posture & {"onset_step", "load_factors[0]", "draws"}
+    eyes = list(variations(DDN(senses=Senses((Channel("hand_position", delay_s=0.1),)))))
+    assert ("senses.channels[0].delay_s", 0.1, 0.12) in eyes
+    assert not [row for row in eyes if row[0] == "delay_steps"]  # which no channel has
     with pytest.raises(ValueError, match="`change` must be a positive number"):
         list(variations(DDN(), change=0.0))

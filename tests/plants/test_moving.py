@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limbs import SpaceMass
 
-from neuromotor.plants import MuscleArm, PointMass, TwoJointArm, moving_state
+from neuromotor.plants import MuscleArm, PointMass, SpatialArm, TwoJointArm, moving_state
 
 LIMBS = {**PLANTS, "muscles": MuscleArm()}
 
@@ -49,3 +49,15 @@ def test_a_stretched_arm_cannot_lengthen():
         moving_state(arm, tip, torch.tensor([[1.0, 0.0]], dtype=torch.float64))
     place = torch.zeros(2, 2).double()
     assert torch.equal(moving_state(PointMass(), place, place), torch.zeros(2, 4).double())
+
+
+def test_a_limb_with_joints_to_spare_stays_near_a_posture():
+    arm = SpatialArm()
+    postures = torch.tensor([arm.home, [angle + 0.2 for angle in arm.home]], dtype=torch.float64)
+    for posture in postures:
+        place, velocity = arm.hand_position(posture), torch.tensor([0.1, -0.2, 0.3]).double()
+        state = moving_state(arm, place, velocity, posture)
+        torch.testing.assert_close(state[:4], posture, rtol=0, atol=1e-6)
+        jacobian = torch.func.jacrev(arm.hand_position)(state[:4])
+        least = torch.linalg.lstsq(jacobian, velocity, driver="gelsd").solution
+        torch.testing.assert_close(state[4:8], least, rtol=1e-6, atol=1e-9)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from neuromotor.runs.merging import flattened, merged, nested
 from neuromotor.storage.components import SettingsError
 
+SENSES = {"channels": ["a"], "target": ["b"]}
 FULL = {"type": "monkey", "dt_s": 0.005}
 
 
@@ -37,6 +38,10 @@ FULL = {"type": "monkey", "dt_s": 0.005}
             {"task": {"delay": "50 ms"}},
         ),
         ([{"plant": "human"}, {"plant": None}], {"plant": "human"}),
+        # a list of channels stands for the table of senses that has them
+        ([{"senses": ["a"]}, {"senses": {"target": ["b"]}}], {"senses": SENSES}),
+        ([{"senses": {"target": ["b"]}}, {"senses": ["a"]}], {"senses": SENSES}),
+        ([{"senses": ["a"]}, {"senses": ["b"]}], {"senses": ["b"]}),
     ],
 )
 def test_what_comes_later_wins(layers, expected):

@@ -3,7 +3,16 @@
 import pytest
 
 from neuromotor.plants import MONKEY, PointMass, TwoJointArm
-from neuromotor.tasks import DDN, TASKS, CenterOut, ForceField, Postural, ReachSequence
+from neuromotor.tasks import (
+    DDN,
+    TASKS,
+    CenterOut,
+    Channel,
+    ForceField,
+    Postural,
+    ReachSequence,
+    Senses,
+)
 from neuromotor.tasks.ranges import outside, ranges
 
 BROAD = Postural(
@@ -70,6 +79,15 @@ def test_what_a_broad_training_met_is_not_outside(task):
             ["`plant` is PointMass; this network was trained with TwoJointArm."],
         ),
         (ForceField(), ForceField(kinds=("catch",)), ["`kinds` is catch; "]),
+        (DDN(), DDN(senses=Senses()), ["`senses` is Senses; this network was trained with none."]),
+        (
+            DDN(senses=Senses((Channel("hand_position", delay_s=0.1),))),
+            DDN(senses=Senses((Channel("joint_position", delay_s=0.12),))),
+            [
+                "`senses.channels[0].delay_s` is 0.12; this network was trained at 0.1.",
+                "`senses.channels[0].signal` is joint_position; ",
+            ],
+        ),
         (CenterOut(), DDN(), ["The task is DDN; this network was trained on CenterOut."]),
     ],
 )

@@ -7,29 +7,37 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from cases import generator
 from typer.testing import CliRunner
 
 from neuromotor import LBFGS, Budget, ContinuousTimeRNN
 from neuromotor.analysis import load_recording, record, recorded_run, save_recording
 from neuromotor.cli.app import app
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable
 from neuromotor.envs import MotorEnv, MotorVectorEnv
 from neuromotor.plotting import plot_hand_paths
 from neuromotor.storage.components import decode, encode
 from neuromotor.tasks import TASKS, CenterOut, Tracking
+from neuromotor.tasks.senses import SENSES
+from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import compare
 
 NAMES = ("swing", "interception", "tracking", "figure-eight", "sequence", "friction")
 
 
 def few(name):
-    """A task with two trials or three."""
+    """A task with two trials, or four of friction, no longer than 0.7 s."""
     task = TASKS[name]
-    if name == "sequence":
-        return replace(task, sequences=2)
-    some = {"swing": {"turns_deg": (45.0,)}, "interception": {"speed_factors": (1.5,)}}
-    return replace(task, reach=replace(task.reach, directions=2), **some.get(name, {}))
+    reach = replace(task.reach, directions=2, steps=min(task.steps, 70))
+    some = {
+        "swing": {"turns_deg": (45.0,)},
+        "interception": {"speed_factors": (1.5,)},
+        "figure-eight": {"move_steps": 40},
+        "sequence": {"sequences": 2, "reach_steps": (9, 11), "dwell_steps": 5},
+    }
+    return replace(task, reach=reach, **some.get(name, {}))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,6 +67,20 @@ def test_environments_charge_what_the_loss_is(name):
     assert -total == pytest.approx(float(best.losses[1]), rel=1e-8)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_controller_may_see_its_hand_late(name):
+    """By a preset of senses, in which the hand's place is seen after 100 ms."""
+    task = few(name)
+    sensed = replace(task.reach, delay_steps=0, senses=SENSES["proprioception-and-vision"])
+    task = replace(task, reach=sensed)
+    trials = replace(task.trials(generator(0)), sensory_noise=None)
+    net = ContinuousTimeRNN((3,), input_size=input_size(task, trials))
+    run = ClosedLoop(task, net).simulate(0.1 * net.initial_parameters(generator(1)), trials)
+    hand = task.plant.hand_position(run.states)
+    seen = run.observations[:, 10:, 4:6]
+    torch.testing.assert_close(seen, hand[:, : seen.shape[1]])
+
+
 @pytest.mark.parametrize(
     ("name", "number"), [("Swing", 8), ("FigureEight", 8), ("Sequence", 9), ("Friction", 8)]
 )
@@ -81,6 +103,8 @@ def test_recordings_say_when_targets_begin_to_move(tmp_path):
     again, trials = recorded_run(found)
     assert again == task
     np.testing.assert_array_equal(trials.shown_target, found["shown_target"])
+    place = task.plant.hand_position(trials.shown_target)
+    np.testing.assert_allclose(found["shown_target_position"], place, atol=1e-12)
     run = few("friction")
     table = CommandTable(trials=4, steps=run.steps)
     commands = torch.zeros(table.parameter_count, dtype=torch.float64)

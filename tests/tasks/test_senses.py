@@ -8,7 +8,7 @@ import torch
 from cases import generator, normal
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.controllers import AlteredFeedback, ContinuousTimeRNN, FeedbackChange
 from neuromotor.controllers.function import FunctionController
 from neuromotor.plants import PLANTS, MuscleArm, PointMass, TwoJointArm, signals_of
 from neuromotor.runs.settings import gather, resolve
@@ -69,6 +69,7 @@ def test_each_channel_shows_an_impulse_after_its_own_delay(signal):
     seen = under(task, calm(task), replace(trials, load=load)).observations
     for delay, part in zip(delays, seen.chunk(3, dim=-1), strict=True):
         changed = (part != part[:, :1]).any(-1)[0].int()
+        assert SensesInUse.of(task).labels[part.shape[-1]].count(", 3 steps ago (") == 1
         assert int(changed.argmax()) == FIRST[signal] + delay
 
 
@@ -182,6 +183,17 @@ def test_the_single_delay_of_the_state_is_one_such_list(plant):
     one, other = (ClosedLoop(task, net).simulate(theta, trials) for task in (plain, listed))
     assert torch.equal(one.states, other.states)
     assert torch.equal(one.observations, other.observations)
+
+
+def test_feedback_by_channels_is_altered_as_any_other():
+    task = reach(Channel("hand_position", delay_steps=2), Channel("joint_velocity"))
+    net = ContinuousTimeRNN(layers=(6,), input_size=8)
+    theta = net.initial_parameters(generator(1))
+    altered = AlteredFeedback(net, FeedbackChange("delay", 10, 14, delay_steps=3))
+    run = ClosedLoop(task, altered).simulate(theta, task.trials())
+    _, seen = altered.controller_memory(run.memory)
+    assert torch.equal(seen[:, 10:15], run.observations[:, 7:12])
+    assert torch.equal(seen[:, 15:], run.observations[:, 15:])
 
 
 def test_a_new_target_is_told_in_the_coordinates_and_with_the_delay_of_the_senses():

@@ -11,15 +11,15 @@ from cases import normal
 
 from neuromotor.plants import MujocoPlant, MuscleArm, PointMass, TwoJointArm
 from neuromotor.training.learned import (
-    Sampling,
+    PlantSampling,
     Trajectories,
     collect,
     fit,
     horizon_errors,
-    learn,
+    learn_plant,
 )
 
-SMALL = Sampling(trajectories=150, steps=10)
+SMALL = PlantSampling(trajectories=150, steps=10)
 
 
 def slopes(network, at):
@@ -69,7 +69,7 @@ def acting(data):
 
 def test_trajectories_are_the_plants_within_the_ranges():
     plant = MujocoPlant("tests/Arm-v0")
-    sampling = Sampling(
+    sampling = PlantSampling(
         trajectories=30, steps=3, position_range=0.4, velocity_range=2.0, load_range=0.5
     )
     data = collect(plant, sampling)
@@ -93,15 +93,15 @@ def test_trajectories_are_the_plants_within_the_ranges():
 
 def test_what_is_learned_is_written_with_its_errors(tmp_path):
     path = tmp_path / "mass.safetensors"
-    plant = learn(PointMass(), path, replace(SMALL, trajectories=20, seed=5))
+    plant = learn_plant(PointMass(), path, replace(SMALL, trajectories=20, seed=5))
     assert plant.info["sampling"]["seed"] == 5
     assert plant.info["errors"][-1]["steps"] == 10
     assert plant.info["errors"][-1]["error"]["velocity"] < 1e-10
     assert plant.body == PointMass()
     with pytest.raises(FileExistsError, match="exists"):
-        learn(PointMass(), path)
+        learn_plant(PointMass(), path)
     with pytest.raises(ValueError, match=r"must end in \.safetensors"):
-        learn(PointMass(), tmp_path / "mass")
+        learn_plant(PointMass(), tmp_path / "mass")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_is_learned_is_written_with_its_errors(tmp_path):
 )
 def test_samplings_that_cannot_be_are_refused(name, value, message):
     with pytest.raises(ValueError, match=message):
-        Sampling(**{name: value})
+        PlantSampling(**{name: value})
 
 
 def test_unfit_trajectories_and_horizons_are_refused():

@@ -94,7 +94,7 @@ def test_its_trials_are_those_of_python(visit):
     assert float(one.page.get_attribute("#about", "data-worst")) < 1e-9
     one.steps(60)
     assert one.page.inner_text("#said").startswith("The trial has ended with a loss of")
-    end = one.page.evaluate("Array.from(decoded(model.expected.states).data.subarray(0, 4))")
+    end = one.page.evaluate("Array.from(decoded(model.expected).data.subarray(0, 4))")
     assert np.allclose(one.states()[-1], end, rtol=1e-9)
 
 
@@ -213,6 +213,19 @@ def test_it_can_be_read_everywhere_and_by_everyone(visit, width, scheme):
     )
     found = axe.Axe().run(one.page)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_finger_is_enough(visit):
+    one = visit(viewport={"width": 360, "height": 700}, has_touch=True)
+    one.page.locator("#units").scroll_into_view_if_needed()
+    box = one.page.locator("#units").bounding_box()
+    one.page.touchscreen.tap(box["x"] + 150, box["y"] + 60)
+    assert one.page.evaluate("silent.size") == 1
+    one.page.check("input[value=target]")
+    one.page.locator("#limb").scroll_into_view_if_needed()
+    box = one.page.locator("#limb").bounding_box()
+    one.page.touchscreen.tap(box["x"] + 100, box["y"] + 150)
+    assert one.page.evaluate("world.target !== null")
 
 
 def test_a_notebook_can_hold_it(browser, file, tmp_path):

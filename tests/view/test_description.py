@@ -93,6 +93,20 @@ def test_a_limb_that_is_no_chain_of_links_is_drawn_as_its_hand():
     assert made["plant"]["muscles"] is None
 
 
+def test_progress_is_told():
+    told = []
+    describe(TASK, NETWORK, THETA, TASK.trials(), shown=2, progress=lambda *one: told.append(one))
+    words, shares, left = zip(*told, strict=True)
+    assert words == (
+        "running the trials",
+        "fixed points of trial 1 of 2",
+        "fixed points of trial 2 of 2",
+        "trials by iLQR",
+    )
+    assert list(shares) == [0, 0.25, 0.5, 0.75]
+    assert min(left) > 0
+
+
 def test_links_are_those_of_the_arm(model):
     parameters = TASK.plant.parameters
     assert model["plant"]["links"] == pytest.approx([parameters.length_1, parameters.length_2])

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from javascript import evaluated
+from javascript import closed_loop, evaluated
 
-import neuromotor.view
 from neuromotor.analysis import lesion_units
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.controllers import Controller, GatedCell, Network
+from neuromotor.controllers import (
+    ConstrainedNetwork,
+    Controller,
+    GatedCell,
+    LeakyCell,
+    LSTMCell,
+    Network,
+    TanhCell,
+)
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants import MuscleArm, PointMass, TwoJointArm
-from neuromotor.tasks import CenterOut, ForceField, InstructedDelay, Task, Trials
+from neuromotor.tasks import CenterOut, ForceField, Friction, InstructedDelay, Task, Trials
 from neuromotor.training.single import initial_parameters, make_trials
 from neuromotor.view import describe
 from neuromotor.zoo.saved_controller import load_controller
-
-ENGINE = (Path(neuromotor.view.__file__).parent / "engine.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,12 @@ def saved(name: str) -> Case:
     return Case(one.task, one.controller, one.parameters, trials)
 
 
-def fresh(task: Task, network: Network | ContinuousTimeRNN) -> Case:
+def fresh(
+    task: Task, network: Network | ContinuousTimeRNN | ConstrainedNetwork, scale: float = 1.0
+) -> Case:
     trials = make_trials(task, network, 5).subset(torch.tensor([0, 1]))
     network = replace(network, input_size=trials.input_size, command_size=task.plant.command_size)
-    return Case(task, network, initial_parameters(network, 2), trials)
+    return Case(task, network, scale * initial_parameters(network, 2), trials)
 
 
 MUSCLES = MuscleArm(force_length=True, force_velocity=True, gravity=9.81)
@@ -76,6 +81,24 @@ CASES = {
         CenterOut(plant=PointMass(command_limit=2.0), directions=2, noise=0.3),
         Network(layers=(10, 10), squash="tanh", skip_inputs=False, learn_initial_state=True),
     ),
+    "friction": lambda: fresh(Friction(), Network(layers=(12,), cell=GatedCell())),
+    "constrained": lambda: fresh(
+        CenterOut(directions=2), ConstrainedNetwork((14,), TanhCell(), excitatory=None, density=0.5)
+    ),
+    "LSTM": lambda: fresh(
+        CenterOut(directions=2, delay_steps=2),
+        Network((9, 7), LSTMCell(), private_noise=0.1, learn_initial_state=True),
+    ),
+    "LSTM of 1997": lambda: fresh(CenterOut(directions=2), Network((9,), LSTMCell(forget=False))),
+    "leak on the rate": lambda: fresh(
+        CenterOut(directions=2),
+        ConstrainedNetwork((12, 12), LeakyCell(("rectified",), (0.5,), "rate", threshold=-0.2)),
+        scale=0.4,
+    ),
+    "leaks and kinds of their own": lambda: fresh(
+        CenterOut(directions=2),
+        Network((11,), LeakyCell(("logistic", "linear", "tanh"), (1.0, 0.3), threshold=0.1)),
+    ),
     "leak in a field": lambda: fresh(
         FORCED, ContinuousTimeRNN(layers=(15,), time_constant_s=0.03, private_noise=0.05)
     ),
@@ -88,9 +111,7 @@ def prepared(name: str) -> tuple[Case, str]:
     case = CASES[name]()
     quick = {"ilqr": False, "fixed_points": False}
     made = describe(case.task, case.controller, case.parameters, case.trials, **quick)
-    model = json.dumps(made.model, allow_nan=False)
-    end = f"const model = {model};\nconst loop = new Loop(model, physics);\n"
-    return case, f"{made.physics}{ENGINE}{end}"
+    return case, closed_loop(made)
 
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:
@@ -117,7 +138,7 @@ def test_whole_trials_and_losses_are_those_of_python(name):
         assert one["loss"] == pytest.approx(losses[i], rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["ddn", "gated"])
+@pytest.mark.parametrize("name", ["ddn", "gated", "LSTM"])
 def test_lesions_are_those_of_the_analysis(name):
     case, script = prepared(name)
     units = case.controller.layers[0]
@@ -195,7 +216,7 @@ def test_a_point_out_of_reach_is_approached():
     assert y > 0.99 * longest
 
 
-@pytest.mark.parametrize("name", ["center-out", "leak in a field", "gated"])
+@pytest.mark.parametrize("name", ["center-out", "leak in a field", "gated", "leak on the rate"])
 def test_the_flow_from_where_the_network_is_leads_where_it_goes(name):
     _, script = prepared(name)
     code = (

@@ -28,7 +28,7 @@ def parameters_in(page: Path) -> np.ndarray:
         r'<script type="application/json" id="model">(.*?)</script>', page.read_text()
     )
     assert found is not None
-    packed = json.loads(found[1])["network"]["parameters"]
+    packed = json.loads(found[1])["network"]["weights"]
     return np.frombuffer(base64.b64decode(packed["base64"]), f"<{packed['type']}")
 
 

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
+from javascript import evaluated
 
 from neuromotor.controllers import CommandTable, Network, TanhCell
 from neuromotor.controllers.rnn import ContinuousTimeRNN
@@ -68,6 +69,11 @@ def test_the_page_asks_nothing_of_a_network_and_runs_its_own_script_only():
     assert not any(name == "style" or name.startswith("on") for name in names)
 
 
+def test_the_script_has_no_fault_of_syntax():
+    (script,) = Reader(small().html).parts["script"]
+    assert evaluated("", f"typeof new Function({json.dumps(script)})") == "function"
+
+
 def test_a_page_of_the_standard_network_is_small():
     saved = load_controller("ddn/best")
     page = view(
@@ -112,6 +118,9 @@ def test_a_notebook_shows_the_page_in_a_frame_that_is_shut_off():
 class OwnNetwork(ContinuousTimeRNN):
     """A subclass may do anything in its step."""
 
+    def step(self, *arguments):
+        return super().step(*arguments)
+
 
 @dataclass(frozen=True)
 class OwnCell(TanhCell):
@@ -138,6 +147,12 @@ def test_what_a_page_cannot_run_is_refused_by_name(task, controller, words):
     theta = torch.zeros(controller.parameter_count, dtype=torch.float64)
     with pytest.raises(ViewError, match=words):
         view(task, controller, theta)
+
+
+def test_a_network_that_overflows_is_refused():
+    theta = 1e200 * initial_parameters(NETWORK, 0)
+    with pytest.raises(ViewError, match="overflows within a trial"):
+        view(TASK, NETWORK, theta)
 
 
 def test_only_a_page_that_is_asked_to_loads_itself_anew():

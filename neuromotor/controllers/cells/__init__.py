@@ -34,7 +34,7 @@ CELLS: Registry[Cell] = Registry(
         "gru": GatedCell(reset_after=True),
         "leaky": LeakyCell(leak=(0.5,), leak_on="rate"),
         "logistic": LeakyCell(("logistic",)),
-        "rectified": LeakyCell(("rectified",)),
+        "rectified-linear": LeakyCell(("rectified",)),
         "threshold-linear": LeakyCell(("rectified",), threshold=0.1),
         "lstm": LSTMCell(),
         "lstm-1997": LSTMCell(forget=False),
