@@ -50,12 +50,16 @@ from neuromotor.plants import (
     ArmParameters,
     Euler,
     JointLimits,
+    LearnedPlant,
+    MujocoPlant,
     MuscleArm,
     PointMass,
     SemiImplicitEuler,
+    SpatialArm,
     TwoJointArm,
     UnreachableError,
 )
+from neuromotor.problems import PROBLEMS, SequenceObjective
 from neuromotor.storage.components import SettingsError, with_times
 from neuromotor.storage.snapshots import load_snapshot, save_snapshot
 from neuromotor.tasks import (
@@ -63,16 +67,23 @@ from neuromotor.tasks import (
     CenterOut,
     Channel,
     ForceField,
+    Friction,
     InstructedDelay,
+    Interception,
     Postural,
     PulsedReach,
     QuadraticCost,
+    ReachSequence,
     Senses,
+    Swing,
     TargetJump,
+    Tracking,
     Trials,
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.learned import PlantSampling, learn_plant
+from neuromotor.training.problems import solve
 from neuromotor.training.single import train
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
@@ -90,9 +101,12 @@ __all__ = [
     "ArmParameters",
     "Euler",
     "JointLimits",
+    "LearnedPlant",
+    "MujocoPlant",
     "PointMass",
     "SemiImplicitEuler",
     "MuscleArm",
+    "SpatialArm",
     "TwoJointArm",
     "UnreachableError",
     # tasks
@@ -100,12 +114,17 @@ __all__ = [
     "CenterOut",
     "Channel",
     "ForceField",
+    "Friction",
     "InstructedDelay",
+    "Interception",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
+    "ReachSequence",
     "Senses",
+    "Swing",
     "TargetJump",
+    "Tracking",
     "Trials",
     # controllers
     "CommandTable",
@@ -129,10 +148,16 @@ __all__ = [
     "bootstrap_interval",
     "compare",
     "distributed",
+    "PlantSampling",
     "held_out",
+    "learn_plant",
     "load_response",
     "measure",
     "train",
+    # problems of sequences
+    "PROBLEMS",
+    "SequenceObjective",
+    "solve",
     # references
     "ILQG",
     "ILQR",

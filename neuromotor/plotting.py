@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from neuromotor.plants.plant import Plant, check_plane
+from neuromotor._showing import COLORS, PATHS, STYLE
+from neuromotor.evaluation.explain import Explanation
+from neuromotor.plants.plant import Plant, View, muscles_of, views_of
 from neuromotor.storage.files import atomic_path
 from neuromotor.training.comparison import Comparison, MethodRun
 
@@ -35,6 +38,7 @@ __all__ = [
     "LINES",
     "NAMES",
     "PAGE_IN",
+    "PATHS",
     "REFERENCE_COLOR",
     "SHADES",
     "STYLE",
@@ -49,6 +53,7 @@ __all__ = [
     "match_planes",
     "nested_widths",
     "plot_convergence",
+    "plot_explanation",
     "plot_hand_paths",
     "plot_reach",
     "push_key",
@@ -59,11 +64,9 @@ __all__ = [
 ]
 
 COLUMN_IN, PAGE_IN = 8.5 / 2.54, 17 / 2.54  # widths that journals print
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLOR = "0.35"
 LINES = ("-", "--", ":")  # the next one where the colours begin again
 SHADES = 4  # most ranges in one panel that can be told apart
-PATHS = 72  # most hand paths in one panel
 _UNITS = {  # by the end of a name, longer ends first
     "_s_per_bit": "s/bit",
     "_cm_s": "cm/s",
@@ -81,18 +84,6 @@ _UNITS = {  # by the end of a name, longer ends first
     "_s": "s",
     "_m": "m",
     "_n": "N",
-}
-STYLE: Any = {  # matplotlib types its keys one by one
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "savefig.dpi": 200,
-    "text.usetex": False,  # LaTeX may not be installed, and reads % and ² as something else
-    "pdf.fonttype": 42,  # text stays text
-    "svg.hashsalt": "neuromotor",
 }
 NAMES = {
     "ilqr": "iLQR",
@@ -116,50 +107,76 @@ NAMES = {
 
 
 def plot_hand_paths(comparison: Comparison) -> Figure:
-    """Draw the hand paths: on the limb in true scale, then each controller's against iLQR's."""
-    plant = comparison.task.plant
-    check_plane(plant, "hand paths in the plane")
-    runs = comparison.runs
+    """Draw the hand paths: on the limb in true scale, then each controller's against iLQR's.
+
+    Those of a hand in space are drawn in two projections, one under the other.
+    """
+    plant, runs, trials = comparison.task.plant, comparison.runs, comparison.trials
+    views = views_of(plant, "hand paths")
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1,
+        figure, rows = plt.subplots(
+            len(views),
             1 + len(runs),
-            figsize=(2.3 * (1 + len(runs)), 2.6),
+            figsize=(2.3 * (1 + len(runs)), 0.2 + 2.4 * len(views)),
             squeeze=False,
             layout="constrained",
         )
-        limb_axes, *method_axes = axes[0]
-        reference = hand_cm(plant, comparison.reference.states)
-        # No more than can be told apart, spread over the batch.
-        some = np.unique(np.linspace(0, len(reference) - 1, PATHS).astype(int))
-        reference = reference[some]
-        targets = hand_cm(plant, comparison.trials.target)[some]
-        draw_limb(limb_axes, plant, comparison.trials.initial_state[0])
-        for path in reference:
-            limb_axes.plot(*path.T, color=REFERENCE_COLOR, linewidth=0.6)
-        name = NAMES[comparison.reference.method]
-        limb_axes.set_title(f"{name},\nto the scale of the limb")
-        finish_plane(limb_axes)
-        trials = comparison.trials
-        loads = (trials.load, trials.hand_force)
-        pushes = pushes_of(*(None if part is None else part.cpu().numpy() for part in loads))
-        for color, run, ax in zip(line_colors(len(runs)), runs, method_axes, strict=True):
-            for path in reference:
-                ax.plot(*path.T, color="0.7", linewidth=0.8)
-            paths = hand_cm(plant, run.states)[some]
-            for path in paths:
-                ax.plot(*path.T, color=color, linewidth=0.6)
-            if pushes is not None:
-                draw_pushes(ax, paths, pushes[0][some], pushes[1][some])
-            ax.plot(*targets.T, "o", color="black", markersize=1.2)
-            ax.set_title(_named(run, "{}\n{:.4g} x iLQR"))
-            finish_plane(ax)
+        on, force = trials.acting(), trials.hand_force
+        pushes = pushes_of(
+            None if on is None else on[..., None].cpu().numpy(),
+            None if force is None else force.cpu().numpy(),
+        )
+        for view, axes in zip(views, rows, strict=True):
+            _draw_paths(comparison, view, axes, pushes, titled=view is views[0])
         if runs:
+            name = NAMES[comparison.reference.method]
             handles = [Line2D([], [], color="0.7", label=f"{name}'s paths")]
-            handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label="target")]
+            words = "target" if trials.wanted is None else "target; dotted: its way"
+            handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label=words)]
             handles += [] if pushes is None else push_key(*pushes)
             figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
     return figure
+
+
+def _draw_paths(
+    comparison: Comparison,
+    view: View,
+    axes: NDArray[Any],
+    pushes: tuple[NDArray[np.bool_], NDArray[np.float64]] | None,
+    *,
+    titled: bool,
+) -> None:
+    """Draw one projection of the limb with iLQR's paths, and of each controller's paths."""
+    plant, runs, trials = comparison.task.plant, comparison.runs, comparison.trials
+    limb_axes, *method_axes = axes
+    shown = list(view.axes)
+    reference = hand_cm(plant, comparison.reference.states)[..., shown]
+    # No more than can be told apart, spread over the batch.
+    some = np.unique(np.linspace(0, len(reference) - 1, PATHS).astype(int))
+    reference = reference[some]
+    targets = hand_cm(plant, trials.target)[some][..., shown]
+    goals = None if trials.wanted is None else hand_cm(plant, trials.wanted)[some][..., shown]
+    draw_limb(limb_axes, plant, trials.initial_state[0], view=view)
+    for path in reference:
+        limb_axes.plot(*path.T, color=REFERENCE_COLOR, linewidth=0.6)
+    if titled:
+        name = NAMES[comparison.reference.method]
+        limb_axes.set_title(f"{name},\nto the scale of the limb")
+    finish_plane(limb_axes, view)
+    for color, run, ax in zip(line_colors(len(runs)), runs, method_axes, strict=True):
+        for path in reference:
+            ax.plot(*path.T, color="0.7", linewidth=0.8)
+        paths = hand_cm(plant, run.states)[some][..., shown]
+        for path in paths:
+            ax.plot(*path.T, color=color, linewidth=0.6)
+        if pushes is not None:
+            draw_pushes(ax, paths, pushes[0][some], pushes[1][some][..., shown])
+        for goal in () if goals is None else goals:
+            ax.plot(*goal.T, ".", color="black", markersize=0.7, markeredgewidth=0)
+        ax.plot(*targets.T, "o", color="black", markersize=1.2)
+        if titled:
+            ax.set_title(_named(run, "{}\n{:.4g} x iLQR"))
+        finish_plane(ax, view)
 
 
 _PUSHED: Any = {"color": COLORS[4], "alpha": 0.6, "linewidth": 3, "solid_capstyle": "butt"}
@@ -169,19 +186,20 @@ _ARROW = 0.1  # length of an arrow, as a fraction of the largest distance betwee
 def pushes_of(
     load: NDArray[Any] | None, hand_force: NDArray[Any] | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]] | None:
-    """Return when something acts on the limb, (B, T), and forces on the hand (N), (B, T, 2).
+    """Return when something acts on the limb, (B, T), and forces on the hand (N), (B, T, d).
 
     If nothing ever does, this is None.
 
     Args:
-        load: Torques, (B, T, m).
-        hand_force: Forces (N), (B, T, 2).
+        load: Torques, or whatever is not zero where something acts, (B, T, m).
+        hand_force: Forces (N), (B, T, d).
     """
     parts = [part for part in (load, hand_force) if part is not None]
     on = np.any([part.any(-1) for part in parts], axis=0) if parts else np.zeros((0, 0), bool)
     if not on.any():
         return None
-    force = np.zeros((*on.shape, 2)) if hand_force is None else np.asarray(hand_force, np.float64)
+    none = np.zeros((*on.shape, 3))  # in the plane or in space
+    force = none if hand_force is None else np.asarray(hand_force, np.float64)
     return on, force
 
 
@@ -261,18 +279,25 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
             for ax, number in zip(axes[1], moving, strict=False):
                 ax.plot(state_ms, states[:, number], dash, label=label, **style)
         for ax, words in zip(axes[0], plant.command_labels, strict=False):
-            ax.set_ylabel(words)
+            ax.set_ylabel(_in_lines(words))
         for ax, number in zip(axes[1], moving, strict=False):
-            ax.set_ylabel(plant.state_labels[number])
+            ax.set_ylabel(_in_lines(plant.state_labels[number]))
             ax.set_xlabel("time (ms)")
         handles, labels = axes[1, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(lines), fontsize=7)
         offset = hand_cm(plant, trials.target[trial]) - hand_cm(plant, trials.initial_state[trial])
         angle, distance = np.degrees(np.arctan2(offset[1], offset[0])), np.linalg.norm(offset)
         title = f"reach of {distance:.2f} cm"
-        title += f" towards {round(angle) % 360} degrees" if plant.hand_size == 2 else ""
+        if plant.hand_size == 2:
+            title += f" towards {round(angle) % 360} degrees"
         figure.suptitle(title if distance else f"trial {trial}, hand to stay in place", fontsize=8)
     return figure
+
+
+def _in_lines(label: str) -> str:
+    """Return a label in lines that are short enough for the side of a panel, its unit unbroken."""
+    words, _, unit = label.partition(" (")
+    return textwrap.fill(f"{words} ({unit.replace(' ', chr(0xA0))}" if unit else words, 26)
 
 
 def _named(run: MethodRun, form: str) -> str:
@@ -322,6 +347,50 @@ def nested_widths(curves: Sequence[ArrayLike]) -> list[float]:
     return widths
 
 
+def plot_explanation(found: Explanation, unit: str) -> Figure:
+    """Draw what makes up the excess of a controller's loss over ILQG's.
+
+    Args:
+        found: What `evaluation.explain.explain` returned.
+        unit: Of the commands, such as ``N m``.
+    """
+    with plt.rc_context(STYLE):
+        rows = 3 if found.departure.gain is None else 4
+        figure, axes = plt.subplots(
+            rows, 1, figsize=(COLUMN_IN, 1.9 * rows), layout="constrained", squeeze=False
+        )
+        causes, when, commands, *readout = axes[:, 0]
+        names = list(found.excess)
+        left = np.arange(len(names))
+        for shift, kind, color in zip((-0.2, 0.2), ("error", "energy"), COLORS, strict=False):
+            sizes = [found.excess[name][kind] for name in names]
+            causes.bar(left + shift, sizes, 0.38, color=color, label=kind)
+        causes.axhline(0, color="0.5", lw=0.6)
+        causes.set_xticks(left, names)
+        causes.set_ylabel("excess over ILQG")
+        causes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        causes.legend()
+        when.plot(np.array(found.handover_s) * 1e3, found.handover_loss, "o-", color=COLORS[0])
+        when.set_yscale("log")
+        when.set(xlabel="ILQG takes over (ms)", ylabel="median loss")
+        times = np.array(found.departure.times_s) * 1e3
+        lines = {"all": found.departure.total}
+        if found.departure.gain is not None and found.departure.estimate is not None:
+            lines |= {"estimate": found.departure.estimate, "gain": found.departure.gain}
+        for (name, line), color in zip(lines.items(), COLORS, strict=False):
+            commands.plot(times, line, color=color, label=name)
+        commands.set(xlabel="time (ms)", ylabel=f"departure ({unit})", ylim=(0, None))
+        commands.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        for axis in readout:
+            unread = found.departure.unread
+            labels = ["units" if name == "units" else f"+ {name}" for name in unread]
+            axis.bar(labels, list(unread.values()), 0.6, color=COLORS[2])
+            axis.set_ylabel(f"unread ({unit})")
+        for letter_, axis in zip("abcd", axes[:, 0], strict=False):
+            letter(axis, letter_)
+    return figure
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write one figure in the format of the file's name, whole or not at all."""
     _write(figure, path)
@@ -350,28 +419,46 @@ def _write(figure: Figure, path: Path) -> None:
 
 
 def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
-    """Return the figures that a run folder gets, by file name; no paths of a hand in space."""
-    figures = {}
-    if comparison.task.plant.hand_size == 2:
-        figures["hand_paths"] = plot_hand_paths(comparison)
-    figures["reach"] = plot_reach(comparison)
+    """Return the figures that a run folder gets, by file name."""
+    figures = {"hand_paths": plot_hand_paths(comparison), "reach": plot_reach(comparison)}
     if comparison.runs:
         figures["convergence"] = plot_convergence(comparison)
     return figures
 
 
-def draw_limb(ax: Axes, plant: Plant, state: Tensor, width: float = 9) -> None:
-    """Draw the limb as thick rounded segments (points) with its joints."""
-    points = 100 * plant.limb(state).cpu().numpy()
+_PLANE = View("", (0, 1))
+
+
+def draw_limb(ax: Axes, plant: Plant, state: Tensor, width: float = 9, view: View = _PLANE) -> None:
+    """Draw the limb as thick rounded segments (points) with its joints, and muscles if it has any.
+
+    Muscles are the redder the more active they are.
+    """
+    points = 100 * plant.limb(state).cpu().numpy()[:, list(view.axes)]
     ax.plot(*points.T, color="0.85", linewidth=width, solid_capstyle="round", zorder=0)
     ax.plot(*points[:-1].T, "o", color="0.55", markersize=4, zorder=1)
+    muscles = muscles_of(plant)
+    if muscles is None:
+        return
+    activity = state[plant.state_parts["activation"]].clamp(0, 1).cpu().numpy()
+    shades = mpl.colormaps["Reds"](0.15 + 0.75 * activity)
+    lines = 100 * muscles.muscle_lines(state).cpu().numpy()
+    for line, shade in zip(lines, shades, strict=True):
+        ax.plot(
+            *line[:, list(view.axes)].T,
+            color=shade,
+            linewidth=0.25 * width,
+            solid_capstyle="round",
+            zorder=1,
+        )
 
 
-def finish_plane(ax: Axes) -> None:
+def finish_plane(ax: Axes, view: View = _PLANE) -> None:
     """Label a plane of positions (cm) and keep its scale equal."""
     ax.set_aspect("equal", adjustable="datalim")
-    ax.set_xlabel("x (cm)")
-    ax.set_ylabel("y (cm)")
+    right, up = ("xyz"[axis] for axis in view.axes)
+    ax.set_xlabel(f"{right} (cm), {view.title}" if view.title else f"{right} (cm)")
+    ax.set_ylabel(f"{up} (cm)")
 
 
 def few_log_ticks(axis: Axis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -182,3 +183,53 @@ def stretched_quadratic(x: Tensor) -> Tensor:
     """Residuals of a quadratic with condition number 1e6; minimum 0 at (1, 2, ...)."""
     scale = torch.logspace(0, 3, len(x), dtype=x.dtype)
     return scale * (x - torch.arange(1, len(x) + 1, dtype=x.dtype))
+
+
+def best_of_a_mass(task, trials: Trials) -> tuple[Tensor, Tensor]:
+    """Least losses (B,) and their commands (B, T, 2) of a point mass, by dense normal equations.
+
+    Euler steps of ``m p'' = u - b p'``; a field that only damps, by ``-c`` a velocity, multiplies
+    the velocity by ``exp(-c dt / m)`` at the end of a step. Nothing else may act.
+    """
+    plant, steps = task.plant, task.steps
+    dt, mass = plant.dt_s, plant.mass
+    a = torch.eye(4, dtype=torch.float64)
+    a[:2, 2:] = dt * torch.eye(2).double()
+    a[2:, 2:] *= 1 - dt * plant.damping / mass
+    b = torch.zeros(4, 2, dtype=torch.float64)
+    b[2:] = dt / mass * torch.eye(2).double()
+    losses, best = [], []
+    for trial in range(len(trials)):
+        by_start, by_command = [torch.eye(4).double()], [torch.zeros(4, 2 * steps).double()]
+        for t in range(steps):
+            keep = torch.ones(4, 1, dtype=torch.float64)
+            if trials.field is not None:
+                on = 1.0 if trials.field_on is None else float(trials.field_on[trial, t])
+                keep[2:] = math.exp(on * float(trials.field[trial, 0, 3]) * dt / mass)
+            by_start.append(keep * (a @ by_start[-1]))
+            changed = a @ by_command[-1]
+            changed[:, 2 * t : 2 * t + 2] += b
+            by_command.append(keep * changed)
+        weights = task.cost.state_weights
+        if trials.counted is not None:
+            weights = weights * trials.counted[trial]
+        goal = trials.goal[trial].expand(steps + 1, 4)
+        free = (torch.stack(by_start) @ trials.initial_state[trial] - goal).flatten()
+        moved = torch.stack(by_command).flatten(0, 1)
+        weighted = moved.T * weights.flatten()
+        hessian = weighted @ moved + task.cost.energy_weight * torch.eye(2 * steps).double()
+        command = torch.linalg.solve(hessian, -weighted @ free)
+        error = free + moved @ command
+        energy = task.cost.energy_weight * command.square().sum()
+        losses.append(0.5 * ((weights.flatten() * error.square()).sum() + energy))
+        best.append(command.view(steps, 2))
+    return torch.stack(losses), torch.stack(best)
+
+
+def check_against_a_mass(task) -> None:
+    """iLQR on a point mass comes to the dense solution of the same problem."""
+    trials = task.trials()
+    found = ILQR().solve(task, trials)
+    losses, commands = best_of_a_mass(task, trials)
+    torch.testing.assert_close(found.losses, losses, rtol=1e-9, atol=1e-15)
+    torch.testing.assert_close(found.commands, commands, rtol=1e-6, atol=1e-8)

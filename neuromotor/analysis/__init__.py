@@ -7,12 +7,14 @@ Each analysis stands in a module of its own together with its figure and its sec
 from neuromotor.analysis.alignment import Alignment, plot_alignment, subspace_alignment
 from neuromotor.analysis.averages import ConditionAverages, condition_averages, plot_averages
 from neuromotor.analysis.behaviour import Behaviour, behaviour, plot_movements
+from neuromotor.analysis.bridges import export_recording, to_arrays, to_pynapple, to_table
 from neuromotor.analysis.components import (
     PrincipalComponents,
     participation_ratio,
     plot_principal_components,
     principal_components,
 )
+from neuromotor.analysis.corrections import false_discoveries, family
 from neuromotor.analysis.cutting import align, window
 from neuromotor.analysis.decoding import (
     Regression,
@@ -36,12 +38,14 @@ from neuromotor.analysis.fixed_points import (
     plot_fixed_points,
 )
 from neuromotor.analysis.from_arrays import make_recording, movement_onset
+from neuromotor.analysis.gaps import complete_trials, complete_units, missing_samples
 from neuromotor.analysis.gradients import plot_sensitivity, sensitivity
 from neuromotor.analysis.jacobians import (
     JacobianSpectrum,
     jacobian_spectrum,
     plot_jacobian_spectrum,
 )
+from neuromotor.analysis.lags import LagDecoding, decode_lags, plot_lags
 from neuromotor.analysis.latencies import Latencies, plot_latency, response_latency
 from neuromotor.analysis.layout import LAYOUT, RecordingError, check_recording
 from neuromotor.analysis.lesions import (
@@ -53,9 +57,16 @@ from neuromotor.analysis.lesions import (
 )
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
+from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
+from neuromotor.analysis.pooling import pool_sessions
 from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.recording_files import load_recording, save_recording
+from neuromotor.analysis.reliability import (
+    Reliability,
+    plot_reliability,
+    split_half_reliability,
+)
 from neuromotor.analysis.report import Report, analyze
 from neuromotor.analysis.rotations import (
     NullBand,
@@ -65,6 +76,17 @@ from neuromotor.analysis.rotations import (
     rotations_of,
 )
 from neuromotor.analysis.section import Section
+from neuromotor.analysis.sessions import (
+    FileNames,
+    ImportOptions,
+    from_mat,
+    from_neo,
+    from_npz,
+    from_nwb,
+    from_pynapple,
+    from_spikes,
+    import_recording,
+)
 from neuromotor.analysis.similarity import (
     Similarity,
     canonical_correlations,
@@ -99,6 +121,25 @@ __all__ = [
     "recorded_run",
     "save_nwb",
     "save_recording",
+    # recordings for other tools
+    "export_recording",
+    "to_arrays",
+    "to_pynapple",
+    "to_table",
+    # recordings from elsewhere
+    "FileNames",
+    "ImportOptions",
+    "complete_trials",
+    "complete_units",
+    "from_mat",
+    "from_neo",
+    "from_npz",
+    "from_nwb",
+    "from_pynapple",
+    "from_spikes",
+    "import_recording",
+    "missing_samples",
+    "pool_sessions",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
@@ -107,10 +148,14 @@ __all__ = [
     "circular_summary",
     "condition_averages",
     "cosine_tuning",
+    "false_discoveries",
+    "family",
     "preferred_directions",
     "window",
     # populations
     "Alignment",
+    "LagDecoding",
+    "Reliability",
     "DemixedComponents",
     "DemixedPart",
     "MaximumEntropy",
@@ -124,6 +169,8 @@ __all__ = [
     "compare_populations",
     "decode",
     "decode_each",
+    "decode_lags",
+    "split_half_reliability",
     "demixed_components",
     "encode_units",
     "fit_maximum_entropy",
@@ -166,10 +213,13 @@ __all__ = [
     "plot_end_points",
     "plot_fixed_points",
     "plot_jacobian_spectrum",
+    "plot_lags",
     "plot_latency",
     "plot_lesions",
     "plot_movements",
+    "plot_recording",
     "plot_principal_components",
+    "plot_reliability",
     "plot_rotations",
     "plot_sensitivity",
     "plot_similarity",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigh
 
 from neuromotor._checks import check_number
 from neuromotor.analysis.layout import RecordingError
@@ -18,6 +19,7 @@ __all__ = [
     "by_sample",
     "check_dimensions",
     "differences",
+    "in_own_space",
     "null_p",
     "r_squared",
     "rank_above_rounding",
@@ -60,13 +62,28 @@ def soft_normalised(mean: NDArray[np.float64], soft: float) -> NDArray[np.float6
     return np.asarray(mean / np.where(size > 0, size, 1.0), np.float64)
 
 
+def in_own_space(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values (..., N) on orthonormal axes of the space that they span, (..., r).
+
+    No more axes than samples are needed. Distances, covariances across samples and scores on
+    principal components stay what they are, and so does everything that is computed from linear
+    mixtures of samples: it is a change of axes, no approximation.
+    """
+    flat = by_sample(values)
+    if flat.shape[1] <= flat.shape[0]:
+        return values
+    # flat = triangle^T Q^T with orthonormal Q
+    triangle: NDArray[np.float64] = np.asarray(np.linalg.qr(flat.T, mode="r"), np.float64)
+    return np.asarray(triangle.T.reshape(*values.shape[:-1], -1), np.float64)
+
+
 def rank_above_rounding(values: NDArray[np.float64], norm: float) -> int:
     """Return how many dimensions values (..., N) span beyond rounding.
 
     `norm` is the norm of the values before their mean was subtracted. What is left of equal values
     is rounding, and must not count as variation.
     """
-    singular = np.linalg.svd(by_sample(values), compute_uv=False)
+    singular = np.linalg.svd(by_sample(in_own_space(values)), compute_uv=False)
     return int((singular > _ROUNDING * norm).sum())
 
 
@@ -97,8 +114,12 @@ def check_dimensions(
 def reduced(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], float]:
     """Return scores on the first k principal components, (..., k), and their share of variance."""
     flat = by_sample(centered)
-    values, vectors = np.linalg.eigh(flat.T @ flat)
-    return centered @ vectors[:, ::-1][:, :k], float(values[::-1][:k].sum() / values.sum())
+    size = flat.shape[1]
+    gram = flat.T @ flat
+    first = max(size - k, 0)
+    values, vectors = eigh(gram, subset_by_index=(first, size - 1), check_finite=False)
+    share = float(values.sum() / np.trace(gram))
+    return np.asarray(centered @ vectors[:, ::-1], np.float64), share
 
 
 def differences(

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import by_sample, check_dimensions, soft_constant, soft_normalised
+from neuromotor.analysis._arrays import (
+    by_sample,
+    check_dimensions,
+    in_own_space,
+    soft_constant,
+    soft_normalised,
+)
 from neuromotor.analysis.averages import condition_averages
 from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.section import Findings, Material, SectionSpec, span
@@ -77,7 +83,7 @@ def subspace_alignment(
         for span in (first_s, second_s)
     ]
     constant = soft_constant(recording, "rate", soft)
-    both = soft_normalised(np.concatenate(epochs, axis=1), constant)
+    both = in_own_space(soft_normalised(np.concatenate(epochs, axis=1), constant))
     centered = both - both.mean(0)
     steps = epochs[0].shape[1]
     flat = [by_sample(part) for part in (centered[:, :steps], centered[:, steps:])]
@@ -148,4 +154,6 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"alignment": partial(plot_alignment, found)})
 
 
-SECTION = SectionSpec("alignment", "Subspace alignment", 80, _section, ("changing rates",))
+SECTION = SectionSpec(
+    "alignment", "Subspace alignment", 80, _section, ("changing rates",), gaps=True
+)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import r_squared
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError, check_recording
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["ConditionAverages", "condition_averages", "plot_averages"]
+__all__ = ["ConditionAverages", "condition_averages", "means_of", "plot_averages"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class ConditionAverages:
         mean: Averages, (C, T, N).
         standard_error: Standard error over trials, NaN for a condition of one trial, (C, T, N).
         counts: Trials of each condition, (C,).
+        behind: Trials behind each average, fewer than `counts` where samples are missing, (C, T,
+            N).
         explained: Each unit's share of variance, over trials and time, that condition averages
             explain beyond the mean over conditions, (N,); NaN for a unit that does not vary.
         null_explained: The same with permuted labels: 95th percentile, (N,); NaN where each
@@ -46,6 +47,7 @@ class ConditionAverages:
     mean: NDArray[np.float64]
     standard_error: NDArray[np.float64]
     counts: NDArray[np.int64]
+    behind: NDArray[np.int64]
     explained: NDArray[np.float64]
     null_explained: NDArray[np.float64]
 
@@ -57,8 +59,11 @@ def condition_averages(
     window_s: tuple[float, float] | None = None,
     shuffles: int = 100,
     seed: int = 0,
+    gaps: bool = False,
 ) -> ConditionAverages:
     """Return the averages of a variable over each condition's trials.
+
+    Where samples are missing, each average is over the trials that have them.
 
     Args:
         recording: Trials; use `align` first to average around an event.
@@ -66,26 +71,34 @@ def condition_averages(
         window_s: First and last time (s); all times by default.
         shuffles: Permutations of the labels for the null, which is NaN without any.
         seed: Random seed of the permutations.
+        gaps: Whether an average may be missing (NaN) where no trial of its condition has samples.
+
+    Raises:
+        RecordingError: The variable is missing, or an average is and `gaps` does not allow it.
     """
-    check_recording(recording, [variable])
+    check_recording(recording, [variable], gaps=True)
     part = window(recording, window_s)
     values = part[variable].values.astype(np.float64)
     if values.ndim != 3:
         raise RecordingError(f"`{variable}` must vary over trial, time and one more axis.")
     conditions, member = np.unique(part["condition"].values, return_inverse=True)
     counts = np.bincount(member)
-    mean, explained = _explained(values, member, counts)
-    deviation = values - mean[member]
+    missing = np.isnan(values)
+    lacking = bool(missing.any())
+    known = np.where(missing, 0.0, values) if lacking else values
+    spread = _Spread.of(known, ~missing if lacking else None)
+    behind = spread.behind(member, counts)
+    if lacking and not gaps and not behind.all():
+        raise RecordingError(_no_average(part, variable, conditions, behind))
+    mean = spread.means(member, counts)
+    deviation = np.where(missing, 0.0, known - mean[member]) if lacking else values - mean[member]
     with np.errstate(invalid="ignore", divide="ignore"):
-        square = _sums(deviation**2, member, counts) / (counts - 1)[:, None, None]
-        error = np.sqrt(square / counts[:, None, None])
-    error[counts == 1] = np.nan
+        error = np.sqrt(_sums(deviation**2, member, len(counts)) / (behind - 1) / behind)
+    error[np.broadcast_to(behind <= 1, error.shape)] = np.nan
     null = np.full(values.shape[2], np.nan)
     if shuffles and (counts > 1).any():
         generator = np.random.default_rng(seed)
-        drawn = [
-            _explained(values, generator.permutation(member), counts)[1] for _ in range(shuffles)
-        ]
+        drawn = [spread.explained(generator.permutation(member), counts) for _ in range(shuffles)]
         null = np.quantile(drawn, 0.95, axis=0)
     return ConditionAverages(
         time_s=part["time"].values,
@@ -93,26 +106,88 @@ def condition_averages(
         mean=mean,
         standard_error=error,
         counts=counts,
-        explained=explained,
+        behind=np.broadcast_to(behind, mean.shape),
+        explained=spread.explained(member, counts),
         null_explained=null,
     )
 
 
-def _sums(
-    values: NDArray[np.float64], member: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def means_of(values: NDArray[np.float64], member: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return averages (C, T, N) of values (B, T, N) over the trials of each group, numbered."""
+    counts = np.bincount(member)
+    return _sums(values, member, len(counts)) / counts[:, None, None]
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """Values about their mean over trials, which permuted labels leave as it is.
+
+    Attributes:
+        values: With 0 where a sample is missing, (B, T, N).
+        known: Which samples are there; None where all are.
+        every: Mean over all trials, (T, N).
+        total: Each unit's sum of squares about it, (N,); NaN for a unit that does not vary.
+    """
+
+    values: NDArray[np.float64]
+    known: NDArray[np.bool_] | None
+    every: NDArray[np.float64]
+    total: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], known: NDArray[np.bool_] | None) -> _Spread:
+        if known is None:
+            every = values.mean(0)
+            away = values - every
+        else:
+            every = values.sum(0) / np.maximum(known.sum(0), 1)
+            away = np.where(known, values - every, 0.0)
+        total = np.einsum("btn,btn->n", away, away)
+        size = np.einsum("btn,btn->n", values, values)
+        varies = total > 1e-24 * np.maximum(size, 1e-300)
+        return cls(values, known, every, np.where(varies, total, np.nan))
+
+    def behind(self, member: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many trials each average is over, (C, T, N) or (C, 1, 1)."""
+        if self.known is None:
+            return counts[:, None, None]
+        return _sums(self.known, member, len(counts)).astype(np.int64)
+
+    def means(self, member: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the averages of each condition, (C, T, N), NaN where no trial is behind one."""
+        with np.errstate(invalid="ignore"):
+            return _sums(self.values, member, len(counts)) / self.behind(member, counts)
+
+    def explained(
+        self, member: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the share of variance about the mean that the averages explain, (N,)."""
+        behind = self.behind(member, counts)
+        away = np.where(behind > 0, self.means(member, counts) - self.every, 0.0)
+        return np.asarray((behind * away**2).sum((0, 1)) / self.total, np.float64)
+
+
+def _sums(values: NDArray[Any], member: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     """Return sums over each condition's trials, (C, T, N)."""
-    sums = np.zeros((len(counts), *values.shape[1:]))
-    np.add.at(sums, member, values)
-    return sums
+    belongs = (np.arange(count)[:, None] == member).astype(np.float64)
+    flat = belongs @ values.reshape(len(values), -1)
+    return np.asarray(flat.reshape(count, *values.shape[1:]), np.float64)
 
 
-def _explained(
-    values: NDArray[np.float64], member: NDArray[np.int64], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return condition averages, and the share of variance about the mean that they explain."""
-    mean = _sums(values, member, counts) / counts[:, None, None]
-    return mean, r_squared(values, mean[member], (0, 1), baseline=values.mean(0))
+def _no_average(
+    part: xr.Dataset, variable: str, conditions: NDArray[Any], behind: NDArray[np.int64]
+) -> str:
+    """Return a message that says which averages are missing."""
+    lacking = (behind == 0).any(axis=(1, 2))
+    time = part["time"].values
+    whole = behind.all(axis=(0, 2))
+    text = f"no trial of condition {conditions[lacking][0]} has all samples of `{variable}`" + (
+        f", nor have those of {int(lacking.sum()) - 1} others" if lacking.sum() > 1 else ""
+    )
+    if whole.any():
+        first, last = time[np.flatnonzero(whole)[[0, -1]]]
+        return f"{text}; every average is there from {first:g} to {last:g} s: use that window."
+    return f"{text}; leave that condition out, or those units (`complete_units`)."
 
 
 def plot_averages(averages: ConditionAverages, units: int = 6) -> Figure:
@@ -150,6 +225,7 @@ def _section(given: Material) -> Findings:
     numbers = {
         "conditions": len(found.conditions),
         "fewest_trials": found.counts.min(),
+        "fewest_trials_behind_an_average": found.behind.min(),
         "units": recording.sizes["unit"],
         "constant_units": recording.sizes["unit"] - len(known),
         "median_variance_explained": np.median(known) if known.size else np.nan,
@@ -170,4 +246,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.2 + given.million_rates,
+    gaps=True,
 )

@@ -241,6 +241,10 @@ def plot_movements(
         for path, trace, condition in zip(hand, speed, member, strict=True):
             plane.plot(*path.T, color=colors[condition], linewidth=0.7)
             course.plot(time_ms, trace, color=colors[condition], linewidth=0.7)
+        if "shown_target_position" in recording:
+            for way in 100 * recording["shown_target_position"].values:
+                plane.plot(*way.T, ".", color="black", markersize=0.7, markeredgewidth=0)
+            handles.append(Line2D([], [], color="black", linestyle=":", label="target, its way"))
         if "target_position" in recording:
             goal = 100 * recording["target_position"].values
             plane.scatter(*goal.T, s=9, c=colors[member], edgecolors="black", linewidths=0.4)

@@ -88,9 +88,7 @@ def principal_components(
         raise RecordingError(f"`{variable}` must vary to have principal components.")
     model = decomposition.PCA(svd_solver="full").fit(flat)
     generator = np.random.default_rng(seed)
-    null = [
-        participation_ratio(_spectrum(generator.permuted(flat, axis=0))) for _ in range(shuffles)
-    ]
+    null = [_participation_ratio_of(generator.permuted(flat, axis=0)) for _ in range(shuffles)]
     return PrincipalComponents(
         time_s=averages.time_s,
         conditions=averages.conditions,
@@ -108,9 +106,12 @@ def participation_ratio(variances: NDArray[np.float64]) -> float:
     return float(variances.sum() ** 2 / (variances**2).sum())
 
 
-def _spectrum(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = np.linalg.svd(flat - flat.mean(0), compute_uv=False) ** 2
-    return values
+def _participation_ratio_of(flat: NDArray[np.float64]) -> float:
+    """Return the participation ratio of samples (S, N), from traces instead of eigenvalues."""
+    centered = flat - flat.mean(0)
+    wide = centered.shape[1] > centered.shape[0]
+    gram = centered @ centered.T if wide else centered.T @ centered
+    return float(np.trace(gram) ** 2 / (gram**2).sum())
 
 
 def plot_principal_components(found: PrincipalComponents) -> Figure:
@@ -163,4 +164,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + given.million_rates,
+    gaps=True,
 )

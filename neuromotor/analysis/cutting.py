@@ -31,7 +31,7 @@ def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) ->
     """
     import xarray as xr
 
-    check_recording(recording, [event])
+    check_recording(recording, [event], gaps=True)
     onset = recording[event].values
     kept = np.flatnonzero(np.isfinite(onset))
     if not kept.size:
@@ -69,7 +69,7 @@ def window(recording: xr.Dataset, window_s: tuple[float, float] | None) -> xr.Da
     Raises:
         RecordingError: No sample lies there.
     """
-    check_recording(recording)
+    check_recording(recording, gaps=True)
     if window_s is None:
         return recording
     time = recording["time"].values

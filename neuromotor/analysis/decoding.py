@@ -1,7 +1,8 @@
 """Decoding of movement from units, and encoding of units, by cross-validated ridge regression.
 
 Whole conditions are held out (whole trials where each condition is alone, which is the same), so
-that a model must carry over to conditions it has not seen; the ridge's strength is chosen within
+that a model must carry over to conditions it has not seen; `hold_out="trials"` holds out trials of
+every condition instead. The ridge's strength is chosen within
 the training part. The null is the same fits with the trials of the predicted variable exchanged at
 random, which keeps both sides' time courses and breaks what ties them trial by trial.
 """
@@ -11,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor._checks import lookup
 from neuromotor.analysis._arrays import by_sample, r_squared, unique
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError, check_recording
@@ -69,6 +71,8 @@ class RegressionOptions(TypedDict, total=False):
         lag_s: Time by which what predicts leads what is predicted (s), 0 by default; negative if it
             follows.
         folds: Parts that are held out in turn, 5 by default.
+        hold_out: What a part consists of: whole `conditions` (default), so that a model must reach
+            beyond those it saw; or `trials` of every condition.
         shuffles: Exchanges of trials for the null, 5 by default.
         seed: Random seed of folds and exchanges, 0 by default.
         progress: Called after each part that was held out, with its number and how many there are.
@@ -78,6 +82,7 @@ class RegressionOptions(TypedDict, total=False):
     window_s: tuple[float, float] | None
     lag_s: float
     folds: int
+    hold_out: Literal["conditions", "trials"]
     shuffles: int
     seed: int
     progress: Callable[[int, int], None] | None
@@ -126,6 +131,7 @@ def _regress(
     window_s: tuple[float, float] | None = None,
     lag_s: float = 0.0,
     folds: int = 5,
+    hold_out: Literal["conditions", "trials"] = "conditions",
     shuffles: int = 5,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -138,9 +144,12 @@ def _regress(
         raise RecordingError(f"`lag_s` must be shorter than the recording, got {lag_s:g} s.")
     x = _stacked(part, inputs)
     x = x[:, : len(time) - lag] if lag >= 0 else x[:, -lag:]
+    lookup("hold_out", hold_out, {"conditions": 0, "trials": 1})
     groups = np.unique(part["condition"].values, return_inverse=True)[1]
+    if hold_out == "trials":
+        groups = np.arange(len(groups))
     if groups.max() + 1 < 2:
-        raise RecordingError("regression needs two conditions or more, to hold one out.")
+        raise RecordingError(f"regression needs two {hold_out} or more, to hold one out.")
     generator = np.random.default_rng(seed)
     x = x / (float(x.std()) or 1.0)
     held_out = _folds(groups, folds, generator)

@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.analysis._arrays import by_sample, check_dimensions
-from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.averages import condition_averages, means_of
 from neuromotor.analysis.cutting import window
+from neuromotor.analysis.layout import check_recording
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def demixed_components(
     check_integer("components", components, minimum=1)
     check_positive("ridge", ridge)
     part = window(recording, window_s)
+    check_recording(part, [variable])
     averages = condition_averages(part, variable, shuffles=0)
     norm = float(np.linalg.norm(averages.mean))
     mean = averages.mean - averages.mean.mean((0, 1))
@@ -115,11 +117,8 @@ def demixed_components(
     if (averages.counts > 1).any():
         generator = np.random.default_rng(seed)
         for _ in range(shuffles):
-            labels = averages.conditions[generator.permutation(member)]
-            drawn = condition_averages(
-                part.assign_coords(condition=("trial", labels)), variable, shuffles=0
-            )
-            null.append(_shares(drawn.mean - drawn.mean.mean((0, 1))))
+            drawn = means_of(values, generator.permutation(member))
+            null.append(_shares(drawn - drawn.mean((0, 1))))
     flat = by_sample(mean)
     loadings = np.linalg.svd(flat, full_matrices=False)[2][:components]
     pca = [_purity(loadings, one, mean) for one in parts]

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuromotor.analysis.conform import conformed, own_axes
-from neuromotor.analysis.layout import EVENTS, FORMAT, LAYOUT, RecordingError, check_recording
+from neuromotor.analysis.layout import (
+    EVENTS,
+    FORMAT,
+    GAPS,
+    LAYOUT,
+    RecordingError,
+    check_recording,
+)
 from neuromotor.analysis.quantities import agree, given, labels_of
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ def make_recording(
     labels: Mapping[str, Sequence[str]] | None = None,
     units: Mapping[str, str] | None = None,
     attributes: Mapping[str, str] | None = None,
+    gaps: bool = False,
 ) -> xr.Dataset:
     """Return a recording made from arrays, for instance of recorded neurons.
 
@@ -46,6 +54,8 @@ def make_recording(
         units: Units of `time` and of variables where they are not those of `LAYOUT`, as in
             ``{"time": "ms", "hand_position": "cm", "rate": "spikes/s"}``.
         attributes: Anything else worth keeping, as text.
+        gaps: Whether samples may be missing (NaN), as in trials of unequal lengths. Averages count
+            the trials behind each of their samples; `complete_trials` leaves incomplete ones out.
 
     Raises:
         RecordingError: Something is missing or does not fit; the message names it.
@@ -87,7 +97,9 @@ def make_recording(
     except ValueError as error:
         raise RecordingError(str(error)) from error
     recording.attrs = {**FORMAT, **(attributes or {})}
-    check_recording(recording)
+    if gaps:
+        recording.attrs[GAPS] = "missing samples are NaN"
+    check_recording(recording, gaps=gaps)
     return with_velocity(recording)
 
 
@@ -110,9 +122,10 @@ def movement_onset(
         minimum_peak: Trials that never get so fast (m/s) do not count as movements.
     """
     onset = np.full(len(speed), np.nan)
-    for trial, trace in enumerate(speed):
+    for trial, trace in enumerate(np.where(np.isnan(speed), -np.inf, speed)):
         peak = int(trace.argmax())
         slow = np.flatnonzero(trace[: peak + 1] < fraction * trace[peak])
+        slow = slow[np.isfinite(trace[slow])]  # a missing sample is not a slow one
         if trace[peak] >= minimum_peak and slow.size:
             onset[trial] = time_s[slow[-1]]
     return onset
@@ -123,6 +136,12 @@ def with_velocity(recording: xr.Dataset) -> xr.Dataset:
     several = recording.sizes["time"] > 1
     if several and "hand_position" in recording and "hand_velocity" not in recording:
         velocity = recording["hand_position"].differentiate("time")
+        if GAPS in recording.attrs:  # beside a missing sample, the other side alone
+            position = recording["hand_position"]
+            step = float(recording["time"][1] - recording["time"][0])
+            for shift in (1, -1):
+                moved = shift * (position - position.shift(time=shift))
+                velocity = velocity.fillna(moved / step)
         velocity.attrs = {"units": "m/s", "long_name": LAYOUT["hand_velocity"].meaning}
         recording["hand_velocity"] = velocity
     if "hand_velocity" in recording and "movement_onset" not in recording:

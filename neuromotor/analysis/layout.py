@@ -8,8 +8,9 @@ the state at t, and the rates and the command that were computed from what was s
 command acts until the next sample. The state after the last step has no rates: it is in
 `final_hand_position`, `final_hand_velocity` and `final_time`. `state` counts the numbers of a state
 that the controller is given. Variables named `actuator_...` hold the parts of a plant's state that
-are no mechanics, such as activations of muscles. Those named `trials_...` hold the batch that was
-run, loads and noise draws included, from which `recorded_run` makes the recorded task and trials.
+are no mechanics, such as activations of muscles, and muscles' lengths and velocities. Those named
+`trials_...` hold the batch that was run, loads and noise draws included, from which `recorded_run`
+makes the recorded task and trials.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "ACTUATOR",
     "EVENTS",
     "FORMAT",
+    "GAPS",
     "LAYOUT",
     "TRIALS",
     "RecordingError",
@@ -74,6 +76,7 @@ LAYOUT: dict[str, VariableLayout] = {
     "shown_target": VariableLayout(
         (*_SERIES, "state"), "mixed", "target that was shown", (*_SERIES, "told")
     ),
+    "shown_target_position": VariableLayout((*_SERIES, "axis"), "m", "hand's place in that target"),
     "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached", ("trial", "told")),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
@@ -85,23 +88,27 @@ LAYOUT: dict[str, VariableLayout] = {
     ),
     "push_force": VariableLayout(("trial", "axis"), "N", "hand force when it is largest"),
     "push_load": VariableLayout(("trial", "load_axis"), "N m", "load when it is largest"),
-    "target_time": VariableLayout(("trial",), "s", "target as shown at the end appears"),
+    "target_time": VariableLayout(("trial",), "s", "target shown first changes; 0 if never"),
     "go_time": VariableLayout(("trial",), "s", "go signal; NaN where none"),
     "perturbation_time": VariableLayout(("trial",), "s", "first load or force; NaN where none"),
     "movement_onset": VariableLayout(("trial",), "s", "by speed criterion; NaN where none"),
 }
 EVENTS = ("target_time", "go_time", "perturbation_time", "movement_onset")
+GAPS = "gaps"  # attribute of a recording in which samples may be missing
 ACTUATOR = "actuator_"  # before the names of the parts of a state that are no mechanics
 TRIALS = "trials_"  # before the names of the parts of the trials that were run
 _MAY_LACK = (*EVENTS, "target_angle")  # NaN where a trial has none
 
 
-def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
+def check_recording(
+    recording: xr.Dataset, needs: Sequence[str] = (), *, gaps: bool = False
+) -> None:
     """Raise unless a dataset has the layout of a recording, and holds what an analysis needs.
 
     Args:
         recording: Dataset to check; it may hold more than the layout.
         needs: Names of further variables that must be there.
+        gaps: Whether samples may be missing in a recording that says so by its attribute `gaps`.
 
     Raises:
         RecordingError: The message names what is missing or wrong, and what to do.
@@ -142,18 +149,24 @@ def check_recording(recording: xr.Dataset, needs: Sequence[str] = ()) -> None:
         unit, known = values.attrs.get("units"), units_of(name, layout.unit)
         if unit is not None and layout.unit != "1" and unit not in known:
             raise RecordingError(_other_unit(name, " or ".join(known), unit))
+        if gaps and GAPS in recording.attrs and values.dims[:2] == _SERIES:
+            if (infinite := int(np.isinf(values.values).sum())) > 0:
+                raise RecordingError(f"`{name}` holds {infinite} infinite values; correct them.")
+            continue
         bad = int((~np.isfinite(values.values)).sum())
         if bad and name not in _MAY_LACK and (ends := _padded(values.values, values.dims)):
             first, count = ends
             raise RecordingError(
                 f"`{name}` holds {bad} NaN values: {count} of {values.shape[0]} trials end in "
                 f"them. Cut all trials to the shortest (`recording.isel(time=slice({first}))`) or "
-                f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`).'
+                f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`, or '
+                "`complete_trials(recording)`)."
             )
         if bad and name not in _MAY_LACK:
             raise RecordingError(
                 f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
-                '(as with `recording.dropna("trial", subset=[...])`) or fill them in.'
+                '(as with `recording.dropna("trial", subset=[...])` or `complete_trials`) or fill '
+                "them in."
             )
     for dim in ("trial", "time", "unit"):
         if recording.sizes.get(dim, 1) == 0:

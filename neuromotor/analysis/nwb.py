@@ -2,7 +2,8 @@
 
 Trials are laid one after another on one clock, a gap between them. Trials table: condition,
 events, targets. Processing module `ecephys`: rates and activations of all units; `behavior`: hand
-position and velocity, joints; `misc`: commands, loads, forces, observations. The network is the
+position and velocity, joints; `misc`: commands, loads, forces, observations, and what belongs to
+the actuators, such as activations, lengths and velocities of muscles. The network is the
 device. Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table:
 not what the network computed with, but what spike tools can read.
 """
@@ -11,17 +12,16 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuromotor._checks import check_positive
 from neuromotor._extras import require
 from neuromotor._version import __version__
-from neuromotor.analysis.layout import EVENTS, LAYOUT, check_recording
+from neuromotor.analysis.layout import ACTUATOR, EVENTS, LAYOUT, check_recording
+from neuromotor.analysis.one_clock import OneClock
 from neuromotor.analysis.recording_files import new_file
 from neuromotor.storage.files import atomic_path, safe_names
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["save_nwb"]
 
-_GAP_S = 0.5  # between trials
-_LONE_SAMPLE_S = 0.01  # how long a trial of one sample lasts
 _RESOLUTION_S = 1e-6  # of spike times
 _MODULES = {  # names of the schema: what tools look for, and the inspector asks for
     "ecephys": ("what units did", ("rate", "activation")),
@@ -41,7 +39,10 @@ _MODULES = {  # names of the schema: what tools look for, and the inspector asks
     ),
     "misc": (
         "what was commanded, applied, observed and shown",
-        ("command", "load", "hand_force", "observation", "shown_target", "cue"),
+        (
+            *("command", "load", "hand_force", "observation"),
+            *("shown_target", "shown_target_position", "cue"),
+        ),
     ),
 }
 
@@ -73,38 +74,27 @@ def save_nwb(
         RuntimeError: pynwb is not installed.
     """
     path = new_file(path, ".nwb", "save_nwb", overwrite=overwrite)
-    check_recording(recording, [] if spike_rate_hz is None else ["rate"])
+    if spike_rate_hz is None:
+        check_recording(recording, gaps=True)
+    else:
+        check_recording(recording, ["rate"])
     if spike_rate_hz is not None:
         check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
     pynwb = require("pynwb", "nwb")
-    changed = recording.attrs.get("feedback")
     start = session_start or datetime.datetime.now(datetime.UTC)
+    about = _imported if "imported" in recording.attrs else _simulated
+    words, subject, device = about(recording)
     nwb = pynwb.NWBFile(
-        session_description="Simulated reaching: units of a network that moves a model limb.",
         identifier=str(uuid.uuid4()),
         session_start_time=start,
         session_id=path.stem,
-        experimenter=["Simulation, neuromotor"],
-        institution="simulated",
-        lab="simulated",
-        experiment_description=recording.attrs.get("task", "a reaching task"),
-        notes=f"feedback changed: {changed}" if changed else None,
-        keywords=["simulation", "motor control", "recurrent neural network"],
         source_script=f"neuromotor {__version__}",
         source_script_file_name="neuromotor",
-        subject=pynwb.file.Subject(
-            subject_id="model",
-            species="Macaca mulatta",
-            sex="U",
-            age="P6Y/",
-            description="Model of a monkey's arm; no animal was recorded.",
-        ),
+        subject=pynwb.file.Subject(**subject),
+        **words,
     )
-    nwb.create_device(
-        name="network",
-        description=recording.attrs.get("controller", "a population of units"),
-    )
-    clock = _Clock.of(recording)
+    nwb.create_device(**device)
+    clock = OneClock.of(recording)
     _add_trials(nwb, recording, clock)
     _add_series(pynwb, nwb, recording, clock)
     if spike_rate_hz is not None:
@@ -113,32 +103,51 @@ def save_nwb(
         file.write(nwb)
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """Where trials lie on the file's clock.
-
-    Attributes:
-        zero: Each trial's own time 0 (s), (B,); the first sample of the first is at 0.
-        stamps: Every sample's time (s), (B, T).
-        stops: When each trial ends (s), (B,).
-        step: Between samples (s).
-    """
-
-    zero: NDArray[np.float64]
-    stamps: NDArray[np.float64]
-    stops: NDArray[np.float64]
-    step: float
-
-    @classmethod
-    def of(cls, recording: xr.Dataset) -> _Clock:
-        time = recording["time"].values
-        step = float(time[1] - time[0]) if len(time) > 1 else _LONE_SAMPLE_S
-        zero = (len(time) * step + _GAP_S) * np.arange(recording.sizes["trial"]) - time[0]
-        stamps = zero[:, None] + time
-        return cls(zero, stamps, stamps[:, -1] + step, step)
+_About = tuple[dict[str, Any], dict[str, str], dict[str, str]]
 
 
-def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
+def _simulated(recording: xr.Dataset) -> _About:
+    """Return what a file says of a simulation: the session, its subject and its device."""
+    changed = recording.attrs.get("feedback")
+    words = {
+        "session_description": "Simulated reaching: units of a network that moves a model limb.",
+        "experimenter": ["Simulation, neuromotor"],
+        "institution": "simulated",
+        "lab": "simulated",
+        "experiment_description": recording.attrs.get("task", "a reaching task"),
+        "notes": f"feedback changed: {changed}" if changed else None,
+        "keywords": ["simulation", "motor control", "recurrent neural network"],
+    }
+    subject = {
+        "subject_id": "model",
+        "species": "Macaca mulatta",
+        "sex": "U",
+        "age": "P6Y/",
+        "description": "Model of a monkey's arm; no animal was recorded.",
+    }
+    what = recording.attrs.get("controller", "a population of units")
+    return words, subject, {"name": "network", "description": what}
+
+
+def _imported(recording: xr.Dataset) -> _About:
+    """Return what a file says of a recording that was imported: only what its source said."""
+    known = recording.attrs
+    words = {
+        "session_description": known.get("session_description", "An imported recording."),
+        "experimenter": [known.get("experimenter", "Unknown, Experimenter")],
+        "institution": known.get("institution", "unknown"),
+        "lab": known.get("lab", "unknown"),
+        "experiment_description": f"Trials cut from {known.get('source', 'a recording')}.",
+        "notes": known.get("import_notes") or None,
+        "keywords": ["motor control", "neural population"],
+    }
+    subject = {name: str(known[name]) for name in ("species", "sex", "age") if known.get(name)}
+    subject |= {"subject_id": str(known.get("subject_id", "unknown")), "description": "as imported"}
+    device = {"name": "array", "description": "What recorded the units; see the source."}
+    return words, subject, device
+
+
+def _add_trials(nwb: Any, recording: xr.Dataset, clock: OneClock) -> None:
     labels = [str(label) for label in recording["condition"].values]
     columns: list[tuple[str, str, list[Any]]] = [
         ("condition", "label of the trial's condition", labels)
@@ -168,12 +177,14 @@ def _add_trials(nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
         nwb.add_trial(start_time=float(first), stop_time=float(stop), **row)
 
 
-def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> None:
+def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: OneClock) -> None:
     """Add every time course, trials one after another, to its module."""
     stamps = clock.stamps.ravel()
     shared: Any = stamps
     for module_name, (meaning, names) in _MODULES.items():
         present = [name for name in names if name in recording]
+        if module_name == "misc":
+            present += [str(name) for name in recording.data_vars if _of_actuators(recording, name)]
         if not present:
             continue
         module = nwb.create_processing_module(
@@ -189,7 +200,7 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
                 "conversion": 1.0,  # a recording is in these units: `check_recording` sees to it
                 "description": _description(recording, name),
             }
-            unit = str(values.attrs.get("units", LAYOUT[name].unit))
+            unit = str(values.attrs.get("units", LAYOUT[name].unit if name in LAYOUT else "n.a."))
             if name == "hand_position":
                 series = pynwb.behavior.SpatialSeries(
                     **common,
@@ -205,10 +216,15 @@ def _add_series(pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock) -> N
                 shared = series  # further series link to the first one's timestamps
 
 
+def _of_actuators(recording: xr.Dataset, name: Any) -> bool:
+    """Return whether a variable is a time course of the actuators."""
+    return str(name).startswith(ACTUATOR) and recording[name].dims[:2] == ("trial", "time")
+
+
 def _description(recording: xr.Dataset, name: str) -> str:
     """Return the meaning of a series and of its columns."""
     dim = str(recording[name].dims[2])
-    text = LAYOUT[name].meaning
+    text = LAYOUT[name].meaning if name in LAYOUT else recording[name].attrs.get("long_name", name)
     if dim == "unit":
         layers = recording["layer"].values.tolist() if "layer" in recording.coords else []
         runs = [f"{label}: {layers.count(label)} units" for label in dict.fromkeys(layers)]
@@ -219,7 +235,7 @@ def _description(recording: xr.Dataset, name: str) -> str:
 
 
 def _add_spikes(
-    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: _Clock, scale: float, seed: int
+    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: OneClock, scale: float, seed: int
 ) -> None:
     """Add Poisson spikes, uniform within the samples that they were drawn for."""
     generator = np.random.default_rng(seed)

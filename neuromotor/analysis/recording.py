@@ -23,6 +23,7 @@ from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
 from neuromotor.controllers.controller import unit_rates
 from neuromotor.extensions.registry import lacking
 from neuromotor.plants import Plant
+from neuromotor.plants.plant import muscles_of
 from neuromotor.storage.components import SettingsError, decode, encode, needs_of
 from neuromotor.tasks import TASKS, SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
@@ -48,7 +49,8 @@ def record(
 
     Every quantity is float64. Position and velocity of the plant's state are in `joint_position`
     and `joint_velocity`; what belongs to its actuators is in `actuator_` with the part's name, such
-    as `actuator_activation`. `observation` and `target` hold the numbers of a state that the plant
+    as `actuator_activation`; lengths and velocities of muscles are `actuator_length` and
+    `actuator_velocity`. `observation` and `target` hold the numbers of a state that the plant
     gives as feedback; of a task with senses of its own what the channels give, and what is told of
     the target, on the axis `told`. The go signal is the first cue; without cues it is at time 0,
     where the target appears. Where the target shown changes or there are cues, both are in the
@@ -138,18 +140,21 @@ def record(
         late = senses.told_over_time(replace(trials, cue=None))
         if late is not None:
             values["shown_target"] = late
+        values["shown_target_position"] = plant.hand_position(trials.shown_target)
     values["push_force"] = _largest(force)
     values["push_load"] = _largest(load)
     variables: dict[str, Any] = {name: part.double().cpu().numpy() for name, part in values.items()}
     variables["target_angle"] = _angle(plant, trials)
     variables["target_time"] = variables["go_time"] = np.zeros(len(trials))
     if trials.shown_target is not None:
-        old = (trials.shown_target != trials.shown_target[:, -1:]).any(-1).sum(1)
-        variables["target_time"] = plant.dt_s * old.cpu().numpy()
+        moved = _first_time(time_s, (trials.shown_target != trials.shown_target[:, :1]).any(-1))
+        variables["target_time"] = np.nan_to_num(moved)
     if trials.cue is not None:
         variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
     variables["final_time"] = np.full(len(trials), plant.dt_s * task.steps)
-    variables["perturbation_time"] = _first_time(time_s, (load != 0).any(-1) | (force != 0).any(-1))
+    pushed = trials.acting()
+    pushed = torch.zeros(shape, dtype=torch.bool) if pushed is None else pushed
+    variables["perturbation_time"] = _first_time(time_s, pushed)
     names, units = _read(plant.state_labels)
     command_names, (command_unit, *_) = _read(plant.command_labels)
     load_names, (load_unit, *_) = _read(plant.load_labels)
@@ -189,6 +194,18 @@ def record(
             before[..., where].double().cpu().numpy(),
             {"units": units[where][0], "long_name": f"{name} of the actuators"},
         )
+    muscles = muscles_of(plant)
+    if muscles is not None:
+        recording = recording.assign_coords({"muscle": list(muscles.muscle_labels)})
+        for name, part, unit, meaning in (
+            ("length", muscles.muscle_lengths(before), "m", "lengths of the muscles"),
+            ("velocity", muscles.muscle_velocities(before), "m/s", "how fast the muscles lengthen"),
+        ):
+            recording[f"{ACTUATOR}{name}"] = (
+                ("trial", "time", "muscle"),
+                part.double().cpu().numpy(),
+                {"units": unit, "long_name": meaning},
+            )
     for name in _PARTS:
         part = getattr(trials, name)
         if part is not None:

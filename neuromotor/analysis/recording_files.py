@@ -23,6 +23,7 @@ __all__ = ["load_recording", "new_file", "save_recording"]
 
 _SUM = "sha256"  # of the whole file, taken with `_BLANK` in its place
 _BLANK = "checksum" * 8
+_PART = 1 << 24  # bytes that are read at once
 
 
 def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool = False) -> None:
@@ -34,13 +35,35 @@ def save_recording(path: Path | str, recording: xr.Dataset, *, overwrite: bool =
         RecordingError: The dataset is not a recording.
     """
     path = new_file(path, ".nc", "save_recording", overwrite=overwrite)
-    check_recording(recording)
+    check_recording(recording, gaps=True)
     own = {**FORMAT, _SUM: _BLANK}
     with atomic_path(path) as temporary:
         recording.assign_attrs(own).to_netcdf(temporary, engine="scipy", format="NETCDF3_64BIT")
-        data = temporary.read_bytes()
-        digits = hashlib.sha256(data).hexdigest()
-        temporary.write_bytes(data.replace(_BLANK.encode(), digits.encode(), 1))
+        digits, place = _checksum(temporary, _BLANK.encode())
+        with temporary.open("r+b") as file:
+            file.seek(place)
+            file.write(digits.encode())
+
+
+def _checksum(path: Path, mark: bytes) -> tuple[str, int]:
+    """Return the SHA-256 of a file with `_BLANK` in place of `mark`, and where that stands.
+
+    Files are read in parts, since a recording may fill the memory.
+    """
+    with path.open("rb") as file:
+        place, offset, tail = -1, 0, b""
+        while place < 0 and (part := file.read(_PART)):
+            found = (tail + part).find(mark)
+            place = -1 if found < 0 else offset - len(tail) + found
+            offset, tail = offset + len(part), (tail + part)[-len(mark) :]
+        file.seek(0)
+        total = hashlib.sha256(file.read(max(place, 0)))
+        if place >= 0:
+            total.update(_BLANK.encode())
+            file.seek(place + len(mark))
+        while part := file.read(_PART):
+            total.update(part)
+    return total.hexdigest(), place
 
 
 def new_file(path: Path | str, suffix: str, writer: str, *, overwrite: bool) -> Path:
@@ -80,8 +103,8 @@ def load_recording(path: Path | str) -> xr.Dataset:
         start = file.read(4)
     if path.suffix.lower() == ".nwb":
         raise RecordingError(
-            f"{path} is an NWB file, which neuromotor writes and does not read; give the netCDF "
-            "recording, or make one of its arrays with `make_recording`."
+            f"{path} is an NWB file; make a recording of it first, as with `neuromotor import "
+            f"{path} --out mine.nc`."
         )
     engine = {b"CDF": "scipy", b"\x89HD": "h5netcdf"}.get(start[:3])
     if engine is None:
@@ -101,8 +124,7 @@ def load_recording(path: Path | str) -> xr.Dataset:
         raise RecordingError(f"{path} cannot be read ({error}); it may be damaged.") from error
     if _SUM in recording.attrs:
         digits = str(recording.attrs.pop(_SUM)).encode()
-        blank = path.read_bytes().replace(digits, _BLANK.encode(), 1)
-        if hashlib.sha256(blank).hexdigest().encode() != digits:
+        if _checksum(path, digits)[0].encode() != digits:
             raise RecordingError(
                 f"{path} is damaged: its checksum is wrong; use another copy. If you changed it "
                 f"yourself, take its attribute `{_SUM}` away."
@@ -115,7 +137,7 @@ def load_recording(path: Path | str) -> xr.Dataset:
         )
     try:
         recording = conformed(recording, LAYOUT, EVENTS)
-        check_recording(recording)
+        check_recording(recording, gaps=True)
     except ValueError as error:
         raise RecordingError(f"{path} is no recording: {error}") from error
     return with_velocity(recording)

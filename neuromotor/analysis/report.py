@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def analyze(
     soft: float | None = None,
     surrogates: int = 50,
     seed: int = 0,
+    lags_s: Sequence[float] = (),
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -67,6 +69,7 @@ def analyze(
             default it follows the unit of the rates (`rotational_dynamics`).
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
+        lags_s: Lags (s) at which movement is decoded too, positive where rates lead it.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -74,8 +77,10 @@ def analyze(
         RecordingError: The dataset is no recording, the window misses it, or `saved` is not the
             controller that was recorded.
     """
-    check_recording(recording)
-    given = Material(recording, saved, against, window_s, soft, surrogates, seed)
+    check_recording(recording, gaps=True)
+    given = Material(
+        recording, saved, against, window_s, soft, surrogates, seed, lags_s=tuple(lags_s)
+    )
     _ = given.activity  # a window beside the recording is an error, not a reason to skip
     if saved is not None:
         check_controller(recording, saved)

@@ -38,6 +38,7 @@ from neuromotor.analysis._arrays import (
     by_sample,
     check_dimensions,
     differences,
+    in_own_space,
     null_p,
     reduced,
     soft_constant,
@@ -223,8 +224,9 @@ def rotations_of(
     null, p = {}, float("nan")
     if surrogates and count >= fewest:
         generator = np.random.default_rng(seed)
-        null["invert"] = _band(_inverted(centered, surrogates, generator), components, dt, at)
-        drawn = fit_maximum_entropy(centered).draw(surrogates, seed)
+        own = in_own_space(centered)  # the same numbers, from fewer axes than there are units
+        null["invert"] = _band(_inverted(own, surrogates, generator), components, dt, at)
+        drawn = fit_maximum_entropy(own).draw(surrogates, seed)
         null["maximum entropy"] = _band(drawn, components, dt, at)
         p = null_p(fit.r2_skew, null["maximum entropy"].skew)
     return Rotations(
@@ -410,4 +412,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
+    gaps=True,
 )

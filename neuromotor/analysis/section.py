@@ -10,14 +10,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from neuromotor.analysis.cutting import window
-from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.gaps import averaged_window, complete_trials, fullest_window
+from neuromotor.analysis.layout import GAPS, RecordingError
 from neuromotor.analysis.unperturbed import run_without_loads
 from neuromotor.extensions import ExtensionError, Registry
 from neuromotor.zoo.saved_controller import SavedController
@@ -85,6 +86,7 @@ class Material:
         soft: Constant that is added to each unit's range; None for the one that suits its unit.
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
+        lags_s: Lags (s) at which movement is decoded; none by default.
     """
 
     recording: xr.Dataset
@@ -94,11 +96,22 @@ class Material:
     soft: float | None = None
     surrogates: int = 50
     seed: int = 0
+    lags_s: tuple[float, ...] = ()
 
     @cached_property
     def activity(self) -> xr.Dataset:
-        """The recording in the window."""
-        return window(self.recording, self.window_s)
+        """The recording in the window; where samples are missing and there is none, see `gaps`."""
+        window_s = self.window_s
+        if window_s is None and GAPS in self.recording.attrs and "rate" in self.recording:
+            window_s = averaged_window(self.recording)
+        return window(self.recording, window_s)
+
+    @cached_property
+    def complete(self) -> Material:
+        """The trials that lack no sample, in the window or in the one that keeps most samples."""
+        window_s = self.window_s or fullest_window(self.recording)
+        whole = complete_trials(window(self.recording, window_s))
+        return replace(self, recording=whole, window_s=None)
 
     @cached_property
     def unperturbed(self) -> xr.Dataset | None:
@@ -139,30 +152,57 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller or another recording, sections that need one are not in the report.
+            without a controller, another recording or lags, sections that need them are not in the
+            report.
         seconds: About how long it takes on one core.
+        gaps: Whether it is of averages alone, which are over the trials that have each sample. Any
+            other section gets the trials that lack none.
     """
 
     name: str
     title: str
     place: int
     compute: Callable[[Material], Findings]
-    needs: tuple[Literal["changing rates", "controller", "other recording"], ...] = ()
+    needs: tuple[Literal["changing rates", "controller", "other recording", "lags"], ...] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
+    gaps: bool = False
 
     def wanted(self, given: Material) -> bool:
         """Return whether the section belongs in a report of this material."""
-        lacking = {"controller": given.saved, "other recording": given.against}
+        lacking: dict[str, object] = {
+            "controller": given.saved,
+            "other recording": given.against,
+            "lags": given.lags_s or None,
+        }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 
     def section(self, given: Material) -> Section:
         """Return the section, or an empty one with the reason why it cannot be computed."""
         try:
+            left_out = ""
+            if GAPS in given.recording.attrs:
+                given, left_out = self._with_gaps(given)
             if "changing rates" in self.needs:
                 _check_changing_rates(given.activity)
-            return Section(self.name, self.title, *self.compute(given))
+            text, numbers, figures = self.compute(given)
+            return Section(self.name, self.title, text + left_out, numbers, figures)
         except RecordingError as error:
             return Section(self.name, self.title, "", skipped=str(error))
+
+    def _with_gaps(self, given: Material) -> tuple[Material, str]:
+        """Return what a section of a recording with missing samples is of, and the words for it."""
+        if self.place == 0:  # it is about the recording as it is
+            return given, ""
+        if self.gaps:
+            part = given.activity
+            return (
+                given,
+                f" Samples are missing: averages are over the trials that have them, {span(part)}.",
+            )
+        whole = given.complete
+        count, all_ = whole.recording.sizes["trial"], given.recording.sizes["trial"]
+        words = f" Samples are missing: this is of the {count} of {all_} trials that lack none"
+        return whole, f"{words}, {span(whole.recording)}."
 
 
 SECTIONS: Registry[SectionSpec] = Registry(
@@ -201,9 +241,12 @@ def _check_changing_rates(recording: xr.Dataset) -> None:
     if "rate" not in recording:
         return  # the analysis itself says what it lacks
     rate = recording["rate"].values
-    if not np.ptp(rate, axis=(0, 1)).any():
+    if np.isnan(rate).all():
+        raise RecordingError("every rate is missing.")
+    lowest, highest = np.fmin.reduce(rate, axis=(0, 1)), np.fmax.reduce(rate, axis=(0, 1))
+    if not (highest > lowest).any():
         raise RecordingError(
-            f"no unit ever changes its rate, {rate.min():g} to {rate.max():g} throughout."
+            f"no unit ever changes its rate, {np.nanmin(rate):g} to {np.nanmax(rate):g} throughout."
         )
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import by_sample, check_dimensions, null_p, reduced
 from neuromotor.analysis.averages import condition_averages
+from neuromotor.analysis.corrections import family
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.section import (
@@ -188,11 +189,16 @@ def _section(given: Material) -> Findings:
         mean = result.null_correlations.mean(1)
         row["correlations_p"] = null_p(float(result.correlations.mean()), mean)
         numbers[f"{own} - {other}"] = row
+    for measure in ("procrustes_p", "correlations_p"):
+        stand = family([row[measure] for row in numbers.values()])
+        for row, stands in zip(numbers.values(), stand, strict=True):
+            row[f"{measure}_stands_corrected"] = bool(stands)
     text = (
         "Each layer of this recording is compared with each layer of the other, by canonical "
         "correlations and the Procrustes distance (0 for populations that are alike, pi/2 for "
         "unrelated ones) of six principal components. For the null, conditions are exchanged; p is "
-        "that of the mean correlation and of the distance."
+        "that of the mean correlation and of the distance. Whether it stands below 0.05 is "
+        f"corrected for the number of pairs, {len(found)}, by Holm's method."
     )
     return Findings(
         with_reasons(text, reasons), numbers, {"similarity": partial(plot_similarity, found)}
@@ -206,4 +212,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates", "other recording"),
     lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
+    gaps=True,
 )

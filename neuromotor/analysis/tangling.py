@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis._arrays import (
     differences,
+    in_own_space,
     rank_above_rounding,
     reduced,
     soft_constant,
@@ -86,6 +87,7 @@ def tangling(
     scaled = scaled - scaled.mean((0, 1))
     if not rank_above_rounding(scaled, norm):
         raise RecordingError(f"`{variable}` must vary to have tangling.")
+    scaled = in_own_space(scaled)  # the same numbers, from fewer axes than there are units
     q = tangling_of(reduced(scaled, components)[0], float(dt[0]))
     null: list[float] = []
     shared = scaled.mean(0)
@@ -157,4 +159,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + 0.05 * given.million_surrogate_rates,
+    gaps=True,
 )

@@ -66,6 +66,8 @@ def trials_like(recording: xr.Dataset, trial: int) -> NDArray[np.bool_]:
     start = recording["hand_position"].values[:, 0]
     alike &= np.linalg.norm(start - start[trial], axis=-1) <= _NEAR_M
     for name in _SAME:
+        if name == "trials_field" and "trials_field_on" in recording:
+            continue  # it is a perturbation: trials without one are in no field
         if name in recording:
             part = recording[name].values.reshape(len(start), -1)
             alike &= np.isclose(part, part[trial], rtol=1e-6, atol=1e-9, equal_nan=True).all(-1)

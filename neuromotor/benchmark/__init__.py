@@ -2,12 +2,20 @@
 
 from neuromotor.benchmark.envs import EnvBenchmarkSettings, EnvRow, run_env_benchmark
 from neuromotor.benchmark.measure import BenchmarkSettings, Row, run_benchmark
+from neuromotor.benchmark.sessions import (
+    SessionBenchmarkSettings,
+    SessionRow,
+    run_session_benchmark,
+)
 
 __all__ = [
     "BenchmarkSettings",
     "EnvBenchmarkSettings",
     "EnvRow",
     "Row",
+    "SessionBenchmarkSettings",
+    "SessionRow",
     "run_benchmark",
     "run_env_benchmark",
+    "run_session_benchmark",
 ]

@@ -7,6 +7,7 @@ everything that it observes and computes, and begins anew when a trial ends.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import statistics
@@ -23,6 +24,7 @@ from neuromotor._checks import check_integer, check_positive
 __all__ = ["EnvBenchmarkSettings", "EnvRow", "run_env_benchmark"]
 
 Stepper = Callable[[int], None]  # makes so many calls of `step`
+_MUSCLES = "CenterOut-v0, muscles with length and velocity"
 _ACTIONS = 64  # random ones, used round and round
 
 
@@ -101,6 +103,7 @@ def _entries(settings: EnvBenchmarkSettings) -> Iterator[tuple[str, str, int, St
     import gymnasium
 
     from neuromotor.envs import environment_ids
+    from neuromotor.tasks import CenterOut
 
     names = [name for name, options in environment_ids().items() if "goal" not in options]
     for name in names:
@@ -108,14 +111,22 @@ def _entries(settings: EnvBenchmarkSettings) -> Iterator[tuple[str, str, int, St
         for count in settings.num_envs:
             arms = gymnasium.make_vec(name, num_envs=count, vectorization_mode="vector_entry_point")
             yield name, "vector", count, _vector(arms)
+    task = CenterOut(plant=_muscles())
+    yield _MUSCLES, "single", 1, _single(gymnasium.make(names[0], task=task))
+    for count in settings.num_envs:
+        arms = gymnasium.make_vec(
+            names[0], num_envs=count, vectorization_mode="vector_entry_point", task=task
+        )
+        yield _MUSCLES, "vector", count, _vector(arms)
     needed = ("mujoco", "imageio")  # what Gymnasium asks for before it makes a MuJoCo environment
     if settings.peers and all(map(importlib.util.find_spec, needed)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Gymnasium's advice on its own environment
             yield "Reacher-v5", "mujoco", 1, _single(gymnasium.make("Reacher-v5"))
     if settings.peers and importlib.util.find_spec("motornet"):
-        for count in sorted({1, max(settings.num_envs)}):
-            yield "RandomTargetReach", "motornet", count, _motornet(count)
+        for muscle in ("ReluMuscle", "RigidTendonHillMuscle"):
+            for count in sorted({1, max(settings.num_envs)}):
+                yield f"RandomTargetReach, {muscle}", "motornet", count, _motornet(muscle, count)
 
 
 def _single(env: Any) -> Stepper:
@@ -146,12 +157,19 @@ def _vector(envs: Any) -> Stepper:
     return step
 
 
-def _motornet(count: int) -> Stepper:
-    """Return what steps MotorNet's arm with its cheapest six muscles, without gradients."""
+def _muscles() -> Any:
+    """Return the human arm with both factors of force, as MotorNet's Hill muscles have them."""
+    from neuromotor.plants import PLANTS
+
+    return dataclasses.replace(PLANTS["human-muscles"], force_length=True, force_velocity=True)  # type: ignore[type-var]
+
+
+def _motornet(muscle: str, count: int) -> Stepper:
+    """Return what steps MotorNet's arm with six muscles of a kind, without gradients."""
     import torch
 
     motornet = importlib.import_module("motornet")
-    effector = motornet.effector.RigidTendonArm26(muscle=motornet.muscle.ReluMuscle())
+    effector = motornet.effector.RigidTendonArm26(muscle=getattr(motornet.muscle, muscle)())
     env = motornet.environment.RandomTargetReach(effector=effector, max_ep_duration=0.4)
     draws = np.random.default_rng(0).uniform(0, 0.2, (_ACTIONS, count, effector.n_muscles))
     actions = torch.from_numpy(draws.astype(np.float32))

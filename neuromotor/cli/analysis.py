@@ -200,6 +200,13 @@ def analyze(
             "0.0005 for rates without a unit.",
         ),
     ] = None,
+    lag: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Decode movement from rates that lead it by so much, too; may be repeated.",
+        ),
+    ] = None,
     surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing report.")] = False,
@@ -234,6 +241,7 @@ def analyze(
         "align": align,
         "window": window,
         "soft": soft,
+        "lags_s": lag or [],
         "surrogates": surrogates,
         "seed": seed,
     }
@@ -248,6 +256,7 @@ def analyze(
             soft=soft,
             surrogates=surrogates,
             seed=seed,
+            lags_s=lag or (),
             progress=progress,
         )
         warn = partial(messages.print, soft_wrap=True)

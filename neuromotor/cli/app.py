@@ -10,11 +10,16 @@ from neuromotor.cli import (
     analysis,
     benchmark,
     evaluation,
+    importing,
     info,
+    learning,
+    new,
+    problems,
     reproduction,
     runs_command,
     sweep,
     training,
+    view,
     zoo,
 )
 from neuromotor.extensions import use
@@ -32,8 +37,8 @@ First steps: `neuromotor compare center-out`, then
 `neuromotor evaluate RUN/controllers/lbfgs.safetensors`. `neuromotor info` lists every task, plant,
 controller and optimizer; `neuromotor info NAME` its settings.
 
-Plants, tasks, controllers and other components of your own: `--use my_lab.py`, which stands before
-or after the name of any command.
+Plants, tasks, controllers and other components of your own: `neuromotor new task my-reach` writes
+the first file; `--use my_reach.py` stands before or after the name of any command.
 """,
 )
 
@@ -58,12 +63,17 @@ def shared(
 for commands in (
     training,
     evaluation,
+    problems,
     info,
     benchmark,
     runs_command,
+    importing,
     analysis,
+    view,
     reproduction,
     zoo,
     sweep,
+    learning,
+    new,
 ):  # in the order of `--help`
     commands.register(app)

@@ -15,8 +15,10 @@ from rich.table import Table
 from neuromotor.benchmark import (
     BenchmarkSettings,
     EnvBenchmarkSettings,
+    SessionBenchmarkSettings,
     run_benchmark,
     run_env_benchmark,
+    run_session_benchmark,
 )
 from neuromotor.cli.display import (
     benchmark_markdown,
@@ -25,6 +27,8 @@ from neuromotor.cli.display import (
     env_benchmark_table,
     messages,
     output,
+    session_benchmark_markdown,
+    session_benchmark_table,
 )
 from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.closed_loop.blas import choose_threads
@@ -60,6 +64,14 @@ def bench(
             "--envs", help="Measure the environments instead: steps per second, with peers."
         ),
     ] = False,
+    sessions: Annotated[
+        bool,
+        typer.Option(
+            "--sessions",
+            help="Measure a lab's session instead: imported, reported and tested for rotations, "
+            "with the peak of memory (extras `nwb` and `analysis`).",
+        ),
+    ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the table in Markdown, for a report.")
     ] = False,
@@ -73,6 +85,9 @@ def bench(
 
     Example: `neuromotor bench --sizes 64x40 --threads 1`
     """
+    if sessions:
+        _bench_sessions(smoke=smoke, markdown=markdown, as_json=json_)
+        return
     if envs:
         _bench_envs(repeats, peers=peers, smoke=smoke, markdown=markdown, as_json=json_)
         return
@@ -101,6 +116,18 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
     choose_threads(1)
     rows = run_env_benchmark(settings, progress=messages.print)
     text = env_benchmark_markdown(rows) if markdown else env_benchmark_table(rows)
+    _print_measurements(rows, text, as_json=as_json)
+
+
+def _bench_sessions(*, smoke: bool, markdown: bool, as_json: bool) -> None:
+    """Time what a session of a lab goes through."""
+    sizes: dict[str, Any] = (
+        {"units": 12, "trials": 16, "surrogates": 1, "jpca_units": 12, "jpca_surrogates": 2}
+        if smoke
+        else {}
+    )
+    rows = run_session_benchmark(SessionBenchmarkSettings(**sizes), progress=messages.print)
+    text = session_benchmark_markdown(rows) if markdown else session_benchmark_table(rows)
     _print_measurements(rows, text, as_json=as_json)
 
 

@@ -13,9 +13,11 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from neuromotor.benchmark import EnvRow, Row
+from neuromotor.benchmark import EnvRow, Row, SessionRow
 from neuromotor.cli.console import WordConsole
+from neuromotor.evaluation.explain import Explanation
 from neuromotor.optim import Budget
+from neuromotor.plants import Plant
 from neuromotor.runs.execute import Watcher
 from neuromotor.runs.over_seeds import LEVELS
 from neuromotor.training.comparison import MethodCallback, MethodRun
@@ -28,14 +30,18 @@ __all__ = [
     "difference_lines",
     "duration_words",
     "evaluation_tables",
+    "horizon_table",
     "env_benchmark_markdown",
     "env_benchmark_table",
     "interval_words",
     "messages",
     "output",
     "ratio_words",
+    "explanation_tables",
     "robustness_table",
     "seeds_table",
+    "session_benchmark_markdown",
+    "session_benchmark_table",
     "working",
 ]
 
@@ -66,6 +72,25 @@ class TerminalWatcher(Watcher):
         messages.print(words, soft_wrap=True)
 
     warn = say
+
+
+def horizon_table(errors: Sequence[Mapping[str, Any]], plant: Plant) -> Table:
+    """Return how well a learned plant predicts, by horizon and part of the state."""
+    table = Table(
+        title="Held-out errors (root mean square; the true change in brackets)",
+        title_justify="left",
+    )
+    table.add_column("steps ahead", justify="right")
+    table.add_column("ms", justify="right")
+    for name, part in plant.state_parts.items():
+        units = {label.rsplit("(", 1)[-1].rstrip(")") for label in plant.state_labels[part]}
+        table.add_column(f"{name} ({', '.join(sorted(units))})", justify="right", no_wrap=True)
+    for row in errors:
+        cells = [
+            f"{row['error'][name]:.2g} ({row['change'][name]:.2g})" for name in plant.state_parts
+        ]
+        table.add_row(str(row["steps"]), f"{1e3 * plant.dt_s * row['steps']:g}", *cells)
+    return table
 
 
 @contextmanager
@@ -211,6 +236,40 @@ def robustness_table(title: str, found: Mapping[str, Any]) -> Table:
     return table
 
 
+def explanation_tables(found: Explanation, unit: str) -> list[Table]:
+    """Return what makes up the excess of a controller's loss over ILQG's.
+
+    Args:
+        found: What `evaluation.explain.explain` returned.
+        unit: Of the commands.
+    """
+    columns = ("loss", "ILQG's", "excess,\nerror", "excess,\nenergy")
+    losses = _table(f"excess over ILQG, {found.trials} trials", ["condition"], columns)
+    for name, one in found.conditions.items():
+        parts = (one.error - one.reference_error, one.energy - one.reference_energy)
+        losses.add_row(name, *(f"{part:.3g}" for part in (one.loss, one.reference, *parts)))
+    losses.caption = (
+        "one controller and one design of ILQG, but for `no delay`: there ILQG is designed anew, "
+        "and the controller was not trained for it"
+    )
+    whole = found.conditions["as it is"].excess
+    causes = _table("what the excess comes from", ["cause"], ["error", "energy", "share"])
+    for cause, kinds in found.excess.items():
+        share = "-" if whole == 0 else f"{100 * sum(kinds.values()) / whole:.0f} %"
+        causes.add_row(cause, *(f"{size:.3g}" for size in kinds.values()), share)
+    handover = _table("median loss if ILQG takes over", ["after (ms)"], ["loss"])
+    for time_s, loss in zip(found.handover_s, found.handover_loss, strict=True):
+        handover.add_row(f"{1e3 * time_s:.0f}", f"{loss:.3g}")
+    tables = [losses, causes, handover]
+    if found.departure.unread:
+        title = f"what a read-out of the units misses of ILQG's commands ({unit})"
+        missed = _table(title, ["linear read-out of"], ["root mean\nsquare"])
+        for name, size in found.departure.unread.items():
+            missed.add_row("units" if name == "units" else f"units and {name}", f"{size:.3g}")
+        tables.append(missed)
+    return tables
+
+
 def _plain_number(number: float | None) -> str:
     return "" if number is None else f"{number:g}"
 
@@ -274,6 +333,21 @@ def env_benchmark_table(rows: Sequence[EnvRow]) -> Table:
 def env_benchmark_markdown(rows: Sequence[EnvRow]) -> str:
     """Return the same table in Markdown."""
     return _markdown(*_env_cells(rows))
+
+
+def session_benchmark_table(rows: Sequence[SessionRow]) -> Table:
+    """Return what each stage of a session took."""
+    return _text_table("a lab's session", *_session_cells(rows))
+
+
+def session_benchmark_markdown(rows: Sequence[SessionRow]) -> str:
+    """Return the same table in Markdown."""
+    return _markdown(*_session_cells(rows))
+
+
+def _session_cells(rows: Sequence[SessionRow]) -> _Cells:
+    lines = [[row.stage, f"{row.seconds:.1f}", f"{row.peak_mb:.0f}"] for row in rows]
+    return ["stage"], ["seconds", "peak (MB)"], lines
 
 
 def _table(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:

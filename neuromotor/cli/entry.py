@@ -5,6 +5,7 @@ The commands are imported after that, so that their help lists what was loaded.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
 
@@ -66,7 +67,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _refuse_empty(words: Sequence[str]) -> None:
     """Raise where an option has an empty value, as an unset variable of a shell gives it."""
-    for word, after in zip(words, [*words[1:], None], strict=True):
+    for word, after in itertools.zip_longest(words, words[1:]):
         name, equals, value = word.partition("=")
         if name.startswith("--") and (not value if equals else after == ""):
             raise SettingsError(f"`{name}` must not be empty; give it a value, or leave it out.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Annotated, Any
 
@@ -12,16 +13,21 @@ from rich.table import Table
 from rich.text import Text
 
 from neuromotor._checks import did_you_mean
-from neuromotor.cli.display import output
+from neuromotor.cli.display import horizon_table, output
 from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.control import ILQR
 from neuromotor.extensions import Registry, registries
+from neuromotor.plants import LearnedPlant
 from neuromotor.runs.execute import machine, versions
 from neuromotor.storage.components import SettingsError, encode, setting_names
 
 __all__ = ["register"]
 
-_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell")
+_FIRST = ("task", "plant", "arm parameters", "integrator", "controller", "cell", "problem")
+_PLACES = {"task": "task", "plant": "task.plant", "controller": "controller"}  # in `--set`
+_PLACES |= {"arm parameters": "task.plant.parameters", "integrator": "task.plant.integrator"}
+_PLACES |= {"cell": "controller.cell", "problem": "problem", "engine": "engine"}
+# that of an optimizer or solver is its name
 _SOLVERS = {"ilqr": ILQR()}  # what has settings among the references, which are functions
 
 
@@ -48,6 +54,9 @@ def info(
         return
     catalogue = _catalogue()
     found = {kind: table[name] for kind, table in catalogue.items() if name in table}
+    if not found:  # the name of a file, or of a Gymnasium environment that can be a plant
+        made = {kind: table.otherwise(name) for kind, table in catalogue.items()}
+        found = {kind: component for kind, component in made.items() if component is not None}
     if not found:
         known = [entry for table in catalogue.values() for entry in table]
         raise SettingsError(f"unknown name {name!r}; {did_you_mean(name, known)}.")
@@ -64,15 +73,31 @@ def info(
         if not settings:
             continue
         table = Table("setting", "default")
-        for key, value in settings.items():
-            if key != "type":
-                table.add_row(key, json.dumps(value))
+        for key, value in _paths(settings):
+            table.add_row(key, json.dumps(value))
         output.print(table)
+        place = _PLACES.get(kind, name if kind in ("optimizer", "reference") else None)
+        if place is not None:
+            output.print(f"Any of them can be set: `--set {place}.SETTING=VALUE`.")
         own = (key for key in setting_names(component) if "." not in key)
         times = [key for key in own if key not in settings]
         if times:
             output.print(f"Steps as times: {', '.join(times)}, as in `{times[-1]}=50ms`.")
         output.print(inspect.getdoc(type(component)) or "")
+        if isinstance(component, LearnedPlant):
+            output.print(horizon_table(component.info["errors"], component))
+
+
+def _paths(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting by its path with dots; that of a component is the component's name."""
+    for key, value in settings.items():
+        path = f"{above}{key}"
+        if isinstance(value, dict):
+            if "type" in value:
+                yield path, value["type"]
+            yield from _paths(value, f"{path}.")
+        elif key != "type":
+            yield path, value
 
 
 def _settings(name: str, component: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.plants import PLANTS
+from neuromotor.storage.components import SettingsError
 
 __all__ = [
     "BudgetOption",
@@ -26,6 +27,7 @@ __all__ = [
     "SmokeOption",
     "TaskOption",
     "ThreadsOption",
+    "check_figure",
 ]
 
 ConfigOption = Annotated[
@@ -46,7 +48,11 @@ TaskOption = Annotated[
     typer.Option(help="The task. Default: the one that the controller was trained on."),
 ]
 PlantOption = Annotated[
-    str | None, typer.Option(help=f"The plant: {', '.join(PLANTS)}. Default: the task's own.")
+    str | None,
+    typer.Option(
+        help=f"The plant: {', '.join(PLANTS)}; a MuJoCo environment of Gymnasium, such as "
+        "Reacher-v5; or the file of a learned plant. Default: the task's own."
+    ),
 ]
 ControllerOption = Annotated[
     str | None,
@@ -79,3 +85,9 @@ SmokeOption = Annotated[
     bool, typer.Option("--smoke", help="A tiny version that ends within a minute.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs on stdout.")]
+
+
+def check_figure(path: Path | None) -> None:
+    """Raise unless a figure is written in a format that there is; None is no figure."""
+    if path is not None and path.suffix not in (".png", ".pdf", ".svg"):
+        raise SettingsError(f"`--figure` must end in .png, .pdf or .svg, got {path}.")

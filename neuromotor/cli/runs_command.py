@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from neuromotor.cli.display import messages, output
-from neuromotor.cli.options import JsonOption
+from neuromotor.cli.options import JsonOption, check_figure
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.drawing import draw_without_screen
 from neuromotor.runs.records import RunRecord, find_runs, read_run, setting_differences
@@ -124,8 +124,7 @@ def compare_runs(
         if record.problem:
             raise SettingsError(f"{folder} is damaged: {record.problem}")
         records.append(record)
-    if figure is not None and figure.suffix not in (".png", ".pdf", ".svg"):
-        raise SettingsError(f"`--figure` must end in .png, .pdf or .svg, got {figure}.")
+    check_figure(figure)
     differences = setting_differences(records)
     if json_:
         methods = [[_method(found) for found in record.methods] for record in records]

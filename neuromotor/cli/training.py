@@ -49,6 +49,10 @@ from neuromotor.zoo.saved_controller import find_controller, load_controller
 
 __all__ = ["register"]
 
+_SETTINGS = (
+    *("task", "optimizers", "plant", "controller", "budget", "seconds"),
+    *("seed", "seeds", "dtype", "device", "threads"),
+)
 TaskArgument = Annotated[
     str | None,
     typer.Argument(help=f"The task: {', '.join(TASKS)}. `--resume` knows it."),
@@ -64,6 +68,14 @@ FiguresOption = Annotated[
     bool, typer.Option("--figures/--no-figures", help="Whether figures are drawn at the end.")
 ]
 
+LiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Keep a page of the networks in training, live.html in the run folder, for a browser.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
@@ -72,6 +84,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
+    context: typer.Context,
     task: TaskArgument = None,
     optimizers: Annotated[
         str | None,
@@ -103,6 +116,7 @@ def compare(
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
     figures: FiguresOption = True,
+    live: LiveOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -118,20 +132,10 @@ def compare(
 
     Example: `neuromotor compare center-out --optimizers lbfgs,kron-lbfgs --seeds 5`
     """
-    options: dict[str, Any] = {
-        "task": task,
-        "optimizers": optimizers,
-        "plant": plant,
-        "controller": controller,
-        "budget": budget,
-        "seconds": seconds,
-        "seed": seed,
-        "seeds": seeds,
-        "dtype": dtype,
-        "device": device,
-        "threads": threads,
-    }
-    outputs = _outputs(checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures)
+    options = _settings(context)
+    outputs = _outputs(
+        checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures, live=live
+    )
     if resume is not None:
         options |= {"config": config, "set": set_ or None, "out": out, "smoke": smoke or None}
         _resume(resume, task, options, ("task",), as_json=json_, outputs=outputs)
@@ -143,6 +147,7 @@ def compare(
 
 
 def train(
+    context: typer.Context,
     task: TaskArgument = None,
     optimizer: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.")
@@ -173,6 +178,7 @@ def train(
     checkpoint_every: CheckpointOption = 60.0,
     tensorboard: TensorboardOption = False,
     figures: FiguresOption = True,
+    live: LiveOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     out: OutOption = None,
@@ -188,19 +194,10 @@ def train(
 
     Example: `neuromotor train center-out --optimizer hf --plant monkey --seed 1`
     """
-    options: dict[str, Any] = {
-        "task": task,
-        "optimizers": optimizer,
-        "plant": plant,
-        "controller": controller,
-        "budget": budget,
-        "seconds": seconds,
-        "seed": seed,
-        "dtype": dtype,
-        "device": device,
-        "threads": threads,
-    }
-    outputs = _outputs(checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures)
+    options = _settings(context) | {"optimizers": optimizer}
+    outputs = _outputs(
+        checkpoint_every, last_state=True, tensorboard=tensorboard, figures=figures, live=live
+    )
     if resume is not None:
         options |= {"start": start, "config": config, "set": set_ or None, "out": out}
         options |= {"smoke": smoke or None}
@@ -219,6 +216,11 @@ def train(
     _run_and_report(settings, folder, force=force, as_json=json_, start=start, outputs=outputs)
 
 
+def _settings(context: typer.Context) -> dict[str, Any]:
+    """The settings among a command's options; those of its other options are left out."""
+    return {name: value for name, value in context.params.items() if name in _SETTINGS}
+
+
 def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str]) -> RunSettings:
     """Settings of a new run, with a word on what in them is not used."""
     if task is None:
@@ -234,7 +236,7 @@ def _checked(raw: Mapping[str, Any], task: str | None, assignments: Sequence[str
 
 
 def _outputs(
-    checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool
+    checkpoint_s: float, *, last_state: bool, tensorboard: bool, figures: bool, live: bool
 ) -> RunOutputs:
     """What is written on the way, checked."""
     try:
@@ -243,7 +245,7 @@ def _outputs(
         raise SettingsError(str(error)) from error
     if tensorboard:
         require_tensorboard()
-    return RunOutputs(checkpoint_s, last_state, tensorboard, figures)
+    return RunOutputs(checkpoint_s, last_state, tensorboard, figures, live)
 
 
 def _with_factors(settings: RunSettings, named: Any) -> RunSettings:

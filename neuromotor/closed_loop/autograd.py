@@ -19,6 +19,7 @@ from neuromotor.closed_loop.objective import LoopObjective, Place
 from neuromotor.closed_loop.recorded import recorded_factors
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.controllers.controller import Controller, damped_quantities
+from neuromotor.optim.jacobian import JacobianProducts
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -99,11 +100,7 @@ class AutogradObjective(LoopObjective):
 
 
 class AutogradLinearization:
-    """The residuals at one point, graph kept: each product is two passes over it.
-
-    The tangent pass ``J v`` is the derivative of the adjoint pass ``w -> J^T w``, which is linear
-    in w (Pearlmutter 1994's R-operator, by double reverse mode).
-    """
+    """The residuals at one point, graph kept: each product is two passes over it."""
 
     def __init__(self, objective: AutogradObjective, parameters: Tensor) -> None:
         trials, cost = objective.trials, objective.task.cost
@@ -117,7 +114,11 @@ class AutogradLinearization:
         self._memory = trajectory.memory
         value = float(losses.detach().mean())
         self.value = or_infinity(value)
-        self.gradient = self._pull_back(losses, torch.ones_like(losses))
+        (self.gradient,) = torch.autograd.grad(
+            losses.mean(), self._theta, retain_graph=True, materialize_grads=True
+        )
+        self._plain = JacobianProducts([self._residuals], [self._theta])
+        self._damped: tuple[JacobianProducts, list[Tensor]] | None = None
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,).
@@ -131,30 +132,19 @@ class AutogradLinearization:
         Raises:
             ValueError: Structural damping is asked for, and the controller declares no quantities.
         """
-        total = self._pull_back(self._residuals, self._push_forward(self._residuals, vector))
-        if structural:
-            for quantity, weight in damped_quantities(self._controller, self._memory):
-                tangent = self._push_forward(quantity, vector)
-                total = total + self._pull_back(quantity, structural * weight.detach() * tangent)
-        return total
+        jacobian, held = self._with_damped() if structural else (self._plain, [])
+        change, *others = jacobian.forward(vector)
+        pulls = [structural * weight * one for weight, one in zip(held, others, strict=True)]
+        return jacobian.backward([change, *pulls]) / self._batch
 
-    def _push_forward(self, output: Tensor, vector: Tensor) -> Tensor:
-        """``d output / d theta`` times a vector."""
-        weights = torch.zeros_like(output, requires_grad=True)
-        (adjoint,) = torch.autograd.grad(
-            output, self._theta, weights, create_graph=True, materialize_grads=True
-        )
-        if not adjoint.requires_grad:  # the output does not depend on the parameters
-            return torch.zeros_like(output)
-        (tangent,) = torch.autograd.grad(adjoint, weights, vector, materialize_grads=True)
-        return tangent
-
-    def _pull_back(self, output: Tensor, weights: Tensor) -> Tensor:
-        """``(d output / d theta)^T w / B``."""
-        (gradient,) = torch.autograd.grad(
-            output, self._theta, weights, retain_graph=True, materialize_grads=True
-        )
-        return gradient / self._batch
+    def _with_damped(self) -> tuple[JacobianProducts, list[Tensor]]:
+        """The products with residuals and damped quantities together, and the weights of these."""
+        if self._damped is None:
+            pairs = damped_quantities(self._controller, self._memory)
+            quantities = [self._residuals, *(quantity for quantity, _ in pairs)]
+            held = [weight.detach() for _, weight in pairs]
+            self._damped = JacobianProducts(quantities, [self._theta]), held
+        return self._damped
 
 
 def _check_residuals(cost: object, residuals: Tensor, losses: Tensor) -> None:

@@ -43,9 +43,8 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
         command = command * (1 + trials.command_noise[:, t])
     load = None if trials.load is None else trials.load[:, t]
     force = None if trials.hand_force is None else trials.hand_force[:, t]
-    field = trials.field
+    field = trials.field_at(t)
     if field is not None:
-        field = field if isinstance(t, int) else field[:, None]
         pull = resting_force(plant, state, field)
         force = pull if force is None else force + pull
     after = plant.step(state, command, load, force)
@@ -63,6 +62,7 @@ class StepDraws(NamedTuple):
     load: Any = None
     hand_force: Any = None
     field: Any = None
+    field_on: Any = None
     command_noise: Any = None
     plant_noise: Any = None
 
@@ -79,14 +79,16 @@ def advance_components(plant: Any, form: Any, state: Any, command: Any, draws: S
     """
     if draws.command_noise is not None:
         command = [u * (1 + xi) for u, xi in zip(command, draws.command_noise, strict=True)]
-    force = draws.hand_force
-    if draws.field is not None:
-        place = form.hand(state)[: len(draws.field)]
-        pull = [row[0] + _dot(row[1:], place) for row in draws.field]
+    force, field = draws.hand_force, draws.field
+    if field is not None:
+        if draws.field_on is not None:
+            field = [[draws.field_on[0] * entry for entry in row] for row in field]
+        place = form.hand(state)[: len(field)]
+        pull = [row[0] + _dot(row[1:], place) for row in field]
         force = pull if force is None else [f + g for f, g in zip(force, pull, strict=True)]
     after = form.step(state, command, draws.load, force)
-    if draws.field is not None:
-        after = in_field(plant, after, draws.field)
+    if field is not None:
+        after = in_field(plant, after, field)
     if draws.plant_noise is not None:
         after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
     return after

@@ -25,7 +25,7 @@ from neuromotor.optim.objective import KroneckerBlock
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["recorded_factors"]
+__all__ = ["recorded_factors", "tape_blocks"]
 
 
 @torch.enable_grad()
@@ -52,6 +52,17 @@ def recorded_factors(
     tape, network = Tape(), cast(WritesTape, controller)
     trajectory = run(task, controller, network.recorded(network.unpack(theta), tape), trials)
     pulled = _random_pull(task, trajectory, trials, generator, place or Place(0, len(trials)))
+    return tape_blocks(network, tape, pulled)
+
+
+def tape_blocks(network: WritesTape, tape: Tape, pulled: Tensor) -> tuple[KroneckerBlock, ...]:
+    """Return the factors of every map on a tape.
+
+    Args:
+        network: What wrote the tape.
+        tape: Of one run, its graph kept.
+        pulled: What is pulled back: random residuals times what they belong to, summed.
+    """
     blocks = []
     pulls = iter(
         torch.autograd.grad(
@@ -61,8 +72,9 @@ def recorded_factors(
     for where, products in tape.products.items():
         pull = torch.cat([next(pulls) for _ in products])
         seen = torch.cat(tape.inputs[where])
-        seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
-        places = network.places(where).to(theta.device)
+        places = network.places(where).to(seen.device)
+        if places.shape[1] > seen.shape[1]:
+            seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
         blocks.append(KroneckerBlock(places, pull.T @ pull, seen.T @ seen / len(seen)))
     return tuple(blocks)
 

@@ -13,23 +13,30 @@ A field that depends on velocity acts within the step (`plants.carried_in_field`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from neuromotor._showing import TableInNotebooks, plot_trials
 from neuromotor.closed_loop.dynamics import advance, check_trials
 from neuromotor.controllers.controller import Controller
+from neuromotor.plants.plant import Plant
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Trajectory", "check_inputs", "run", "simulate"]
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Trajectory(TableInNotebooks):
     """What happened in a batch of B trials of T steps.
 
     Attributes:
@@ -38,12 +45,40 @@ class Trajectory:
         observations: What the controller sensed, (B, T, f) of the f numbers of the task's senses.
         memory: The controller's memory after each step, one tensor a part, (B, T, .); for a
             `ContinuousTimeRNN` the activations v of each layer.
+        plant: What moved, which gives the quantities their names and units.
     """
 
     states: Tensor
     commands: Tensor
     observations: Tensor
     memory: tuple[Tensor, ...]
+    plant: Plant | None = field(default=None, repr=False, compare=False)
+
+    def plot(self, axes: Sequence[Axes] | None = None) -> NDArray[Any]:
+        """Draw hand paths, the hand's speed and the commands, and return the three axes.
+
+        Args:
+            axes: Three axes to draw on, or None for a new figure.
+
+        Raises:
+            ValueError: The trajectory does not know its plant, or `axes` are not three.
+        """
+        plant = self.plant
+        if plant is None:
+            raise ValueError(
+                "the trajectory must know its `plant` to be drawn, as those of "
+                "`ClosedLoop.simulate` do; use `dataclasses.replace(trajectory, plant=plant)`."
+            )
+        states = self.states.detach().cpu()
+        hand, velocity = plant.hand_position(states), plant.hand_velocity(states)
+        return plot_trials(
+            hand.numpy() if plant.hand_size == 2 else None,
+            velocity.norm(dim=-1).numpy(),
+            self.commands.detach().cpu().numpy(),
+            plant.command_labels,
+            plant.dt_s,
+            axes,
+        )
 
 
 def simulate(task: Task, controller: Controller, parameters: Tensor, trials: Trials) -> Trajectory:
@@ -91,6 +126,7 @@ def run(task: Task, controller: Controller, weights: Any, trials: Trials) -> Tra
         commands=torch.stack(commands, dim=1),
         observations=torch.stack(observations, dim=1),
         memory=tuple(torch.stack(part, dim=1) for part in zip(*memories, strict=True)),
+        plant=task.plant,
     )
 
 

@@ -207,6 +207,11 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     array of known strides, so that the compiler sees that nothing overlaps and uses vectors.
     Commands come as they are asked for; a limit of the actuators is applied here, so that no plant
     has to know it; -1 stands for none.
+
+    In a force field the numbers of the field come behind the force on the hand. Before a step the
+    field adds what it has for the hand's position to that force; after the step it carries the
+    velocity, which is x[2] and x[3]. Changes pass through the derivatives of the step with the
+    first of these, then through those of the second, and pulls go back the other way.
     """
     n, m = shape.state, shape.command
     numbers = range(n + m)
@@ -260,11 +265,11 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     step = ["new = plant_physics(*acting)"]
     after = [f"new[{i}]" for i in range(n)]
     jacobian = ["rows = plant_jacobian(*acting)"]
-    changed = [total(f"rows[{i}][{j}] * r{j}" for j in numbers) for i in range(n)]
-    pulls = [f"d_after[{i}]" for i in range(n)]
-    through: list[str] = []
+    changed = [total(f"rows[{i}][{j}] * r{j}" for j in numbers) for i in range(n)]  # by r_x, r_u
+    free: list[str] = []  # what has changed before a field carries the velocity
+    pulls = [f"d_after[{i}]" for i in range(n)]  # at the end of the step itself
     pulled = [total(f"rows[{i}][{j}] * pull{i}" for i in range(n)) for j in numbers]
-    if in_field:  # the velocity is x[2] and x[3]: pushed by a spring, then carried
+    if in_field:
         step = ["moved = field.carried(rates, new[2], new[3])"]
         after[2:4] = ["moved[0]", "moved[1]"]
         jacobian += [
@@ -277,7 +282,7 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
         for k in range(2):
             changed[2 + k] += f" + spring[{2 * k}] * r0 + spring[{2 * k + 1}] * r1"
             pulled[k] += f" + spring[{k}] * pull2 + spring[{2 + k}] * pull3"
-        through = [f"free{i} = {changed[i]}" for i in range(4)]
+        free = [f"free{i} = {changed[i]}" for i in range(4)]
         changed[:2] = ["free0", "free1"]
         changed[2:4] = [total(f"bent[{k}][{j}] * free{j}" for j in range(4)) for k in range(2)]
         bent = [f"bent[0][{j}] * d_after[2] + bent[1][{j}] * d_after[3]" for j in range(4)]
@@ -285,7 +290,7 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     step += [f"after[{i}] = {after[i]} + jolt[{i}]" for i in range(n)]
     tangent = [*jacobian, *(f"r{i} = r_x[{i}]" for i in range(n))]
     tangent += [f"r{n + i} = r_u[{i}] * slope[{i}]" for i in range(m)]
-    tangent += [*through, *(f"r_after[{i}] = {changed[i]}" for i in range(n))]
+    tangent += [*free, *(f"r_after[{i}] = {changed[i]}" for i in range(n))]
     adjoint = [*jacobian, *(f"pull{i} = {pulls[i]}" for i in range(n))]
     adjoint += [f"p{j} = {pulled[j]}" for j in numbers]
     adjoint += [f"d_x[{j}] = d_old[{j}] + p{j}" for j in range(n)]

@@ -217,9 +217,10 @@ def actuate(limit: Any, now: Any, u: Any, given: Any, slope: Any, size: Any) -> 
 
 
 @piece
-def forth(weights: Any, k: Any, a: Any, z: Any, add: Any) -> Any:
-    """``z (+)= a W[k]^T``."""
-    size = a.itemsize
+def _with_panels(
+    weights: Any, panels: Any, inner: Any, outer: Any, a: Any, z: Any, add: Any
+) -> Any:
+    """``z (+)= a X`` of a matrix X, (inner, outer), whose panels begin at a place."""
     _call(
         weights.product,
         weights.data[0],
@@ -228,36 +229,28 @@ def forth(weights: Any, k: Any, a: Any, z: Any, add: Any) -> Any:
         a.shape[1],
         1,
         a.shape[0],
-        weights.table[k, 1],
-        weights.data.ctypes.data + weights.table[k, 3] * size,
+        inner,
+        weights.data.ctypes.data + panels * a.itemsize,
         0,
-        weights.table[k, 1],
-        weights.table[k, 0],
+        inner,
+        outer,
         z.ctypes.data,
         z.shape[1],
     )
 
 
 @piece
+def forth(weights: Any, k: Any, a: Any, z: Any, add: Any) -> Any:
+    """``z (+)= a W[k]^T``."""
+    table = weights.table
+    _with_panels(weights, table[k, 3], table[k, 1], table[k, 0], a, z, add)
+
+
+@piece
 def back(weights: Any, k: Any, d_z: Any, d_a: Any, add: Any) -> Any:
     """``d_a (+)= d_z W[k]``."""
-    size = d_z.itemsize
-    _call(
-        weights.product,
-        weights.data[0],
-        add,
-        d_z.ctypes.data,
-        d_z.shape[1],
-        1,
-        d_z.shape[0],
-        weights.table[k, 0],
-        weights.data.ctypes.data + weights.table[k, 4] * size,
-        0,
-        weights.table[k, 0],
-        weights.table[k, 2],
-        d_a.ctypes.data,
-        d_a.shape[1],
-    )
+    table = weights.table
+    _with_panels(weights, table[k, 4], table[k, 0], table[k, 2], d_z, d_a, add)
 
 
 @piece

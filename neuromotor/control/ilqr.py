@@ -31,7 +31,7 @@ from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant, roll_out
 from neuromotor.control.box_qp import solve_box_qp
 from neuromotor.optim.result import Counts, Stopwatch
-from neuromotor.plants.plant import Plant, within_bounds
+from neuromotor.plants.plant import Plant, holding_command, within_bounds
 from neuromotor.tasks.cost import Expansion, expandable
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -139,8 +139,9 @@ class ILQR:
         Args:
             task: Plant, cost and number of steps; its delay does not matter to open-loop commands.
             trials: B trials.
-            commands: Commands to start from, (B, T, m); zeros if absent. Those beyond the plant's
-                bounds start at the bound.
+            commands: Commands to start from, (B, T, m); if absent those that hold the plant still
+                at its start, or zeros for a plant without `holding_command`. Those beyond the
+                plant's bounds start at the bound.
             callback: Called after each iteration with its number and the mean loss.
 
         Raises:
@@ -154,7 +155,7 @@ class ILQR:
         start = trials.initial_state
         shape = (len(trials), task.steps, plant.command_size)
         if commands is None:
-            commands = start.new_zeros(shape)
+            commands = holding_command(plant, start)[:, None].expand(shape)
         if commands.shape != shape:
             raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
         commands = within_bounds(plant, commands.to(start))

@@ -16,7 +16,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.control.ilqr import ILQR
 from neuromotor.controllers.controller import ZeroStart, check_parameters
-from neuromotor.plants.plant import Plant, within_bounds
+from neuromotor.plants.plant import Plant, holding_command, within_bounds
 from neuromotor.tasks.cost import QuadraticCost, quadratic
 from neuromotor.tasks.senses import SensesInUse, check_state_sensed
 from neuromotor.tasks.task import DerivedTask, Task
@@ -118,6 +118,8 @@ class OnlineTrajectoryOptimization(ZeroStart):
             start = max(t - SensesInUse.of(self.task).delay, 0)
             observation = _state_after(self.task.plant, observation, plan[:, start:t])
         ahead = plan[:, t:]
+        if t == 0:  # no plan yet
+            ahead = holding_command(self.task.plant, observation)[:, None].expand_as(ahead)
         lost = ~_stays_finite(self.task.plant, observation, ahead)
         if bool(lost.any()):
             ahead = torch.where(lost.view(-1, 1, 1), 0.0, ahead)

@@ -8,21 +8,31 @@ from neuromotor.controllers.altered_feedback import (
 from neuromotor.controllers.cells import (
     CELLS,
     Cell,
+    ContextCell,
+    FastWeightsCell,
     GatedCell,
     LayerWeights,
+    LeakyCell,
+    LSTMCell,
+    MultiplicativeCell,
     Products,
     TanhCell,
     Tape,
 )
 from neuromotor.controllers.command_table import CommandTable
+from neuromotor.controllers.constrained import ConstrainedNetwork
 from neuromotor.controllers.controller import Controller
 from neuromotor.controllers.function import FunctionController
+from neuromotor.controllers.gated_feedback import GatedFeedbackNetwork
 from neuromotor.controllers.initializers import (
     INITIALIZERS,
     EchoState,
     Gaussian,
+    Identity,
     Initializer,
+    Orthogonal,
     Sparse,
+    VariancePreserving,
 )
 from neuromotor.controllers.network import (
     SQUASHES,
@@ -39,10 +49,12 @@ __all__ = [
     "FEEDBACK_CHANGES",
     "AlteredFeedback",
     "CommandTable",
+    "ConstrainedNetwork",
     "ContinuousTimeRNN",
     "Controller",
     "FeedbackChange",
     "FunctionController",
+    "GatedFeedbackNetwork",
     "LayerWeights",
     "Network",
     "NetworkWeights",
@@ -51,7 +63,12 @@ __all__ = [
     # cells
     "CELLS",
     "Cell",
+    "ContextCell",
+    "FastWeightsCell",
     "GatedCell",
+    "LSTMCell",
+    "LeakyCell",
+    "MultiplicativeCell",
     "Products",
     "TanhCell",
     "Tape",
@@ -59,8 +76,11 @@ __all__ = [
     "INITIALIZERS",
     "EchoState",
     "Gaussian",
+    "Identity",
     "Initializer",
+    "Orthogonal",
     "Sparse",
+    "VariancePreserving",
 ]
 
 CONTROLLERS: Registry[Controller] = Registry(
@@ -69,6 +89,9 @@ CONTROLLERS: Registry[Controller] = Registry(
         "rnn": ContinuousTimeRNN(),
         "network": Network(),
         "gated": Network(layers=(50, 50), cell=GatedCell()),
+        "lstm": Network(layers=(50, 50), cell=LSTMCell()),
+        "constrained": ConstrainedNetwork(),
+        "gated-feedback": GatedFeedbackNetwork(),
         "command-table": CommandTable(trials=64, steps=40),
     },
     members=("initial_parameters", "unpack", "step"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import up_to_date
-from neuromotor.controllers.cells.cell import Tape
+from neuromotor.controllers.cells.cell import LinearMap, Tape
 
 __all__ = [
     "Controller",
@@ -125,10 +125,10 @@ class WritesTape(Protocol):
         """Return weights with which `step` writes its products to a tape."""
         ...
 
-    def places(self, place: tuple[int, int, int]) -> Tensor:
+    def places(self, place: LinearMap) -> Tensor:
         """Return where the weights of a map on the tape lie in the flat vector, (rows, columns).
 
-        The last column is that of the biases.
+        A last column more than the inputs of the map have is that of the biases.
         """
         ...
 

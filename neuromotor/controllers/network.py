@@ -21,7 +21,15 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, lookup, up_to_date
-from neuromotor.controllers.cells import CELLS, Cell, LayerWeights, Products, TanhCell, Tape
+from neuromotor.controllers.cells import (
+    CELLS,
+    Cell,
+    LayerWeights,
+    LinearMap,
+    Products,
+    TanhCell,
+    Tape,
+)
 from neuromotor.controllers.controller import check_parameters
 from neuromotor.controllers.initializers import INITIALIZERS, Gaussian, Initializer
 
@@ -140,7 +148,7 @@ class RecurrentNetwork(ABC):
         for units, inputs in zip(self.layers, self._inputs(), strict=True):
             parts += [start.feedforward(units, inputs, generator) for _ in gates]
             parts += [start.recurrent(units, generator) for _ in gates]
-            parts.append(torch.full((len(gates) * units,), start.bias, dtype=torch.float64))
+            parts.append(start.biases(len(gates) * units, generator))
             if self.learn_initial_state:
                 parts.append(torch.zeros(self.cell.memory * units, dtype=torch.float64))
         parts.append(start.output(self.command_size, self.layers[-1], generator))
@@ -212,7 +220,7 @@ class RecurrentNetwork(ABC):
             rate = cell.rates(after[-1])
         command = torch.addmm(weights.output_bias, rate, weights.output.T)
         if tape is not None:
-            tape.write((len(self.layers), 0, 1), rate, command)
+            tape.write(LinearMap(len(self.layers), 0, 1), rate, command)
         return tuple(after), self.squashed(command)
 
     def squashed(self, commands: Tensor) -> Tensor:
@@ -231,18 +239,21 @@ class RecurrentNetwork(ABC):
         """Return weights with which `step` writes its products to a tape."""
         return weights._replace(tape=tape)
 
-    def places(self, place: tuple[int, int, int]) -> Tensor:
+    def places(self, place: LinearMap) -> Tensor:
         """Return where the weights of a map on the tape lie in the flat vector, (rows, columns).
 
-        The last column is that of the biases.
+        The last column is that of the biases, which the recurrent part alone has not.
         """
-        layer, first, end = place
+        layer, first, end, part = place
         everything = self.unpack(torch.arange(self.parameter_count))
         if layer == len(self.layers):
             parts = [everything.output, everything.output_bias[:, None]]
             return torch.cat(parts, dim=1)
         own, units = everything.layers[layer], self.layers[layer]
-        whole = torch.cat([own.feedforward, own.recurrent, own.bias[:, None]], dim=1)
+        parts = [own.feedforward, own.recurrent, own.bias[:, None]]
+        if part != "whole":
+            parts = parts[:3:2] if part == "feedforward" else parts[1:2]
+        whole = torch.cat(parts, dim=1)
         return whole[first * units : end * units]
 
     def check_input(self, size: int) -> None:

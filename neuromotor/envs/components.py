@@ -142,15 +142,23 @@ class ComponentTask:
             total = total + (0.5 * weight) * (error * error)
         return total
 
-    def outcome(self, state: Components, hand_target: Components) -> tuple[Any, Any]:
-        """Return the hand's distance from its target (m) and its speed (m/s)."""
-        hand = self.hand(state)
-        places = zip(hand[: self.axes], hand_target, strict=True)
-        distance = _squared([x - goal for x, goal in places])
-        speed = _squared(hand[self.axes :])
+    def outcome(self, state: Components, goal: Components) -> tuple[Any, Any]:
+        """Return the hand's distance (m) and relative speed (m/s) to where it is to be.
+
+        Args:
+            state: The plant's.
+            goal: The state that it is to be in.
+        """
+        hand, there = self.hand(state), self.hand(goal)
+        away = [x - y for x, y in zip(hand, there, strict=True)]
+        return self._size(away[: self.axes]), self._size(away[self.axes :])
+
+    def _size(self, components: Components) -> Any:
+        """The norm of components."""
+        squared = _squared(components)
         if self.kit is torch:  # at zero the root has no gradient
-            distance, speed = distance.clamp_min(1e-30), speed.clamp_min(1e-30)
-        return self.kit.sqrt(distance), self.kit.sqrt(speed)
+            squared = squared.clamp_min(1e-30)
+        return self.kit.sqrt(squared)
 
     def dense(self, distance: Any, speed: Any, last: Any) -> Any:
         """Return the dense reward of a step; `last`: whether the trial ends with it."""
@@ -159,17 +167,17 @@ class ComponentTask:
         return -(error / self.steps) - 0.5 * last * (error + hurry)
 
     def summary(
-        self, state: Components, hand_goal: Components, loss: Any, effort: Any, failed: Any
+        self, state: Components, goal: Components, loss: Any, effort: Any, failed: Any
     ) -> dict[str, Any]:
         """Return how a trial went: its last state, its loss, its sum of squared commands."""
-        distance, speed = self.outcome(state, hand_goal)
+        distance, speed = self.outcome(state, goal)
         near = distance < self.options.success_error_m
         slow = speed < self.options.success_speed_m_s
         return {
             "is_success": near & slow & (failed == 0),
             "loss": loss,
             "target_error_m": distance,
-            "hand_speed_m_s": speed,
+            "hand_speed_m_s": self._size(self.hand(state)[self.axes :]),
             "energy": self.dt_s * effort,
             "failed": failed,
         }

@@ -55,7 +55,8 @@ class EnvOptions:
             wants to hold beyond the horizon.
         dtype: Of observations.
         success_error_m: Largest distance of hand and target at the end of a success (m).
-        success_speed_m_s: Largest speed of the hand at the end of a success (m/s).
+        success_speed_m_s: Largest speed of the hand at the end of a success (m/s), relative to its
+            target where that moves.
         compiled: Whether steps are compiled (see `envs/arms.py`): True from the first trial on,
             False never, None from the first trial after `PATIENCE` calls of `step` on. Where they
             cannot be, they are not.

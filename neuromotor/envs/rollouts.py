@@ -108,7 +108,7 @@ def rollout(
         observations.append(observation)
         actions.append(action)
         if settings.reward == "dense":
-            outcome = physics.outcome(states[-1], trial.hand_goal(t + 1))
+            outcome = physics.outcome(states[-1], trial.goal(t + 1))
             rewards.append(physics.dense(*outcome, t + 1 == task.steps))
         else:
             rewards.append(-trial.cost(t + 1, states[-2], physics.effort(command), states[-1]))

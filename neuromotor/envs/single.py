@@ -16,7 +16,7 @@ from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
 from neuromotor.envs.observation import Layout
 from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.trial import Trial
-from neuromotor.plants.plant import check_plane
+from neuromotor.plants.plant import views_of
 
 __all__ = ["MotorEnv", "action_space"]
 
@@ -149,7 +149,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
                 observation["achieved_goal"], observation["desired_goal"]
             )
         elif self.options.reward == "dense":
-            outcome = physics.outcome(self._state_now(t), trial.hand_goal(t))
+            outcome = physics.outcome(self._state_now(t), trial.goal(t))
             reward = physics.dense(*outcome, last)
         if last:
             self._over = True
@@ -322,9 +322,9 @@ def action_space(options: EnvOptions) -> spaces.Box:
 
 
 def check_render_mode(mode: str | None, modes: list[str], options: EnvOptions) -> None:
-    """Raise unless a render mode is known, and the hand moves in a plane that it can show."""
+    """Raise unless a render mode is known, and the hand moves where it can be shown."""
     if mode is None:
         return
     if mode not in modes:
         raise ValueError(f"`render_mode` must be None, {' or '.join(modes)}, got {mode!r}.")
-    check_plane(options.typed_task.plant, f"`render_mode={mode!r}`")
+    views_of(options.typed_task.plant, f"`render_mode={mode!r}`")

@@ -117,10 +117,14 @@ class Trial:
 
     # ---- what is wanted, and what it costs ----
 
+    def goal(self, step: Any) -> Components:
+        """Return the state to be in at a step."""
+        wanted = self.at_state("wanted", step)
+        return self.target if wanted is None else wanted
+
     def hand_goal(self, step: Any) -> Components:
         """Return where the hand is to be at a step."""
-        wanted = self.at_state("wanted", step)
-        return self.hand_target if wanted is None else self.task.place(wanted)
+        return self.task.place(self.goal(step)) if "wanted" in self.parts else self.hand_target
 
     def cost(self, step: int, before: Components, effort: Any, after: Components) -> Any:
         """Return what a step costs after which `step` commands are given; `effort` is its own."""
@@ -129,13 +133,11 @@ class Trial:
 
     def charge(self, step: int, state: Components) -> Any:
         """Return what the state costs at a step, the same for all arms."""
-        terms, goal = self.task.rows[step], self.target
+        terms = self.task.rows[step]
         if "counted" in self.parts:
             factors = self.at_state("counted", step)
             terms = [(i, weight * factors[i]) for i, weight in terms]
-        if "wanted" in self.parts:
-            goal = self.at_state("wanted", step)
-        return self.task.state_cost(terms, state, goal)
+        return self.task.state_cost(terms, state, self.goal(step))
 
     def left_to_pay(self, state: Components) -> Any:
         """Return what is left to pay if the state stayed as it is."""
@@ -146,7 +148,7 @@ class Trial:
 
     def summary(self, state: Components, loss: Any, effort: Any, failed: Any) -> dict[str, Any]:
         """Return how the trial went; `effort` is the sum of its squared commands."""
-        return self.task.summary(state, self.hand_goal(-1), loss, effort, failed)
+        return self.task.summary(state, self.goal(-1), loss, effort, failed)
 
 
 class TrialsApart(Trial):
@@ -213,11 +215,10 @@ class TrialsApart(Trial):
         for row, state in ((self.step, after), (np.where(self.step == 1, 0, -1), before)):
             if task.counted[row].any():
                 weights = task.counted_weights[row].T
-                factors, wanted = self.at_state("counted", row), self.at_state("wanted", row)
+                factors = self.at_state("counted", row)
                 if factors is not None:
                     weights = weights * factors
-                goal = self.target if wanted is None else wanted
-                total = total + task.state_cost(list(enumerate(weights)), state, goal)
+                total = total + task.state_cost(list(enumerate(weights)), state, self.goal(row))
         return total
 
     def left_for(self, failed: NDArray[np.bool_], state: Floats) -> Floats:

@@ -201,7 +201,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         reward = np.negative(cost)
         if self.options.reward == "dense" and not self.options.goal:
             distances = self._physics.outcome(
-                self._past[self._now], self._trials.hand_goal(self._trials.step)
+                self._past[self._now], self._trials.goal(self._trials.step)
             )
             reward = self._physics.dense(*distances, last)
         infos = self._summary(last, failed) if any_last else {}
@@ -468,7 +468,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         which = np.flatnonzero(last)
         values = self._physics.summary(
             self._past[self._now][:, which],
-            self._trials.hand_goal(-1)[:, which],
+            self._trials.goal(-1)[:, which],
             self._loss[which],
             self._effort[which],
             failed[which],

@@ -74,15 +74,14 @@ class LoadResponse:
 
 
 def load_onsets(trials: Trials) -> Tensor:
-    """Return the first step with a load or hand force in each trial, (B,); -1 where there is none.
+    """Return the first step in which something acts on the limb, (B,); -1 where nothing does.
 
     Args:
-        trials: B trials.
+        trials: B trials; see `Trials.acting`.
     """
-    parts = [part.ne(0).any(-1) for part in (trials.load, trials.hand_force) if part is not None]
-    if not parts:
+    loaded = trials.acting()
+    if loaded is None:
         return torch.full((len(trials),), -1, device=trials.device)
-    loaded = torch.stack(parts).any(0)  # (B, T)
     return torch.where(loaded.any(1), loaded.int().argmax(1), -1)
 
 
@@ -130,7 +129,7 @@ def load_response(
         plant: What moved.
         trials: B trials.
         states: (B, T + 1, n).
-        unloaded: States of the same trials without loads and hand forces, (B, T + 1, n).
+        unloaded: States of the same trials without loads (`Trials.without_loads`), (B, T + 1, n).
     """
     onsets = load_onsets(trials)
     which = torch.nonzero(onsets >= 0).squeeze(-1)

@@ -331,8 +331,8 @@ def _planner(task: Task, trials: Trials, settings: _Settings, *, predictive: boo
     """Make an online planner, which has nothing to solve before it starts."""
     if not _plannable(trials):
         raise ValueError(
-            "`names` must be without online planners for trials that wait for a cue: a planner "
-            "does not know when it will come; use 'ilqr' or 'ilqg', which know it ahead."
+            "`names` must be without online planners for trials with a cue, or whose goal changes: "
+            "a planner does not know when it will; use 'ilqr' or 'ilqg', which know it ahead."
         )
     planner = OnlineTrajectoryOptimization(
         task,

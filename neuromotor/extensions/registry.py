@@ -98,6 +98,8 @@ class Registry(dict[str, T]):
         sources: Who brought what did not come with neuromotor.
         check: Called before a component is entered, with its name and itself; it may raise.
         entered: Called after it was entered, likewise.
+        otherwise: Makes a component of a name that is no preset's, such as the name of a file;
+            None where it cannot.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Registry(dict[str, T]):
         self.sources: dict[str, Source] = {}
         self.check: Callable[[str, T], object] = lambda name, component: None
         self.entered: Callable[[str, T], object] = lambda name, component: None
+        self.otherwise: Callable[[str], T | None] = lambda name: None
         _registries[kind] = self
 
     def fits(self, component: object) -> bool:

@@ -13,6 +13,7 @@ from neuromotor.optim.krylov_subspace import KrylovSearch, KrylovSubspaceDescent
 from neuromotor.optim.lbfgs import LBFGS
 from neuromotor.optim.line_search import Backtracking, SearchPoint, StrongWolfe, cubic_minimum
 from neuromotor.optim.modules import ModuleObjective, ModuleTrainer
+from neuromotor.optim.nesterov import NesterovGradient
 from neuromotor.optim.nonlinear_cg import NonlinearCG
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
@@ -35,6 +36,7 @@ __all__ = [
     "KroneckerLBFGS",
     "KrylovSearch",
     "KrylovSubspaceDescent",
+    "NesterovGradient",
     "NonlinearCG",
     "Optimizer",
     "TruncatedNewton",
@@ -84,6 +86,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
         "gd": GradientDescent(learning_rate=1.0, clip_norm=0.1),
         "momentum": GradientDescent(learning_rate=0.1, momentum_max=0.99, clip_norm=0.1),
         "nag": GradientDescent(learning_rate=0.1, momentum_max=0.99, nesterov=True, clip_norm=0.03),
+        "nesterov": NesterovGradient(),
         "adam": Adam(),
         "cg": NonlinearCG(),
         "pcg": NonlinearCG(pairs=10),

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_below_one, check_number, check_positive
+from neuromotor._checks import check_below_one, check_integer, check_number, check_positive
 from neuromotor.optim.calm_start import CalmState
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.run import Run
@@ -121,6 +123,11 @@ class GradientDescent(Iterative[MomentumState]):
         momentum_max: Largest mu; 0 for plain gradient descent with a fixed learning rate.
         nesterov: Whether the gradient is taken at the point that the velocity leads to.
         clip_norm: Largest norm of the gradient; a longer one is shortened. None means no limit.
+        clip_entry: Largest absolute value of an entry of the gradient, bounded before the norm.
+            None means no limit.
+        rates: Pairs of an iteration and the epsilon from there on, the first from 0. They replace
+            `learning_rate`, and its fall at the end.
+        momenta: Likewise pairs of an iteration and the mu from there on, which replace the climb.
         gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
@@ -131,13 +138,25 @@ class GradientDescent(Iterative[MomentumState]):
     momentum_max: float = 0.0
     nesterov: bool = False
     clip_norm: float | None = None
+    clip_entry: float | None = None
+    rates: tuple[tuple[int, float], ...] = ()
+    momenta: tuple[tuple[int, float], ...] = ()
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         check_below_one("momentum_max", self.momentum_max)
-        if self.clip_norm is not None:
-            check_positive("clip_norm", self.clip_norm)
+        _check_clipping(self.clip_norm, self.clip_entry)
+        for name, check in (("rates", check_positive), ("momenta", check_below_one)):
+            pairs = getattr(self, name)
+            if pairs and (pairs[0][0] != 0 or any(b[0] <= a[0] for a, b in pairwise(pairs))):
+                raise ValueError(
+                    f"`{name}` must be pairs of an iteration and a number, with iterations that "
+                    f"rise from 0, as ((0, 0.01), (500, 0.001)), got {pairs!r}."
+                )
+            for start, number in pairs:
+                check_integer(name, start, minimum=0)
+                check(name, number)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
     def _begin(self, theta: Tensor) -> MomentumState:
@@ -156,9 +175,14 @@ class GradientDescent(Iterative[MomentumState]):
         used = run.fraction_used
         late = self.momentum_max > 0 and used is not None and used >= 0.9
         rate = state.scale * self.learning_rate * (0.1 if late else 1.0)
+        if self.rates:
+            rate = state.scale * _at(self.rates, state.iteration)
         momentum = min(_scheduled_momentum(used), self.momentum_max)
+        if self.momenta:
+            momentum = _at(self.momenta, state.iteration)
         behind = state.lead * state.velocity
-        state.velocity = momentum * state.velocity - rate * _clipped(state.gradient, self.clip_norm)
+        gradient = _clipped(state.gradient, self.clip_norm, self.clip_entry)
+        state.velocity = momentum * state.velocity - rate * gradient
         if not self.nesterov:
             state.move(state.theta + state.velocity)
             return None
@@ -183,14 +207,14 @@ class AdamLike(Iterative[A]):
     epsilon: float = 1e-8
     warmup: float = 0.1
     clip_norm: float | None = 0.03
+    clip_entry: float | None = None
     calm_start: bool = False
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         check_positive("epsilon", self.epsilon)
-        if self.clip_norm is not None:
-            check_positive("clip_norm", self.clip_norm)
+        _check_clipping(self.clip_norm, self.clip_entry)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
         for name in ("beta1", "beta2", "warmup"):
             check_below_one(name, getattr(self, name))
@@ -208,7 +232,7 @@ class AdamLike(Iterative[A]):
             return state.back_to(run.best_parameters)
         axes = self._axes(run, state)
         state.step += 1
-        gradient = _clipped(state.gradient, self.clip_norm)
+        gradient = _clipped(state.gradient, self.clip_norm, self.clip_entry)
         along = axes.into(gradient)
         state.mean = torch.lerp(state.mean, gradient, 1 - self.beta1)
         state.square = self.beta2 * state.square + (1 - self.beta2) * along.square()
@@ -233,6 +257,8 @@ class Adam(AdamLike[AdamState]):
         epsilon: Added to the root of the mean square.
         warmup: Fraction of the budget over which the learning rate rises from zero.
         clip_norm: Largest norm of the gradient; a longer one is shortened. None means no limit.
+        clip_entry: Largest absolute value of an entry of the gradient, bounded before the norm.
+            None means no limit.
         calm_start: Whether the run begins by scaling the readout down while that helps.
         gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
@@ -248,12 +274,26 @@ class Adam(AdamLike[AdamState]):
         return Axes()
 
 
-def _clipped(gradient: Tensor, largest: float | None) -> Tensor:
-    """Return the gradient, shortened to a norm of at most `largest`."""
-    if largest is None:
+def _clipped(gradient: Tensor, norm: float | None, entry: float | None) -> Tensor:
+    """Return the gradient with bounded entries, shortened to a norm of at most `norm`."""
+    if entry is not None:
+        gradient = gradient.clamp(-entry, entry)
+    if norm is None:
         return gradient
-    norm = float(gradient.norm())
-    return gradient * (largest / norm) if norm > largest else gradient
+    length = float(gradient.norm())
+    return gradient * (norm / length) if length > norm else gradient
+
+
+def _check_clipping(norm: float | None, entry: float | None) -> None:
+    """Raise unless both bounds are positive or None."""
+    for name, bound in (("clip_norm", norm), ("clip_entry", entry)):
+        if bound is not None:
+            check_positive(name, bound)
+
+
+def _at(pairs: Sequence[tuple[int, float]], iteration: int) -> float:
+    """Return the number that holds at an iteration."""
+    return [number for start, number in pairs if start <= iteration][-1]
 
 
 def _scheduled_momentum(fraction: float | None) -> float:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from neuromotor.optim.iterative import Iterative
+from neuromotor.optim.jacobian import JacobianProducts, flat
 from neuromotor.optim.module_factors import module_factors
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.optim.result import Counts
@@ -74,7 +75,7 @@ class ModuleObjective:
         self.put(parameters)
         loss = self._run()[1]
         value = float(loss.detach())
-        gradient = _flat(torch.autograd.grad(loss, self.parameters, materialize_grads=True))
+        gradient = flat(torch.autograd.grad(loss, self.parameters, materialize_grads=True))
         return or_infinity(value), gradient
 
     def linearize(self, parameters: Tensor) -> ModuleLinearization:
@@ -114,6 +115,7 @@ class ModuleLinearization:
 
     def __init__(self, parameters: list[torch.nn.Parameter], outputs: Tensor, loss: Tensor) -> None:
         self._parameters, self._outputs = parameters, outputs
+        self._jacobian = JacobianProducts([outputs], parameters)
         (pull,) = torch.autograd.grad(loss, outputs, create_graph=True, allow_unused=True)
         if pull is None:
             raise ValueError(
@@ -122,13 +124,13 @@ class ModuleLinearization:
             )
         self._pull: Tensor = pull
         self.value = or_infinity(float(loss.detach()))
-        self.gradient = _flat(
+        self.gradient = flat(
             torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
         )
         self._penalty: Tensor | None = None
         if _depends_directly(loss, outputs, parameters):
             with self._outputs_held():
-                self._penalty = _flat(
+                self._penalty = flat(
                     torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
                 )
 
@@ -143,20 +145,16 @@ class ModuleLinearization:
                 f"`structural` must be 0 for a torch module, got {structural!r}; structural "
                 "damping needs an objective with hidden units."
             )
-        weights = torch.zeros_like(self._outputs, requires_grad=True)
-        adjoint = torch.autograd.grad(
-            self._outputs, self._parameters, weights, create_graph=True, materialize_grads=True
-        )
-        (tangent,) = torch.autograd.grad(_flat(adjoint), weights, vector, materialize_grads=True)
+        (tangent,) = self._jacobian.forward(vector)
         total = torch.zeros_like(vector)
         if self._pull.requires_grad:  # else the loss is linear in the outputs
             (curved,) = torch.autograd.grad(
                 self._pull, self._outputs, tangent, retain_graph=True, materialize_grads=True
             )
-            total = total + self._pull_back(curved)
+            total = total + self._jacobian.backward([curved])
         if self._penalty is not None and self._penalty.requires_grad:
             with self._outputs_held():
-                total = total + _flat(
+                total = total + flat(
                     torch.autograd.grad(
                         self._penalty,
                         self._parameters,
@@ -175,14 +173,6 @@ class ModuleLinearization:
             yield
         finally:
             hook.remove()
-
-    def _pull_back(self, weights: Tensor) -> Tensor:
-        """Return ``J^T w``."""
-        return _flat(
-            torch.autograd.grad(
-                self._outputs, self._parameters, weights, retain_graph=True, materialize_grads=True
-            )
-        )
 
 
 class ModuleTrainer:
@@ -318,10 +308,6 @@ def _depends_directly(loss: Tensor, outputs: Tensor, parameters: list[torch.nn.P
             return True
         ahead += [following for following, _ in node.next_functions]
     return False
-
-
-def _flat(parts: Iterable[Tensor]) -> Tensor:
-    return torch.cat([part.reshape(-1) for part in parts])
 
 
 def _no_forward() -> tuple[Tensor, Tensor]:

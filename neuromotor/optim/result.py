@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
+from neuromotor._showing import COLORS, STYLE, TableInNotebooks
 from neuromotor.optim.state import Snapshot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "Budget",
@@ -130,7 +135,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(TableInNotebooks):
     """The result of a minimisation.
 
     Attributes:
@@ -150,6 +155,26 @@ class Result:
     counts: Counts
     seconds: float
     history: tuple[HistoryPoint, ...]
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the objective over the calls that it took, and return the axes.
+
+        Args:
+            ax: Axes to draw on, or None for a new figure.
+        """
+        import matplotlib as mpl
+        import matplotlib.pyplot as plt
+
+        with mpl.rc_context(STYLE):
+            if ax is None:
+                _, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
+            calls = [point.calls for point in self.history]
+            values = [point.value for point in self.history]
+            ax.plot(calls, values, color=COLORS[0])
+            if all(value > 0 for value in values):
+                ax.set_yscale("log")
+            ax.set(xlabel="calls of the objective (1)", ylabel="mean loss (1)", title=self.reason)
+        return ax
 
 
 class Stopwatch:

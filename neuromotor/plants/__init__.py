@@ -4,7 +4,10 @@ from neuromotor.extensions import Registry
 from neuromotor.plants.arm import TwoJointArm, UnreachableError
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
-from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.learned import ChangeNetwork, LearnedPlant, save_learned
+from neuromotor.plants.mechanical import IntegratedPlant, MechanicalPlant
+from neuromotor.plants.moving import moving_state
+from neuromotor.plants.mujoco import MujocoPlant, is_environment
 from neuromotor.plants.muscle_arm import MuscleArm
 from neuromotor.plants.muscles import (
     HUMAN_MUSCLES,
@@ -24,23 +27,32 @@ from neuromotor.plants.parameters import (
 from neuromotor.plants.plant import Plant, actuated, observed, within_bounds
 from neuromotor.plants.point_mass import PointMass
 from neuromotor.plants.signals import Signal, signals_of
+from neuromotor.plants.spatial_arm import SpatialArm
 
 __all__ = [
     # plants
     "PLANTS",
+    "IntegratedPlant",
+    "LearnedPlant",
     "MechanicalPlant",
+    "MujocoPlant",
     "MuscleArm",
     "Plant",
     "PointMass",
     "Signal",
+    "SpatialArm",
     "TwoJointArm",
     "UnreachableError",
     "actuated",
     "carried_in_field",
     "field_force",
+    "moving_state",
     "observed",
     "signals_of",
     "within_bounds",
+    # learned plants
+    "ChangeNetwork",
+    "save_learned",
     # parameters
     "ARM_PRESETS",
     "HUMAN",
@@ -74,9 +86,21 @@ PLANTS: Registry[Plant] = Registry(
             activation_s=0.015,  # MotorNet's (Codol et al. 2024), as its muscles
             deactivation_s=0.05,
         ),
+        "human-spatial": SpatialArm(),
+        "monkey-spatial": SpatialArm(MONKEY),
     },
     members=("state_size", "command_labels", "step"),
 )
+
+
+def _elsewhere(name: str) -> Plant | None:
+    """Return the plant that a file holds or that a Gymnasium environment is."""
+    if name.endswith(".safetensors"):
+        return LearnedPlant(name)
+    return MujocoPlant(name) if is_environment(name) else None
+
+
+PLANTS.otherwise = _elsewhere
 
 
 def _enter_arm(name: str, parameters: ArmParameters) -> None:

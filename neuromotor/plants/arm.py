@@ -27,23 +27,18 @@ from neuromotor._checks import check_number, check_positive
 from neuromotor.compiled.functions import sine_and_cosine
 from neuromotor.plants import arm_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.mechanical import MechanicalPlant
+from neuromotor.plants.mechanical import IntegratedPlant
 from neuromotor.plants.parameters import (
     ARM_PRESETS,
     MONKEY_PUBLISHED,
-    USUAL_TORQUES_NM,
     ArmParameters,
     JointLimits,
     Viscosity,
+    usual_torque,
 )
-from neuromotor.plants.plant import (
-    Components,
-    check_command_limit,
-    check_last_axis,
-    saturated,
-)
+from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
 
-__all__ = ["TwoJointArm", "UnreachableError"]
+__all__ = ["TwoJointArm", "UnreachableError", "elbow_at"]
 
 _STATE = "shoulder and elbow angle, shoulder and elbow velocity"
 
@@ -53,7 +48,7 @@ class UnreachableError(ValueError):
 
 
 @dataclass(frozen=True)
-class TwoJointArm(MechanicalPlant):
+class TwoJointArm(IntegratedPlant):
     """A two-joint arm in the horizontal plane, with loads, viscosity and optional joint limits.
 
     States are ``[theta, phi, theta', phi']`` (rad, rad/s), torques (N m). The shoulder is at the
@@ -132,7 +127,7 @@ class TwoJointArm(MechanicalPlant):
     @property
     def usual_command(self) -> float | None:
         """Torque (N m) of a preset's reaches, rounded up; None for other parameters."""
-        return next((nm for own, nm in USUAL_TORQUES_NM if own == self.parameters), None)
+        return usual_torque(self.parameters)
 
     @property
     def hand_limits(self) -> tuple[float, float]:
@@ -141,12 +136,6 @@ class TwoJointArm(MechanicalPlant):
         return reach, reach * sum(self.state_limits[2:])
 
     # ---- mechanics ----
-
-    def actuated(self, command: Tensor) -> Tensor:
-        """Return the torques (N m) that the actuators give for commands, (..., 2)."""
-        if self.command_limit is None:
-            return command
-        return torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
 
     def inertia_matrix(self, configuration: Tensor) -> Tensor:
         """Return M (kg m^2), (..., 2, 2), at joint angles (or states), (..., 2 or more)."""
@@ -226,22 +215,6 @@ class TwoJointArm(MechanicalPlant):
         acceleration = self.acceleration(state, torque, load, hand_force)
         return torch.cat([state[..., 2:].expand_as(acceleration), acceleration], dim=-1)
 
-    def step(
-        self,
-        state: Tensor,
-        torque: Tensor,
-        load: Tensor | None = None,
-        hand_force: Tensor | None = None,
-    ) -> Tensor:
-        """Return the state one step of `dt_s` later, (..., 4); arguments as `acceleration`.
-
-        `torque` is what is commanded: the actuators give it up to their limit.
-        """
-        torque = self.actuated(torque)
-        return self.integrator.step(
-            lambda x: self.derivative(x, torque, load, hand_force), state, self.dt_s
-        )
-
     def kinetic_energy(self, state: Tensor) -> Tensor:
         """Return ``q'.M q' / 2`` (J), (...), of states (..., 4)."""
         check_last_axis("state", state, 4, _STATE)
@@ -304,20 +277,30 @@ class TwoJointArm(MechanicalPlant):
         check_last_axis("hand_position", hand_position, 2, "x and y")
         p = self.parameters
         x, y = hand_position.unbind(-1)
-        distance = torch.hypot(x, y)
-        nearest, farthest = p.reach
-        slack = 1e-9 * farthest  # rounding of a point that is exactly at the border
-        outside = ~((distance >= nearest - slack) & (distance <= farthest + slack))
-        if bool(outside.any()):
-            first = hand_position[outside].reshape(-1, 2)[0].tolist()
-            raise UnreachableError(
-                f"`hand_position` must lie between {nearest:.4g} and {farthest:.4g} m from the "
-                f"shoulder, got {int(outside.sum())} point(s) outside, the first at "
-                f"({first[0]:.4g}, {first[1]:.4g}) m; use a smaller radius or another centre."
-            )
-        cosine = (distance**2 - p.length_1**2 - p.length_2**2) / (2 * p.length_1 * p.length_2)
-        elbow = torch.acos(cosine.clamp(-1.0, 1.0))
+        elbow = elbow_at(p, hand_position)
         along = p.length_1 + p.length_2 * torch.cos(elbow)
         across = p.length_2 * torch.sin(elbow)
         shoulder = torch.atan2(along * y - across * x, along * x + across * y)
         return torch.stack([shoulder, elbow], dim=-1)
+
+
+def elbow_at(parameters: ArmParameters, hand_position: Tensor) -> Tensor:
+    """Return the elbow's angle (rad), from 0 to pi, (...), with the hand at a point (..., d).
+
+    Raises:
+        UnreachableError: A point lies too near the shoulder, too far from it, or is not finite.
+    """
+    p = parameters
+    distance = hand_position.norm(dim=-1)
+    nearest, farthest = p.reach
+    slack = 1e-9 * farthest  # rounding of a point that is exactly at the border
+    outside = ~((distance >= nearest - slack) & (distance <= farthest + slack))
+    if bool(outside.any()):
+        point = ", ".join(f"{number:.4g}" for number in hand_position[outside][0].tolist())
+        raise UnreachableError(
+            f"`hand_position` must lie between {nearest:.4g} and {farthest:.4g} m from the "
+            f"shoulder, got {int(outside.sum())} point(s) outside, the first at ({point}) m; use a "
+            "smaller radius or another centre."
+        )
+    cosine = (distance**2 - p.length_1**2 - p.length_2**2) / (2 * p.length_1 * p.length_2)
+    return torch.acos(cosine.clamp(-1.0, 1.0))

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from neuromotor.plants.plant import Bounds, within_bounds
+from neuromotor._showing import TableInNotebooks
+from neuromotor.plants.integrators import Integrator
+from neuromotor.plants.plant import Bounds, CommandLimit, saturated, within_bounds
 
-__all__ = ["MechanicalPlant"]
+__all__ = ["IntegratedPlant", "MechanicalPlant"]
 
 _LARGEST = {"position": 2 * math.pi, "velocity": 50.0}  # a full turn (rad), a speed of no limb
 
 
-class MechanicalPlant(ABC):
+class MechanicalPlant(TableInNotebooks, ABC):
     """A `Plant` whose state is ``[configuration, velocity]``, then whatever its actuators need.
 
     A plant defines `dt_s` and what is abstract here. All else suits a limb in the plane with one
@@ -181,3 +183,46 @@ class MechanicalPlant(ABC):
             for axis in range(self.hand_size)
         ]
         return torch.stack([(row * speed).sum(-1) for row in moves], dim=-1)
+
+
+class IntegratedPlant(MechanicalPlant):
+    """A plant that an integrator steps, with actuators that give what is commanded up to a limit.
+
+    Attributes:
+        dt_s: Step length (s).
+        integrator: How a step is taken.
+        command_limit: Largest torque (N m) or force (N) of the actuators; None for none.
+    """
+
+    integrator: Integrator
+    command_limit: CommandLimit
+
+    @abstractmethod
+    def derivative(
+        self,
+        state: Tensor,
+        command: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+        /,
+    ) -> Tensor:
+        """Return a state's rate of change, (..., n), with what the actuators give, (..., m)."""
+
+    def actuated(self, command: Tensor) -> Tensor:
+        """Return what the actuators give for commands (N m or N), (..., m)."""
+        if self.command_limit is None:
+            return command
+        return torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
+
+    def step(
+        self,
+        state: Tensor,
+        command: Tensor,
+        load: Tensor | None = None,
+        hand_force: Tensor | None = None,
+    ) -> Tensor:
+        """Return the state one step of `dt_s` later, (..., n); arguments as `Plant.step`."""
+        given = self.actuated(command)
+        return self.integrator.step(
+            lambda x: self.derivative(x, given, load, hand_force), state, self.dt_s
+        )

@@ -26,6 +26,16 @@ from neuromotor.plants.signals import Signal, part_signal
 
 __all__ = ["MuscleArm"]
 
+# Where drawings show each muscle: from and to which share of upper arm and forearm, and whether it
+# crosses the elbow; at which distance from the bones, as a share of the upper arm. All ours.
+_TWO_JOINT = (0.0, 0.3)
+_DRAWN = (
+    *((-0.15, 0.6, False),) * 2,
+    *((0.45, 0.22, True),) * 2,
+    *((*_TWO_JOINT, True),) * 2,
+)
+_NEAR, _FAR = 0.09, 0.2
+
 
 @dataclass(frozen=True)
 class MuscleArm(MechanicalPlant):
@@ -126,6 +136,11 @@ class MuscleArm(MechanicalPlant):
         return self._arm.command_labels
 
     @property
+    def muscle_labels(self) -> tuple[str, ...]:
+        """Names of the muscles."""
+        return MUSCLES
+
+    @property
     def command_bounds(self) -> Bounds:
         """From 0 to 1, or from 0 to infinity."""
         return (0.0,) * 6, ((1.0 if self.bounded else math.inf),) * 6
@@ -163,6 +178,37 @@ class MuscleArm(MechanicalPlant):
         relative = muscle_arm_components.lengths(self._numbers, configuration.unbind(-1))
         return torch.stack(relative, dim=-1) * configuration.new_tensor(self.muscles.optimal_length)
 
+    def muscle_velocities(self, state: Tensor) -> Tensor:
+        """Return how fast the muscles lengthen (m/s), (..., 6), in states (..., 10)."""
+        check_last_axis("state", state, 10, "joint angles, velocities, activations")
+        speed = state[..., self.state_parts["velocity"]]
+        velocities: Tensor = -(self.moment_arms(state).mT @ speed[..., None])[..., 0]
+        return velocities
+
+    def muscle_lines(self, state: Tensor) -> Tensor:
+        """Return points (m) that a drawing of each muscle connects, (..., 6, 3, 2), of states.
+
+        They are a sketch: which joints a muscle crosses, and on which side. Their distance from the
+        bones is a share of the upper arm and no moment arm.
+        """
+        joints = self.limb(state)
+        shoulder, elbow, hand = joints.unbind(-2)
+        upper, fore = elbow - shoulder, hand - elbow
+        turn = joints.new_tensor([[0.0, -1.0], [1.0, 0.0]])  # to the side of the flexors
+        side = [bone @ turn.T / bone.norm(dim=-1, keepdim=True) for bone in (upper, fore)]
+        across = side[0] + side[1]
+        across = across / across.norm(dim=-1, keepdim=True).clamp(min=0.5)
+        lines = []
+        for (first, last, crosses), away in zip(_DRAWN, (1, -1) * 3, strict=True):
+            off = away * (_FAR if (first, last) == _TWO_JOINT else _NEAR) * self.parameters.length_1
+            start = shoulder + first * upper + off * side[0]
+            middle, end = elbow + 1.3 * off * across, elbow + last * fore + 0.4 * off * side[1]
+            if not crosses:
+                middle = shoulder + 0.5 * (first + last) * upper + 1.3 * off * side[0]
+                end = shoulder + last * upper + 0.4 * off * side[0]
+            lines.append(torch.stack([start, middle, end], dim=-2))
+        return torch.stack(lines, dim=-3)
+
     def moment_arms(self, configuration: Tensor) -> Tensor:
         """Return moment arms (m), (..., 2, 6), positive where a muscle flexes shoulder or elbow."""
         pairs = muscle_arm_components.moment_arms(self._numbers, configuration.unbind(-1))
@@ -171,10 +217,6 @@ class MuscleArm(MechanicalPlant):
             [arm + torch.zeros_like(like) for arm in joint] for joint in zip(*pairs, strict=True)
         ]
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
-
-    def muscle_velocities(self, state: Tensor) -> Tensor:
-        """Return how fast the muscles lengthen (m/s), (..., 6), of states (..., 4 or more)."""
-        return -(self.moment_arms(state) * state[..., 2:4, None]).sum(-2)
 
     def signals(self) -> dict[str, Signal]:
         """Return what is sensed of the muscles: length (m), velocity (m/s), activity (1)."""
@@ -265,7 +307,7 @@ class MuscleArm(MechanicalPlant):
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``M^-1 J^T D J`` (1/s), row by row; see `TwoJointArm.velocity_rates`."""
-        return self._arm.velocity_rates(state, drag)
+        return muscle_arm_components.velocity_rates(self._numbers, state, drag)
 
     # ---- the hand ----
 

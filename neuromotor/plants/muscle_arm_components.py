@@ -113,14 +113,18 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
     w = _torque_slopes(par, x, x[9], sixth)
     upper, lower = _weight_slopes(par, x)
     # how the torques at shoulder and elbow change with angles and velocities
-    s0 = p[2] + q[2] + r[2] + s[2] + t[2] + w[2] + upper
-    s1 = p[3] + q[3] + r[3] + s[3] + t[3] + w[3] + lower
-    s2 = p[4] + q[4] + r[4] + s[4] + t[4] + w[4]
-    s3 = p[5] + q[5] + r[5] + s[5] + t[5] + w[5]
-    e0 = p[6] + q[6] + r[6] + s[6] + t[6] + w[6] + lower
-    e1 = p[7] + q[7] + r[7] + s[7] + t[7] + w[7] + lower
-    e2 = p[8] + q[8] + r[8] + s[8] + t[8] + w[8]
-    e3 = p[9] + q[9] + r[9] + s[9] + t[9] + w[9]
+    at_shoulder = (
+        p[2] + q[2] + r[2] + s[2] + t[2] + w[2] + upper,
+        p[3] + q[3] + r[3] + s[3] + t[3] + w[3] + lower,
+        p[4] + q[4] + r[4] + s[4] + t[4] + w[4],
+        p[5] + q[5] + r[5] + s[5] + t[5] + w[5],
+    )
+    at_elbow = (
+        p[6] + q[6] + r[6] + s[6] + t[6] + w[6] + lower,
+        p[7] + q[7] + r[7] + s[7] + t[7] + w[7] + lower,
+        p[8] + q[8] + r[8] + s[8] + t[8] + w[8],
+        p[9] + q[9] + r[9] + s[9] + t[9] + w[9],
+    )
     place_1, place_2, speed_1, speed_2 = rows
     m11, m12, m22 = speed_1[4], speed_1[5], speed_2[5]
     k0, c0 = _activation_slopes(par, x[4], u[0])
@@ -133,38 +137,43 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
     return (
         (place_1[0], place_1[1], place_1[2], place_1[3], *none, *none),
         (place_2[0], place_2[1], place_2[2], place_2[3], *none, *none),
-        (
-            speed_1[0] + m11 * s0 + m12 * e0,
-            speed_1[1] + m11 * s1 + m12 * e1,
-            speed_1[2] + m11 * s2 + m12 * e2,
-            speed_1[3] + m11 * s3 + m12 * e3,
-            m11 * p[0] + m12 * p[1],
-            m11 * q[0] + m12 * q[1],
-            m11 * r[0] + m12 * r[1],
-            m11 * s[0] + m12 * s[1],
-            m11 * t[0] + m12 * t[1],
-            m11 * w[0] + m12 * w[1],
-            *none,
-        ),
-        (
-            speed_2[0] + m12 * s0 + m22 * e0,
-            speed_2[1] + m12 * s1 + m22 * e1,
-            speed_2[2] + m12 * s2 + m22 * e2,
-            speed_2[3] + m12 * s3 + m22 * e3,
-            m12 * p[0] + m22 * p[1],
-            m12 * q[0] + m22 * q[1],
-            m12 * r[0] + m22 * r[1],
-            m12 * s[0] + m22 * s[1],
-            m12 * t[0] + m22 * t[1],
-            m12 * w[0] + m22 * w[1],
-            *none,
-        ),
+        (*_speed_row(speed_1, m11, m12, at_shoulder, at_elbow, (p, q, r, s, t, w)), *none),
+        (*_speed_row(speed_2, m12, m22, at_shoulder, at_elbow, (p, q, r, s, t, w)), *none),
         (zero, zero, zero, zero, k0, zero, zero, zero, zero, zero, c0, *none[:5]),
         (zero, zero, zero, zero, zero, k1, zero, zero, zero, zero, zero, c1, *none[:4]),
         (zero, zero, zero, zero, *none[:2], k2, zero, zero, zero, *none[:2], c2, *none[:3]),
         (zero, zero, zero, zero, *none[:3], k3, zero, zero, *none[:3], c3, *none[:2]),
         (zero, zero, zero, zero, *none[:4], k4, zero, *none[:4], c4, zero),
         (zero, zero, zero, zero, *none[:5], k5, *none[:5], c5),
+    )
+
+
+@component
+def _speed_row(
+    row: Any, by_shoulder: Any, by_elbow: Any, at_shoulder: Any, at_elbow: Any, muscles: Any
+) -> Any:
+    """How a joint's velocity after the step changes with the state, ten components.
+
+    Args:
+        row: The same for an arm whose torques do not change, by angles and velocities.
+        by_shoulder: Its change with torque at the shoulder.
+        by_elbow: And with that at the elbow.
+        at_shoulder: How the torque at the shoulder changes with angles and velocities.
+        at_elbow: And that at the elbow.
+        muscles: For each, torque at shoulder and elbow at full activation, and more.
+    """
+    p, q, r, s, t, w = muscles
+    return (
+        row[0] + by_shoulder * at_shoulder[0] + by_elbow * at_elbow[0],
+        row[1] + by_shoulder * at_shoulder[1] + by_elbow * at_elbow[1],
+        row[2] + by_shoulder * at_shoulder[2] + by_elbow * at_elbow[2],
+        row[3] + by_shoulder * at_shoulder[3] + by_elbow * at_elbow[3],
+        by_shoulder * p[0] + by_elbow * p[1],
+        by_shoulder * q[0] + by_elbow * q[1],
+        by_shoulder * r[0] + by_elbow * r[1],
+        by_shoulder * s[0] + by_elbow * s[1],
+        by_shoulder * t[0] + by_elbow * t[1],
+        by_shoulder * w[0] + by_elbow * w[1],
     )
 
 

@@ -17,9 +17,9 @@ __all__ = [
     "HUMAN_VISCOSITY",
     "MONKEY",
     "MONKEY_PUBLISHED",
-    "USUAL_TORQUES_NM",
     "ArmParameters",
     "JointLimits",
+    "usual_torque",
 ]
 
 Viscosity = tuple[tuple[float, float], tuple[float, float]]
@@ -241,4 +241,9 @@ ARM_PRESETS: Registry[ArmParameters] = Registry(
 
 # iLQR's largest on reaches of 10 cm and on reaches between random postures is 1.9 N m, 0.15 N m
 # (with which the second arm could not hold the tasks' loads of 0.2 N m) and 2.5 N m; ours.
-USUAL_TORQUES_NM = ((MONKEY_PUBLISHED, 2.0), (MONKEY, 0.5), (HUMAN, 5.0))
+_USUAL_TORQUES_NM = ((MONKEY_PUBLISHED, 2.0), (MONKEY, 0.5), (HUMAN, 5.0))
+
+
+def usual_torque(parameters: ArmParameters) -> float | None:
+    """Return the torque (N m) of a preset's reaches, rounded up; None for other parameters."""
+    return next((nm for own, nm in _USUAL_TORQUES_NM if own == parameters), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,16 +17,21 @@ __all__ = [
     "Bounds",
     "CommandLimit",
     "Components",
+    "HasMuscles",
     "Plant",
+    "View",
     "actuated",
     "by_part",
     "check_command_limit",
     "check_last_axis",
-    "check_plane",
     "check_plant",
     "components_of",
+    "configuration_near",
+    "holding_command",
+    "muscles_of",
     "observed",
     "saturated",
+    "views_of",
     "within_bounds",
 ]
 
@@ -42,12 +47,16 @@ class Plant(Protocol):
     load, d of the hand's position. `MechanicalPlant` has everything that follows from
     ``[configuration, velocity]`` with a command for each joint; a plant overrides what differs.
 
-    Four things are optional. A plant with `velocity_rates(state, drag)` can move in a force
+    Some things are optional. A plant with `velocity_rates(state, drag)` can move in a force
     field that depends on velocity (see `carried_in_field` and `TwoJointArm`). A plant with
-    `actuated(command)` says what its actuators give where that is not the command itself. A plant
-    with `signals()` says what can be sensed beside joints and hand (`plants.signals`). A plant
+    `actuated(command)` says what its actuators give where that is not the command itself. One with
+    `holding_command(state)` says which commands hold it still, so that solvers begin there, and not
+    with a limb that falls. One with `configuration_near(hand_position, configuration)` says which
+    of the many configurations that put the hand at a point is the next one to another. One with
+    `signals()` says what can be sensed beside joints and hand (`plants.signals`). A plant
     with a property `components` has its step as functions on components (`Components`), or None for
-    these settings; with those, environments and training are several times faster.
+    these settings; with those, environments and training are several times faster. A plant with
+    muscles offers what `HasMuscles` lists, and recordings and drawings show them.
     """
 
     @property
@@ -183,6 +192,34 @@ class Plant(Protocol):
         ...
 
 
+@runtime_checkable
+class HasMuscles(Protocol):
+    """What a plant with muscles, whose activations are its state's `activation`, says of them."""
+
+    @property
+    def muscle_labels(self) -> tuple[str, ...]:
+        """Names of the k muscles."""
+        ...
+
+    def muscle_lengths(self, configuration: Tensor) -> Tensor:
+        """Return the muscles' lengths (m), (..., k), of configurations or states."""
+        ...
+
+    def muscle_velocities(self, state: Tensor) -> Tensor:
+        """Return how fast the muscles lengthen (m/s), (..., k), of states."""
+        ...
+
+    def muscle_lines(self, state: Tensor) -> Tensor:
+        """Return points (m) that a drawing of each muscle connects, (..., k, points, d)."""
+        ...
+
+
+def muscles_of(plant: Plant) -> HasMuscles | None:
+    """Return a plant as one with muscles, or None where it has none; of a learned one, its body."""
+    own = getattr(plant, "body", plant)
+    return own if isinstance(own, HasMuscles) else None
+
+
 @dataclass(frozen=True)
 class Components:
     """A plant's Euler step on components: floats, numpy arrays, tensors, or compiled numbers.
@@ -263,13 +300,60 @@ def observed(plant: Plant, values: Tensor) -> Tensor:
     return values if whole else values[..., list(feedback)]
 
 
-def check_plane(plant: Plant, user: str) -> None:
-    """Raise unless a plant's hand moves in a plane; `user` shows one, for the error."""
-    if plant.hand_size != 2:
+class View(NamedTuple):
+    """A plane onto which positions are drawn."""
+
+    title: str  # where it is seen from; empty for a hand that moves in this plane
+    axes: tuple[int, int]  # the coordinates to the right and upwards
+
+
+_VIEWS = {
+    2: (View("", (0, 1)),),
+    3: (View("from above", (0, 1)), View("from the right", (1, 2))),
+}
+
+
+def views_of(plant: Plant, user: str) -> tuple[View, ...]:
+    """Return the planes in which a limb is drawn: its own, or two projections of one in space.
+
+    Args:
+        plant: What moves.
+        user: What shows it, for the error.
+
+    Raises:
+        ValueError: The hand moves neither in a plane nor in space.
+    """
+    if plant.hand_size not in _VIEWS:
         raise ValueError(
-            f"`plant` must have a hand that moves in a plane for {user}, got "
+            f"`plant` must have a hand that moves in a plane or in space for {user}, got "
             f"{type(plant).__name__}, whose hand has {plant.hand_size} coordinates."
         )
+    return _VIEWS[plant.hand_size]
+
+
+def configuration_near(plant: Plant, hand_position: Tensor, configuration: Tensor) -> Tensor:
+    """Return the configuration (..., q) with the hand at a point that is the next to another.
+
+    Args:
+        plant: What moves.
+        hand_position: (m), (..., d).
+        configuration: The other one, (q,) or (..., q). Only a plant with `configuration_near` needs
+            it, which reaches a point in more ways than one can count.
+    """
+    near = getattr(plant, "configuration_near", None)
+    if near is None:
+        return plant.configuration_at(hand_position)
+    result: Tensor = near(hand_position, configuration)
+    return result
+
+
+def holding_command(plant: Plant, state: Tensor) -> Tensor:
+    """Return commands (..., m) that hold a plant still where it is, or zeros if it knows none."""
+    holds = getattr(plant, "holding_command", None)
+    if holds is None:
+        return state.new_zeros(*state.shape[:-1], plant.command_size)
+    result: Tensor = holds(state)
+    return result
 
 
 def by_part(plant: Plant, *, position: float = 0.0, velocity: float = 0.0) -> Tensor:

@@ -12,19 +12,14 @@ from torch import Tensor
 from neuromotor._checks import check_number, check_positive
 from neuromotor.plants import point_mass_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
-from neuromotor.plants.mechanical import MechanicalPlant
-from neuromotor.plants.plant import (
-    Components,
-    check_command_limit,
-    check_last_axis,
-    saturated,
-)
+from neuromotor.plants.mechanical import IntegratedPlant
+from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
 
 __all__ = ["PointMass"]
 
 
 @dataclass(frozen=True)
-class PointMass(MechanicalPlant):
+class PointMass(IntegratedPlant):
     """A mass in the plane with viscous damping: ``m p'' = force + load + hand_force - b p'``.
 
     States are ``[x, y, x', y']`` (m, m/s), commands forces (N). Linear, so that iLQR and trained
@@ -112,12 +107,6 @@ class PointMass(MechanicalPlant):
         """Return the mass itself as the only point (m), (..., 1, 2)."""
         return state[..., None, :2]
 
-    def actuated(self, command: Tensor) -> Tensor:
-        """Return the forces (N) that the actuators give for commands, (..., 2)."""
-        if self.command_limit is None:
-            return command
-        return torch.stack(saturated(command.unbind(-1), self.command_limit), dim=-1)
-
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``D / m`` (1/s), row by row; arguments as `TwoJointArm.velocity_rates`."""
         found: tuple[Any, ...] = point_mass_components.velocity_rates(self._numbers, state, drag)
@@ -151,22 +140,6 @@ class PointMass(MechanicalPlant):
         if self.damping:
             force = force - self.damping * velocity
         return torch.cat([velocity.expand_as(force), force / self.mass], dim=-1)
-
-    def step(
-        self,
-        state: Tensor,
-        force: Tensor,
-        load: Tensor | None = None,
-        hand_force: Tensor | None = None,
-    ) -> Tensor:
-        """Return the state one step of `dt_s` later, (..., 4); arguments as `derivative`.
-
-        `force` is what is commanded: the actuators give it up to their limit.
-        """
-        force = self.actuated(force)
-        return self.integrator.step(
-            lambda x: self.derivative(x, force, load, hand_force), state, self.dt_s
-        )
 
     @property
     def _numbers(self) -> tuple[float, ...]:

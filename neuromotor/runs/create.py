@@ -25,6 +25,8 @@ _CONTENTS = (
     "checkpoints",
     "controllers",
     "figures",
+    "live",
+    "live.html",
     "results",
     "tensorboard",
     START,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.evaluation.against_references import evaluate_ilqr, reference_rows
 from neuromotor.evaluation.bootstrap import ratio_to
+from neuromotor.evaluation.explain import Explanation, explain
 from neuromotor.evaluation.performance import HELD_OUT_SEED, controller_runner, held_out
 from neuromotor.runs.settings import RunSettings
+from neuromotor.tasks import Trials
 from neuromotor.tasks.ranges import outside
 from neuromotor.training.single import make_trials
 from neuromotor.zoo.saved_controller import SavedController
 
-__all__ = ["evaluate_saved"]
+__all__ = ["evaluate_saved", "explain_saved"]
 
 
 def evaluate_saved(
@@ -35,12 +38,7 @@ def evaluate_saved(
         iLQR and the ratio to it by iLQR's name; `evaluation`; `evaluated_references`, see
         `reference_rows`; and `outside_training`, sentences on settings that lie outside of it.
     """
-    task = settings.task
-    place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
-    if belongs_to_trials(saved.controller):
-        trials = make_trials(task, saved.controller, settings.seed, **place)
-    else:
-        trials = held_out(task, saved.controller, settings.held_out_trials, seed=seed, **place)
+    task, trials = settings.task, _trials(saved, settings, seed)
     ilqr = evaluate_ilqr(task, trials, settings.ilqr, responses=False)
     references = ilqr.with_others(settings.references or ())
     found = references.assess(controller_runner(task, saved.controller, saved.parameters))
@@ -57,3 +55,33 @@ def evaluate_saved(
         "evaluated_references": reference_rows(references.others, references.reasons),
         "outside_training": outside(saved.task, task) if saved.task else [],
     }
+
+
+def explain_saved(
+    saved: SavedController,
+    settings: RunSettings,
+    seed: int = HELD_OUT_SEED,
+    progress: Callable[[str], None] = lambda words: None,
+) -> Explanation:
+    """Return what makes up a saved controller's excess over ILQG on the trials of `evaluate_saved`.
+
+    Args:
+        saved: The controller.
+        settings: The task and how many trials.
+        seed: Seed of the held-out trials.
+        progress: Called with what is done next, in words.
+
+    Raises:
+        ValueError: See `explain`.
+    """
+    trials = _trials(saved, settings, seed)
+    return explain(settings.task, saved.controller, saved.parameters, trials, progress=progress)
+
+
+def _trials(saved: SavedController, settings: RunSettings, seed: int) -> Trials:
+    """The trials that a saved controller is evaluated on."""
+    place: dict[str, Any] = {"dtype": settings.dtype, "device": settings.device}
+    if belongs_to_trials(saved.controller):
+        return make_trials(settings.task, saved.controller, settings.seed, **place)
+    count = settings.held_out_trials
+    return held_out(settings.task, saved.controller, count, seed=seed, **place)

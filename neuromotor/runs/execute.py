@@ -34,6 +34,7 @@ from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import finite_or_none, parse_json, read_text, write_json
 from neuromotor.training.comparison import Comparison, MethodCallback, MethodRun, compare
+from neuromotor.view.live import LIVE_PAGE, LivePages
 from neuromotor.zoo.saved_controller import load_controller, save_controller
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Stopped",
     "Watcher",
     "default_folder",
+    "interruptible",
     "machine",
     "run_comparison",
     "run_seeds",
@@ -85,12 +87,14 @@ class RunOutputs:
             the method can go on with a larger budget.
         tensorboard: Whether TensorBoard event files are written too.
         figures: Whether figures are drawn at the end.
+        live: Whether pages of the networks in training are written every few seconds.
     """
 
     checkpoint_s: float = 60.0
     last_state: bool = False
     tensorboard: bool = False
     figures: bool = True
+    live: bool = False
 
 
 class Watcher:
@@ -146,7 +150,7 @@ def run_comparison(
     choose_threads(settings.threads)
     if not resume:
         settings = _started(settings, start)
-    with _interruptible() as interrupted, claimed(folder):
+    with interruptible() as interrupted, claimed(folder):
         if not resume:
             create_run_folder(folder, settings.as_dict(), force=force, start=start)
         return _run_one(
@@ -175,7 +179,7 @@ def run_seeds(
         _started(settings, None)
     outputs, watcher = outputs or RunOutputs(), watcher or Watcher()
     whole: list[RunRecord] = []
-    with _interruptible() as interrupted, claimed(folder):
+    with interruptible() as interrupted, claimed(folder):
         if not resume:
             create_run_folder(folder, settings.as_dict(), force=force)
         remove_leftovers(folder)
@@ -293,11 +297,16 @@ def _run_one(
             info={**summary, **row},
             overwrite=True,
         )
+        if pages is not None and run.method in settings.optimizers:
+            pages.finished(run.method, run.counts.calls, run.performance.loss, run.parameters)
         watcher.finished(run)
 
     def note(method: str, progress: Progress, floor: float) -> None:
         show(method, progress, floor)
         folder.note(method, progress, floor)
+        if pages is not None:
+            point = progress.point
+            pages.note(method, point.calls, point.value, progress.parameters)
 
     with (
         watcher.trainings(settings.calls) as show,
@@ -314,6 +323,7 @@ def _run_one(
     ):
         start = _start(folder, settings)
         _go_on(folder.writable(""), settings)
+        pages = _live_pages(settings, folder.path, watcher) if outputs.live else None
         comparison = compare(
             settings.task,
             settings.controller,
@@ -339,6 +349,15 @@ def _run_one(
                 save_figures(comparison_figures(comparison), place)
         write_json(folder.writable("summary.json"), summary)  # last: with it the run is finished
     return summary
+
+
+def _live_pages(settings: RunSettings, path: Path, watcher: Watcher) -> LivePages:
+    """Pages of the networks in training, and a word on where they are."""
+    pages = LivePages(
+        path, settings.task, settings.controller, list(settings.optimizers), settings.seed
+    )
+    watcher.say(f"Live page: {path / LIVE_PAGE}")
+    return pages
 
 
 def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
@@ -409,7 +428,7 @@ class Interruption:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Interruption]:
+def interruptible() -> Iterator[Interruption]:
     """Let the first Ctrl-C or SIGTERM wait for the end of an iteration; a second raises `Stopped`.
 
     The handlers stay until the end. If the system's own were put back while another signal is on

@@ -10,11 +10,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from neuromotor.plotting import COLORS, LINES, NAMES, SHADES, STYLE, line_colors, nested_widths
+from neuromotor.plotting import (
+    COLORS,
+    LINES,
+    NAMES,
+    SHADES,
+    STYLE,
+    few_log_ticks,
+    line_colors,
+    nested_widths,
+)
 from neuromotor.runs.over_seeds import best_ratio_at
 from neuromotor.runs.records import MethodRecord, RunRecord
 
-__all__ = ["plot_runs", "plot_seeds"]
+__all__ = ["plot_runs", "plot_seeds", "plot_solved"]
 
 
 def plot_seeds(seeds: Sequence[Sequence[MethodRecord]]) -> Figure:
@@ -76,4 +85,51 @@ def plot_runs(records: Sequence[RunRecord]) -> Figure:
         ax.set_ylabel("mean loss")
         if ax.lines:
             figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    return figure
+
+
+def plot_solved(rows: Sequence[dict[str, Any]]) -> Figure:
+    """Draw the calls that solved a problem, and the share of seeds that did not, by its length.
+
+    In the form of figure 4.1 of Sutskever (2013): mean and range above, failures below.
+
+    Args:
+        rows: A row for each training, as in the summary of `neuromotor solve`.
+    """
+    lags = sorted({row["lag"] for row in rows})
+    groups = list(dict.fromkeys((row["cell"], row["optimizer"]) for row in rows))
+    with mpl.rc_context(STYLE):
+        figure, (above, below) = plt.subplots(
+            2, 1, figsize=(4.4, 4.2), sharex=True, layout="constrained", height_ratios=(3, 1)
+        )
+        for number, (cell, optimizer) in enumerate(groups):
+            own = [row for row in rows if (row["cell"], row["optimizer"]) == (cell, optimizer)]
+            turn, place = divmod(number, len(COLORS))
+            style: Any = {"color": COLORS[place], "linestyle": LINES[turn % len(LINES)]}
+            style |= {"marker": "o", "markersize": 4}
+            shift = 0.08 * (number - (len(groups) - 1) / 2) / max(len(groups) - 1, 1)
+            places, means, ranges, failed = [], [], [], []
+            for position, lag in enumerate(lags):
+                at = [row for row in own if row["lag"] == lag]
+                calls = [row["calls"] for row in at if row["solved"]]
+                failed.append(1 - len(calls) / len(at) if at else np.nan)
+                if calls:
+                    mean = float(np.mean(calls))
+                    places.append(position + shift)
+                    means.append(mean)
+                    ranges.append((mean - min(calls), max(calls) - mean))
+            label = f"{cell}, {NAMES.get(optimizer, optimizer)}"
+            above.errorbar(
+                places, means, np.array(ranges).reshape(-1, 2).T, label=label, capsize=2, **style
+            )
+            below.plot(np.arange(len(lags)) + shift, failed, **style)
+        above.set_yscale("log")
+        above.set_ylabel("calls until solved")
+        few_log_ticks(above.yaxis)
+        below.set_ylim(-0.08, 1.08)
+        below.set_ylabel("not solved")
+        below.set_xlabel("length T (steps)")
+        below.set_xticks(range(len(lags)), [str(lag) for lag in lags])
+        figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        figure.suptitle("mean and range over the seeds that solved it", fontsize=8)
     return figure

@@ -42,6 +42,7 @@ __all__ = [
     "RunSettings",
     "check_used",
     "gather",
+    "optimizers_of",
     "resolve",
     "resolve_saved",
     "same_controller",
@@ -78,11 +79,20 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     **{name: {"pairs": 8} for name in ("ddn", "ddn-delay", "ddn-robust")},
     **{
         name: {"reach": {"directions": 2}}
-        for name in ("target-jump", "pulsed-reach", "force-field")
+        for name in (
+            *("target-jump", "pulsed-reach", "force-field", "swing"),
+            *("interception", "tracking", "figure-eight", "friction"),
+        )
     },
+    "sequence": {"sequences": 8},
     "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
-_SMOKE_CONTROLLERS = {name: {"layers": [20, 20]} for name in ("rnn", "network", "gated")}
+_SMOKE_CONTROLLERS = {
+    **{
+        name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm", "gated-feedback")
+    },
+    "constrained": {"layers": [20]},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,7 +365,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         task_name=task_name,
         task=task,
         controller=_controller(settings["controller"], task),
-        optimizers=_optimizers(settings),
+        optimizers=optimizers_of(settings),
         ilqr=decode(settings.get("ilqr", "ilqr"), _ILQR, "ilqr"),
         calls=settings["budget"],
         seconds=seconds,
@@ -421,7 +431,7 @@ def _fitted(controller: Any, task: Task) -> Any:
     return replace(controller, **{name: size for name, size in sizes.items() if name in names})
 
 
-def _optimizers(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
+def optimizers_of(settings: Mapping[str, Any]) -> dict[str, Optimizer]:
     """Return each named optimizer, with its own table of settings if there is one."""
     names = settings["optimizers"]
     if isinstance(names, str):

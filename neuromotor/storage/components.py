@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from neuromotor._checks import did_you_mean, lookup, whole_steps
-from neuromotor.extensions.registry import source_of
+from neuromotor.extensions.registry import Registry, source_of
 
 __all__ = [
     "SettingsError",
@@ -79,7 +79,8 @@ class UnknownSettingError(SettingsError):
 def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
     """Return a component as plain data with every field written out.
 
-    Its `type` is the preset of its class that it differs least from.
+    Its `type` is the preset of its class that it differs least from; or, where it has an attribute
+    `own_type`, that: a name from which its registry makes one (`Registry.otherwise`).
 
     Args:
         component: A frozen dataclass whose class is among the presets.
@@ -95,7 +96,8 @@ def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
     """
     own = type(component)
     presets = {name: preset for name, preset in registry.items() if type(preset) is own}
-    if not presets:
+    own_type = getattr(component, "own_type", None)
+    if not presets and own_type is None:
         raise SettingsError(_not_registered(own, registry))
     fields = dataclasses.fields(_dataclass(component))
 
@@ -103,7 +105,7 @@ def encode(component: object, registry: Mapping[str, object]) -> dict[str, Any]:
         preset = presets[name]
         return sum(getattr(preset, f.name) != getattr(component, f.name) for f in fields)
 
-    data: dict[str, Any] = {"type": min(presets, key=differences)}
+    data: dict[str, Any] = {"type": own_type or min(presets, key=differences)}
     for field in fields:
         value = getattr(component, field.name)
         inner = field.metadata.get("registry")
@@ -376,6 +378,13 @@ def _preset(name: object, registry: Mapping[str, Any], where: str) -> Any:
     """Return a preset by its name."""
     if not isinstance(name, str):
         raise SettingsError(f"`{where}` must be a name, got {name!r}.")
+    try:
+        if name not in registry and isinstance(registry, Registry):
+            made = registry.otherwise(name)
+            if made is not None:
+                return made
+    except ValueError as error:
+        raise SettingsError(f"in `{where}`: {error}") from error
     try:
         found = lookup(where.removesuffix(".type"), name, registry)
     except ValueError as error:

@@ -1,15 +1,21 @@
 """Tasks: batches of trials and what they cost."""
 
 from neuromotor.extensions import Registry
+from neuromotor.plants import SpatialArm
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import Expansion, QuadraticCost
 from neuromotor.tasks.ddn import DDN
 from neuromotor.tasks.force_field import ForceField
+from neuromotor.tasks.friction import Friction
 from neuromotor.tasks.instructed_delay import InstructedDelay
+from neuromotor.tasks.interception import Interception
 from neuromotor.tasks.postural import Postural
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
 from neuromotor.tasks.senses import SENSES, Channel, Senses, SensesInUse
+from neuromotor.tasks.sequence import ReachSequence
+from neuromotor.tasks.swing import Swing
 from neuromotor.tasks.task import Task
+from neuromotor.tasks.tracking import Tracking, figure_eight
 from neuromotor.tasks.trials import Trials
 
 __all__ = [
@@ -20,15 +26,20 @@ __all__ = [
     "Channel",
     "Expansion",
     "ForceField",
+    "Friction",
     "InstructedDelay",
+    "Interception",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
     "ReachExperiment",
     "Senses",
     "SensesInUse",
+    "ReachSequence",
+    "Swing",
     "TargetJump",
     "Task",
+    "Tracking",
     "Trials",
     "with_plant",
 ]
@@ -47,6 +58,16 @@ TASKS: Registry[Task] = Registry(
         "pulsed-reach": PulsedReach(),
         "force-field": ForceField(),
         "instructed-delay": InstructedDelay(),
+        # Radius and time are ours: of usual reaches of people.
+        "spatial-reach": CenterOut(
+            plant=SpatialArm(), radius_m=0.1, directions=32, steps=60, targets="sphere"
+        ),
+        "swing": Swing(),
+        "interception": Interception(),
+        "tracking": Tracking(),
+        "figure-eight": figure_eight(),
+        "sequence": ReachSequence(),
+        "friction": Friction(),
     },
     members=("plant", "cost", "trials"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from neuromotor.tasks.trials import Trials
 __all__ = [
     "Expansion",
     "QuadraticCost",
+    "at_every_step",
     "check_weights",
     "expandable",
     "final_state_cost",
@@ -171,3 +172,8 @@ def final_state_cost(task: Any) -> QuadraticCost:
     weights = torch.zeros(task.steps + 1, task.plant.state_size, dtype=torch.float64)
     weights[-1] = by_part(task.plant, position=task.error_weight, velocity=task.velocity_weight)
     return QuadraticCost(weights, task.energy_weight * task.plant.dt_s)
+
+
+def at_every_step(cost: QuadraticCost) -> QuadraticCost:
+    """Return a cost that weighs the state at every step as another one does at the last."""
+    return replace(cost, state_weights=cost.state_weights[-1:].repeat(cost.steps + 1, 1))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number
+from neuromotor._showing import TableInNotebooks
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.plants.plant import check_plant
 from neuromotor.tasks.chance import (
@@ -31,7 +32,7 @@ DISTURBANCE_NM = 0.2  # Sutskever (2013), section 6.7.3; we read Normal(0, 0.2) 
 
 
 @dataclass(frozen=True)
-class DDN:
+class DDN(TableInNotebooks):
     """Random reaches under Delay, Disturbance and Noise; loss ``|x_T - x*|^2 / 2 + energy``.
 
     Each joint's disturbance is a torque drawn from N(0, `disturbance_nm`^2). It is switched on at a

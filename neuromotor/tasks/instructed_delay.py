@@ -10,7 +10,7 @@ from torch import Tensor
 from neuromotor._checks import check_fraction, check_integer
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.chance import default_generator
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import QuadraticCost, at_every_step
 from neuromotor.tasks.reach_experiments import REACHES, ReachExperiment
 from neuromotor.tasks.trials import Trials
 
@@ -86,8 +86,7 @@ class InstructedDelay(ReachExperiment):
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the state at every step, where the trials count it, and energy."""
-        final = self.reach.cost
-        return QuadraticCost(final.state_weights[-1].repeat(self.steps + 1, 1), final.energy_weight)
+        return at_every_step(self.reach.cost)
 
     @property
     def random(self) -> bool:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, check_positive, lookup
+from neuromotor._showing import TableInNotebooks
 from neuromotor.plants import PLANTS, Plant, TwoJointArm
 from neuromotor.plants.plant import by_part, check_plant
 from neuromotor.tasks.chance import (
@@ -39,7 +40,7 @@ _KINDS = {"hand": ("hand",), "joint": ("joint",), "mixed": ("hand", "joint")}
 
 
 @dataclass(frozen=True)
-class Postural:
+class Postural(TableInNotebooks):
     """Nine postures under eight constant loads; the loss sums the errors of all steps.
 
     The squared error of the configuration counts at every step, the squared velocity at every step
@@ -56,7 +57,7 @@ class Postural:
             `load_scale`, and must be None where `loads` are mixed.
         directions: Number of loads; 8 in the thesis.
         onset_step: Step from which the load acts, to the end; 0, the whole trial, is our choice.
-        postures_deg: Shoulder and elbow angles (deg) of the postures; None is a 3 x 3 grid of hand
+        postures_deg: Joint angles (deg) of the postures; None is a 3 x 3 grid of hand
             positions around the plant's home (the thesis has nine postures and does not say which).
         grid_spacing_m: Distance between neighbours of that grid (m), our choice.
         draws: Number of trials with a posture and a load direction drawn at random, for held-out
@@ -93,7 +94,7 @@ class Postural:
     load_size: float | None = field(default=None, metadata={"in_use": "load_in_use"})
     directions: int = 8
     onset_step: int = 0
-    postures_deg: tuple[tuple[float, float], ...] | None = None
+    postures_deg: tuple[tuple[float, ...], ...] | None = None
     grid_spacing_m: float = 0.06
     draws: int | None = None
     load_factors: tuple[float, float] = (1.0, 1.0)

@@ -125,7 +125,8 @@ def numbers(component: Any, prefix: str = "") -> Iterator[tuple[str, float, bool
 
 
 _DENSE = 16  # evenly spaced directions, 22.5 degrees apart, that stand for all others between them
-_BATCH = {"draws", "pairs", "repeats"}  # how many trials there are, which a network does not meet
+# How many trials there are, which a network does not meet.
+_BATCH = {"draws", "pairs", "repeats", "sequences"}
 
 
 def _components(name: str, value: object) -> Iterator[tuple[str, Any]]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
-from neuromotor.plants import Plant
+from neuromotor.plants import Plant, moving_state
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.task import DerivedTask
@@ -66,6 +67,20 @@ class ReachExperiment(DerivedTask):
     def calm_reach(self) -> CenterOut:
         """The reach without repeats and noise: what the trials are made from."""
         return replace(self.reach, noise=0.0, sensory_noise=0.0, repeats=1, senses=None)
+
+    def _moving(self, place: Tensor, velocity: Tensor) -> Tensor:
+        """States (..., n), near the start's posture, with the hand at a place (m) and moving."""
+        start = self.calm_reach.trials().initial_state[0]
+        return moving_state(self.plant, place, velocity, start[self.plant.state_parts["position"]])
+
+    def _check_states(self, trials: Trials, states: Tensor) -> None:
+        """Raise unless states are those of trials with a target that moves."""
+        expected = None if trials.wanted is None else tuple(trials.wanted.shape)
+        if tuple(states.shape) != expected:
+            raise ValueError(
+                f"`states` must be those of trials of this task, of shape {expected}, got "
+                f"{tuple(states.shape)}."
+            )
 
     def _check_step(self, name: str, step: object) -> None:
         """Raise unless a step lies within the reach."""

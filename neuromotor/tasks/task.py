@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from neuromotor._showing import TableInNotebooks
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.senses import Senses, SensesInUse
@@ -59,7 +60,7 @@ class Task(Protocol):
         ...
 
 
-class DerivedTask(ABC):
+class DerivedTask(TableInNotebooks, ABC):
     """A task that is made from another, whose plant, steps, senses, cost and chance it keeps."""
 
     @property

@@ -28,15 +28,15 @@ class TrialPart:
         axis: What it has beside trials: an entry a `step`, one a `state` (before each step and
             after the last), or the same for the whole `trial`.
         size: Numbers in an entry: those of a `state`, a `command` or a `load` of the plant, of a
-            force on its `hand`, of an affine `field` there, of the task's `senses`, or any number
-            (None).
+            force on its `hand`, of an affine `field` there, one `factor`, those of the task's
+            `senses`, or any number (None).
         seen_by: Whom it acts on: the `plant`, the `senses`, the `controller` (which is told), its
             `units`, or the `cost`.
         missing: What None means: a number, or `target`.
     """
 
     axis: Literal["step", "state", "trial"]
-    size: Literal["state", "command", "load", "hand", "field", "senses"] | None
+    size: Literal["state", "command", "load", "hand", "field", "factor", "senses"] | None
     seen_by: Literal["plant", "senses", "controller", "units", "cost"]
     missing: float | Literal["target"] = 0.0
 
@@ -72,6 +72,8 @@ class Trials:
             at the start of a step and held over it, the part with v acts within it
             (`plants.carried_in_field`). Curl and viscous fields, springs and channels are of this
             form.
+        field_on: Factors on the field, where it begins, ends or changes its strength within a
+            trial, (B, T, 1); one throughout if None.
         command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
             ``u (1 + xi) + load`` (Sutskever 2013, section 6.5).
         plant_noise: Draws zeta added to the next state, (B, T, n).
@@ -98,6 +100,7 @@ class Trials:
     load: Tensor | None = _part("step", "load", "plant")
     hand_force: Tensor | None = _part("step", "hand", "plant")
     field: Tensor | None = _part("trial", "field", "plant")
+    field_on: Tensor | None = _part("step", "factor", "plant", missing=1.0)
     command_noise: Tensor | None = _part("step", "command", "plant")
     plant_noise: Tensor | None = _part("step", "state", "plant")
     signal_noise: Tensor | None = _part("step", "senses", "senses")
@@ -121,7 +124,7 @@ class Trials:
                 continue
             more = int(declared.axis == "state")
             hint = "state before each step and after the last" if more else "step"
-            size = state_size if declared.size == "state" else None
+            size = {"state": state_size, "factor": 1}.get(declared.size or "")
             shape = (batch, None if steps is None else steps + more, size)
             check_finite_tensor(name, part, shape, hint=f"Axes: trial, {hint}, value.")
             steps = part.shape[1] - more
@@ -214,10 +217,32 @@ class Trials:
             shown = self.target[:, None].expand(-1, self.cue.shape[1], -1)
         return torch.cat([shown, self.cue], dim=-1)
 
+    def field_at(self, t: int | slice) -> Tensor | None:
+        """Return the field that acts in a step, (B, d, 1 + 2 d); None where there is none.
+
+        Args:
+            t: The step; a slice of S steps gives an axis of them, (B, S or 1, d, 1 + 2 d).
+        """
+        if self.field is None:
+            return None
+        field = self.field if isinstance(t, int) else self.field[:, None]
+        return field if self.field_on is None else field * self.field_on[:, t, ..., None]
+
+    def acting(self) -> Tensor | None:
+        """Return in which steps something acts on the limb, (B, T); None where nothing can.
+
+        Loads, forces on the hand, and a field with `field_on`, which begins on the way. A field
+        without that is there all the time, as a medium is.
+        """
+        parts = [part.ne(0).any(-1) for part in (self.load, self.hand_force) if part is not None]
+        if self.field is not None and self.field_on is not None:
+            parts.append(self.field_on.ne(0).any(-1) & self.field.ne(0).flatten(1).any(1)[:, None])
+        return torch.stack(parts).any(0) if parts else None
+
     @property
     def loaded(self) -> bool:
-        """Whether there are loads or hand forces."""
-        return self.load is not None or self.hand_force is not None
+        """Whether there are loads, hand forces, or a field that begins on the way."""
+        return any(part is not None for part in (self.load, self.hand_force, self.field_on))
 
     @property
     def disturbed(self) -> bool:
@@ -228,8 +253,9 @@ class Trials:
         return any(TRIAL_PARTS[name].seen_by in ("plant", "controller") for name in self.present())
 
     def without_loads(self) -> Trials:
-        """Return the same trials, noise included, without loads and hand forces."""
-        return replace(self, load=None, hand_force=None)
+        """Return the same trials, noise included, without what makes them `loaded`."""
+        field = self.field if self.field_on is None else None
+        return replace(self, load=None, hand_force=None, field=field, field_on=None)
 
     def undisturbed(self) -> Trials:
         """Return start, target and what the cost counts, and nothing else."""

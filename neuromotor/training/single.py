@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,10 @@ from neuromotor.training import distributed
 from neuromotor.training.progress_display import live_trainings
 
 __all__ = [
+    "Keeper",
     "initial_parameters",
     "make_trials",
+    "minimize",
     "train",
     "without_factors",
 ]
@@ -154,7 +156,7 @@ def train(
             encode(part, registry)
         except SettingsError as error:
             warnings.warn(f"`save_controller` will refuse this: {error}", stacklevel=2)
-    keeper = None if checkpoint is None else _Keeper(Path(checkpoint), checkpoint_s, resume)
+    keeper = None if checkpoint is None else Keeper(Path(checkpoint), checkpoint_s, resume)
     if trials is None:
         trials = make_trials(task, controller, seed)
     if parameters is None:
@@ -181,6 +183,48 @@ def train(
         batch = make_trials(task, controller, own, dtype=first.dtype, device=first.device)
         return objective_of(batch)
 
+    def prepared() -> Objective:
+        loop.prepare(trials, products=getattr(optimizer, "needs_products", False))
+        return Resampled(draw, refresh) if refresh else draw(0)
+
+    return minimize(
+        optimizer,
+        prepared,
+        parameters,
+        budget,
+        callback,
+        keeper=keeper,
+        resume=resume,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def minimize(
+    optimizer: Optimizer,
+    objective: Callable[[], Objective],
+    parameters: Tensor,
+    budget: Budget | None,
+    callback: Callback | None = None,
+    *,
+    keeper: Keeper | None = None,
+    resume: Snapshot | None = None,
+    threads: int | None = 1,
+    progress: bool = False,
+) -> Result:
+    """Minimise with what every training has beside: a callback, checkpoints, a display, threads.
+
+    Args:
+        optimizer: The method.
+        objective: Returns what is minimised; called once, with the threads chosen.
+        parameters: Where to start, (P,).
+        budget: When to stop.
+        callback: Called after every iteration.
+        keeper: Keeps the state in a file, or None.
+        resume: As for `train`.
+        threads: As for `train`.
+        progress: As for `train`.
+    """
     with torch_threads(threads), ExitStack() as stack:
         told = [] if callback is None else [callback]
         if keeper is not None:
@@ -188,10 +232,8 @@ def train(
         if progress:
             live = stack.enter_context(live_trainings(budget or Budget()))
             told.append(lambda at: live.update(type(optimizer).__name__, at))
-        loop.prepare(trials, products=getattr(optimizer, "needs_products", False))
-        objective = Resampled(draw, refresh) if refresh else draw(0)
         result = optimizer.minimize(
-            objective, parameters, budget, _telling(told) if told else None, resume=resume
+            objective(), parameters, budget, _telling(told) if told else None, resume=resume
         )
         if keeper is not None:
             keeper.save()
@@ -208,8 +250,17 @@ def _telling(told: Sequence[Callback]) -> Callback:
     return tell
 
 
-class _Keeper:
-    """Keeps the state of a training in a file."""
+class Keeper:
+    """Keeps the state of a training in a file; a callback.
+
+    Args:
+        path: The file.
+        every_s: Seconds between two times that it is written.
+        resume: Where the training goes on, if it does.
+
+    Raises:
+        FileExistsError: The file exists, and the training does not go on from anywhere.
+    """
 
     def __init__(self, path: Path, every_s: float, resume: Snapshot | None) -> None:
         check_number("checkpoint_s", every_s, "seconds", minimum=0.0)
@@ -223,11 +274,13 @@ class _Keeper:
         self._latest: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
+        """Keep the state, if it is time."""
         self._latest = progress
         if time.monotonic() - self._saved_at >= self._every_s:
             self.save()
 
     def save(self) -> None:
+        """Write the last state."""
         if self._latest is not None:
             save_snapshot(self._path, self._latest.snapshot())
         self._saved_at = time.monotonic()

@@ -95,3 +95,16 @@ def test_one_condition_cannot_be_held_out():
     recording = linear_recording().isel(trial=[0, 1])
     with pytest.raises(RecordingError, match="two conditions"):
         decode(recording)
+
+
+def test_trials_may_be_held_out_where_there_is_one_condition():
+    rng = np.random.default_rng(0)
+    hand = rng.standard_normal((20, 15, 2)).cumsum(1)
+    rate = hand @ rng.standard_normal((2, 8)) + 0.1 * rng.standard_normal((20, 15, 8))
+    own = make_recording(0.01 * np.arange(15), ["all"] * 20, {"rate": rate, "hand_position": hand})
+    with pytest.raises(RecordingError, match="two conditions or more"):
+        decode(own, "hand_position")
+    found = decode(own, "hand_position", hold_out="trials", shuffles=19)
+    assert found.r2.min() > 0.98 > found.null.max()
+    with pytest.raises(ValueError, match="unknown hold_out 'units'"):
+        decode(own, "hand_position", hold_out="units")

@@ -4,12 +4,13 @@ import datetime
 
 import numpy as np
 import pytest
+import torch
 
 pynwb = pytest.importorskip("pynwb")
 
 from cases import noisy  # noqa: E402
 
-from neuromotor import CenterOut, ContinuousTimeRNN  # noqa: E402
+from neuromotor import CenterOut, ContinuousTimeRNN, MuscleArm  # noqa: E402
 from neuromotor.analysis import RecordingError, make_recording, record  # noqa: E402
 from neuromotor.analysis.nwb import save_nwb  # noqa: E402
 from neuromotor.training.single import initial_parameters  # noqa: E402
@@ -48,6 +49,21 @@ def test_what_is_written_is_read_again(written):
         np.testing.assert_allclose(trials["stop_time"] - trials["start_time"], 0.12)
         assert (trials["start_time"].values[1:] > trials["stop_time"].values[:-1]).all()
         assert '"rnn"' in nwb.devices["network"].description
+
+
+def test_muscles_are_written_too(tmp_path):
+    task = CenterOut(plant=MuscleArm(), directions=2, steps=3)
+    recording = record(task, lambda seen, target, t: torch.full((2, 6), 0.3).double())
+    save_nwb(tmp_path / "muscles.nwb", recording, session_start=START)
+    with pynwb.NWBHDF5IO(tmp_path / "muscles.nwb", "r") as file:
+        misc = file.read().processing["misc"]
+        units = {"activation": "n.a.", "length": "m", "velocity": "m/s"}
+        for name, unit in units.items():
+            series = misc[f"actuator_{name}"]
+            values = series.data[:].reshape(2, 3, 6)
+            np.testing.assert_array_equal(values, recording[f"actuator_{name}"])
+            assert series.unit == unit
+            assert "columns: shoulder flexor" in series.description
 
 
 def test_spikes_follow_the_rates(written):

@@ -361,7 +361,7 @@ def test_a_files_name_says_its_format(tmp_path):
             save_recording(tmp_path / name, made)
     assert not list(tmp_path.iterdir())
     (tmp_path / "x.nwb").write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(RecordingError, match="is an NWB file, which neuromotor writes"):
+    with pytest.raises(RecordingError, match="is an NWB file; make a recording of it"):
         load_recording(tmp_path / "x.nwb")
     (tmp_path / "x.nc").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(RecordingError, match=r"h5netcdf|cannot be read"):

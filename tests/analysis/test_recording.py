@@ -15,6 +15,7 @@ from neuromotor import (
     ClosedLoop,
     ContinuousTimeRNN,
     InstructedDelay,
+    MuscleArm,
     PointMass,
     Postural,
     Senses,
@@ -274,6 +275,20 @@ def test_a_dataset_that_was_read_can_be_changed_and_saved_by_xarray(recording, t
     changed["time"] = recording["time"]
     changed.to_netcdf(tmp_path / "b.nc", engine="scipy")
     np.testing.assert_array_equal(load_recording(tmp_path / "b.nc")["rate"], 2 * recording["rate"])
+
+
+def test_muscles_are_recorded_with_lengths_and_velocities():
+    task = CenterOut(plant=MuscleArm(dt_s=1e-3, activation_s=0.02), directions=2, steps=30)
+    pull = torch.tensor([0.9, 0, 0.2, 0, 0, 0.1], dtype=torch.float64)
+    recording = record(task, lambda seen, target, t: pull.expand(2, 6))
+    activity = recording["actuator_activation"].values
+    np.testing.assert_allclose(activity[0, :, 0], 0.9 * (1 - 0.95 ** np.arange(30)), rtol=1e-12)
+    length, velocity = (recording[f"actuator_{name}"] for name in ("length", "velocity"))
+    assert length["muscle"].values.tolist()[0] == "shoulder flexor"
+    slope = np.diff(length.values, axis=1) / 1e-3  # angles move with the velocity before a step
+    np.testing.assert_allclose(velocity.values[:, :-1], slope, rtol=1e-6, atol=1e-9)
+    assert np.abs(slope).max() > 1e-3
+    check_recording(recording)
 
 
 def test_loads_of_earlier_recordings_lay_over_the_actuators(tmp_path):

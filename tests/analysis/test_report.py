@@ -113,6 +113,7 @@ def test_a_figure_that_fails_costs_no_number(tmp_path):
     assert "worse could not be drawn" in page
     assert "peak speed (m/s)" in page
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "fine.csv",
         "fine.pdf",
         "fine.png",
     ]
@@ -379,10 +380,10 @@ def test_names_of_areas_are_no_paths_no_formulas_and_none_is_lost(tmp_path):
     report = analyze(own, surrogates=2)
     write_report(report, folder)
     everything = {path for path in tmp_path.rglob("*") if path.is_file()}
-    figures = {path for path in everything if path.suffix in (".pdf", ".png")}
+    figures = {path for path in everything if path.suffix in (".csv", ".pdf", ".png")}
     assert {path.parent for path in figures} == {folder / "figures"}
     assert everything - figures == {folder / "report.html", folder / "analysis.json"}
-    assert len(figures) == 2 * sum(len(section.figures) for section in report.sections)
+    assert len(figures) == 3 * sum(len(section.figures) for section in report.sections)
     parts = [path for path in figures if path.match("components*.pdf")]
     assert len(parts) == len(areas)
     page = (folder / "report.html").read_text()

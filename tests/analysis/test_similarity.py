@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from planted import rotating
+from scipy.stats import binom
 
 from neuromotor.analysis import RecordingError, make_recording
+from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.similarity import (
     canonical_correlations,
     compare_populations,
@@ -45,3 +47,20 @@ def test_two_views_of_one_system_are_alike_and_exchanged_conditions_are_not():
     assert found.distance_rad < found.null_distance_rad.min()
     with pytest.raises(RecordingError, match="same conditions"):
         compare_populations(one, two.isel(trial=slice(0, 4)))
+
+
+def test_unrelated_populations_are_called_alike_as_rarely_as_is_said():
+    alike = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        one, two = (
+            make_recording(
+                0.01 * np.arange(5),
+                np.arange(8),
+                {"rate": rng.standard_normal((8, 5, 6)).cumsum(1)},
+            )
+            for _ in range(2)
+        )
+        found = compare_populations(one, two, components=3, shuffles=19, seed=seed)
+        alike += null_p(-found.distance_rad, -found.null_distance_rad) <= 0.05
+    assert binom.ppf(0.001, 200, 0.05) <= alike <= binom.ppf(0.999, 200, 0.05)

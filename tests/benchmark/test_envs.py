@@ -22,6 +22,7 @@ def test_smoke_bench_prints_the_promised_json():
     assert all(set(row) == keys and row["steps_per_second"] > 0 for row in report["rows"])
     measured = [(row["env"], row["implementation"], row["num_envs"]) for row in report["rows"]]
     ids = [env_id for env_id in environment_ids() if "Goal" not in env_id]
+    ids.append("CenterOut-v0, muscles with length and velocity")
     kinds = [("single", 1), ("vector", 1), ("vector", 8)]
     assert measured == [(env_id, *kind) for env_id in ids for kind in kinds]
 

@@ -1,5 +1,6 @@
 """What all commands share: help, and one clear line for bad input."""
 
+import json
 import sys
 
 import pytest
@@ -57,6 +58,23 @@ def test_bad_input_gets_one_clear_line(tmp_path, arguments, message):
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_without_words_it_says_what_to_do_first():
+    done = neuromotor()
+    assert "neuromotor compare center-out" in done.stdout
+    assert "error" not in done.stderr
+
+
+def test_a_component_of_ones_own_is_started_and_used(tmp_path):
+    done = neuromotor("new", "task", "my-reach", "--json", cwd=tmp_path)
+    words = json.loads(done.stdout)["command"].split()
+    assert words[:3] == ["neuromotor", "train", "my-reach"]
+    done = neuromotor(*words[1:], "--smoke", "--no-figures", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = neuromotor("new", "task", "my-reach", cwd=tmp_path)
+    assert again.returncode != 0
+    assert "is there already" in again.stderr
 
 
 @pytest.mark.parametrize("words", [("--out", ""), ("--out=",), ("--config", "")])

@@ -2,6 +2,7 @@
 
 import json
 
+import matplotlib.pyplot as plt
 import pytest
 from forked import neuromotor
 
@@ -56,3 +57,21 @@ def test_tasks_with_disturbances_report_intervals_and_responses(task, trials, tm
     assert set(found["ratios"]) == {"clairvoyant", "ilqg", "online-predictive"}
     value = bound["evaluation"]["loss"]["value"]
     assert again["references"]["clairvoyant"] == pytest.approx(value, rel=1e-9)
+
+
+def test_the_excess_over_ilqg_is_explained(tmp_path):
+    picture = tmp_path / "why.png"
+    words = ("evaluate", "center-out/lbfgs", "--explain", "--json")
+    done = neuromotor(*words, "--figure", picture)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["explanation"]
+    whole = found["conditions"]["as it is"]
+    assert whole["loss"] - whole["reference"] == pytest.approx(whole["excess"])
+    total = sum(sum(kinds.values()) for kinds in found["excess"].values())
+    assert total == pytest.approx(whole["excess"])
+    assert found["handover_loss"][0] <= found["handover_loss"][-1]
+    width, height = plt.imread(picture).shape[1::-1]
+    assert height > width > 400
+    done = neuromotor("evaluate", "center-out/lbfgs", "--figure", picture)
+    assert done.returncode != 0
+    assert "give `--explain` too" in done.stderr

@@ -16,6 +16,19 @@ def test_info_lists_and_explains():
     assert "monkey" in text
     assert "inertia_1" in text
     assert neuromotor("info").returncode == 0
-    assert everything["cell"] == ["tanh", "gated"]
+    assert everything["cell"][:2] == ["tanh", "gated"]
+    assert "memory-5bit" in everything["problem"]
     network = json.loads(neuromotor("info", "network", "--json").stdout)["settings"]
     assert network["cell"] == {"type": "tanh", "leak": 1.0}
+
+
+def test_info_gives_the_path_of_every_setting():
+    lines = neuromotor("info", "center-out").stdout.splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in lines if "│" in line]
+    for row in (["radius_m", "0.04463"], ["plant.parameters.mass_1", "0.2108"]):
+        assert row in rows
+    assert ["plant", '"monkey-published"'] in rows
+    path, _ = rows[-1]
+    done = neuromotor("info", "ddn")  # what is printed can be set
+    assert "--set task.SETTING=VALUE" in done.stdout
+    assert path == "repeats"

@@ -25,7 +25,7 @@ def test_a_reference_is_recorded_and_the_name_says_the_format(tmp_path):
     assert done.exit_code == 0, done.output
     assert (tmp_path / "y.nwb").read_bytes()[1:4] == b"HDF"
     wrong = neuromotor("analyze", tmp_path / "y.nwb", "--out", tmp_path / "report")
-    assert "is an NWB file, which neuromotor writes and does not read" in str(wrong.exception)
+    assert "is an NWB file; make a recording of it first" in str(wrong.exception)
     wrong = neuromotor("record", "ilqg", *REACH, "--out", tmp_path / "x.nc")
     assert "overwrite it with `--force`" in str(wrong.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.nc", "y.nwb"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -70,6 +71,24 @@ def test_every_cell_and_plant_equals_autograd(network, plant):
     for structural in (0.0, 0.5):
         wanted = two.product(direction, structural)
         assert relative(one.product(direction, structural), wanted) < 1e-10
+
+
+@pytest.mark.parametrize("plant", ["arm", "mass"])
+def test_a_field_that_begins_within_a_trial_equals_autograd(plant):
+    loop, theta, trials = made("tanh", plant)
+    on = torch.linspace(-0.5, 1.5, 15).double().clamp(0, 1)[None, :, None].repeat(5, 1, 1)
+    on[0] = 0.0  # never
+    field = 2.0 * normal(5, 2, 5, seed=6)
+    trials = replace(trials, field=field, field_on=on)
+    assert loop.why_not_compiled(trials) is None
+    fast, slow = loop.objective(trials, fast=True), loop.objective(trials, fast=False)
+    value, gradient = slow.value_and_gradient(theta)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    wanted = slow.linearize(theta).product(direction)
+    assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
 
 
 HAND = Senses((Channel("hand_position"),))
@@ -152,6 +171,29 @@ def test_threads_change_rounding_at_most_and_repeats_change_nothing(network):
     for threads in (2, 5):
         for one, two in zip(found[threads], found[1], strict=True):
             assert relative(one, two) < 1e-12
+
+
+def test_objectives_of_one_loop_share_room_and_do_not_disturb_each_other():
+    loop, theta, trials = made("tanh", trials=40)
+    direction = normal(len(theta), seed=9)
+    objectives = [loop.objective(trials.subset(slice(i, None, 2))) for i in range(2)]
+
+    def results(objective):
+        linear = objective.linearize(theta)
+        for _ in range(20):
+            value, gradient = objective.value_and_gradient(theta)
+            product = linear.product(direction)
+        return value, gradient, product
+
+    alone = [
+        results(ClosedLoop(loop.task, loop.controller).objective(one.trials)) for one in objectives
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(results, objectives))
+    for found, wanted in zip(together, alone, strict=True):
+        assert found[0] == wanted[0]
+        assert torch.equal(found[1], wanted[1])
+        assert torch.equal(found[2], wanted[2])
 
 
 @pytest.mark.parametrize("network", ["tanh", "gated"])

@@ -13,11 +13,14 @@ from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable
 from neuromotor.optim import Budget, HessianFree
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, PointMass, TwoJointArm
-from neuromotor.tasks import CenterOut, ForceField
+from neuromotor.tasks import CenterOut, ForceField, Interception, ReachSequence, Swing, Tracking
 
 
-def ipopt_cost(task, start, goal, load):
-    """Optimal cost of one trial, dynamics and transcription written anew."""
+def ipopt_cost(task, start, goal, weights, load):
+    """Optimal cost of one trial, dynamics and transcription written anew.
+
+    Goal and weights are those of every state, (T + 1, 4).
+    """
     p = task.plant.parameters
     opti = casadi.Opti()
     x, u = opti.variable(4, task.steps + 1), opti.variable(2, task.steps)
@@ -36,13 +39,26 @@ def ipopt_cost(task, start, goal, load):
         acceleration = casadi.solve(inertia, u[:, t] + load[t] - coriolis)
         rate = casadi.vertcat(x[2:, t], acceleration)
         opti.subject_to(x[:, t + 1] == x[:, t] + task.plant.dt_s * rate)
-    error = x[:, task.steps] - goal
-    alpha = task.energy_weight * task.plant.dt_s
-    opti.minimize(0.5 * casadi.sumsqr(error) + 0.5 * alpha * casadi.sumsqr(u))
-    opti.set_initial(x, np.linspace(start, goal, task.steps + 1).T)
+    errors = casadi.sum1(casadi.sum2(weights.T * (x - goal.T) ** 2))
+    alpha = task.cost.energy_weight
+    opti.minimize(0.5 * errors + 0.5 * alpha * casadi.sumsqr(u))
+    opti.set_initial(x, np.linspace(start, goal[-1], task.steps + 1).T)
     options = {"ipopt.print_level": 0, "print_time": 0, "ipopt.sb": "yes", "ipopt.tol": 1e-12}
     opti.solver("ipopt", options)
     return float(opti.solve().value(opti.f))
+
+
+def ipopt_costs(task, trials):
+    """Optimal costs of all trials."""
+    shape = (len(trials), task.steps + 1, 4)
+    load = trials.load
+    if load is None:
+        load = torch.zeros(len(trials), task.steps, 2)
+    parts = (trials.goal.expand(shape), task.cost.weights(trials).expand(shape), load)
+    return [
+        ipopt_cost(task, start.numpy(), *(part[b].numpy() for part in parts))
+        for b, start in enumerate(trials.initial_state)
+    ]
 
 
 @pytest.mark.parametrize("arm", ["monkey-published", "monkey", "human"])
@@ -58,11 +74,30 @@ def test_costs_equal_ipopts(arm, loaded):
     trials = type(trials)(trials.initial_state, trials.target, load=load)
     solution = ILQR().solve(task, trials)
     assert solution.converged
-    expected = [
-        ipopt_cost(task, start.numpy(), goal.numpy(), push.numpy())
-        for start, goal, push in zip(trials.initial_state, trials.target, load, strict=True)
-    ]
+    expected = ipopt_costs(task, trials)
     np.testing.assert_allclose(solution.losses.numpy(), expected, rtol=1e-8)
+
+
+SHORT = CenterOut(directions=2, steps=24, radius_m=0.03)
+MOVING = {
+    "swing": Swing(SHORT, turns_deg=(45.0,)),
+    "interception": Interception(SHORT, change_step=8, window_steps=(18, 22)),
+    "tracking": Tracking(replace(SHORT, velocity_weight=0.1), hold_steps=4, move_steps=18),
+    "figure eight": Tracking(SHORT, path="eight", hold_steps=4, move_steps=20),
+    "sequence": ReachSequence(
+        replace(SHORT, steps=40), sequences=2, reach_steps=(8, 9), hold_steps=(0, 2), dwell_steps=2,
+        target_step=0,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_costs_of_targets_that_move_equal_ipopts(name):
+    task = MOVING[name]
+    trials = task.trials()
+    solution = ILQR().solve(task, trials)
+    assert solution.converged
+    np.testing.assert_allclose(solution.losses.numpy(), ipopt_costs(task, trials), rtol=1e-7)
 
 
 def test_point_mass_equals_riccati():

@@ -14,6 +14,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
 from gymnasium.vector import AutoresetMode
 
+from neuromotor import CenterOut, MuscleArm
 from neuromotor.envs import MotorVectorEnv, environment_ids
 
 IDS = list(environment_ids())
@@ -117,7 +118,7 @@ def test_the_vector_env_is_gymnasiums_own_with_the_same_seeds(env_id, mode):
     rng = np.random.default_rng(1)
     steps = ours.unwrapped.options.task.steps
     for _ in range(steps + 5):
-        actions = rng.uniform(-0.3, 0.3, (3, 2)).astype(np.float32)
+        actions = rng.uniform(-0.3, 0.3, ours.action_space.shape).astype(np.float32)
         same(ours.step(actions), sync.step(actions))
 
 
@@ -247,6 +248,24 @@ def test_a_video_shows_the_movement(tmp_path):
         film = np.stack(list(VideoFileClip(str(video)).iter_frames())).astype(int)
         assert film.shape == pictures.shape
         assert np.abs(film - pictures).mean() < 4  # of 255: the film's compression
+
+
+def test_pictures_show_muscles_in_the_colour_of_their_activity():
+    plant = MuscleArm(dt_s=0.001)
+    options = {"render_mode": "rgb_array", "task": CenterOut(plant=plant, steps=400)}
+    env = gymnasium.make("neuromotor/CenterOut-v0", normalized=False, **options)
+    env.reset(seed=0)
+    slack, active = (225, 225, 225), (170, 30, 100)
+
+    def counts():
+        return [(env.render() == color).all(-1).sum() for color in (slack, active)]
+
+    assert counts()[0] > 50
+    assert counts()[1] == 0
+    for _ in range(300):  # all muscles pull, and nearly balance
+        env.step(env.action_space.high)
+    assert counts()[0] == 0
+    assert counts()[1] > 50
 
 
 def test_pictures_show_limb_target_load_and_ghost():

@@ -13,7 +13,19 @@ from neuromotor.evaluation.references import (
     no_reference,
     reference_trajectories,
 )
-from neuromotor.tasks import DDN, CenterOut, ForceField, InstructedDelay, Postural, PulsedReach
+from neuromotor.tasks import (
+    DDN,
+    CenterOut,
+    ForceField,
+    Friction,
+    InstructedDelay,
+    Interception,
+    Postural,
+    PulsedReach,
+    ReachSequence,
+    Swing,
+    Tracking,
+)
 
 TASK = CenterOut(directions=4, delay_steps=5)
 
@@ -73,7 +85,7 @@ def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
     found = reference_trajectories(task, trials, ["ilqr", "ilqg", "open-loop"])
     losses = [float(reference.losses.mean()) for reference in found.values()]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)  # nothing but the go is unknown
-    with pytest.raises(ValueError, match="does not know when it will come; use 'ilqr' or 'ilqg'"):
+    with pytest.raises(ValueError, match="does not know when it will; use 'ilqr' or 'ilqg'"):
         reference_trajectories(task, trials, ["online"])
     planner = OnlineTrajectoryOptimization(task)
     with pytest.raises(ValueError, match=r"`trials.cue` must be None for an online planner"):
@@ -84,6 +96,9 @@ def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
     ("task", "reason"),
     [
         (ForceField(TASK), "knows no force field"),
+        (Friction(TASK), "knows no force field"),
+        (Friction(TASK, factors=(0.0,)), None),
+        (Tracking(TASK, hold_steps=5, move_steps=20), None),
         (PulsedReach(TASK), "stay once they are on, not a push that ends"),
         (ForceField(TASK, kinds=("catch",)), None),
         (PulsedReach(TASK, pulse_steps=40), None),  # to the end
@@ -101,3 +116,36 @@ def test_ilqg_is_no_reference_for_what_its_design_leaves_out(task, reason):
         assert reason in missing["ilqg"]
         with pytest.raises(ValueError, match=f"`names` must be without 'ilqg' .*{reason}"):
             assess_references(task, trials, ["ilqg"], {})
+
+
+MOVING = Tracking(TASK, hold_steps=5, move_steps=20)
+DRAWN = ReachSequence(
+    CenterOut(directions=4, steps=60, delay_steps=5),
+    sequences=3,
+    reach_steps=(10, 12),
+    hold_steps=(0, 2),
+    dwell_steps=2,
+)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [Swing(TASK), Interception(TASK, change_step=10, window_steps=(30, 40)), MOVING, DRAWN],
+    ids=lambda task: type(task).__name__,
+)
+def test_designs_that_know_a_moving_target_ahead_do_as_the_bound(task):
+    """Nothing is random in a trial, so that feedback changes nothing but rounding."""
+    trials = task.trials(generator(0))
+    found = reference_trajectories(task, trials, ["ilqr", "ilqg"])
+    bound, design = (reference.losses for reference in found.values())
+    torch.testing.assert_close(design, bound, rtol=1e-4, atol=1e-12)
+
+
+def test_planners_are_refused_where_the_goal_moves():
+    assert default_references(MOVING.trials()) == ("ilqg",)
+    with pytest.raises(ValueError, match="with a cue, or whose goal changes"):
+        reference_trajectories(MOVING, MOVING.trials(), ["online"])
+    swing = Swing(TASK)
+    planned = reference_trajectories(swing, swing.trials(), ["ilqr", "online-predictive"])
+    best, online = (float(reference.losses.mean()) for reference in planned.values())
+    assert online == pytest.approx(best, rel=0.05)  # its target moves nowhere: it is a state

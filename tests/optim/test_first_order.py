@@ -114,3 +114,37 @@ def test_schedules_follow_the_budget():
     assert 20 <= np.argmax(sizes) <= 30  # the end of the warm-up
     assert sizes[0] < 0.1 * sizes.max()
     assert sizes[-1] < 0.01 * sizes.max()
+
+
+def test_rates_and_momenta_hold_from_their_iterations_on():
+    hessian = torch.tensor([1.0, 5.0], dtype=torch.float64)
+    problem = SmallProblem(lambda x: hessian.sqrt() * x)
+    start, points = torch.tensor([1.0, -1.0], dtype=torch.float64), []
+    GradientDescent(rates=((0, 0.1), (3, 0.02)), momenta=((0, 0.0), (2, 0.9))).minimize(
+        problem,
+        start,
+        Budget(calls=7),
+        lambda progress: points.append(progress.point.value),
+    )
+    theta, velocity, expected = start.clone(), torch.zeros_like(start), []
+    for step in range(7):
+        expected.append(0.5 * float((hessian * theta.square()).sum()))
+        rate, mu = (0.1 if step < 3 else 0.02), (0.0 if step < 2 else 0.9)
+        velocity = mu * velocity - rate * hessian * theta
+        theta = theta + velocity
+    np.testing.assert_allclose(points, expected, rtol=1e-12)
+    for wrong in (((1, 0.1),), ((0, 0.1), (0, 0.2))):
+        with pytest.raises(ValueError, match="`rates` must be pairs of an iteration"):
+            GradientDescent(rates=wrong)
+    with pytest.raises(ValueError, match="`momenta` must be below 1"):
+        GradientDescent(momenta=((0, 1.0),))
+
+
+def test_entries_of_the_gradient_are_clipped_before_its_norm():
+    problem = SmallProblem(lambda x: x * torch.tensor([1.0, 10.0, 1.0]).double())
+    start = torch.tensor([0.5, 1.0, -2.0], dtype=torch.float64)  # gradient 0.5, 100, -2
+    method = GradientDescent(learning_rate=1.0, clip_entry=1.0, clip_norm=0.75)
+    points = []
+    method.minimize(problem, start, Budget(calls=2), lambda at: points.append(at.snapshot().state))
+    expected = start - torch.tensor([0.5, 1.0, -1.0]).double() * (0.75 / 1.5)
+    torch.testing.assert_close(points[1]["theta"], expected)

@@ -1,4 +1,4 @@
-"""An arm with muscles and a mass in space run through whatever takes a plant, or are refused."""
+"""An arm with muscles, a mass and an arm in space run through whatever takes a plant."""
 
 from __future__ import annotations
 
@@ -22,16 +22,31 @@ from neuromotor.control import ILQG, ILQR
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.envs import ControllerPolicy, MotorEnv, MotorVectorEnv, rollout
 from neuromotor.evaluation.performance import assess, controller_runner
-from neuromotor.plants import PLANTS, MuscleArm, PointMass, TwoJointArm
-from neuromotor.plants.plant import by_part
+from neuromotor.plants import PLANTS, MuscleArm, PointMass, SpatialArm, TwoJointArm
+from neuromotor.plants.plant import by_part, views_of
 from neuromotor.plotting import comparison_figures, plot_hand_paths
-from neuromotor.tasks import DDN, CenterOut, ForceField, InstructedDelay, Postural, PulsedReach
+from neuromotor.tasks import (
+    DDN,
+    CenterOut,
+    ForceField,
+    Friction,
+    InstructedDelay,
+    Interception,
+    Postural,
+    PulsedReach,
+    ReachSequence,
+    Swing,
+    Tracking,
+)
 from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import compare
 
 MUSCLES = CenterOut(plant=MuscleArm(), directions=3, radius_m=0.005, steps=10, delay_steps=2)
 SPACE = CenterOut(plant=SpaceMass(), directions=3, radius_m=0.05, steps=8, delay_steps=1)
-TASKS = {"muscles": MUSCLES, "space": SPACE}
+SPATIAL = CenterOut(
+    plant=SpatialArm(), directions=3, radius_m=0.05, steps=8, delay_steps=1, targets="sphere"
+)
+TASKS = {"muscles": MUSCLES, "space": SPACE, "spatial": SPATIAL}
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
@@ -111,7 +126,7 @@ def test_a_plant_that_lacks_something_is_refused_by_name():
 # ---- tasks ----
 
 
-@pytest.mark.parametrize("plant", [MuscleArm(), SpaceMass()])
+@pytest.mark.parametrize("plant", [MuscleArm(), SpaceMass(), SpatialArm()])
 @pytest.mark.parametrize(
     "task",
     [
@@ -120,6 +135,11 @@ def test_a_plant_that_lacks_something_is_refused_by_name():
         PulsedReach(CenterOut(directions=2, steps=15)),
         ForceField(CenterOut(directions=2, steps=15, radius_m=0.02), kinds=("channel",)),
         InstructedDelay(),
+        Swing(CenterOut(directions=2, steps=15)),
+        Interception(CenterOut(directions=2, steps=15), change_step=5, window_steps=(9, 15)),
+        Tracking(CenterOut(directions=2, steps=15), hold_steps=2, move_steps=10),
+        ReachSequence(CenterOut(directions=2, steps=80), sequences=2, reach_steps=(11, 12)),
+        Friction(CenterOut(directions=2, steps=15), factors=(0.0,), onset_step=5),
     ],
     ids=lambda task: type(task).__name__,
 )
@@ -183,10 +203,13 @@ def test_training_and_comparison(task):
     found = compare(task, net, {"lbfgs": LBFGS()}, budget=Budget(calls=6))
     assert found.runs[0].ratio >= 1.0
     names = set(comparison_figures(found))
-    assert names == {"reach", "convergence"} | ({"hand_paths"} if task is MUSCLES else set())
-    if task is SPACE:
-        with pytest.raises(ValueError, match=r"hand that moves in a plane.* has 3 coordinates"):
-            plot_hand_paths(found)
+    assert names == {"hand_paths", "reach", "convergence"}
+    axes = plot_hand_paths(found).axes
+    seen = ["x (cm)"] if task is MUSCLES else ["x (cm), from above", "y (cm), from the right"]
+    assert [ax.get_xlabel() for ax in axes] == [name for name in seen for _ in range(2)]
+    upwards = ["y (cm)"] if task is MUSCLES else ["y (cm)", "z (cm)"]
+    assert [ax.get_ylabel() for ax in axes] == [name for name in upwards for _ in range(2)]
+    assert [bool(ax.get_title()) for ax in axes] == [True, True] + [False] * (len(axes) - 2)
 
 
 def test_a_mass_in_space_has_ilqrs_and_ilqgs_optimum():
@@ -221,7 +244,7 @@ def test_load_responses(task):
 
 @each_task
 def test_environments_pass_gymnasiums_checks(task):
-    extra = {} if task is MUSCLES else {"command_limit": 2.0}
+    extra = {"command_limit": 2.0} if task is SPACE else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_env(MotorEnv(task, **extra), skip_render_check=True)
@@ -276,16 +299,49 @@ def test_one_many_and_rollouts_are_the_same_and_cost_what_the_task_says(task):
     torch.testing.assert_close(-found.returns, losses, rtol=1e-6, atol=0)
 
 
-def test_a_hand_in_space_is_not_drawn():
-    with pytest.raises(ValueError, match="plane for `render_mode='rgb_array'`, got SpaceMass"):
-        MotorEnv(SPACE, command_limit=1.0, render_mode="rgb_array")
+def drawn(task, **options):
+    env = MotorEnv(task, render_mode="rgb_array", command_limit=1.0)
+    env.reset(seed=0, options=options)
+    env.step(np.zeros(task.plant.command_size))
+    return env.render()
+
+
+@pytest.mark.parametrize("task", [SPACE, SPATIAL])
+def test_a_hand_in_space_is_drawn_from_above_and_from_the_right(task):
+    plain = drawn(task)
+    assert plain.shape == (400, 800, 3)
+    size = task.plant.hand_size
+    start = task.plant.hand_position(task.trials().initial_state[0])
+    above = start + torch.tensor([0.0, 0.0, 0.04])
+    ahead = start + torch.tensor([0.0, 0.04, 0.0])
+    up, forth = (drawn(task, target=place.tolist()) for place in (above, ahead))
+    here = drawn(task, target=start.tolist())
+    left, right = slice(0, 400), slice(400, 800)
+    assert size == 3
+    assert (up[:, left] == here[:, left]).all()  # seen from above, only the height differs
+    assert (up[:, right] != here[:, right]).any()
+    for half in (left, right):
+        assert (forth[:, half] != here[:, half]).any()
+    load = [0.0] * (task.plant.load_size - 1) + [0.3]
+    assert (drawn(task, disturbance=load) != plain).any()
+
+
+def test_a_hand_that_moves_elsewhere_is_not_drawn():
+    class Line(SpaceMass):
+        hand_size = 1
+
+    with pytest.raises(ValueError, match="in a plane or in space for pictures, got Line"):
+        views_of(Line(), "pictures")
+
+
+def test_loads_are_drawn_with_an_arrow():
     env = MotorEnv(MUSCLES, render_mode="rgb_array")
     env.reset(seed=0, options={"disturbance": [0.1, 0.0]})
     env.step(np.zeros(6))
     plain = MotorEnv(MUSCLES, render_mode="rgb_array")
     plain.reset(seed=0)
     plain.step(np.zeros(6))
-    assert (env.render() != plain.render()).any()  # an arrow for the load
+    assert (env.render() != plain.render()).any()
 
 
 def test_a_controller_runs_in_an_environment_as_in_the_loop():
@@ -347,7 +403,7 @@ def test_recordings_hold_the_state_by_part(task, tmp_path):
     save_recording(path, recording)
     again = load_recording(path)
     np.testing.assert_array_equal(again["load"].values, recording["load"].values)
-    if task is MUSCLES:
+    if task is not SPACE:
         assert recorded_run(again)[0].plant == task.plant
     else:
         with pytest.raises(RecordingError, match="does not say which task was run"):
@@ -389,7 +445,8 @@ def test_a_controller_gets_the_feedback_alone():
 
 
 @pytest.mark.parametrize(
-    ("name", "plant"), [("monkey-muscles", MuscleArm()), ("space", SpaceMass())]
+    ("name", "plant"),
+    [("monkey-muscles", MuscleArm()), ("human-spatial", SpatialArm())],
 )
 def test_the_command_line_compares_records_and_analyses_it(name, plant, monkeypatch, tmp_path):
     monkeypatch.setitem(PLANTS, name, plant)
@@ -404,7 +461,7 @@ def test_the_command_line_compares_records_and_analyses_it(name, plant, monkeypa
     words = ("--optimizers", "lbfgs", "--budget", "6", "--out", tmp_path / "run")
     run("compare", "center-out", "--plant", name, *small, *words)
     pictures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
-    assert ("hand_paths" in pictures) == (name == "monkey-muscles")
+    assert "hand_paths" in pictures
     controller = tmp_path / "run" / "controllers" / "lbfgs.safetensors"
     run("evaluate", controller)
     run("record", controller, "--out", tmp_path / "recording.nc")

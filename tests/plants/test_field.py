@@ -292,7 +292,10 @@ def test_loops_of_muscles_are_compiled_in_a_field():
 
 
 @pytest.mark.parametrize("drag", ["curl", "saddle", "wall"])
-@pytest.mark.parametrize("plant", [*ARMS, "viscous", "point-mass", "rk4"])
+@pytest.mark.parametrize(
+    "plant",
+    [*ARMS, "viscous", pytest.param("point-mass", marks=pytest.mark.slow), "rk4"],  # it compiles
+)
 def test_loops_and_environments_share_the_step_in_a_field(plant, drag):
     plant = replace(ARMS["human"], integrator=RK4()) if plant == "rk4" else PLANTS[plant]
     loop, theta, trials = check_loop(plant, drag)

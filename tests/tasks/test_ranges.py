@@ -3,7 +3,16 @@
 import pytest
 
 from neuromotor.plants import MONKEY, PointMass, TwoJointArm
-from neuromotor.tasks import DDN, TASKS, CenterOut, Channel, ForceField, Postural, Senses
+from neuromotor.tasks import (
+    DDN,
+    TASKS,
+    CenterOut,
+    Channel,
+    ForceField,
+    Postural,
+    ReachSequence,
+    Senses,
+)
 from neuromotor.tasks.ranges import outside, ranges
 
 BROAD = Postural(
@@ -26,7 +35,8 @@ def test_ranges_are_what_is_drawn():
     assert words(BROAD, "onset_step") == ["0 to 30"]
     assert words(BROAD, "grid_spacing_m") == ["0 to 0.08"]
     assert words(DDN(elbow_deg=(50.0, 100.0)), "elbow_deg") == ["50 to 100"]
-    assert words(DDN(), "pairs") == []
+    assert words(DDN(), "pairs") == words(ReachSequence(), "sequences") == []
+    assert words(ReachSequence(), "reach_steps") == ["35 to 45"]
     assert words(CenterOut(), "plant.parameters.mass_1") == ["0.2108"]
 
 
@@ -48,6 +58,12 @@ def test_what_a_broad_training_met_is_not_outside(task):
     ("trained", "task", "named"),
     [
         (Postural(), Postural(load_size=1.0), ["`load_size` is 1 N; this network was trained at"]),
+        (ReachSequence(), ReachSequence(reach_steps=(38, 40), sequences=3), []),
+        (
+            ReachSequence(),
+            ReachSequence(reach_steps=(30, 40)),
+            ["`reach_steps` is 30 to 40; this network was trained at 35 to 45."],
+        ),
         (Postural(), Postural(loads="joint"), ["`load_size` is 0.2 N m; "]),
         (Postural(), Postural(onset_step=20), ["`onset_step` is 20; "]),
         (Postural(), Postural(draws=10), ["`grid_spacing_m` is 0 to 0.06; "]),

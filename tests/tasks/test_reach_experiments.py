@@ -11,7 +11,7 @@ from neuromotor.closed_loop import ClosedLoop, advance, linearize_plant
 from neuromotor.control import ILQR
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, field_force
-from neuromotor.tasks import CenterOut, ForceField, PulsedReach, TargetJump, with_plant
+from neuromotor.tasks import CenterOut, ForceField, Friction, PulsedReach, TargetJump, with_plant
 
 REACH = CenterOut(directions=3, steps=12, delay_steps=2)
 ALL_KINDS = ("field", "catch", "channel")
@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "target jump": TargetJump(REACH, jump_step=5),
     "pulse": PulsedReach(REACH, onset_step=4, pulse_steps=3),
     "force field": ForceField(REACH, kinds=ALL_KINDS),
+    "friction": Friction(REACH, factors=(0.5, 1.0), onset_step=4),
 }
 NETWORKS = {
     "two layers": ContinuousTimeRNN(layers=(6, 5)),
@@ -40,7 +41,8 @@ def test_both_paths_agree(name, network, everything):
     trials = task.trials()
     if everything:
         extra = noisy(trials, 12, units=net.noise_size)
-        trials = replace(extra, field=trials.field, shown_target=trials.shown_target)
+        kept = {name: getattr(trials, name) for name in ("field", "field_on", "shown_target")}
+        trials = replace(extra, **kept)
     elif net.noise_size:
         trials = trials.with_unit_noise(net.noise_size, generator(5), steps=12)
     theta = net.initial_parameters(generator(1)) + 0.05 * normal(net.parameter_count, seed=4)

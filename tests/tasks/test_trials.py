@@ -90,6 +90,7 @@ def of_missing(name, trials, steps):
     part, (batch, n) = TRIAL_PARTS[name], trials.target.shape
     sizes = {"state": (n,), "command": (2,), "load": (2,), "hand": (2,), "field": (2, 5)}
     sizes["senses"] = (n,)
+    sizes["factor"] = (1,)
     size = sizes.get(part.size, (3,))
     times = {"step": (steps,), "state": (steps + 1,), "trial": ()}[part.axis]
     full = torch.ones(batch, *times, *size, dtype=torch.float64)

@@ -66,9 +66,13 @@ def given(
             noise = np.array(scaled.numpy(), dtype, order="C")
     force = array(trials.hand_force, task.plant.hand_size)
     if trials.field is not None:
-        more = force_size(task.plant, True) - task.plant.hand_size
-        rows = array(trials.field.flatten(1)[:, None], more)
-        force = np.concatenate([force, rows.repeat(len(force), axis=0)], axis=1)
+        width = force_size(task.plant, True) - task.plant.hand_size
+        rows = array(trials.field.flatten(1)[:, None], width)
+        if trials.field_on is not None:
+            rows = rows * array(trials.field_on, 1)
+        steps = max(len(force), len(rows))
+        parts = [part.repeat(steps // len(part), axis=0) for part in (force, rows)]
+        force = np.concatenate(parts, axis=1)
     lag = [one.delay for one in senses.channels for _ in one.signal.labels]
     gain, sense = senses.as_affine(trials)
     return Given(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,14 +18,16 @@ from neuromotor.closed_loop.compiled.arrangement import Arrangement
 from neuromotor.closed_loop.compiled.arrays import Dimensions
 from neuromotor.closed_loop.compiled.block import Room, force_size
 from neuromotor.compiled.compose import PlantShape, composed
+from neuromotor.compiled.pieces import Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants import field_components
-from neuromotor.plants.plant import components_of
+from neuromotor.plants.plant import Components, components_of
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 
 __all__ = ["Machine"]
 
+_Part = TypeVar("_Part")
 _TEMPLATE = Path(__file__).with_name("loop.py")
 
 
@@ -44,14 +46,15 @@ class Machine:
     def __init__(
         self, task: Task, net: RecurrentNetwork, dtype: torch.dtype, in_field: bool
     ) -> None:
-        """Compile, or read what was compiled before; `ClosedLoop.why_not_compiled` says if not."""
+        """Prepare the loops; `ClosedLoop.why_not_compiled` says which can run compiled."""
         self.task, self.net = task, net
         self.dtype = np.dtype(str(dtype).removeprefix("torch."))
-        plant, components, kind = task.plant, _of(components_of(task.plant)), _of(net.cell)
+        plant, kind = task.plant, cast(Any, net.cell)
+        components = cast(Components, components_of(plant))
         self.cell: ModuleType = import_module(kind.compiled)
         self.numbers = tuple(kind.numbers)
-        sensed = len(SensesInUse.of(task).labels)
-        self.arrangement = Arrangement(net, self.cell, sensed, self.dtype)
+        seen = len(SensesInUse.of(task).labels)
+        self.arrangement = Arrangement(net, self.cell, seen, self.dtype)
         self.network = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
         limits = np.broadcast_to(components.limit or -1.0, plant.command_size)
         self.body: tuple[tuple[Any, ...], NDArray[Any]] = (
@@ -73,24 +76,31 @@ class Machine:
             arrays,
             field=field_components if in_field else None,
         )
-        self._free: dict[tuple[int, int], list[Room]] = {}
+        self._rooms: dict[tuple[int, int], list[Room]] = {}
+        self._weights: list[Weights] = []
 
-    @contextmanager
-    def room(self, trials: int, dims: Dimensions) -> Iterator[Room]:
-        """Lend room for a pass over a block of trials; no other thread has it meanwhile."""
-        free = self._free.setdefault((trials, dims.ring), [])
-        try:
-            room = free.pop()
-        except IndexError:
-            room = Room(
-                self.arrangement, self.net, self.cell, self.numbers, self._shape, dims, trials
-            )
-        try:
-            yield room
-        finally:
-            free.append(room)
+    def room(self, trials: int, dims: Dimensions) -> AbstractContextManager[Room]:
+        """Lend room for a pass over a block of trials."""
+
+        def made() -> Room:
+            parts = self.arrangement, self.net, self.cell, self.numbers, self._shape
+            return Room(*parts, dims, trials)
+
+        return _lent(self._rooms.setdefault((trials, dims.ring), []), made)
+
+    def weights(self) -> AbstractContextManager[Weights]:
+        """Lend room for packed weights, which is faster than new room."""
+        return _lent(self._weights, self.arrangement.weights)
 
 
-def _of(part: object) -> Any:
-    """A part whose compiled pieces are there, which its type does not say."""
-    return part
+@contextmanager
+def _lent(free: list[_Part], made: Callable[[], _Part]) -> Iterator[_Part]:
+    """Lend something that is free, or made anew; no other thread has it meanwhile."""
+    try:
+        part = free.pop()
+    except IndexError:
+        part = made()
+    try:
+        yield part
+    finally:
+        free.append(part)

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor.closed_loop.blas import blas_threads
-from neuromotor.closed_loop.compiled.arrays import AdjointRoom, Dimensions, Run
+from neuromotor.closed_loop.compiled.arrays import SQUASHED, AdjointRoom, Dimensions, Run
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
 from neuromotor.closed_loop.compiled.machine import Machine
 from neuromotor.closed_loop.objective import LoopObjective, Place, drawn_residuals
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.pieces import Tape, Weights
-from neuromotor.controllers.network import SQUASHES
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
@@ -90,7 +89,7 @@ class _Loop:
         self.dims = Dimensions(
             steps=task.steps,
             ring=min(task.steps, max(1, round(_TALL / largest))),
-            squash=(None, *SQUASHES).index(net.squash),
+            squash=SQUASHED.index(net.squash),
             batch=float(batch),
             energy=float(cost.energy_weight),
         )
@@ -126,9 +125,15 @@ class _Loop:
         flat: Array = parameters.detach().contiguous().numpy()
         return flat
 
-    def network(self, flat: Array) -> _Network:
+    @contextmanager
+    def packed(self, parameters: Tensor) -> Iterator[_Network]:
+        """Lend a flat vector (P,) in the form that passes use."""
+        with self.machine.weights() as weights:
+            yield self.network(parameters, weights)
+
+    def network(self, parameters: Tensor, weights: Weights) -> _Network:
         """Return a flat vector (P,) in the form that passes use."""
-        weights = self.arrangement.weights()
+        flat = self.take(parameters)
         self.arrangement.fill(weights, flat)
         return _Network(weights, [flat[places] for places in self.arrangement.initial])
 
@@ -279,14 +284,16 @@ class CompiledObjective(LoopObjective):
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
         loop = self._loop
-        network = loop.network(loop.take(parameters))
-        return loop.mean(loop.each(lambda i, room: loop.forward(i, room, room.shared_run, network)))
+        with loop.packed(parameters) as network:
+            totals = loop.each(lambda i, room: loop.forward(i, room, room.shared_run, network))
+        return loop.mean(totals)
 
     @torch.no_grad()
     @_quiet_floats()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
-        return self._loop.value_and_gradient(self._loop.network(self._loop.take(parameters)))
+        with self._loop.packed(parameters) as network:
+            return self._loop.value_and_gradient(network)
 
     @torch.no_grad()
     @_quiet_floats()
@@ -298,7 +305,6 @@ class CompiledObjective(LoopObjective):
         See `LoopObjective.kronecker_factors`.
         """
         loop = self._loop
-        network = loop.network(loop.take(parameters))
         batch, steps = len(self.trials), self.task.steps
 
         def drawn(count: int, size: int) -> Array:
@@ -309,7 +315,7 @@ class CompiledObjective(LoopObjective):
         by_state = drawn(steps + 1, self.task.plant.state_size)
         by_command = drawn(steps, loop.task.plant.command_size) * (loop.dims.energy / batch) ** 0.5
 
-        def job(i: int, room: Room) -> list[tuple[Array, Array]]:
+        def job(i: int, room: Room, network: _Network) -> list[tuple[Array, Array]]:
             run = room.shared_run
             loop.forward(i, room, run, network)
             d_x, d_u = room.derivatives
@@ -320,7 +326,8 @@ class CompiledObjective(LoopObjective):
             loop.backward(i, room, run, network, adjoint=adjoint)
             return _moments(loop, run, adjoint)
 
-        blocks = loop.each(job)
+        with loop.packed(parameters) as network:
+            blocks = loop.each(lambda i, room: job(i, room, network))
         rows_seen = batch * steps
         found = []
         for number, index in enumerate(loop.arrangement.blocks):
@@ -377,7 +384,7 @@ class CompiledLinearization:
 
     def __init__(self, loop: _Loop, parameters: Tensor) -> None:
         self._loop = loop
-        self._network = loop.network(loop.take(parameters))
+        self._network = loop.network(parameters, loop.arrangement.weights())
         self._runs = loop.each(lambda i, room: room.run())
         self.value, self.gradient = loop.value_and_gradient(self._network, self._runs)
 
@@ -386,13 +393,14 @@ class CompiledLinearization:
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
         loop, network = self._loop, self._network
-        direction = loop.network(loop.take(vector))
         weight = structural / loop.dims.batch
 
-        def job(i: int, room: Room) -> list[Array]:
+        def job(i: int, room: Room, direction: _Network) -> list[Array]:
             run = self._runs[i]
             loop.tangent(i, room, run, network, direction, weight)
             loop.pull(i, room, *room.changes, False)
             return loop.backward(i, room, run, network, weight)
 
-        return loop.flat_gradient(loop.each(job))
+        with loop.packed(vector) as direction:
+            pulls = loop.each(lambda i, room: job(i, room, direction))
+        return loop.flat_gradient(pulls)

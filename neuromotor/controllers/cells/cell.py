@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["Cell", "LayerWeights", "Products", "Tape"]
+__all__ = ["Cell", "LayerWeights", "LinearMap", "Products", "Tape"]
 
 
 class LayerWeights(NamedTuple):
@@ -21,6 +21,15 @@ class LayerWeights(NamedTuple):
     recurrent: Tensor  # (gates units, units)
     bias: Tensor  # (gates units,)
     initial: Tensor | None  # (memory units,); memory before the first step, None for zero
+
+
+class LinearMap(NamedTuple):
+    """Which linear map of a network: some gates of a layer, whole or one of its two parts."""
+
+    layer: int
+    first: int  # gate
+    end: int  # the gate after the last
+    part: str = "whole"  # "feedforward" with the bias, "recurrent" without
 
 
 class Tape:
@@ -34,14 +43,14 @@ class Tape:
     """
 
     def __init__(self) -> None:
-        self.inputs: dict[tuple[int, int, int], list[Tensor]] = {}
-        self.products: dict[tuple[int, int, int], list[Tensor]] = {}
+        self.inputs: dict[LinearMap, list[Tensor]] = {}
+        self.products: dict[LinearMap, list[Tensor]] = {}
 
-    def write(self, place: tuple[int, int, int], inputs: Tensor, product: Tensor) -> None:
+    def write(self, place: LinearMap, inputs: Tensor, product: Tensor) -> None:
         """Add one product.
 
         Args:
-            place: Which map: a layer's number, and its first gate and the one after its last.
+            place: Which map.
             inputs: What went in, (B, columns), without the constant one of a bias.
             product: What came out, (B, rows), the very tensor that the network goes on with.
         """
@@ -81,9 +90,34 @@ class Products:
         product = torch.addmm(bias, inputs, feedforward.T)
         product = torch.addmm(product, own, recurrent.T)
         if self._tape is not None:
-            place = (self._layer, gates.start, gates.stop)
+            place = LinearMap(self._layer, gates.start, gates.stop)
             self._tape.write(place, torch.cat([inputs, own], dim=-1), product)
         return product
+
+    def apart(self, gates: slice, inputs: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``inputs F^T + b`` and ``own U^T`` for some gates, (B, gates units) each.
+
+        The arguments are those of a call.
+        """
+        weights, units = self._weights, self._units
+        rows = slice(gates.start * units, gates.stop * units)
+        given = torch.addmm(weights.bias[rows], inputs, weights.feedforward[rows].T)
+        recalled = own @ weights.recurrent[rows].T
+        if self._tape is not None:
+            for part, seen, product in (
+                ("feedforward", inputs, given),
+                ("recurrent", own, recalled),
+            ):
+                place = LinearMap(self._layer, gates.start, gates.stop, part)
+                self._tape.write(place, seen, product)
+        return given, recalled
+
+    def bias(self, gates: slice) -> Tensor:
+        """Return the biases of some gates, (gates units,), for a cell with another use for them.
+
+        Kronecker factors do not see such a use.
+        """
+        return self._weights.bias[gates.start * self._units : gates.stop * self._units]
 
 
 class Cell(Protocol):
@@ -97,6 +131,9 @@ class Cell(Protocol):
     names their module in `compiled` and gives the numbers that they need in `numbers`;
     `tanh_compiled.py` is an example, and `compiled.pieces` says what they work with. A subclass
     does not inherit them.
+
+    A cell whose rates are never negative may say so by `positive = True`; sign constraints on
+    weights ask for it.
     """
 
     @property

@@ -27,22 +27,37 @@ class GatedCell:
         h <- n + z (h - n)
 
     The rows of its weights are those of z, of r and of n. The reset gate acts on the rates before
-    their product with U_n, as in the paper; `torch.nn.GRUCell` resets the product instead.
+    their product with U_n, as in the paper, or on the product, as in `torch.nn.GRU`, which then
+    has ``n = tanh(F_n I + b_n + r (U_n h) + xi)``. torch's order of rows is r, z and n, and it has
+    a second bias of the product, which is zero here.
 
     Source: Cho et al. (2014), section 2.3 (with biases, which the paper leaves out).
+
+    Attributes:
+        reset_after: Whether the reset gate acts on the product. Such units have no compiled loops.
     """
+
+    reset_after: bool = False
 
     gates: ClassVar[int] = 3
     memory: ClassVar[int] = 1
-    compiled: ClassVar[str] = "neuromotor.controllers.cells.gated_compiled"
     numbers: ClassVar[tuple[float, ...]] = ()
+
+    @property
+    def compiled(self) -> str:
+        """Where the compiled pieces are; empty where there are none."""
+        return "" if self.reset_after else "neuromotor.controllers.cells.gated_compiled"
 
     def step(
         self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None
     ) -> Tensor:
         """Return the rates after a step, (B, units)."""
         update, reset = torch.sigmoid(products(_GATES, inputs, before)).chunk(2, dim=-1)
-        drive = products(_CANDIDATE, inputs, reset * before)
+        if self.reset_after:
+            given, recalled = products.apart(_CANDIDATE, inputs, before)
+            drive = given + reset * recalled
+        else:
+            drive = products(_CANDIDATE, inputs, reset * before)
         if noise is not None:
             drive = drive + noise
         candidate = torch.tanh(drive)

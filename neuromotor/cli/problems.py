@@ -1,0 +1,171 @@
+"""The command `solve`, which trains networks on problems of sequences."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from neuromotor.cli.display import messages, output
+from neuromotor.cli.options import (
+    BudgetOption,
+    ConfigOption,
+    DtypeOption,
+    ForceOption,
+    JsonOption,
+    OutOption,
+    SecondsOption,
+    SeedOption,
+    SetOption,
+    SmokeOption,
+    ThreadsOption,
+)
+from neuromotor.controllers import CELLS
+from neuromotor.optim import OPTIMIZERS
+from neuromotor.problems import PROBLEMS
+from neuromotor.runs.execute import default_folder
+from neuromotor.runs.problems import PROBLEM_FILE, problem_settings, run_problems
+from neuromotor.runs.settings import gather
+from neuromotor.storage.components import SettingsError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to the command line."""
+    app.command()(solve)
+
+
+def solve(
+    problem: Annotated[
+        str | None,
+        typer.Argument(help=f"The problem: {', '.join(PROBLEMS)}. `--resume` knows it."),
+    ] = None,
+    lags: Annotated[
+        str | None,
+        typer.Option(help="Lengths T with commas, as `30,50,100`. Default: the problem's own."),
+    ] = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(help=f"Cells with commas: {', '.join(CELLS)}. Default: tanh."),
+    ] = None,
+    optimizers: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Names with commas: {', '.join(OPTIMIZERS)}. Default: hf,kron-adam.",
+        ),
+    ] = None,
+    budget: BudgetOption = None,
+    seconds: SecondsOption = None,
+    seed: SeedOption = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="How many seeds in a row, for each. Default: 1.")
+    ] = None,
+    dtype: DtypeOption = None,
+    threads: ThreadsOption = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Folder of a run that was stopped; only `--budget`, `--seconds` and `--threads` "
+            "may change.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    out: OutOption = None,
+    force: ForceOption = False,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train networks on a problem of memory, and say which of them solve it, by its length.
+
+    A problem is solved when less than 1 % of 10,000 new sequences are answered wrongly (Hochreiter
+    & Schmidhuber 1997). A training ends there, or when its budget of 20,000 calls is used up.
+
+    Leaves problem.json, summary.json, every network, and checkpoints to go on from (`--resume`).
+    `--set` reaches the problem, the network and the optimizers, as `--set problem.symbols=3`,
+    `--set controller.layers=[50]`, `--set controller.initializer.type=chapter-4`,
+    `--set hf.structural=0.03` or `--set sequences=500`.
+
+    Example: `neuromotor solve memory-5bit --lags 30,50 --cells tanh,gated --optimizers hf,adam`
+    """
+    options: dict[str, Any] = {
+        "problem": problem,
+        "lags": lags,
+        "cells": cells,
+        "optimizers": optimizers,
+        "budget": budget,
+        "seconds": seconds,
+        "seed": seed,
+        "seeds": seeds,
+        "dtype": dtype,
+        "threads": threads,
+    }
+    if resume is not None:
+        raw = _resumed(resume, options | {"config": config, "out": out}, set_ or [])
+        settings, folder = problem_settings(raw), resume
+    else:
+        if problem is None and config is None:
+            raise SettingsError(
+                f"Missing argument 'PROBLEM': name one ({', '.join(PROBLEMS)}), or go on with a "
+                "run by `--resume RUN`."
+            )
+        raw = gather(config, options, set_ or [], smoke=False)
+        settings = problem_settings(raw, smoke=smoke)
+        folder = out or default_folder("solve", settings.given["problem"]["type"])
+    summary = run_problems(
+        settings,
+        folder,
+        resume=resume is not None,
+        force=force,
+        say=lambda words: messages.print(words, soft_wrap=True),
+    )
+    if json_:
+        print(json.dumps({**summary, "out": str(folder)}, indent=2))
+    else:
+        output.print(_table(summary))
+        output.print(f"Run folder: {folder}", soft_wrap=True)
+    if summary["interrupted"]:
+        messages.print(f"Interrupted. Go on with `--resume {folder}`.", soft_wrap=True)
+        sys.exit(128 + summary["signal"])
+
+
+def _resumed(folder: Path, options: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """Return the settings of a run, with another budget where one is given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    others = sorted(given.keys() - {"budget", "seconds", "threads"})
+    if others or assignments:
+        names = ", ".join(f"`--{name}`" for name in [*others, *(["set"] if assignments else [])])
+        raise SettingsError(
+            f"`--resume` takes the settings from {folder}, got {names} too; leave them out."
+        )
+    path = folder / PROBLEM_FILE
+    if not path.is_file():
+        raise SettingsError(f"`--resume` must be a folder with {PROBLEM_FILE}, got {folder}.")
+    return gather(path, given, [], smoke=False)
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    """Return what was solved, a line for each lag, cell and optimizer."""
+    table = Table(title=f"{summary['problem']}: solved or not, by the lag T", box=None)
+    for name in ("T", "cell", "optimizer", "solved", "calls", "wrong (%)", "loss", "secs"):
+        table.add_column(name, justify="left" if name in ("cell", "optimizer") else "right")
+    for row in summary["solved"]:
+        solved = f"{row['solved']} of {row['seeds']}" if row["wrong"] is not None else "-"
+        table.add_row(
+            str(row["lag"]),
+            row["cell"],
+            row["optimizer"],
+            solved,
+            "-" if row["calls"] is None else f"{row['calls']:.0f}",
+            "-" if row["wrong"] is None else f"{100 * row['wrong']:.3g}",
+            f"{row['loss']:.3g}",
+            f"{row['seconds']:.0f}",
+        )
+    table.caption = "calls: median over the seeds that solved it; the rest: medians over all seeds"
+    return table
