@@ -231,7 +231,7 @@ def _registry_for(component: object, kind: str | None) -> Registry[Any]:
             f"{kinds}."
         )
     if len(found) > 1:
-        kinds = " or ".join(f"kind={registry.kind!r}" for registry in found)
+        kinds = " or ".join(sorted(f"kind={registry.kind!r}" for registry in found))
         raise ExtensionError(f"`component` could be several kinds; say which by {kinds}.")
     return found[0]
 

@@ -27,13 +27,11 @@ class NesterovState(State):
 
     Attributes:
         reached: Last theta, (P,).
-        lowest: Objective there.
         rate: epsilon; 0 before it was chosen.
         a: a_t.
     """
 
     reached: Tensor = field(kw_only=True)
-    lowest: float = field(default=math.inf, metadata={"infinite": True})
     rate: float = field(default=0.0, metadata={"minimum": 0})
     a: float = field(default=1.0, metadata={"minimum": 1})
 
@@ -49,15 +47,17 @@ class NesterovGradient(Iterative[NesterovState]):
         y_{t+1} = theta_t + (a_t - 1) / a_{t+1} (theta_t - theta_{t-1})
 
     On a convex objective the error falls as ``4 L |theta_{-1} - theta*|^2 / (t + 2)^2``. With
-    `restart` the momentum begins anew whenever the objective has risen, which suits strongly convex
-    ones. `GradientDescent(nesterov=True)` is the form with rates and momenta that are given.
+    `restart` the momentum begins anew whenever a step went uphill, which means
+    ``g.(theta_t - theta_{t-1}) > 0``; this suits strongly convex ones. In
+    `GradientDescent(nesterov=True)` rates and momenta are given.
 
     Source: Nesterov (1983); Sutskever (2013), equations 7.3 to 7.8 and 7.14. 7.3 asks for the
     smallest *positive* number of halvings, by which the rate would fall at every step; Nesterov
-    allows none, and so does this method. O'Donoghue & Candes (2012), section 3, for the restart.
+    allows none, and so does this method. O'Donoghue & Candes (2012), section 3.2, for the restart
+    (its gradient form, which needs no other value of the objective).
 
     Attributes:
-        restart: Whether the velocity is set to zero when the objective has risen.
+        restart: Whether the velocity is set to zero when a step went uphill.
         gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
@@ -88,14 +88,14 @@ class NesterovGradient(Iterative[NesterovState]):
             state.rate *= 0.5
         else:
             return "no step along the negative gradient lowers the objective enough"
-        if self.restart and value > state.lowest:
+        if self.restart and float(gradient @ (reached - state.reached)) > 0:
             state.a = 1.0
             state.move(reached.clone())
         else:
             after = 0.5 * (1 + math.sqrt(4 * state.a**2 + 1))
             state.move(reached + (state.a - 1) / after * (reached - state.reached))
             state.a = after
-        state.reached, state.lowest = reached, value
+        state.reached = reached
         return None
 
 
