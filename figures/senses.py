@@ -4,7 +4,7 @@
     python figures/senses.py --smoke --out /tmp/figures
 
 Writes senses.png beside itself, or into `--out`: one trial of DDN under ILQG, whose filter knows
-the channels `proprioception-and-vision`, and ILQG's mean loss over ten trials for vision that is
+the channels `proprioception-and-vision`, and ILQG's median loss over nine trials for vision that is
 faster or slower, with and without proprioception.
 """
 
@@ -41,8 +41,8 @@ def draw_trial(axes, task, trials) -> None:
     true = (torch.rad2deg(states[:, 1]), 100 * task.plant.hand_position(states)[:, 0])
     seen = (torch.rad2deg(done.observations[0, :, 1]), 100 * done.observations[0, :, 4])
     names = ("elbow angle (deg)", "hand x (cm)")
-    delays = ("sensed by the body, 50 ms late", "seen, 100 ms late")
-    places = ("lower left", "lower right")
+    delays = ("felt, 50 ms late", "seen, 100 ms late")
+    places = ("upper left", "lower right")
     panels = zip(axes, true, seen, names, delays, places, strict=True)
     for ax, one, other, name, delay, where in panels:
         ax.axvline(onset_ms, color="0.8", zorder=0)
@@ -66,9 +66,9 @@ def draw_delays(ax, task, pairs: int) -> None:
             own = replace(task, pairs=pairs, senses=nm.Senses((*kept, *late)))
             trials = own.trials(torch.Generator().manual_seed(1))
             done = run(own, trials)
-            losses.append(float(own.cost.losses(done.states, done.commands, trials).mean()))
+            losses.append(float(own.cost.losses(done.states, done.commands, trials).median()))
         ax.plot(1e3 * np.array(DELAYS_S), losses, "o-", color=color, markersize=3, label=name)
-    ax.set(xlabel="delay of vision (ms)", ylabel="mean loss of ILQG", yscale="log")
+    ax.set(xlabel="delay of vision (ms)", ylabel="median loss of ILQG", yscale="log")
     ax.legend(fontsize=6)
 
 
@@ -83,7 +83,7 @@ def main() -> None:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.3), layout="constrained")
         draw_trial(axes[:2], task, task.trials(torch.Generator().manual_seed(4)))
-        draw_delays(axes[2], task, 2 if options.smoke else 10)
+        draw_delays(axes[2], task, 2 if options.smoke else 9)
         figure.savefig(options.out / "senses.png", dpi=200)
 
 

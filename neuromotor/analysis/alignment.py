@@ -155,5 +155,5 @@ def _section(given: Material) -> Findings:
 
 
 SECTION = SectionSpec(
-    "alignment", "Subspace alignment", 80, _section, ("changing rates",), gaps=True
+    "alignment", "Subspace alignment", 80, _section, ("changing rates",), gaps="averages"
 )

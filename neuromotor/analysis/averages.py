@@ -246,5 +246,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.2 + given.million_rates,
-    gaps=True,
+    gaps="averages",
 )

@@ -164,5 +164,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + given.million_rates,
-    gaps=True,
+    gaps="averages",
 )

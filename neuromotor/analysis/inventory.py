@@ -87,4 +87,4 @@ def _said(attributes: Mapping[Any, Any]) -> str:
     return "".join(parts) + "".join(f" {note}" for note in notes if note)
 
 
-SECTION = SectionSpec("data", "What the data are", 0, _section, gaps=True)
+SECTION = SectionSpec("data", "What the data are", 0, _section, gaps="as it is")

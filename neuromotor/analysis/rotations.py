@@ -412,5 +412,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
-    gaps=True,
+    gaps="averages",
 )

@@ -155,8 +155,9 @@ class SectionSpec:
             without a controller, another recording or lags, sections that need them are not in the
             report.
         seconds: About how long it takes on one core.
-        gaps: Whether it is of averages alone, which are over the trials that have each sample. Any
-            other section gets the trials that lack none.
+        gaps: What it gets of a recording in which samples are missing: `complete trials`, those
+            that lack none; everything, for `averages` over the trials that have each sample; or
+            everything as it is.
     """
 
     name: str
@@ -165,7 +166,7 @@ class SectionSpec:
     compute: Callable[[Material], Findings]
     needs: tuple[Literal["changing rates", "controller", "other recording", "lags"], ...] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
-    gaps: bool = False
+    gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
 
     def wanted(self, given: Material) -> bool:
         """Return whether the section belongs in a report of this material."""
@@ -191,14 +192,11 @@ class SectionSpec:
 
     def _with_gaps(self, given: Material) -> tuple[Material, str]:
         """Return what a section of a recording with missing samples is of, and the words for it."""
-        if self.place == 0:  # it is about the recording as it is
+        if self.gaps == "as it is":
             return given, ""
-        if self.gaps:
-            part = given.activity
-            return (
-                given,
-                f" Samples are missing: averages are over the trials that have them, {span(part)}.",
-            )
+        if self.gaps == "averages":
+            words = " Samples are missing: averages are over the trials that have them"
+            return given, f"{words}, {span(given.activity)}."
         whole = given.complete
         count, all_ = whole.recording.sizes["trial"], given.recording.sizes["trial"]
         words = f" Samples are missing: this is of the {count} of {all_} trials that lack none"

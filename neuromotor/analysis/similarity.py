@@ -212,5 +212,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates", "other recording"),
     lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
-    gaps=True,
+    gaps="averages",
 )

@@ -159,5 +159,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + 0.05 * given.million_surrogate_rates,
-    gaps=True,
+    gaps="averages",
 )

@@ -14,8 +14,6 @@ from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.cli.options import ConfigOption, JsonOption, PlantOption, SetOption, TaskOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.settings import resolve_saved
-from neuromotor.view import view as make_page
-from neuromotor.view.description import SHOWN_TRIALS
 from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
@@ -38,7 +36,7 @@ def view(
     ] = None,
     trials: Annotated[
         int, typer.Option(min=1, help="How many of the task's trials the page offers.")
-    ] = SHOWN_TRIALS,
+    ] = 12,
     ilqr: Annotated[
         bool, typer.Option("--ilqr/--no-ilqr", help="Solve these trials by iLQR, for its paths.")
     ] = True,
@@ -62,6 +60,8 @@ def view(
 
     Example: `neuromotor view ddn/best`, or `neuromotor view ddn/best --out ddn.html`
     """
+    from neuromotor.view import view as make_page
+
     if out is not None and out.exists() and not force:
         raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
     saved = load_controller(controller)

@@ -178,6 +178,12 @@ class LinearFeedback(ZeroStart):
         del target, noise
         if t >= self.steps:
             raise ValueError(f"linear feedback of {self.steps} steps has no step {t}; design more.")
+        known, given = weights.correction.shape[-1], observation.shape[-1]
+        if given != known:
+            raise ValueError(
+                f"linear feedback for {known} observed numbers cannot take {given}; design it for "
+                "the task's senses, as `ILQG` does."
+            )
         estimate, command = memory
         if t > 0:
             estimate = self._predict(weights, estimate, command, t - 1)

@@ -27,7 +27,7 @@ from neuromotor.control.linear_feedback import FeedbackWeights
 from neuromotor.controllers import Controller
 from neuromotor.controllers.controller import belongs_to_trials, unit_rates
 from neuromotor.evaluation.references import no_reference
-from neuromotor.tasks import Task, Trials
+from neuromotor.tasks import Senses, SensesInUse, Task, Trials
 from neuromotor.tasks.task import DerivedTask
 
 __all__ = ["CAUSES", "Departure", "Explanation", "Losses", "explain"]
@@ -193,7 +193,7 @@ def explain(
     for name, batch in _conditions(trials).items():
         progress(f"running trials, {name}")
         conditions[name] = Losses(*losses(task.steps, batch), *losses(0, batch))
-    if task.delay_steps:
+    if SensesInUse.of(task).delay:
         progress("running trials, no delay")
         seen = _Undelayed(task)
         known = design.design(seen, trials, Uncertainty.from_trials(trials))
@@ -274,6 +274,12 @@ class _Undelayed(DerivedTask):
         """0: no delay."""
         return 0
 
+    @property
+    def senses(self) -> Senses | None:
+        """Those of the task with the delay, without delays."""
+        own: Senses | None = getattr(self.source, "senses", None)
+        return None if own is None else own.without_delays()
+
     def trials(
         self,
         generator: torch.Generator | None = None,
@@ -349,7 +355,7 @@ class _Handover:
 
 def _departure(task: Task, pair: _Handover, done: Trajectory, trials: Trials) -> Departure:
     """How the commands of a controller that acted throughout depart from ILQG's."""
-    n, seen = task.plant.state_size, task.plant.state_size * task.delay_steps
+    n, seen = task.plant.state_size, task.plant.state_size * pair.guide.delay_steps
     estimate, wanted = done.memory[0], done.memory[2]
     departure = done.commands - wanted
     times = tuple(task.plant.dt_s * t for t in range(task.steps))

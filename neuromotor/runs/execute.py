@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -34,8 +34,10 @@ from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import finite_or_none, parse_json, read_text, write_json
 from neuromotor.training.comparison import Comparison, MethodCallback, MethodRun, compare
-from neuromotor.view.live import LIVE_PAGE, LivePages
 from neuromotor.zoo.saved_controller import load_controller, save_controller
+
+if TYPE_CHECKING:
+    from neuromotor.view.live import LivePages
 
 __all__ = [
     "RunOutputs",
@@ -353,6 +355,8 @@ def _run_one(
 
 def _live_pages(settings: RunSettings, path: Path, watcher: Watcher) -> LivePages:
     """Pages of the networks in training, and a word on where they are."""
+    from neuromotor.view.live import LIVE_PAGE, LivePages  # needs all analyses
+
     pages = LivePages(
         path, settings.task, settings.controller, list(settings.optimizers), settings.seed
     )

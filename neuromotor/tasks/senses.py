@@ -129,6 +129,11 @@ class Senses:
         """Whether no channel has the task's delay."""
         return all(one.delay_s is not None or one.delay_steps is not None for one in self.channels)
 
+    def without_delays(self) -> Senses:
+        """Return the same channels, each of which shows the present."""
+        present = (replace(one, delay_s=None, delay_steps=0) for one in self.channels)
+        return replace(self, channels=tuple(present))
+
     def with_delays(self, plant: Plant, delay_steps: int) -> Senses:
         """Return the same with every channel's delay in steps.
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -32,6 +30,7 @@ from neuromotor.plants.plant import Components, components_of
 from neuromotor.storage.files import finite_or_none
 from neuromotor.tasks import SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
+from neuromotor.view.cells import Pieces, pieces_of
 from neuromotor.view.translate import translated
 
 __all__ = ["Description", "ViewError", "describe"]
@@ -44,8 +43,11 @@ _MOST_UNITS = 400  # for which fixed points are looked for: their search grows w
 _STAGE_S = 0.5  # expected of each part of the work
 _KNOWN = ("step", "initial_memory", "squashed", "rates")  # methods that `engine.js` repeats
 _RUNTIME = {  # what `engine.js` offers
-    "neuromotor.compiled.pieces.part": "part",
-    "neuromotor.compiled.pieces.recur": "recur",
+    **{
+        f"neuromotor.{room}.{name}": name
+        for room in ("compiled.pieces", "view.cells")
+        for name in ("part", "recur")
+    },
     "numpy.tanh": "tanhOf",
 }
 
@@ -166,9 +168,7 @@ def describe(
     return Description(title, model, _physics(form, cell))
 
 
-def _runnable(
-    task: Task, controller: Controller
-) -> tuple[RecurrentNetwork, Components, ModuleType]:
+def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Components, Pieces]:
     """Return network, physics and cell, or raise with what can be shown instead."""
     kind = type(controller).__name__
     if not isinstance(controller, RecurrentNetwork) or any(
@@ -179,8 +179,8 @@ def _runnable(
             f"Network, got a {kind}, whose step the page does not know; `neuromotor record` and "
             "`neuromotor analyze` show what it does."
         )
-    pieces = getattr(controller.cell, "compiled", None)
-    if pieces is None or not declares(controller.cell, "compiled"):
+    pieces = pieces_of(controller.cell)
+    if pieces is None:
         raise ViewError(
             f"`controller.cell` must have compiled pieces, which a page translates, got a "
             f"{type(controller.cell).__name__} without; `neuromotor.compiled.pieces` says how to "
@@ -205,7 +205,7 @@ def _runnable(
             f"{type(plant).__name__} with {len(plant.home)} joints; `neuromotor record` shows what "
             "it does."
         )
-    return controller, form, import_module(pieces)
+    return controller, form, pieces
 
 
 def _packed(values: Tensor | NDArray[Any], dtype: str = "f8") -> dict[str, Any]:
@@ -219,14 +219,16 @@ def _exactly(values: Tensor) -> dict[str, Any]:
     return _packed(values, "f4" if bool((values.float().double() == values).all()) else "f8")
 
 
-def _physics(form: Components, cell: ModuleType) -> str:
+def _physics(form: Components, cell: Pieces) -> str:
     """The plant and the cell in JavaScript, as one object."""
     functions = form.functions
     parts = {"step": (functions, "step"), "hand": (functions, "hand")}
     if hasattr(functions, "velocity_rates"):
         parts["velocity_rates"] = functions, "velocity_rates"
     parts |= {name: (field_components, name) for name in ("carried", "scaled")}
-    parts |= {"cell": (cell, "step"), "start": (cell, "start")}
+    parts["cell"] = cell.module, cell.step
+    if cell.start is not None:
+        parts["start"] = cell.module, cell.start
     names = {name: f"{m.__name__.rpartition('.')[2]}__{f}" for name, (m, f) in parts.items()}
     code = translated(list(parts.values()), _RUNTIME)
     entries = ", ".join(f"{name}: {function}" for name, function in names.items())
@@ -273,18 +275,17 @@ def _links(plant: Plant) -> list[float]:
     return [float(length) for length in lengths[0]] if fits else []
 
 
-def _network(network: RecurrentNetwork, cell: ModuleType, theta: Tensor) -> dict[str, Any]:
-    numbers = network.cell.numbers  # type: ignore[attr-defined]
+def _network(network: RecurrentNetwork, cell: Pieces, theta: Tensor) -> dict[str, Any]:
     weights = network.unpack(theta)
     widths, kept, start, matrices = [], [], [], []
     for units, layer in zip(network.layers, weights.layers, strict=True):
-        memory, other, _ = cell.widths(units, numbers)
+        memory, other = cell.widths(units)
         widths.append(memory)
         kept.append(other)
         matrices += [layer.feedforward, layer.recurrent, layer.bias]
         size = network.cell.memory * units
         initial = np.zeros(size) if layer.initial is None else layer.initial.numpy()
-        start.append([_exactly(torch.from_numpy(np.array(one))) for one in cell.start(initial)])
+        start.append([_exactly(torch.from_numpy(np.array(one))) for one in cell.parts(initial)])
     matrices += [weights.output, weights.output_bias]
     return {
         "layers": list(network.layers),
@@ -293,9 +294,10 @@ def _network(network: RecurrentNetwork, cell: ModuleType, theta: Tensor) -> dict
         "skip": network.skip_inputs,
         "privateNoise": network.private_noise,
         "squash": network.squash,
-        "gates": list(cell.GATES),
-        "noisy": cell.NOISY,
-        "numbers": list(numbers),
+        "gates": list(cell.gates),
+        "noisy": cell.noisy,
+        "numbers": list(cell.numbers),
+        "flow": cell.start is not None,
         "widths": widths,
         "kept": kept,
         "start": start,

@@ -460,7 +460,7 @@ function drawPlane(canvas = byId("plane")) {
                 (planeExtent[1][1] - planeExtent[1][0]),
     ];
     const live = shown === frames.length - 1 && loop.seen;
-    if (live) renewFlow();
+    if (live && model.network.flow) renewFlow();
     if (live && flowField) {
         const cell = Math.min(width, height) / GRID;
         const moves = flowField.map(({ at, by }) => ({ a: to(at), b: to(add(at, by)) }));

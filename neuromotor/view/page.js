@@ -219,7 +219,7 @@ function writeKeys() {
     byId("plane-key").replaceChildren(
         keyEntry("state", colors.path),
         keyEntry("in the task", colors.best, "", true),
-        keyEntry("where it would go", `rgb(${colors.calm})`),
+        ...(model.network.flow ? [keyEntry("where it would go", `rgb(${colors.calm})`)] : []),
         ...(plane && model.plane.points.some((one) => one.length)
             ? [
                   keyEntry("stable fixed point", colors.target, "dot full"),
@@ -249,8 +249,10 @@ function writeWords() {
         : "";
     byId("plane-help").textContent = plane
         ? `The first two principal components of all rates hold ${shares} of their variance. ` +
-          "Arrows and fixed points hold the input: arrows that of now, fixed points that at the " +
-          "trial's end."
+          (model.network.flow
+              ? "Arrows and fixed points hold the input: arrows that of now, fixed points that at " +
+                "the trial's end."
+              : "There are no arrows, since these rates are not the whole memory of the units.")
         : "The rates do not vary in a plane.";
     const expected = decoded(model.expected);
     let worst = 0;

@@ -301,6 +301,9 @@ class _Function:
                 return arguments
             self.refuse(node, "a call of what a call returns")
         if isinstance(called, ast.Name) and called.id not in self.local:
+            given = self.writer.known.get(f"{self.module.__name__}.{called.id}")
+            if given is not None:
+                return f"{given}({arguments})"
             if called.id in _BUILTINS and called.id not in vars(self.module):
                 return f"{_BUILTINS[called.id]}({arguments})"
             return f"{self.function(node, getattr(self.module, called.id, None))}({arguments})"

@@ -95,3 +95,24 @@ def test_a_space_without_anything_names_the_one_that_has(loads, other, own):
     calm = record(task, net, initial_parameters(net, 0), task.trials().without_loads())
     with pytest.raises(RecordingError, match=r"zero in every trial, so there are no directions\.$"):
         preferred_directions(calm, other)
+
+
+def test_no_result_depends_on_the_order_of_trials_or_units():
+    mean, time = rotating([3.0, 1.5, 0.8], units=20, noise=0.01)
+    rng = np.random.default_rng(0)
+    condition = np.repeat(np.arange(12), 3)
+    rate = 50 + 20 * mean[condition] + rng.standard_normal((36, len(time), 20))
+    one = make_recording(time, condition, {"rate": rate}, units={"rate": "spikes/s"})
+    trials, units = rng.permutation(36), rng.permutation(20)
+    two = one.isel(trial=trials, unit=units)
+    for analysis in (
+        lambda r: rotational_dynamics(r, surrogates=0).r2_skew,
+        lambda r: rotational_dynamics(r, surrogates=0).frequencies_hz,
+        lambda r: principal_components(r, shuffles=0).explained[:5],
+        lambda r: principal_components(r, shuffles=0).participation_ratio,
+        lambda r: subspace_alignment(r, (0, 0.1), (0.105, 0.29), surrogates=0).index,
+        lambda r: tangling(r, surrogates=0).percentile_90,
+    ):
+        np.testing.assert_allclose(analysis(one), analysis(two), rtol=1e-8)
+    averages = [condition_averages(r, shuffles=0) for r in (one, two)]
+    np.testing.assert_allclose(averages[0].explained[units], averages[1].explained, rtol=1e-8)

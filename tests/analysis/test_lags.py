@@ -42,6 +42,7 @@ def test_all_lags_predict_the_same_samples():
     np.testing.assert_allclose(together.r2, alone)
 
 
+@pytest.mark.slow  # 200 repeats of 20 decodings at 3 lags
 def test_exchanged_trials_are_significant_as_rarely_as_is_said():
     rng = np.random.default_rng(5)
     hits = 0

@@ -28,7 +28,6 @@ def test_info_gives_the_path_of_every_setting():
     for row in (["radius_m", "0.04463"], ["plant.parameters.mass_1", "0.2108"]):
         assert row in rows
     assert ["plant", '"monkey-published"'] in rows
-    path, _ = rows[-1]
     done = neuromotor("info", "ddn")  # what is printed can be set
     assert "--set task.SETTING=VALUE" in done.stdout
-    assert path == "repeats"
+    assert ["senses", "null"] in rows  # files leave this one out

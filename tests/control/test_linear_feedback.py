@@ -15,7 +15,7 @@ from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, FeedbackWeights, LinearFeedback, Uncertainty
 from neuromotor.plants import PointMass
 from neuromotor.runs.settings import resolve
-from neuromotor.tasks import CenterOut
+from neuromotor.tasks import CenterOut, Channel, Senses
 from neuromotor.zoo.saved_controller import load_controller, save_controller
 
 TASK = CenterOut(plant=PointMass(), directions=3, radius_m=0.1, steps=6, delay_steps=2)
@@ -97,6 +97,9 @@ def test_what_does_not_fit_is_refused():
         ClosedLoop(longer, SHAPE).simulate(parameters, longer.trials())
     with pytest.raises(ValueError, match="must have shape"):
         SHAPE.unpack(parameters[1:])
+    hand = replace(TASK, senses=Senses((Channel("hand_position"),)))
+    with pytest.raises(ValueError, match="for 4 observed numbers cannot take 2"):
+        ClosedLoop(hand, SHAPE).simulate(parameters, hand.trials())
     with pytest.raises(ValueError, match="delay_steps"):
         LinearFeedback(trials=3, steps=6, delay_steps=-1)
     for name, wrong in (("state_size", 6), ("command_size", 3), ("dt_s", 0.02)):

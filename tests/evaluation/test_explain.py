@@ -11,7 +11,7 @@ from neuromotor.controllers import CommandTable, ContinuousTimeRNN, FunctionCont
 from neuromotor.evaluation.explain import explain
 from neuromotor.evaluation.performance import held_out
 from neuromotor.plants import PointMass
-from neuromotor.tasks import DDN, CenterOut
+from neuromotor.tasks import DDN, CenterOut, Channel, Senses
 
 NOTHING = torch.zeros(0, dtype=torch.float64)
 REACH = CenterOut(plant=PointMass(), radius_m=0.1, directions=8, steps=10)
@@ -60,6 +60,18 @@ def test_the_parts_add_up_to_the_excess(explained):
     assert explained.excess["noise"]["error"] != 0
     assert explained.excess["loads"]["error"] != 0
     assert explained.handover_s == pytest.approx((0, 0.05, 0.1, 0.15, 0.2))
+
+
+def test_without_delay_no_channel_has_one():
+    """Joints by two channels of other delays; without them the springs see the present state."""
+    channels = (Channel("joint_position", delay_steps=2), Channel("joint_velocity", delay_s=0.05))
+    task = DDN(pairs=16, steps=12, senses=Senses(channels))
+    trials = held_out(task, FunctionController(springs), 16)
+    found = explain(task, FunctionController(springs), NOTHING, trials, handovers=1)
+    for name, same in (("as it is", task), ("no delay", DDN(steps=12, delay_steps=0))):
+        alone = ClosedLoop(same, FunctionController(springs)).losses(NOTHING, trials)
+        assert found.conditions[name].loss == pytest.approx(float(alone.mean()), rel=1e-9)
+        assert found.conditions[name].reference < found.conditions[name].loss
 
 
 def test_handing_over_at_the_ends_is_one_controller_alone(explained, disturbed):

@@ -188,8 +188,10 @@ def test_what_could_be_two_kinds_needs_its_kind():
         def minimize(self):
             """Do nothing."""
 
-    with pytest.raises(ExtensionError, match=r"kind='integrator' or kind='optimizer'"):
+    with pytest.raises(ExtensionError, match="could be several kinds") as refused:
         nm.register("both", Both)
+    for kind in ("integrator", "optimizer"):
+        assert f"kind='{kind}'" in str(refused.value)
     assert nm.register("both", Both, kind="integrator") == "integrator"
     assert "both" in INTEGRATORS
     assert "both" not in OPTIMIZERS

@@ -172,7 +172,7 @@ def test_a_file_stands_for_a_plant(arm):
 
 
 def test_it_has_what_its_body_may_have(tmp_path, arm):
-    assert arm.velocity_rates(torch.zeros(4), ((1.0, 0.0), (0.0, 1.0)))
+    assert arm.velocity_rates == arm.body.velocity_rates
     assert muscles_of(arm) is None
     body = MuscleArm()
     save_learned(tmp_path / "muscles.safetensors", some_network(20, 10), body)

@@ -104,7 +104,7 @@ def test_signals_are_what_geometry_says():
     np.testing.assert_allclose(shown["muscle_velocity"], (ahead - behind) / (2 * small), rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["monkey-muscles", "human-muscles", "human", "point-mass"])
+@pytest.mark.parametrize("name", PLANTS)
 def test_signals_stay_within_their_limits(name):
     plant = PLANTS[name]
     limits = torch.tensor(plant.state_limits, dtype=torch.float64).clamp(max=1e3)
@@ -207,6 +207,22 @@ def test_a_new_target_is_told_in_the_coordinates_and_with_the_delay_of_the_sense
     assert not torch.equal(hand[:, 9], hand[:, 10])
     torch.testing.assert_close(told[:, :16, :2], hand[:, :1].expand(-1, 16, -1))
     torch.testing.assert_close(told[:, 16:, :2], hand[:, 10:-6])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_registered_task_takes_channels(name):
+    task, senses = TASKS[name], SENSES["proprioception-and-vision"]
+    if hasattr(task, "reach"):
+        own = replace(task, reach=replace(task.reach, senses=senses))
+    else:
+        own = replace(task, senses=senses)
+    trials, plain = own.trials(generator(2)), task.trials(generator(2))
+    sizes = torch.tensor(SensesInUse.of(own).noise)
+    draws = trials.sensory_noise
+    assert draws.shape == (len(plain), own.steps, len(sizes))
+    spread = draws.flatten(0, 1).std(0) / sizes
+    assert float((spread - 1).abs().max()) < 4.5 / (2 * draws[..., 0].numel()) ** 0.5
+    assert torch.equal(trials.target, plain.target)
 
 
 @pytest.mark.parametrize("task", [DDN(pairs=3), Postural(directions=2), reach()])

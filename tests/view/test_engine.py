@@ -16,6 +16,8 @@ from neuromotor.controllers import (
     ConstrainedNetwork,
     Controller,
     GatedCell,
+    LeakyCell,
+    LSTMCell,
     Network,
     TanhCell,
 )
@@ -50,10 +52,12 @@ def saved(name: str) -> Case:
     return Case(one.task, one.controller, one.parameters, trials)
 
 
-def fresh(task: Task, network: Network | ContinuousTimeRNN | ConstrainedNetwork) -> Case:
+def fresh(
+    task: Task, network: Network | ContinuousTimeRNN | ConstrainedNetwork, scale: float = 1.0
+) -> Case:
     trials = make_trials(task, network, 5).subset(torch.tensor([0, 1]))
     network = replace(network, input_size=trials.input_size, command_size=task.plant.command_size)
-    return Case(task, network, initial_parameters(network, 2), trials)
+    return Case(task, network, scale * initial_parameters(network, 2), trials)
 
 
 MUSCLES = MuscleArm(force_length=True, force_velocity=True, gravity=9.81)
@@ -80,6 +84,20 @@ CASES = {
     "friction": lambda: fresh(Friction(), Network(layers=(12,), cell=GatedCell())),
     "constrained": lambda: fresh(
         CenterOut(directions=2), ConstrainedNetwork((14,), TanhCell(), excitatory=None, density=0.5)
+    ),
+    "LSTM": lambda: fresh(
+        CenterOut(directions=2, delay_steps=2),
+        Network((9, 7), LSTMCell(), private_noise=0.1, learn_initial_state=True),
+    ),
+    "LSTM of 1997": lambda: fresh(CenterOut(directions=2), Network((9,), LSTMCell(forget=False))),
+    "leak on the rate": lambda: fresh(
+        CenterOut(directions=2),
+        ConstrainedNetwork((12, 12), LeakyCell(("rectified",), (0.5,), "rate", threshold=-0.2)),
+        scale=0.4,
+    ),
+    "leaks and kinds of their own": lambda: fresh(
+        CenterOut(directions=2),
+        Network((11,), LeakyCell(("logistic", "linear", "tanh"), (1.0, 0.3), threshold=0.1)),
     ),
     "leak in a field": lambda: fresh(
         FORCED, ContinuousTimeRNN(layers=(15,), time_constant_s=0.03, private_noise=0.05)
@@ -120,7 +138,7 @@ def test_whole_trials_and_losses_are_those_of_python(name):
         assert one["loss"] == pytest.approx(losses[i], rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["ddn", "gated"])
+@pytest.mark.parametrize("name", ["ddn", "gated", "LSTM"])
 def test_lesions_are_those_of_the_analysis(name):
     case, script = prepared(name)
     units = case.controller.layers[0]
@@ -198,7 +216,7 @@ def test_a_point_out_of_reach_is_approached():
     assert y > 0.99 * longest
 
 
-@pytest.mark.parametrize("name", ["center-out", "leak in a field", "gated"])
+@pytest.mark.parametrize("name", ["center-out", "leak in a field", "gated", "leak on the rate"])
 def test_the_flow_from_where_the_network_is_leads_where_it_goes(name):
     _, script = prepared(name)
     code = (

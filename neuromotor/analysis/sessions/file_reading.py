@@ -26,7 +26,7 @@ from neuromotor.analysis.sessions.session import (
     course_of,
     spike_times,
 )
-from neuromotor.analysis.sessions.trees import at, read_tree
+from neuromotor.analysis.sessions.trees import at, number_at, numbers_at, read_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -145,7 +145,7 @@ def _by_trial(
         _check_units([len(own) for own in parts])
         factor = _scale(options)
         spikes = [
-            clock.spikes([np.asarray(own[unit], np.float64) * factor for own in parts])
+            clock.spikes([spike_times(own[unit], factor) for own in parts])
             for unit in range(len(parts[0]))
         ]
     elif names.counts:
@@ -185,8 +185,8 @@ def _trial(tree: dict[str, Any], row: dict[str, Any], place: int, options: Impor
         time, step = _sample_times(tree, row, size, options)
     if names.start and names.stop:
         span = tuple(
-            float(np.asarray(at(row, name, "names"), np.float64)) * factor
-            for name in (names.start, names.stop)
+            number_at(row, name, option) * factor
+            for name, option in ((names.start, "names.start"), (names.stop, "names.stop"))
         )
     elif len(time):
         span = (float(time[0]), float(time[-1]))
@@ -207,7 +207,7 @@ def _sample_times(
     names, factor = options.names, _scale(options)
     if names.time:
         where = row if names.time.split(".")[0] in row else tree
-        time = np.atleast_1d(np.asarray(at(where, names.time, "names.time"), np.float64)) * factor
+        time = numbers_at(where, names.time, "names.time") * factor
         if time.size != size:
             raise RecordingError(
                 f"`names.time` has {time.size} times for {size} samples of a trial."
@@ -226,7 +226,7 @@ def _bin(tree: dict[str, Any], row: dict[str, Any], options: ImportOptions) -> f
         value = float(name)
     except ValueError:
         where = row if name.split(".")[0] in row else tree
-        value = float(np.asarray(at(where, name, "names.bin"), np.float64))
+        value = number_at(where, name, "names.bin")
     if not value > 0:
         raise RecordingError(f"`names.bin` must be more than 0, got {value:g}.")
     return value * _scale(options)
@@ -288,7 +288,11 @@ def _as_column(values: list[Any]) -> NDArray[Any] | None:
 
 def _matrix(row: Mapping[str, Any], name: str, option: str) -> NDArray[Any]:
     """Return samples of a trial, (T, N)."""
-    values = np.asarray(at(row, name, option))
+    found = at(row, name, option)
+    try:
+        values = np.asarray(found)
+    except ValueError as error:  # what numpy says of rows of unequal lengths
+        raise RecordingError(f"{name!r} must hold numbers, (time, unit).") from error
     if values.dtype.kind not in "fiub" or values.ndim > 2:
         raise RecordingError(f"{name!r} must hold numbers, (time, unit), got {values.dtype}.")
     return values.reshape(len(values), -1) if values.ndim else values.reshape(1, 1)
@@ -349,10 +353,7 @@ def _trial_courses(
     times = [trial.time_s for trial in trials]
     if names.series_time:
         factor = _scale(options)
-        times = [
-            np.asarray(at(t.row, names.series_time, "names.series_time"), np.float64) * factor
-            for t in trials
-        ]
+        times = [numbers_at(t.row, names.series_time, "names.series_time") * factor for t in trials]
     for name, path in names.series.items():
         parts = [_matrix(trial.row, path, f"names.series.{name}") for trial in trials]
         course = _joined(path, parts, times, clock)
@@ -412,12 +413,12 @@ def _by_clock(tree: dict[str, Any], table: Any, source: str, options: ImportOpti
     columns = _table_columns(tree, table, options)
     time = np.zeros(0)
     if names.time:
-        time = np.asarray(at(tree, names.time, "names.time"), np.float64).ravel() * factor
+        time = numbers_at(tree, names.time, "names.time") * factor
     trials = _session_trials(columns, time, source, options)
     courses: dict[str, Callable[[], Course]] = {}
     stamps = time
     if names.series_time:
-        stamps = np.asarray(at(tree, names.series_time, "names"), np.float64).ravel() * factor
+        stamps = numbers_at(tree, names.series_time, "names.series_time") * factor
     for name, path in names.series.items():
         course = course_of(path, stamps, _matrix(tree, path, f"names.series.{name}"))
         courses[name] = _keep(course)
@@ -425,7 +426,7 @@ def _by_clock(tree: dict[str, Any], table: Any, source: str, options: ImportOpti
     if names.spikes:
         own = at(tree, names.spikes, "names.spikes")
         if names.spike_units:
-            spikes, ids = _sorted_out(tree, own, names, factor)
+            spikes, ids = _sorted_out(tree, names, factor)
         else:
             spikes = [spike_times(x, factor) for x in _cells(own)]
     elif names.counts or names.rates:
@@ -464,8 +465,10 @@ def _table_columns(
                 f"{len(names.columns)}."
             )
         return {name: table[:, i] for i, name in enumerate(names.columns)}
-    if isinstance(table, list):
-        raise RecordingError(f"`names.trials`: {names.trials!r} is a list of other things.")
+    if table is not None and not isinstance(table, dict):
+        raise RecordingError(
+            f"`names.trials`: {names.trials!r} is neither structures nor a matrix of numbers."
+        )
     if table is None:
         start = names.start or "start_time"
         count = np.size(at(tree, start, "names.start"))
@@ -520,10 +523,10 @@ def _session_trials(
 
 
 def _sorted_out(
-    tree: dict[str, Any], times: Any, names: FileNames, factor: float
+    tree: dict[str, Any], names: FileNames, factor: float
 ) -> tuple[list[NDArray[np.float64]], NDArray[Any]]:
     """Return the spike times of each unit, and the units' names, from those of all."""
-    every = np.asarray(times, np.float64).ravel() * factor
+    every = numbers_at(tree, names.spikes, "names.spikes") * factor
     owner = np.asarray(at(tree, names.spike_units, "names.spike_units")).ravel()
     if len(owner) != len(every):
         raise RecordingError(

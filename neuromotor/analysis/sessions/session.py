@@ -144,7 +144,12 @@ class TrialClock:
 
 def spike_times(values: Any, factor: float = 1.0) -> NDArray[np.float64]:
     """Return the finite times among values of any shape, in seconds and in order."""
-    times = np.asarray(values, dtype=np.float64).ravel() * factor
+    try:
+        times = np.asarray(values, dtype=np.float64).ravel() * factor
+    except (TypeError, ValueError) as error:
+        raise RecordingError(
+            f"spike times must be numbers, one array a unit, got {type(values).__name__}."
+        ) from error
     return np.sort(times[np.isfinite(times)])
 
 

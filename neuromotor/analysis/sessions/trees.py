@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuromotor._checks import did_you_mean
 from neuromotor._extras import require
 from neuromotor.analysis.layout import RecordingError
 
-__all__ = ["at", "read_tree"]
+__all__ = ["at", "number_at", "numbers_at", "read_tree"]
 
 _DEEPEST = 32
 _HDF5 = b"\x89HDF"
@@ -137,3 +138,31 @@ def at(tree: Any, path: str, option: str) -> Any:
             known = did_you_mean(part, here) if isinstance(here, dict) and here else "it has none"
             raise RecordingError(f"`{option}` names {path!r}, but there is no {part!r}; {known}.")
     return here
+
+
+def numbers_at(tree: Any, path: str, option: str) -> NDArray[np.float64]:
+    """Return the numbers that stand at a path, in one row.
+
+    Raises:
+        RecordingError: Nothing stands there, or something else than numbers.
+    """
+    value = at(tree, path, option)
+    try:
+        return np.asarray(value, dtype=np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        what = "text" if isinstance(value, str) else f"a {type(value).__name__}"
+        raise RecordingError(
+            f"`{option}` names {path!r}, which is no array of numbers, but {what}."
+        ) from error
+
+
+def number_at(tree: Any, path: str, option: str) -> float:
+    """Return the one number that stands at a path.
+
+    Raises:
+        RecordingError: Nothing stands there, or something else than one number.
+    """
+    values = numbers_at(tree, path, option)
+    if values.size != 1:
+        raise RecordingError(f"`{option}` names {path!r}, which is {values.size} numbers, not one.")
+    return float(values[0])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from neuromotor.compiled.pieces import Tape
 
 __all__ = [
+    "SQUASHED",
     "AdjointRoom",
     "Dimensions",
     "ForwardRoom",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+SQUASHED = (None, "tanh", "logistic", "rectified")  # by their numbers in compiled loops
 
 
 class Dimensions(NamedTuple):
@@ -30,7 +32,7 @@ class Dimensions(NamedTuple):
 
     steps: int
     ring: int  # steps whose pulls are kept until their gradients are taken
-    squash: int  # how commands are squashed: 0 for not at all, else from 1 on as in `SQUASHES`
+    squash: int  # how commands are squashed: the place in `SQUASHED`
     batch: float  # trials over which the loss is a mean, other blocks included
     energy: float  # weight of a command's square
 

@@ -17,6 +17,7 @@ of what is seen, of which only the bias is there, and those of the last layer.
 
 import numba as nb
 
+from neuromotor.closed_loop.compiled.arrays import SQUASHED
 from neuromotor.compiled.pieces import (
     LOOP_OPTIONS,
     Weights,
@@ -28,16 +29,13 @@ from neuromotor.compiled.pieces import (
     part,
     span,
 )
-from neuromotor.controllers.network import SQUASHES
 
 if "plant" not in globals():
     raise ImportError("this file is a template of neuromotor.compiled.compose: nothing imports it")
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 GROUPS = len(cell.GATES)
-PLAIN, TANH, LOGISTIC, RECTIFIED = map(
-    (None, *SQUASHES).index, (None, "tanh", "logistic", "rectified")
-)
+PLAIN, TANH, LOGISTIC, RECTIFIED = range(len(SQUASHED))
 
 
 @piece

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor.closed_loop.blas import blas_threads
-from neuromotor.closed_loop.compiled.arrays import AdjointRoom, Dimensions, Run
+from neuromotor.closed_loop.compiled.arrays import SQUASHED, AdjointRoom, Dimensions, Run
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
 from neuromotor.closed_loop.compiled.machine import Machine
 from neuromotor.closed_loop.objective import LoopObjective, Place, drawn_residuals
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.pieces import Tape, Weights
-from neuromotor.controllers.network import SQUASHES
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
@@ -90,7 +89,7 @@ class _Loop:
         self.dims = Dimensions(
             steps=task.steps,
             ring=min(task.steps, max(1, round(_TALL / largest))),
-            squash=(None, *SQUASHES).index(net.squash),
+            squash=SQUASHED.index(net.squash),
             batch=float(batch),
             energy=float(cost.energy_weight),
         )

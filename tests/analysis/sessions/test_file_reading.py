@@ -266,6 +266,10 @@ def test_what_is_not_there_is_named(tmp_path):
         ({"spikes": "unit.spikeTime"}, "there is no 'spikeTime'; did you mean 'spikeTimes'"),
         ({"trials": "S"}, "`names.trials` names 'S', but there is no 'S'"),
         ({"start": "", "stop": ""}, "its own clock"),
+        ({"series_time": "unit"}, "`names.series_time` names 'unit', which is no array of numbers"),
+        ({"stop": "hand"}, r"`names.stop` names 'hand', which is \d+ numbers, not one"),
+        ({"spikes": "unit"}, "spike times must be numbers, one array a unit, got dict"),
+        ({"time": "target"}, "`names.time` names 'target', which is no array of numbers"),
         ({"series_time": ""}, "has .* samples in trial 0, and .* times|nothing says the times"),
     ):
         names = FileNames(**{**vars(options.names), **changes})
