@@ -48,6 +48,12 @@ def test_a_file_becomes_a_recording(tmp_path):
     done = neuromotor(*arguments, "--force", "--json", "--smooth", "causal", "0.03", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["unit"] == 7
+    done = neuromotor("export", "mine.nc", "--out", "mine.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "mine.csv").read_text().splitlines()) == 1 + 64 * 81
+    wrong = neuromotor("export", "mine.nc", "--out", "x.npz", "--layout", "rows", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "unknown layout 'rows'" in wrong.stderr
     both = ("import", "session.npz", *arguments[1:-1], "both.nc", "--seed", "1")
     done = neuromotor(*both, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
