@@ -39,11 +39,14 @@ def moving_state(
     """
     home = hand_position.new_tensor(plant.home) if near is None else near
     place = configuration_near(plant, hand_position, home)
-    rows = [
-        torch.func.grad(lambda q, axis=axis: plant.hand_position(q)[..., axis].sum())(place)
-        for axis in range(plant.hand_size)
-    ]
+    with torch.enable_grad():  # not torch.func, which MuJoCo's plants cannot be called in
+        varied = place if place.requires_grad else place.detach().requires_grad_()
+        rows = [
+            torch.autograd.grad(coordinate.sum(), varied, create_graph=True)[0]
+            for coordinate in plant.hand_position(varied).unbind(-1)
+        ]
     jacobian = torch.stack(rows, dim=-2)  # (..., d, q)
+    jacobian = jacobian if place.requires_grad else jacobian.detach()
     wanted = hand_velocity.unsqueeze(-1)
     speeds = torch.linalg.pinv(jacobian, rtol=_STRETCHED) @ wanted
     away = (jacobian @ speeds - wanted).abs().amax()

@@ -17,6 +17,7 @@ from neuromotor.plants import (
     SemiImplicitEuler,
     TwoJointArm,
     UnreachableError,
+    moving_state,
 )
 from neuromotor.plants.plant import check_plant
 from neuromotor.storage.components import SettingsError, decode, encode
@@ -56,6 +57,9 @@ def test_the_hand_is_where_the_limb_ends():
     goals = TRUE.hand_position(torch.tensor([[0.3, 1.2], [-0.2, 1.8]], dtype=torch.float64))
     found = ARM.configuration_at(goals)
     torch.testing.assert_close(TRUE.hand_position(found), goals, rtol=0, atol=1e-9)
+    moves = torch.tensor([[0.4, 0.0], [-0.1, 0.3]], dtype=torch.float64)
+    moving = moving_state(ARM, goals, moves)
+    torch.testing.assert_close(TRUE.hand_velocity(moving), moves, rtol=0, atol=1e-9)
 
 
 def test_it_says_what_the_environment_is():
