@@ -395,6 +395,10 @@ def _task(spec: Any, plant_spec: Any) -> tuple[str, Task]:
             base = with_plant(base, plant)
         except (TypeError, ValueError) as error:
             raise SettingsError(f"in `task`: {error}") from error
+        reach = settings.get("reach")
+        named = {"type": reach} if isinstance(reach, str) else reach
+        if isinstance(named, Mapping) and "type" in named:  # it begins anew, on its own plant
+            settings["reach"] = {**named, "plant": encode(plant, PLANTS)}
     placed: Task = decode(settings, TASKS, "task", base)
     return name, placed
 

@@ -17,6 +17,7 @@ from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.optim import LBFGS
 from neuromotor.plants import ARM_PRESETS, PLANTS
 from neuromotor.runs.settings import gather, resolve
+from neuromotor.storage.components import encode
 from neuromotor.sweep import load_sweep
 from neuromotor.tasks import TASKS, with_plant
 
@@ -360,6 +361,19 @@ def test_a_run_holds_what_was_said(tmp_path):
 def test_what_cannot_be_meant_is_said(texts, message):
     with pytest.raises(SettingsError, match=message):
         resolved(*texts)
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if hasattr(task, "reach")])
+def test_the_plant_that_is_named_takes_the_place_of_a_saved_reachs(name):
+    wanted = with_plant(TASKS[name], PLANTS["human"])
+    saved = encode(TASKS[name], TASKS)
+    assert (
+        resolve(gather(None, {"plant": "human"}, [], smoke=False, base={"task": saved})).task
+        == wanted
+    )
+    spec = {"type": name, "reach": {**saved["reach"]}}
+    spec["reach"].pop("plant", None)
+    assert resolve({"task": spec, "plant": "human"}).task == wanted
 
 
 def test_one_place_cannot_name_two_plants():
