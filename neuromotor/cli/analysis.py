@@ -12,7 +12,7 @@ import torch
 import typer
 
 from neuromotor.cli.display import difference_lines, messages, output, working
-from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, TaskOption
+from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, TaskOption, check_new
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.controllers import FeedbackChange
 from neuromotor.evaluation.references import REFERENCES
@@ -111,8 +111,7 @@ def record(
     if out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
-    if out.exists() and not force:
-        raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
+    check_new(out, force=force)
     recording = record_run(actor, settings, change)
     write_recording(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
     sizes = {

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from neuromotor.cli.display import messages, output
-from neuromotor.cli.options import ConfigOption, JsonOption
+from neuromotor.cli.options import ConfigOption, JsonOption, check_new
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.settings import gather
-from neuromotor.storage.components import decode
+from neuromotor.storage.components import SettingsError, decode
 
 __all__ = ["register"]
 
@@ -127,8 +127,7 @@ def import_(
     options = decode(raw, IMPORTS, "import")
     if out.suffix.lower() not in (".nc", ".nwb"):
         raise ValueError(f"`--out` must end in .nc or .nwb, got {out.name!r}.")
-    if out.exists() and not force:
-        raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
+    check_new(out, force=force)
     found = [import_recording(path, options) for path in source]
     notes = [
         f"{path.name}: {line}" if len(source) > 1 else line
@@ -157,17 +156,18 @@ def export(
     out: Annotated[
         Path,
         typer.Option(
-            help="File: .csv or .parquet (a table, one row a sample), .npz (arrays), .nwb."
+            help="File: .csv or .parquet (a table, one row a sample), .npz (arrays), .nwb or .nc."
         ),
     ],
     layout: Annotated[
-        str,
+        str | None,
         typer.Option(
             help=".npz: trials (trial, time, unit), as for LFADS; or samples (sample, unit), as "
-            "for CEBRA."
+            "for CEBRA. Default: trials."
         ),
-    ] = "trials",
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Write a recording for other tools.
 
@@ -177,6 +177,14 @@ def export(
     from neuromotor.analysis import export_recording, load_recording
     from neuromotor.analysis.bridges import LAYOUTS
 
-    kind = lookup("layout", layout, LAYOUTS)
+    if layout is not None and out.suffix.lower() != ".npz":
+        raise SettingsError(
+            f"`--layout` is for .npz files, got `--out` {out.name!r}; leave it out."
+        )
+    kind = lookup("layout", layout or "trials", LAYOUTS)
+    check_new(out, force=force)
     export_recording(out, load_recording(recording), layout=kind, overwrite=force)
+    if json_:
+        print(json.dumps({"out": str(out), "bytes": out.stat().st_size}))
+        return
     output.print(str(out), soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from neuromotor.cli.display import horizon_table, messages, output, working
-from neuromotor.cli.options import JsonOption, SetOption, SmokeOption, ThreadsOption
+from neuromotor.cli.options import JsonOption, SetOption, SmokeOption, ThreadsOption, check_new
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.optim import Progress
 from neuromotor.plants import PLANTS
@@ -77,6 +77,7 @@ def learn_plant(
     Example: `neuromotor learn-plant Reacher-v5 --out reacher.safetensors`, then
     `neuromotor compare center-out --plant reacher.safetensors`
     """
+    check_new(out, force=force)
     raw = gather(None, {"plant": plant}, set_ or [], smoke=False)
     for key in raw:
         if key != "plant":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,7 @@ def new(
         return
     for line in (
         f"Wrote {start.file} and {start.test}.",
-        f"Test it:  pytest {start.test}",
+        f"Test it:  pytest {shlex.quote(str(start.test))}",
         f"Use it:   {start.command}",
     ):
         output.print(line, soft_wrap=True, markup=False, highlight=False)

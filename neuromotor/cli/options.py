@@ -28,6 +28,7 @@ __all__ = [
     "TaskOption",
     "ThreadsOption",
     "check_figure",
+    "check_new",
 ]
 
 ConfigOption = Annotated[
@@ -91,3 +92,11 @@ def check_figure(path: Path | None) -> None:
     """Raise unless a figure is written in a format that there is; None is no figure."""
     if path is not None and path.suffix not in (".png", ".pdf", ".svg"):
         raise SettingsError(f"`--figure` must end in .png, .pdf or .svg, got {path}.")
+
+
+def check_new(path: Path, *, force: bool) -> None:
+    """Raise where a file is there already and `--force` was not given."""
+    if path.exists() and not force:
+        raise FileExistsError(
+            f"{path} exists; choose another name, or overwrite it with `--force`."
+        )

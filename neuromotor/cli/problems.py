@@ -12,15 +12,12 @@ from rich.table import Table
 
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import (
-    BudgetOption,
     ConfigOption,
     DtypeOption,
     ForceOption,
     JsonOption,
-    OutOption,
     SecondsOption,
     SeedOption,
-    SetOption,
     SmokeOption,
     ThreadsOption,
 )
@@ -43,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def solve(
     problem: Annotated[
         str | None,
-        typer.Argument(help=f"The problem: {', '.join(PROBLEMS)}. `--resume` knows it."),
+        typer.Argument(help=f"The problem: {', '.join(PROBLEMS)}. Leave it out with `--resume`."),
     ] = None,
     lags: Annotated[
         str | None,
@@ -59,7 +56,10 @@ def solve(
             help=f"Names with commas: {', '.join(OPTIMIZERS)}. Default: hf,kron-adam.",
         ),
     ] = None,
-    budget: BudgetOption = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(metavar="CALLS", help="Number of calls for each network. Default: 20000."),
+    ] = None,
     seconds: SecondsOption = None,
     seed: SeedOption = None,
     seeds: Annotated[
@@ -76,8 +76,18 @@ def solve(
         ),
     ] = None,
     config: ConfigOption = None,
-    set_: SetOption = None,
-    out: OutOption = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting, e.g. `problem.symbols=3` or `'controller.layers=[50]'`; may be "
+            "repeated.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder. Default: runs/solve-PROBLEM-TIME.")
+    ] = None,
     force: ForceOption = False,
     smoke: SmokeOption = False,
     json_: JsonOption = False,

@@ -11,9 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from neuromotor.cli.display import difference_lines, messages, output, working
-from neuromotor.cli.options import ConfigOption, JsonOption, PlantOption, SetOption, TaskOption
+from neuromotor.cli.options import (
+    ConfigOption,
+    JsonOption,
+    PlantOption,
+    SetOption,
+    TaskOption,
+    check_new,
+)
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.runs.settings import resolve_saved
+from neuromotor.storage.components import SettingsError
 from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["register"]
@@ -62,8 +70,10 @@ def view(
     """
     from neuromotor.view import view as make_page
 
-    if out is not None and out.exists() and not force:
-        raise FileExistsError(f"{out} exists; choose another name, or overwrite it with `--force`.")
+    if out is not None:
+        if out.suffix.lower() != ".html":
+            raise SettingsError(f"`--out` must end in .html, got {out.name!r}.")
+        check_new(out, force=force)
     saved = load_controller(controller)
     options: dict[str, Any] = {"task": task, "plant": plant, "seed": seed}
     settings = resolve_saved(saved, config, options, set_ or [], uses=("seed", "threads"))

@@ -6,8 +6,10 @@ explains; whoever starts from it changes what it does, piece by piece, and its t
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
+import shlex
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -73,12 +75,17 @@ def start_component(kind: str, name: str, folder: Path = Path()) -> Start:
     for taken, registry in registries().items():
         if name in registry:
             raise ValueError(f"`name` must be new, got {name!r}, which is a {taken} already.")
+    if importlib.util.find_spec(module) is not None and not (folder / f"{module}.py").exists():
+        raise ValueError(
+            f"`name` must not be that of a Python module, got {name!r}: {module}.py would hide it, "
+            f"or be hidden; choose another, such as 'my-{name}'."
+        )
     if not folder.is_dir():
         raise ValueError(f"`folder` must be a folder that exists, got {folder}; make it.")
     start = Start(
         file=folder / f"{module}.py",
         test=folder / f"test_{module}.py",
-        command=command.format(name=name, file=f"{module}.py"),
+        command=command.format(name=name, file=shlex.quote(str(folder / f"{module}.py"))),
     )
     for path in (start.file, start.test):
         if path.exists():

@@ -51,6 +51,15 @@ def test_a_file_becomes_a_recording(tmp_path):
     done = neuromotor("export", "mine.nc", "--out", "mine.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "mine.csv").read_text().splitlines()) == 1 + 64 * 81
+    again = neuromotor("export", "mine.nc", "--out", "mine.csv", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "mine.csv exists; choose another name, or overwrite it with `--force`" in again.stderr
+    wrong = neuromotor("export", "mine.nc", "--out", "x.csv", "--layout", "samples", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "`--layout` is for .npz files" in wrong.stderr
+    done = neuromotor("export", "mine.nc", "--out", "mine.npz", "--json", cwd=tmp_path)
+    size = (tmp_path / "mine.npz").stat().st_size
+    assert json.loads(done.stdout) == {"out": "mine.npz", "bytes": size}
     wrong = neuromotor("export", "mine.nc", "--out", "x.npz", "--layout", "rows", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "unknown layout 'rows'" in wrong.stderr

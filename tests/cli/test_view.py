@@ -41,6 +41,8 @@ def test_a_page_is_written_once(saved, tmp_path):
     again = neuromotor("view", saved, *QUICK, "--out", out)
     assert "overwrite it with `--force`" in str(again.exception)
     assert neuromotor("view", saved, *QUICK, "--out", out, "--force").exit_code == 0
+    wrong = neuromotor("view", saved, *QUICK, "--out", tmp_path / "mine.png")
+    assert "`--out` must end in .html" in str(wrong.exception)
 
 
 def test_without_a_file_the_browser_opens_one(saved, monkeypatch):

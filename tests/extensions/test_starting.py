@@ -1,5 +1,6 @@
 """Components that are started from a template work at once, and nothing is overwritten."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,7 @@ def test_all_of_them_pass_their_own_tests(tmp_path):
         ("task", "class", "`name` must be small letters"),
         ("task", "../escape", "`name` must be small letters"),
         ("task", "ddn", "a task already"),
+        ("cell", "torch", "not be that of a Python module"),
     ],
 )
 def test_what_cannot_be_started_is_refused(kind, name, message, tmp_path):
@@ -71,6 +73,13 @@ def test_what_cannot_be_started_is_refused(kind, name, message, tmp_path):
     with pytest.raises(ValueError, match="`folder`"):
         start_component("task", "my-reach", tmp_path / "nowhere")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_finds_the_file_from_where_it_was_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my lab").mkdir()
+    start = start_component("task", "my-reach", Path("my lab"))
+    assert shlex.split(start.command)[-2:] == ["--use", "my lab/my_reach.py"]
 
 
 @pytest.mark.parametrize("there", ["my_reach.py", "test_my_reach.py"])
