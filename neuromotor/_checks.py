@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -18,6 +18,7 @@ __all__ = [
     "check_fraction",
     "check_integer",
     "check_number",
+    "check_numbers",
     "check_positive",
     "check_seed",
     "declares",
@@ -39,6 +40,16 @@ def check_number(name: str, value: object, unit: str = "", *, minimum: float | N
         raise TypeError(f"`{name}` must be {expected}, got {value!r}.")
     if not math.isfinite(value) or (minimum is not None and value < minimum):
         raise ValueError(f"`{name}` must be {expected}, got {value!r}.")
+
+
+def check_numbers(
+    name: str, values: Sequence[object], unit: str = "", *, minimum: float | None = None
+) -> None:
+    """Raise unless there is a number or more, and each is as `check_number` wants it."""
+    if not values:
+        raise ValueError(f"`{name}` must hold at least one number, got none.")
+    for value in values:
+        check_number(name, value, unit, minimum=minimum)
 
 
 def check_positive(name: str, value: object, unit: str = "") -> None:

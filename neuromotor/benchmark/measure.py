@@ -181,11 +181,10 @@ def _operations(
     loop = ClosedLoop(task, network)
     units = equal_units(network)
     gated = Network(layers=(units,) * len(network.layers), cell=GatedCell())
-    objectives: dict[str, Any] = {
-        "autograd": loop.objective(trials, fast=False),
-        "fast": loop.objective(trials),
-        "gated": ClosedLoop(task, gated).objective(trials),
-    }
+    objectives: dict[str, Any] = {"autograd": loop.objective(trials, fast=False)}
+    for name, one in (("fast", loop), ("gated", ClosedLoop(task, gated))):
+        if one.why_not_compiled(trials) is None:  # else it would be autograd under another name
+            objectives[name] = one.objective(trials, fast=True)
     for implementation, objective in objectives.items():
         if implementation == "gated":
             theta = initial_parameters(gated, 0, dtype=dtype)

@@ -63,17 +63,17 @@ def shared(
 for commands in (
     training,
     evaluation,
-    problems,
-    info,
-    benchmark,
-    runs_command,
-    importing,
-    analysis,
     view,
-    reproduction,
+    analysis,
+    importing,
+    problems,
     zoo,
+    runs_command,
     sweep,
+    reproduction,
     learning,
     new,
-):  # in the order of `--help`
+    info,
+    benchmark,
+):  # in the order of `--help`, where groups (zoo, runs, reproduce) come last
     commands.register(app)

@@ -62,7 +62,7 @@ def evaluate(
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", help="Take the excess over optimal feedback control (ILQG) apart."
+            "--explain", help="Say what makes up the excess over optimal feedback control (ILQG)."
         ),
     ] = False,
     figure: Annotated[

@@ -97,7 +97,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Make a recording of a lab's own file: spikes or rates, events and behaviour.
+    """Make a recording from a lab's own file: spikes or rates, events and behaviour.
 
     Example: `neuromotor import session.nwb --align go_cue_time --window -0.3 0.6 --condition
     target --out mine.nc`
@@ -169,7 +169,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write a recording for other tools.
+    """Write a recording in a format of other tools: a table, plain arrays or NWB.
 
     Example: `neuromotor export mine.nc --out mine.parquet`
     """

@@ -92,7 +92,7 @@ def solve(
     smoke: SmokeOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Train networks on a problem of memory, and say which of them solve it, by its length.
+    """Train networks on a problem of memory; say how many of them solve it at each length.
 
     A problem is solved when less than 1 % of 10,000 new sequences are answered wrongly (Hochreiter
     & Schmidhuber 1997). A training ends there, or when its budget of 20,000 calls is used up.

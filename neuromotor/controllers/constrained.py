@@ -9,7 +9,7 @@ So the constraints hold at every step of every optimizer, and no projection is n
 with W say little about w where signs are fixed, there are no Kronecker factors here.
 
 Source: Song, Yang & Wang (2016), methods, "Dale's principle", which rectifies w where we take its
-size; the seed's equation |W| diag(+-1).
+size.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class GatedFeedbackNetwork(RecurrentNetwork):
 
     @property
     def learn_initial_state(self) -> bool:
-        """False."""
+        """False: every layer starts from zeros."""
         return False
 
     def initial_parameters(

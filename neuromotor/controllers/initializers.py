@@ -236,7 +236,7 @@ class VariancePreserving:
 
 
 @dataclass(frozen=True)
-class Orthogonal:
+class Orthogonal(Gaussian):
     """Random orthogonal weights within a layer, times a gain; dense normal weights elsewhere.
 
     A linear network with such weights neither forgets nor explodes where the gain is 1.
@@ -244,39 +244,19 @@ class Orthogonal:
     Source: Saxe, McClelland & Ganguli (2014), section 3; the other weights are those of `Gaussian`.
 
     Attributes:
-        recurrent_gain: Every singular value of the weights within a layer.
         gain: Gain of weights from inputs and between layers; see `Gaussian`.
+        recurrent_gain: Every singular value of the weights within a layer.
         output_gain: Gain of weights to the commands.
 
     Raises:
         ValueError: A gain is negative or not finite.
     """
 
-    recurrent_gain: float = 1.0
-    gain: float = 1.0
-    output_gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("recurrent_gain", "gain", "output_gain"):
-            check_number(name, getattr(self, name), minimum=0.0)
-
-    def biases(self, size: int, generator: torch.Generator) -> Tensor:
-        """Return zeros, (size,)."""
-        return torch.zeros(size, dtype=torch.float64)
-
-    def feedforward(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
-        """Return dense normal weights, (rows, columns)."""
-        return self.gain / math.sqrt(columns) * _normal(rows, columns, generator)
-
     def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
         """Return a random orthogonal matrix, uniform over all of them, (size, size)."""
         vectors, triangle = torch.linalg.qr(_normal(size, size, generator))
         drawn: Tensor = vectors * torch.sign(torch.diagonal(triangle))
         return self.recurrent_gain * drawn
-
-    def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
-        """Return dense normal weights, (rows, columns)."""
-        return self.output_gain / math.sqrt(columns) * _normal(rows, columns, generator)
 
 
 @dataclass(frozen=True)

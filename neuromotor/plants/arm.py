@@ -36,7 +36,12 @@ from neuromotor.plants.parameters import (
     Viscosity,
     usual_torque,
 )
-from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
+from neuromotor.plants.plant import (
+    Components,
+    check_command_limit,
+    check_last_axis,
+    outer_components,
+)
 
 __all__ = ["TwoJointArm", "UnreachableError", "elbow_at"]
 
@@ -165,18 +170,12 @@ class TwoJointArm(IntegratedPlant):
         """
         check_last_axis("state", state, 4, _STATE)
         check_last_axis("torque", torque, 2, "shoulder and elbow torque")
-        acting = []
-        for name, extra, meaning in (
-            ("load", load, "shoulder and elbow torque"),
-            ("hand_force", hand_force, "x and y"),
-        ):
-            if extra is not None:
-                check_last_axis(name, extra, 2, meaning)
-            acting.append(None if extra is None else extra.unbind(-1))
+        load_parts = outer_components("load", load, 2, "shoulder and elbow torque")
+        force_parts = outer_components("hand_force", hand_force, 2, "x and y")
         par, x = self._numbers, state.unbind(-1)
         sine, cosine = sine_and_cosine(x[1])
         shoulder, elbow = arm_components.torques(
-            par, x, torque.unbind(-1), acting[0], acting[1], sine, cosine
+            par, x, torque.unbind(-1), load_parts, force_parts, sine, cosine
         )
         if self.limits is not None:
             at_limits = self._limit_torque(state[..., :2], self.limits).unbind(-1)

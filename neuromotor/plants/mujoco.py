@@ -91,7 +91,7 @@ class MujocoPlant(MechanicalPlant):
 
     @property
     def home(self) -> tuple[float, ...]:
-        """See `posture`."""
+        """Joint positions (rad or m) at home; see `posture`."""
         return self._home
 
     @cached_property

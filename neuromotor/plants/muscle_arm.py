@@ -21,7 +21,7 @@ from neuromotor.plants.parameters import (
     ArmParameters,
     Viscosity,
 )
-from neuromotor.plants.plant import Bounds, Components, check_last_axis
+from neuromotor.plants.plant import Bounds, Components, check_last_axis, outer_components
 from neuromotor.plants.signals import Signal, part_signal
 
 __all__ = ["MuscleArm"]
@@ -291,16 +291,10 @@ class MuscleArm(MechanicalPlant):
         """
         check_last_axis("state", state, 10, "joint angles, velocities, activations")
         check_last_axis("command", command, 6, "one excitation for each muscle")
-        acting = []
-        for name, extra, meaning in (
-            ("load", load, "shoulder and elbow torque"),
-            ("hand_force", hand_force, "x and y"),
-        ):
-            if extra is not None:
-                check_last_axis(name, extra, 2, meaning)
-            acting.append(None if extra is None else extra.unbind(-1))
+        load_parts = outer_components("load", load, 2, "shoulder and elbow torque")
+        force_parts = outer_components("hand_force", hand_force, 2, "x and y")
         after = muscle_arm_components.step(
-            self._numbers, state.unbind(-1), command.unbind(-1), *acting
+            self._numbers, state.unbind(-1), command.unbind(-1), load_parts, force_parts
         )
         same = torch.broadcast_tensors(*after)  # type: ignore[no-untyped-call]
         return torch.stack(same, dim=-1)

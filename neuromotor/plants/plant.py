@@ -30,6 +30,7 @@ __all__ = [
     "holding_command",
     "muscles_of",
     "observed",
+    "outer_components",
     "saturated",
     "views_of",
     "within_bounds",
@@ -271,6 +272,20 @@ def check_last_axis(name: str, value: Tensor, size: int, meaning: str) -> None:
             f"`{name}` must have {size} entries on its last axis ({meaning}), "
             f"got shape {tuple(value.shape)}."
         )
+
+
+def outer_components(
+    name: str, value: Tensor | None, size: int, meaning: str
+) -> tuple[Tensor, ...] | None:
+    """Return the components of what acts from outside, or None where nothing does.
+
+    Raises:
+        ValueError: The last axis has another size.
+    """
+    if value is None:
+        return None
+    check_last_axis(name, value, size, meaning)
+    return value.unbind(-1)
 
 
 def check_plant(plant: Plant) -> None:

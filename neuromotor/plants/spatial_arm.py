@@ -19,7 +19,12 @@ from neuromotor.plants.arm import UnreachableError, elbow_at
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
 from neuromotor.plants.mechanical import IntegratedPlant
 from neuromotor.plants.parameters import ARM_PRESETS, HUMAN, ArmParameters, usual_torque
-from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
+from neuromotor.plants.plant import (
+    Components,
+    check_command_limit,
+    check_last_axis,
+    outer_components,
+)
 
 __all__ = ["SpatialArm"]
 
@@ -208,16 +213,10 @@ class SpatialArm(IntegratedPlant):
         """
         check_last_axis("state", state, 8, _STATE)
         check_last_axis("torque", torque, 4, _TORQUES)
-        acting = []
-        for name, extra, size, meaning in (
-            ("load", load, 4, _TORQUES),
-            ("hand_force", hand_force, 3, "x, y and z"),
-        ):
-            if extra is not None:
-                check_last_axis(name, extra, size, meaning)
-            acting.append(None if extra is None else extra.unbind(-1))
+        load_parts = outer_components("load", load, 4, _TORQUES)
+        force_parts = outer_components("hand_force", hand_force, 3, "x, y and z")
         rates = spatial_arm_components.accelerations(
-            self._numbers, state.unbind(-1), torque.unbind(-1), *acting
+            self._numbers, state.unbind(-1), torque.unbind(-1), load_parts, force_parts
         )
         return torch.stack(torch.broadcast_tensors(*rates), dim=-1)  # type: ignore[no-untyped-call]
 

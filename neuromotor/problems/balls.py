@@ -68,12 +68,12 @@ class BouncingBalls:
 
     @property
     def input_size(self) -> int:
-        """Pixels."""
+        """Pixels of a picture."""
         return self.size**2
 
     @property
     def output_size(self) -> int:
-        """Pixels."""
+        """Pixels of a picture."""
         return self.size**2
 
     def sequences(

@@ -117,7 +117,7 @@ class TemporalOrder:
 
     @property
     def output_size(self) -> int:
-        """Orders."""
+        """How many orders the special symbols can come in."""
         return int(2**self.specials)
 
     def sequences(

@@ -89,7 +89,7 @@ def plot_runs(records: Sequence[RunRecord]) -> Figure:
 
 
 def plot_solved(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Draw the calls that solved a problem, and the share of seeds that did not, by its length.
+    """Draw, over a problem's length, the calls that solved it and the share of failed seeds.
 
     In the form of figure 4.1 of Sutskever (2013): mean and range above, failures below.
 

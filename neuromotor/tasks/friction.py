@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from neuromotor._checks import check_number
+from neuromotor._checks import check_number, check_numbers
 from neuromotor.tasks.reach_experiments import ReachExperiment
 from neuromotor.tasks.trials import Trials
 
@@ -49,10 +49,7 @@ class Friction(ReachExperiment):
     def __post_init__(self) -> None:
         if self.friction_ns_m is not None:
             check_number("friction_ns_m", self.friction_ns_m, "N s/m", minimum=0.0)
-        if not self.factors:
-            raise ValueError("`factors` must hold at least one number, got none.")
-        for factor in self.factors:
-            check_number("factors", factor, minimum=0.0)
+        check_numbers("factors", self.factors, minimum=0.0)
         self._check_step("onset_step", self.onset_step)
 
     @property

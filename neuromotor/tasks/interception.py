@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_positive
+from neuromotor._checks import check_integer, check_number, check_numbers, check_positive
 from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.cost import QuadraticCost, at_every_step
 from neuromotor.tasks.reach_experiments import ReachExperiment
@@ -59,10 +59,7 @@ class Interception(ReachExperiment):
     def __post_init__(self) -> None:
         check_positive("speed_m_s", self.speed_m_s, "m/s")
         check_number("approach_deg", self.approach_deg, "degrees")
-        if not self.speed_factors:
-            raise ValueError("`speed_factors` must hold at least one number, got none.")
-        for factor in self.speed_factors:
-            check_number("speed_factors", factor)
+        check_numbers("speed_factors", self.speed_factors)
         self._check_step("change_step", self.change_step)
         first, last = self.window_steps
         check_integer("window_steps", first, minimum=1)

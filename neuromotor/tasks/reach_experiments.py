@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number
+from neuromotor._checks import check_integer, check_number, check_numbers
 from neuromotor.plants import Plant, moving_state
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.chance import in_plane
@@ -112,10 +112,7 @@ class TargetJump(ReachExperiment):
     jump_step: int = 15
 
     def __post_init__(self) -> None:
-        if not self.jumps_deg:
-            raise ValueError("`jumps_deg` must name at least one angle, got none.")
-        for jump in self.jumps_deg:
-            check_number("jumps_deg", jump, "degrees")
+        check_numbers("jumps_deg", self.jumps_deg, "degrees")
         self._check_step("jump_step", self.jump_step)
         self.trials()
 
@@ -169,10 +166,7 @@ class PulsedReach(ReachExperiment):
     def __post_init__(self) -> None:
         if self.force_n is not None:
             check_number("force_n", self.force_n, "N", minimum=0.0)
-        if not self.pushes:
-            raise ValueError("`pushes` must hold at least one number, got none.")
-        for push in self.pushes:
-            check_number("pushes", push)
+        check_numbers("pushes", self.pushes)
         self._check_step("onset_step", self.onset_step)
         check_integer("pulse_steps", self.pulse_steps, minimum=1)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from neuromotor._checks import check_number
+from neuromotor._checks import check_number, check_numbers
 from neuromotor.tasks.chance import in_plane
 from neuromotor.tasks.reach_experiments import ReachExperiment
 from neuromotor.tasks.trials import Trials
@@ -45,10 +45,7 @@ class Swing(ReachExperiment):
 
     def __post_init__(self) -> None:
         check_number("speed_m_s", self.speed_m_s, "m/s", minimum=0.0)
-        if not self.turns_deg:
-            raise ValueError("`turns_deg` must name at least one angle, got none.")
-        for turn in self.turns_deg:
-            check_number("turns_deg", turn, "degrees")
+        check_numbers("turns_deg", self.turns_deg, "degrees")
         self.trials()
 
     def trials(

@@ -250,8 +250,8 @@ function writeWords() {
     byId("plane-help").textContent = plane
         ? `The first two principal components of all rates hold ${shares} of their variance. ` +
           (model.network.flow
-              ? "Arrows and fixed points hold the input: arrows that of now, fixed points that at " +
-                "the trial's end."
+              ? "Arrows and fixed points hold the input: arrows that of now, fixed points that " +
+                "at the trial's end."
               : "There are no arrows, since these rates are not the whole memory of the units.")
         : "The rates do not vary in a plane.";
     const expected = decoded(model.expected);
@@ -267,7 +267,8 @@ function writeWords() {
     }
     byId("about").textContent =
         "The whole closed loop runs in this page, in double precision. Its trials end where the " +
-        `Python package's do, up to ${worst.toExponential(0)} of the largest number of the state. ` +
+        `Python package's do, up to ${worst.toExponential(0)} of the largest number of the ` +
+        "state. " +
         (best ? "" : `There is no path of iLQR here: ${model.reference.why} `);
     byId("about").dataset.worst = String(worst);
 }

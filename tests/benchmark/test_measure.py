@@ -5,7 +5,7 @@ import json
 import pytest
 from forked import neuromotor
 
-from neuromotor.benchmark import BenchmarkSettings
+from neuromotor.benchmark import BenchmarkSettings, run_benchmark
 
 
 def test_smoke_bench_prints_the_promised_json():
@@ -21,6 +21,13 @@ def test_smoke_bench_prints_the_promised_json():
         for operation in ("value", "gradient", "gauss_newton")
         for implementation in ("products", "autograd", "fast", "gated")
     }
+
+
+def test_autograd_is_not_timed_under_the_name_of_compiled_loops(monkeypatch):
+    monkeypatch.setenv("NEUROMOTOR_COMPILED", "0")  # as on a machine without numba
+    tiny = {"sizes": ((4, 3),), "dtypes": ("float64",), "threads": (1,), "repeats": 1}
+    rows = run_benchmark(BenchmarkSettings(**tiny, peers=False))
+    assert {row.implementation for row in rows} == {"products", "autograd"}
 
 
 @pytest.mark.parametrize(

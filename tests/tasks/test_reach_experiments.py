@@ -190,7 +190,7 @@ def test_commands_that_cancel_the_field_press_against_a_channel_with_its_force(p
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TargetJump(jumps_deg=()), "`jumps_deg` must name at least one"),
+        (lambda: TargetJump(jumps_deg=()), "`jumps_deg` must hold at least one"),
         (lambda: TargetJump(jump_step=60), "`jump_step` must be below the 60 steps"),
         (lambda: PulsedReach(pulse_steps=0), "`pulse_steps` must be"),
         (lambda: PulsedReach(force_n=-1.0), "`force_n` must be"),

@@ -65,7 +65,7 @@ def test_the_best_commands_hit_with_the_speed_and_succeed_in_an_environment():
     [
         ({"speed_m_s": -1.0}, "`speed_m_s` must be"),
         ({"speed_m_s": math.inf}, "`speed_m_s` must be"),
-        ({"turns_deg": ()}, "`turns_deg` must name at least one"),
+        ({"turns_deg": ()}, "`turns_deg` must hold at least one"),
         ({"turns_deg": (math.nan,)}, "`turns_deg` must be"),
     ],
 )

@@ -97,11 +97,6 @@ class Session:
     about: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def trial_count(self) -> int:
-        """How many trials the session has."""
-        return len(self.trials["start_time"])
-
     def course(self, name: str, what: str) -> Course:
         """Return what was measured under a name; `name[0,1]` stands for two of its columns.
 
