@@ -118,7 +118,8 @@ def plot_alignment(found: Alignment) -> Figure:
     from neuromotor.plotting import COLORS
 
     with panels(figsize=(3.2, 2.3)) as (figure, ax):
-        ax.hist(found.null, bins=np.linspace(0, 1.02, 52), color=NULL_COLOR, label="random subspaces")
+        bins = np.linspace(0, 1.02, 52)
+        ax.hist(found.null, bins=bins, color=NULL_COLOR, label="random subspaces")
         ax.axvline(found.index, color=COLORS[1], label="recording")
         ax.set(xlabel="alignment index", ylabel="count", xlim=(0, 1.02))
         figure.legend(loc="outside lower center", ncols=2)

@@ -60,7 +60,9 @@ class ConstrainedNetwork(RecurrentNetwork):
         learn_initial_state: See `Network`.
         private_noise: See `Network`.
         squash: See `Network`.
-        initializer: How the free parameters start.
+        initializer: How the free parameters start. With fixed signs, weights of one sign add up, so
+            that rates grow without end where the recurrent gain is 1; by default it is 0.1, which
+            is our choice.
 
     Raises:
         TypeError: A field has the wrong type.
@@ -94,7 +96,9 @@ class ConstrainedNetwork(RecurrentNetwork):
     learn_initial_state: bool = False
     private_noise: float = 0.0
     squash: str | None = None
-    initializer: Initializer = field(default=Gaussian(), metadata={"registry": INITIALIZERS})
+    initializer: Initializer = field(
+        default=Gaussian(recurrent_gain=0.1), metadata={"registry": INITIALIZERS}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

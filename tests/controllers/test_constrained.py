@@ -1,5 +1,7 @@
 """Connections and signs are what they were made for, before, during and after training."""
 
+import dataclasses
+
 import pytest
 import torch
 from cases import generator, normal
@@ -9,13 +11,14 @@ from neuromotor import (
     Adam,
     Budget,
     CenterOut,
+    ClosedLoop,
     HessianFree,
     KroneckerLBFGS,
     load_controller,
     save_controller,
     train,
 )
-from neuromotor.controllers import ConstrainedNetwork, LeakyCell, Network, TanhCell
+from neuromotor.controllers import CONTROLLERS, ConstrainedNetwork, LeakyCell, Network, TanhCell
 
 TASK = CenterOut(directions=2, steps=10)
 
@@ -98,3 +101,12 @@ def test_what_cannot_be_is_refused():
         ConstrainedNetwork(density=1.2)
     with pytest.raises(ValueError, match="Kronecker factors"):
         train(TASK, ConstrainedNetwork(layers=(4,)), KroneckerLBFGS(), budget=Budget(calls=3))
+
+
+@pytest.mark.parametrize("more", [{}, {"areas": (60, 40), "between": 0.1}])
+def test_the_registered_network_can_start_on_a_limb(more):
+    network = dataclasses.replace(CONTROLLERS["constrained"], **more)
+    task = CenterOut(directions=4)
+    parameters = network.initial_parameters(torch.Generator().manual_seed(0))
+    commands = ClosedLoop(task, network).simulate(parameters, task.trials()).commands
+    assert float(commands.abs().max()) < 10  # N m
