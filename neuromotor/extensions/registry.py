@@ -120,6 +120,11 @@ class Registry(dict[str, T]):
         self.otherwise: Callable[[str], T | None] = lambda name: None
         _registries[kind] = self
 
+    def __delitem__(self, name: str) -> None:
+        """Forget a component, and who brought it."""
+        super().__delitem__(name)
+        self.sources.pop(name, None)
+
     def fits(self, component: object) -> bool:
         """Return whether a component offers what this kind does."""
         return all(
@@ -159,7 +164,7 @@ class Registry(dict[str, T]):
         try:
             self.entered(name, component)
         except ExtensionError:
-            del self[name], self.sources[name]
+            del self[name]
             raise
 
 

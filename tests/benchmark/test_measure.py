@@ -8,6 +8,7 @@ from forked import neuromotor
 from neuromotor.benchmark import BenchmarkSettings, run_benchmark
 
 
+@pytest.mark.slow
 def test_smoke_bench_prints_the_promised_json():
     done = neuromotor("bench", "--smoke", "--no-peers", "--json")
     assert done.returncode == 0, done.stderr

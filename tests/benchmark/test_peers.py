@@ -22,6 +22,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "delay"),
     [("two layers", 3), ("two layers", 11), ("three slow layers without skips", 0)],
@@ -48,6 +49,7 @@ def test_jax_gives_our_numbers(network, delay):
         np.testing.assert_allclose(np.asarray(theirs), ours.numpy(), rtol=1e-9, atol=atol)
 
 
+@pytest.mark.slow
 def test_jax_works_in_the_dtype_of_the_parameters_and_leaves_its_setting_alone():
     jax = pytest.importorskip("jax")
     task, net = CenterOut(directions=4, steps=5), ContinuousTimeRNN(layers=(6,))

@@ -10,6 +10,7 @@ from forked import neuromotor
 PNG_END = b"IEND\xaeB`\x82"
 
 
+@pytest.mark.slow
 def test_record_and_analyze(smoke_run, tmp_path):
     pytest.importorskip("sklearn")
     folder, _ = smoke_run

@@ -47,6 +47,7 @@ def test_smoke_compare_leaves_a_whole_run_folder(smoke_run):
     assert load_controller(folder / "controllers/lbfgs.safetensors").info["method"] == "lbfgs"
 
 
+@pytest.mark.slow
 def test_several_seeds_leave_a_folder_each_and_their_medians(tmp_path):
     folder = tmp_path / "seeds"
     arguments = ("--optimizers", "kron-lbfgs", "--seed", "3", "--seeds", "2", "--smoke", "--json")

@@ -116,6 +116,7 @@ def test_a_notebooks_backend_and_latex_cost_neither_result_nor_figures(odd_run):
     assert len(list((folder / "figures").iterdir())) == 6
 
 
+@pytest.mark.slow
 def test_an_encoding_that_lacks_letters_stops_nothing(odd_run):
     _, done, run = odd_run
     assert r"[/f\xf6\xf6]" in done.stdout

@@ -99,6 +99,7 @@ def test_a_disk_that_fills_up_while_a_figure_is_written(free, disk):
     assert (disk / "figure.pdf").read_text() == "the one before"
 
 
+@pytest.mark.slow
 def test_a_comparison_over_seeds_on_a_disk_that_fills_up(disk, tmp_path):
     small = ("compare", "center-out", "--set", "controller.layers=[4]", "--set", "task.steps=6")
     small += ("--set", "task.directions=2", "--optimizers", "lbfgs", "--budget", "3")

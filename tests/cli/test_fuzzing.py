@@ -139,6 +139,7 @@ tables = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @QUICK
 @given(task=tasks, pairs=pairs)
 @example(task="center-out", pairs=[("task.steps", 10**13)])
@@ -157,6 +158,7 @@ def test_toml_files(validated, tmp_path, task, pairs, raw):
     check_toml(tmp_path, task, pairs, raw)
 
 
+@pytest.mark.slow
 @QUICK
 @given(task=tasks, table=tables)
 def test_json_files(validated, tmp_path, task, table):

@@ -2,12 +2,14 @@
 
 import json
 
+import pytest
 from forked import neuromotor
 
 from neuromotor import load_controller
 from neuromotor.controllers import GatedCell, LeakyCell, Network
 
 
+@pytest.mark.slow
 def test_a_gated_network_is_trained_recorded_and_analysed(tmp_path):
     small = ("--set", "task.directions=4", "--set", "task.steps=20", "--budget", "12")
     cell = ("--set", "controller.layers=[6]", "--set", "controller.squash=tanh")

@@ -97,6 +97,7 @@ def kill_and_resume(arguments, folder, moment, every, whole):
     assert read_run(folder, verify=True).state == "finished"
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_comes_to_the_same_bits(uninterrupted, tmp_path):
     choice = random.Random(os.getpid())
     for number, arguments in enumerate((TRAIN, COMPARE, SEEDS)):
@@ -153,6 +154,7 @@ def assert_it_survives(number, written, place):
     assert (content(folder), names(folder)) == written[1:]
 
 
+@pytest.mark.slow
 def test_a_comparison_over_seeds_survives_a_kill_at_its_own_writes(written, tmp_path):
     """Where its own files are half written; those of each seed are a run's, as above."""
     own = [number for number, write in enumerate(written[0], 1) if "/seed-" not in write]
@@ -222,6 +224,7 @@ def test_a_start_that_was_lost_is_named(begun, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130)]
 )
@@ -343,6 +346,7 @@ def test_finished_seeds_are_kept_and_others_made_again(copied, tmp_path):
     assert content(folder) == whole
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_with_a_finished_training(uninterrupted, copied, tmp_path):
     folder, log = copied(*LBFGS, "--budget", "90"), tmp_path / "log"
     again = ("--resume", folder, "--budget", "150", "--no-figures")

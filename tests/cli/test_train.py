@@ -26,6 +26,7 @@ def test_an_existing_run_is_kept_unless_forced(smoke_run):
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_train_from_a_toml_file_and_go_on_from_its_controller(tmp_path):
     (tmp_path / "run.toml").write_text(
         """
@@ -83,6 +84,7 @@ def test_the_plant_option_reaches_a_reach_within_an_experiment(tmp_path):
     assert task["strength_ns_m"] == 0.3
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_what_there_is_and_says_where(tmp_path):
     folder = tmp_path / "run"
     with subprocess.Popen(
@@ -156,6 +158,7 @@ def test_what_cannot_be_resumed_is_said(tmp_path):
     assert "got `--seed` too" in done.stderr
 
 
+@pytest.mark.slow
 def test_noise_that_stays_the_same_is_said_in_one_line(tmp_path):
     words = ("train", "center-out", "--smoke", "--no-figures", "--set", "task.noise=0.1")
     for more, said in (((), 1), (("--set", "refresh=1"), 0)):

@@ -175,6 +175,7 @@ print((middle - small) / activations, (large - middle) / activations)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_grows_by_at_most_three_times_the_activations():
     done = subprocess.run(

@@ -119,6 +119,7 @@ def test_two_programs_that_start_at_once_agree(lab):
     assert [path for path in Path(lab / "cache").rglob("*.nbi")] == files  # nothing anew
 
 
+@pytest.mark.slow
 def test_without_the_compiler_autograd_gives_the_same_number(lab):
     kind, value, slow = finished(start(lab, NEUROMOTOR_COMPILED="0"))
     assert kind == "AutogradObjective"

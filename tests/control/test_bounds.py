@@ -69,6 +69,7 @@ def ipopt_cost(task, start, goal):
     return float(opti.solve().value(opti.f))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "active"), [(REACH, 0.3), (MUSCLES, 0.2)])
 def test_costs_with_bounds_equal_ipopts(task, active):
     trials = task.trials()

@@ -91,6 +91,7 @@ def test_under_delay_it_rings():
     assert excess.max() > 0.5 * settled  # overshoots far beyond where it comes to rest
 
 
+@pytest.mark.slow
 def test_an_unstable_loop_is_given_up_or_held_by_a_limit():
     task = Hold(TwoJointArm(), steps=70, delay_steps=10, energy_weight=1e-8)
     trials = loaded(task, 2.0)

@@ -100,6 +100,7 @@ def test_arms_that_fail_begin_apart_as_before(mode):
     assert failures > 6
 
 
+@pytest.mark.slow
 @needs_numba
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 def test_compiled_environments_can_be_copied_in_mid_trial(copied):

@@ -48,6 +48,7 @@ def run(code):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["neuromotor", "gymnasium"])
 def test_importing_the_package_is_enough(first):
     """In a fresh interpreter, in either order."""

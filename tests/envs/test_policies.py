@@ -207,6 +207,7 @@ def test_what_does_not_fit_is_refused():
     assert PolicyController(Wide(), options).parameter_count == 0
 
 
+@pytest.mark.slow
 def test_an_sb3_model_is_a_policy():
     if importlib.util.find_spec("stable_baselines3") is None:
         pytest.skip("stable-baselines3 is not installed (extra `rl`)")

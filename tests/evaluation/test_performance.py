@@ -80,6 +80,7 @@ def test_a_comparison_has_no_ratio_to_a_reference_that_is_none_and_says_why():
     assert set(comparison.runs[0].evaluation.ratios) == {"clairvoyant", "online-predictive"}
 
 
+@pytest.mark.slow
 def test_there_is_no_ratio_to_a_reference_whose_loss_is_zero():
     """Nobody pushes: doing nothing is perfect."""
     task = Postural(load_size=0.0, postures_deg=((30.0, 90.0),), directions=2)

@@ -37,6 +37,7 @@ def disturbed(count=40):
     return type(trials)(trials.initial_state, trials.target, load=trials.load, command_noise=noise)
 
 
+@pytest.mark.slow
 def test_what_each_knows_orders_their_losses():
     trials = disturbed()
     seen = []

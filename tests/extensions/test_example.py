@@ -77,6 +77,7 @@ def python(*words, cwd, path):
     )
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_known_to_everything(tmp_path):
     place = install(tmp_path / "site")
     (tmp_path / "program.py").write_text(PROGRAM)
@@ -99,6 +100,7 @@ def test_an_installed_package_is_known_to_everything(tmp_path):
     assert "It needs the package `my-lab` 1.0: install it" in without.stderr
 
 
+@pytest.mark.slow
 def test_a_package_that_does_not_work_is_a_warning(tmp_path):
     place = install(tmp_path / "site")
     (place / "my_lab" / "task.py").write_text("raise RuntimeError('of an old version')\n")
@@ -108,6 +110,7 @@ def test_a_package_that_does_not_work_is_a_warning(tmp_path):
     assert "springs" not in json.loads(done.stdout)["controller"]
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_example_pass():
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
     done = python(*words, cwd=EXAMPLE, path=[])

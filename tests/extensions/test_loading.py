@@ -119,6 +119,7 @@ def test_use_stands_anywhere_among_the_words():
             _split(bad)
 
 
+@pytest.mark.slow
 def test_everything_that_a_run_leaves_says_what_it_needs(lab, tmp_path):
     """Trained with it; evaluated, resumed, and recorded with it and without."""
     folder, use = lab.parent, ("--use", "lab_one.py")
@@ -175,6 +176,7 @@ def test_what_the_environment_names_must_work(tmp_path):
     assert "in NEUROMOTOR_USE: there is no Python file nothing.py" in said
 
 
+@pytest.mark.slow
 def test_a_sweep_names_its_modules_in_its_file(lab, tmp_path):
     write(
         tmp_path / "s.toml",
@@ -215,6 +217,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "variable"),
     [
@@ -236,6 +239,7 @@ def test_programs_of_ones_own(words, variable, lab, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_program_cannot_load_is_a_warning(tmp_path):
     words = [sys.executable, "-c", "import neuromotor; print(len(neuromotor.tasks.TASKS))"]
     variables = {"PYTHONPATH": str(Path(nm.__file__).parents[1]), VARIABLE: "nothing.py"}

@@ -203,6 +203,14 @@ def test_no_optimizer_can_have_the_name_of_a_setting():
     assert OPTIMIZERS.reserved >= {*_DEFAULTS, "ilqr", "others", "format_version", "needs", "use"}
 
 
+def test_a_name_that_is_taken_away_leaves_nothing_behind():
+    """Whoever writes a file asks all registries who brought its parts."""
+    before = needs_of((Far(), TASKS))
+    nm.register("short-lived", Far)
+    del TASKS["short-lived"]
+    assert needs_of((Far(), TASKS)) == before
+
+
 def test_parameters_and_their_arm_are_registered_together_or_not_at_all():
     nm.register("taken", nm.PointMass)
     with pytest.raises(ExtensionError, match=r"'taken' is taken by the plant PointMass"):

@@ -42,6 +42,7 @@ def test_a_template_is_the_example_of_the_documentation(kind, tmp_path):
         assert "".join(own).replace(f"from {module} import", f"from my_lab.{file} import") == text
 
 
+@pytest.mark.slow
 def test_all_of_them_pass_their_own_tests(tmp_path):
     for kind in KINDS:
         start_component(kind, f"my-{kind}", tmp_path)

@@ -18,6 +18,7 @@ STANDARD = {
 FIRST_ORDER = ("gd", "adam", "momentum", "nag")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_solves_a_small_quadratic(name):
     scale = torch.tensor([1.0, 0.7, 0.5, 0.3], dtype=torch.float64)

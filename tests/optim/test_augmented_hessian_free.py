@@ -91,6 +91,7 @@ def test_the_commands_of_the_arm_become_ilqrs():
     assert result.counts.calls < 150 + 10
 
 
+@pytest.mark.slow
 def test_structural_damping_trains_networks_to_reach():
     """At the median of three seeds the loss is .07 of that of an arm that stays where it is."""
     task, net = CenterOut(directions=8, steps=20), ContinuousTimeRNN(layers=(8, 6))

@@ -29,6 +29,7 @@ def test_a_run_is_repeated_to_the_bit():
     assert torch.equal(one.parameters, two.parameters)
 
 
+@pytest.mark.slow
 def test_single_precision_is_enough_for_a_start():
     """At the median of five seeds it ends .0005 above the least loss; ten times that is allowed."""
     assert median(above_the_least(KroneckerLBFGS(), 100, dtype=torch.float32)) < 0.005

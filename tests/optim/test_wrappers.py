@@ -16,6 +16,7 @@ def small_loop(dtype):
     return ClosedLoop(task, net).objective(task.trials(dtype=dtype)), theta
 
 
+@pytest.mark.slow
 def test_mixed_precision_keeps_value_and_gradient_and_rounds_products():
     double, theta = small_loop(torch.float64)
     mixed = MixedPrecision(double, small_loop(torch.float32)[0])

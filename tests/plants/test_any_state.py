@@ -444,6 +444,7 @@ def test_a_controller_gets_the_feedback_alone():
 # ---- the command line ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "plant"),
     [("monkey-muscles", MuscleArm()), ("human-spatial", SpatialArm())],

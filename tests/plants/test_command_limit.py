@@ -39,6 +39,7 @@ def test_a_limited_plant_steps_as_one_without_a_limit_under_what_its_actuators_g
     torch.testing.assert_close(actuated(limited, small), small, rtol=0.01, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", PLANTS)
 def test_closed_loop_passes_and_environments_share_the_limit(plant):
     plant = PLANTS[plant]

@@ -266,6 +266,7 @@ def test_components_are_the_step_and_the_jacobian_is_autograds(plant):
     np.testing.assert_allclose(one, after[0], **close)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["monkey", "human, all"])
 def test_compiled_loops_equal_autograd(name):
     task = CenterOut(plant=FORMS[name], directions=5, steps=15, delay_steps=2)
@@ -293,6 +294,7 @@ def test_compiled_loops_equal_autograd(name):
     assert half[0] == pytest.approx(one[0], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_ilqr_reaches_with_excitations_within_bounds():
     plant = replace(HUMAN_ARM, **BOTH, bounded=False)
     task = CenterOut(plant=plant, directions=2, radius_m=0.05)

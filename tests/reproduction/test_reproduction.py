@@ -171,6 +171,7 @@ def test_recipes_leave_the_run_folders_that_networks_are_read_from(tmp_path):
         assert not training.finished(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_command_runs_in_its_folder(tmp_path):
     assert scratch.run_command(["info", "no-such-thing"], tmp_path) == 2
 

@@ -374,6 +374,7 @@ def test_slurm_without_submitit_or_slurm_is_said(tmp_path, monkeypatch):
 # ---- the real command ----
 
 
+@pytest.mark.slow
 def test_the_command_runs_marks_resumes_and_gathers(tmp_path):
     file = tmp_path / "sweep.toml"
     file.write_text(REAL)

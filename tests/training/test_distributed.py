@@ -80,6 +80,7 @@ CHECKPOINT = "checkpoints/lbfgs.safetensors"
 TRAIN = ("-m", "neuromotor", "train", "center-out", *(w for s in SMALL for w in ("--set", s)))
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_in_two_processes(tmp_path):
     """One folder, one JSON on stdout, and the numbers of one process that did not stop."""
     out = tmp_path / "run"

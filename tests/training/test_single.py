@@ -82,6 +82,7 @@ def test_a_seed_that_no_generator_takes_is_said(seed):
         train(TASK, NET, LBFGS(), budget=Budget(calls=2), seed=seed)
 
 
+@pytest.mark.slow
 def test_trained_networks_reach():
     """The main job at its smallest: the hand comes to its targets and rests there.
 
@@ -284,6 +285,7 @@ print(seen)
     assert runs == [1, 2, 3, 1, -3, 1, 2, 1, -2, 2]
 
 
+@pytest.mark.slow
 def test_importing_the_package_imports_no_extra():
     code = "import sys, neuromotor; print([m for m in ('matplotlib', 'xarray', 'typer', 'scipy', "
     code += "'stable_baselines3', 'mujoco', 'casadi') if m in sys.modules])"

@@ -208,6 +208,7 @@ def test_robustness_of_a_file(run, tmp_path):
         app(["zoo", "robustness", "center-out/lbfsg"], standalone_mode=False)
 
 
+@pytest.mark.slow
 def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     """Two trainings on new noisy trials, the second from the first's controller."""
     monkeypatch.chdir(tmp_path)
