@@ -68,7 +68,7 @@ class MuscleArm(MechanicalPlant):
 
     Raises:
         ValueError: `dt_s` is not positive, a time constant is shorter than it, `gravity` is
-            negative, or `feedback` names a number that a state has not.
+            negative, or `feedback` names no number, one twice, or one that a state has not.
 
     Example:
         >>> arm = MuscleArm()
@@ -101,6 +101,11 @@ class MuscleArm(MechanicalPlant):
                     f"overshoot, got {value!r}; use a smaller `dt_s`."
                 )
         check_number("gravity", self.gravity, "m/s^2", minimum=0.0)
+        if not self.feedback or len(set(self.feedback)) < len(self.feedback):
+            raise ValueError(
+                "`feedback` must name at least one number of a state, and each only once, got "
+                f"{self.feedback!r}."
+            )
         for index in self.feedback:
             check_integer("feedback", index, minimum=0)
             if index >= self.state_size:

@@ -396,7 +396,8 @@ def check_senses(task: Task) -> None:
             "`sensory_noise` is noise on the whole state and must be left out with `senses`, whose "
             f"channels have their own `noise`, got {noise!r}."
         )
-    longest = SensesInUse.of(task).delay
+    in_use = SensesInUse.of(task)
+    longest = max(one.delay for one in (*in_use.channels, *in_use.target))
     if longest >= task.steps:
         raise ValueError(
             f"`senses` must have delays below the {task.steps} steps of a trial, or what such a "

@@ -32,7 +32,7 @@ def test_evaluate_on_another_task_size(smoke_run):
 
 
 @pytest.mark.parametrize(
-    ("task", "trials"), [("ddn", 40), pytest.param("postural", 8, marks=pytest.mark.slow)]
+    ("task", "trials"), [("ddn", 40), pytest.param("postural", 18, marks=pytest.mark.slow)]
 )
 def test_tasks_with_disturbances_report_intervals_and_responses(task, trials, tmp_path):
     folder = tmp_path / "run"

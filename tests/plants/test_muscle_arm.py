@@ -328,6 +328,8 @@ def test_environments_by_id_take_it():
         ({"deactivation_s": 0.0}, "`deactivation_s` must be a positive number of seconds"),
         ({"gravity": -1.0}, "`gravity` must be a finite number of m/s\\^2, 0 or more"),
         ({"feedback": (0, 10)}, "`feedback` must name numbers of a state, from 0 to 9, got 10"),
+        ({"feedback": ()}, "`feedback` must name at least one number of a state"),
+        ({"feedback": (0, 0)}, "each only once"),
         ({"viscosity": ((-1.0, 0.0), (0.0, 1.0))}, "`viscosity` must take energy away"),
     ],
 )

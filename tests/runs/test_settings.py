@@ -376,6 +376,13 @@ def test_the_plant_that_is_named_takes_the_place_of_a_saved_reachs(name):
     assert resolve({"task": spec, "plant": "human"}).task == wanted
 
 
+@pytest.mark.parametrize("plant", ["point-mass", "human-spatial", "monkey-muscles"])
+def test_smoke_sizes_suit_every_plant(plant):
+    small = resolve(gather(None, {"task": "postural", "plant": plant}, [], smoke=True))
+    assert small.task.plant == PLANTS[plant]
+    assert len(small.task.trials().target) == 9 * 2  # postures x directions of the load
+
+
 def test_one_place_cannot_name_two_plants():
     with pytest.raises(SettingsError, match="the plant is given twice"):
         resolve({"task": {"type": "ddn", "plant": "monkey"}, "plant": "human"})

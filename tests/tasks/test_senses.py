@@ -284,6 +284,7 @@ def test_they_are_set_by_name_by_list_and_by_table_and_come_back_from_files():
         ([{"signal": "state", "delay": "13 ms"}], "whole number of steps of 0.01 s"),
         ([{"signal": "state", "delay": "50 ms", "delay_steps": 5}], "give one of them"),
         ([{"signal": "state", "delay_steps": 60}], "below the 60 steps"),
+        ({"target": [{"signal": "state", "delay_steps": 60}]}, "below the 60 steps"),
         ([{"signal": "state", "scale": 0}], "`scale` must not be zero"),
         ([{"signal": "state", "noise": -1}], "`noise` must be"),
         ([], "at least one channel"),
