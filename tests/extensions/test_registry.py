@@ -12,6 +12,7 @@ from neuromotor.analysis import analyze, make_recording
 from neuromotor.analysis.section import Findings, SectionSpec, report_sections
 from neuromotor.controllers import CommandTable
 from neuromotor.extensions import ExtensionError, registries
+from neuromotor.extensions.registry import source_of
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.plants import ARM_PRESETS, INTEGRATORS, PLANTS
 from neuromotor.runs.settings import _DEFAULTS, resolve
@@ -205,10 +206,11 @@ def test_no_optimizer_can_have_the_name_of_a_setting():
 
 def test_a_name_that_is_taken_away_leaves_nothing_behind():
     """Whoever writes a file asks all registries who brought its parts."""
-    before = needs_of((Far(), TASKS))
+    before = source_of(Far())
     nm.register("short-lived", Far)
+    assert source_of(Far(), "short-lived", TASKS) is not None
     del TASKS["short-lived"]
-    assert needs_of((Far(), TASKS)) == before
+    assert source_of(Far()) == before
 
 
 def test_parameters_and_their_arm_are_registered_together_or_not_at_all():
