@@ -22,7 +22,7 @@ from neuromotor._checks import check_integer
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import check_trials
-from neuromotor.control import ILQG, LinearFeedback, Uncertainty
+from neuromotor.control import ILQG, ILQGResult, LinearFeedback, Uncertainty
 from neuromotor.control.linear_feedback import FeedbackWeights
 from neuromotor.controllers import Controller
 from neuromotor.controllers.controller import belongs_to_trials, unit_rates
@@ -183,34 +183,39 @@ def explain(
     design = ilqg or ILQG()
     progress("designing ILQG")
     optimal = design.design(task, trials)
-    guide, tables = optimal.controller, optimal.controller.unpack(optimal.parameters)
 
-    def losses(own_steps: int, batch: Trials, loop: Task = task) -> tuple[float, float]:
-        pair = _Handover(controller, weights, guide, tables, own_steps)
-        return _split(loop, _ran(loop, pair, batch), batch)
+    def ran(
+        own_steps: int, batch: Trials, reference: ILQGResult = optimal, of: Task = task
+    ) -> Trajectory:
+        guide = reference.controller
+        tables = guide.unpack(reference.parameters)
+        return _ran(of, _Handover(controller, weights, guide, tables, own_steps), batch)
 
-    conditions = {}
+    # The two alone, on the trials as they are: a condition, the ends of the handover, the commands.
+    progress("running trials, as it is")
+    alone = {own_steps: ran(own_steps, trials) for own_steps in (task.steps, 0)}
+    conditions = {"as it is": _held_against(task, alone[task.steps], alone[0], trials)}
     for name, batch in _conditions(trials).items():
         progress(f"running trials, {name}")
-        conditions[name] = Losses(*losses(task.steps, batch), *losses(0, batch))
+        both = ran(task.steps, batch), ran(0, batch)
+        conditions[name] = _held_against(task, *both, batch)
     if SensesInUse.of(task).delay:
         progress("running trials, no delay")
         seen = _Undelayed(task)
         known = design.design(seen, trials, Uncertainty.from_trials(trials))
-        guide, tables = known.controller, known.controller.unpack(known.parameters)
-        conditions["no delay"] = Losses(*losses(task.steps, trials, seen), *losses(0, trials, seen))
-        guide, tables = optimal.controller, optimal.controller.unpack(optimal.parameters)
+        both = ran(task.steps, trials, known, seen), ran(0, trials, known, seen)
+        conditions["no delay"] = _held_against(seen, *both, trials)
     steps = sorted({round(k * task.steps / handovers) for k in range(handovers + 1)})
     handed = []
     for step in steps:
         progress(f"handing over at step {step} of {task.steps}")
-        pair = _Handover(controller, weights, guide, tables, step)
-        done = _ran(task, pair, trials)
+        done = alone[step] if step in alone else ran(step, trials)
         each = task.cost.losses(done.states, done.commands, trials)
         handed.append(float(each.nan_to_num(nan=math.inf).median()))
     progress("comparing commands")
-    pair = _Handover(controller, weights, guide, tables, task.steps)
-    departure = _departure(task, pair, _ran(task, pair, trials), trials)
+    tables = optimal.controller.unpack(optimal.parameters)
+    pair = _Handover(controller, weights, optimal.controller, tables, task.steps)
+    departure = _departure(task, pair, alone[task.steps], trials)
     return Explanation(
         trials=len(trials),
         conditions=conditions,
@@ -222,10 +227,9 @@ def explain(
 
 
 def _conditions(trials: Trials) -> dict[str, Trials]:
-    """The trials as they are, and without noise, loads, or both."""
+    """The trials without noise, loads, or both."""
     noise: dict[str, Any] = {name: None for name in Trials.names() if name.endswith("_noise")}
     return {
-        "as it is": trials,
         "no noise": replace(trials, **noise),
         "no loads": trials.without_loads(),
         "no noise, no loads": replace(trials.without_loads(), **noise),
@@ -249,6 +253,11 @@ def _by_cause(conditions: dict[str, Losses]) -> dict[str, dict[str, float]]:
 def _ran(task: Task, pair: _Handover, trials: Trials) -> Trajectory:
     """What happens under a pair of controllers, whose weights are known already."""
     return ClosedLoop(task, pair).simulate(trials.initial_state.new_zeros(0), trials)
+
+
+def _held_against(task: Task, own: Trajectory, reference: Trajectory, trials: Trials) -> Losses:
+    """The losses of trials that both ran."""
+    return Losses(*_split(task, own, trials), *_split(task, reference, trials))
 
 
 def _split(task: Task, done: Trajectory, trials: Trials) -> tuple[float, float]:
