@@ -59,6 +59,13 @@ def check_positive(name: str, value: object, unit: str = "") -> None:
         raise ValueError(f"`{name}` must be a positive number{_of(unit)}, got {value!r}.")
 
 
+def check_share(name: str, value: object) -> None:
+    """Raise unless `value` is a finite real number from 0 to 1."""
+    check_number(name, value, minimum=0.0)
+    if isinstance(value, int | float) and value > 1:
+        raise ValueError(f"`{name}` must be from 0 to 1, got {value!r}.")
+
+
 def check_below_one(name: str, value: object) -> None:
     """Raise unless `value` is a finite real number from 0 to 1, 1 left out."""
     check_number(name, value, minimum=0.0)

@@ -40,6 +40,7 @@ from neuromotor.controllers.network import (
     NetworkWeights,
     RecurrentNetwork,
 )
+from neuromotor.controllers.policy_network import PolicyNetwork
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.extensions import Registry
 
@@ -58,6 +59,7 @@ __all__ = [
     "LayerWeights",
     "Network",
     "NetworkWeights",
+    "PolicyNetwork",
     "RecurrentNetwork",
     "SQUASHES",
     # cells
@@ -92,6 +94,7 @@ CONTROLLERS: Registry[Controller] = Registry(
         "lstm": Network(layers=(50, 50), cell=LSTMCell()),
         "constrained": ConstrainedNetwork(),
         "gated-feedback": GatedFeedbackNetwork(),
+        "policy": PolicyNetwork(),
         "command-table": CommandTable(trials=64, steps=40),
     },
     members=("initial_parameters", "unpack", "step"),

@@ -8,11 +8,13 @@ from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.policies import ControllerPolicy, PolicyController, evaluate_policy
 from neuromotor.envs.registration import environment_ids
 from neuromotor.envs.rollouts import Rollout, rollout
+from neuromotor.envs.shaping import CostToGo
 from neuromotor.envs.single import MotorEnv
 from neuromotor.envs.vector import MotorVectorEnv
 
 __all__ = [
     # environments
+    "CostToGo",
     "EnvOptions",
     "Limits",
     "MotorEnv",

@@ -160,8 +160,32 @@ class ComponentTask:
             squared = squared.clamp_min(1e-30)
         return self.kit.sqrt(squared)
 
-    def dense(self, distance: Any, speed: Any, last: Any) -> Any:
-        """Return the dense reward of a step; `last`: whether the trial ends with it."""
+    def left(self, trial: Any, step: Any, state: Components) -> Any:
+        """Return the cost that a state leaves to be paid, of which ``shaped`` tells the change."""
+        if self.options.reward != "shaped":
+            return 0.0
+        return self.options.to_go.at(state, trial.goal(step), step)
+
+    def reward(
+        self, trial: Any, step: Any, cost: Any, state: Components, last: Any, left: Any
+    ) -> tuple[Any, Any]:
+        """Return the reward of a step, and the cost that is left after it.
+
+        Args:
+            trial: The trial, or trials.
+            step: Commands given, this one too.
+            cost: What the step costs.
+            state: After it.
+            last: Whether the trial ends with it.
+            left: The cost that was left before it.
+        """
+        if self.options.reward == "dense":
+            return self._dense(*self.outcome(state, trial.goal(step)), last), 0.0
+        ahead = self.left(trial, step, state) * (1 - last)  # nothing is left after the end
+        return -(cost + self.options.discount * ahead - left) / self.options.unit, ahead
+
+    def _dense(self, distance: Any, speed: Any, last: Any) -> Any:
+        """The dense reward of a step; `last`: whether the trial ends with it."""
         error = distance / self.options.success_error_m
         hurry = speed / self.options.success_speed_m_s
         return -(error / self.steps) - 0.5 * last * (error + hurry)

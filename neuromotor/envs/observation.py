@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from neuromotor.tasks.senses import ChannelInUse
 if TYPE_CHECKING:
     from neuromotor.envs.options import EnvOptions
 
-__all__ = ["PARTS", "Observables", "Layout"]
+__all__ = ["PARTS", "Layout", "Observables", "Scales"]
 
 
 @dataclass
@@ -110,19 +110,39 @@ _ACHIEVED = _Part(
 )
 
 
-class _Group:
-    """Puts parts side by side in one array."""
+class Scales(NamedTuple):
+    """What makes numbers of order one: ``(number - centre) / scale``, (k,) each."""
 
-    def __init__(self, options: EnvOptions, parts: Sequence[_Part]) -> None:
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+
+class _Group:
+    """Puts parts side by side in one array.
+
+    Numbers beyond their bounds are shown as the bound, and only then put on their scales.
+    """
+
+    def __init__(
+        self, options: EnvOptions, parts: Sequence[_Part], scales: Scales | None = None
+    ) -> None:
         self.labels = tuple(label for part in parts for label in part.labels(options))
         bounds = np.array([b for part in parts for b in part.bounds(options)], dtype=np.float64)
         self.dtype = options.numpy_dtype
         self.low, self.high = bounds.T.astype(self.dtype)
+        self._scales = None if scales is None else Scales(*(s.astype(self.dtype) for s in scales))
         self._takes = tuple(part.take for part in parts)
 
     @property
     def space(self) -> spaces.Box:
-        return spaces.Box(self.low, self.high, dtype=self.dtype.type)
+        low, high = self.scaled(self.low), self.scaled(self.high)
+        return spaces.Box(low, high, dtype=self.dtype.type)
+
+    def scaled(self, shown: NDArray[Any]) -> NDArray[Any]:
+        """Return numbers on their scales, (..., k)."""
+        if self._scales is None:
+            return shown
+        return (shown - self._scales.centre) / self._scales.scale
 
     def one(self, observables: Observables) -> NDArray[Any]:
         """Return the array (k,) of one arm; beyond its bounds a sensor shows the bound."""
@@ -148,12 +168,16 @@ class _Group:
             dim=-1,
         )
         low, high = (torch.from_numpy(bound).to(shown) for bound in (self.low, self.high))
-        return torch.clamp(shown, low, high)
+        shown = torch.clamp(shown, low, high)
+        if self._scales is None:
+            return shown
+        centre, scale = (torch.from_numpy(part).to(shown) for part in self._scales)
+        return (shown - centre) / scale
 
     def _clipped(self, shown: NDArray[Any]) -> NDArray[Any]:
         np.maximum(shown, self.low, out=shown)
         np.minimum(shown, self.high, out=shown)
-        return shown
+        return self.scaled(shown)
 
     def many(self, observables: Observables, count: int) -> NDArray[Any]:
         """Return the array (N, k) of N arms."""
@@ -172,14 +196,17 @@ class Layout:
     Attributes:
         labels: Name and unit of each number; of ``observation`` with goals.
         space: Of one arm's observation.
+        scales: On which the numbers of the labels are shown, or None for their own units.
     """
 
-    def __init__(self, options: EnvOptions) -> None:
+    def __init__(self, options: EnvOptions, scales: Scales | None = None) -> None:
+        """Put together what the options ask for; `scales` are those of the labels."""
+        self.scales = scales
         parts = [PARTS[name] for name in options.parts]
         self._options = options
         self._goal = options.goal
         if not options.goal:
-            self._groups = {"": _Group(options, parts)}
+            self._groups = {"": _Group(options, parts, scales)}
             self.labels = self._groups[""].labels
             self.space: spaces.Space[Any] = self._groups[""].space
             return
@@ -190,7 +217,7 @@ class Layout:
                 f"{options.observe!r}."
             )
         self._groups = {
-            "observation": _Group(options, parts),
+            "observation": _Group(options, parts, scales),
             "achieved_goal": _Group(options, [_ACHIEVED]),
             "desired_goal": _Group(options, [_DESIRED]),
         }
@@ -198,7 +225,7 @@ class Layout:
         self.space = spaces.Dict({name: group.space for name, group in self._groups.items()})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Layout, (self._options,)
+        return Layout, (self._options, self.scales)
 
     def columns(self, name: str) -> slice:
         """Return where a part of the observation lies in its array."""
@@ -219,10 +246,10 @@ class Layout:
     def split(self, shown: NDArray[Any]) -> Any:
         """Return observations from all their numbers, (..., k), on the same memory."""
         if not self._goal:
-            return shown
+            return self._groups[""].scaled(shown)
         parts, start = {}, 0
         for name, group in self._groups.items():
-            parts[name] = shown[..., start : start + len(group.low)]
+            parts[name] = group.scaled(shown[..., start : start + len(group.low)])
             start += len(group.low)
         return parts
 
@@ -233,8 +260,8 @@ class Layout:
         return {name: group.one(observables) for name, group in self._groups.items()}
 
     def stacked(self, observables: Observables) -> Tensor:
-        """Return N arms' observations from tensors, (N, k), with gradients; not with goals."""
-        return self._groups[""].stacked(observables)
+        """Return N arms' observations from tensors, (N, k), with gradients; not the goals."""
+        return next(iter(self._groups.values())).stacked(observables)
 
     def many(self, observables: Observables, count: int) -> Any:
         """Return N arms' observations, (N, ...) each."""

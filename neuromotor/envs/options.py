@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
-from neuromotor._checks import check_positive, did_you_mean, lookup
+from neuromotor._checks import check_positive, check_share, did_you_mean, lookup
 from neuromotor.envs.limits import Actions, Limits, limits_of
 from neuromotor.envs.observation import PARTS
+from neuromotor.envs.shaping import CostToGo
 from neuromotor.storage.components import decode
 from neuromotor.tasks import TASKS, SensesInUse, Task
 
 __all__ = ["EnvOptions"]
 
 _CHOICES = {
-    "reward": ("loss", "dense", "sparse"),
+    "reward": ("loss", "shaped", "dense", "sparse"),
     "horizon": ("terminated", "truncated"),
     "dtype": ("float32", "float64"),
 }
@@ -35,17 +37,27 @@ class EnvOptions:
             the signals of the senses), ``hand`` (delayed position and velocity of the hand),
             ``hand_target``, ``time`` (elapsed share of the trial), ``command`` (the last action),
             ``cue`` (the task's own, such as a go cue; without one 1 while the target shown is
-            another than at first, as after a target jump). None is state and target, and the cue
-            of a task that has its own.
+            another than at first, as after a target jump). None is state and target, the cue of a
+            task that has its own, and the time where the horizon ends trials: what is best then
+            depends on the time that is left, so without it a learner cannot know what a state is
+            worth (Pardo et al. 2018).
         goal: Whether observations are dictionaries of ``observation`` (the parts that do not tell
             the target), ``achieved_goal`` (delayed hand position) and ``desired_goal`` (where the
             hand is to be now: the start while a task wants it held there).
         reward: ``loss``: minus the task's running cost, and at the end minus its final cost, so
-            that the sum over a trial is minus the task's loss. ``dense``: minus the hand's mean
+            that the sum over a trial is minus the task's loss. ``shaped``: the same, plus the change
+            of a potential, `envs.CostToGo`, from step to step, so that each step is told what it
+            will cost, and the best policy stays the task's. ``dense``: minus the hand's mean
             distance from where it is to be, and at the end minus distance and speed, in units of
             the success bounds; with `goal`, minus the distance (m). ``sparse`` (only with `goal`):
             -1 unless the achieved goal is within `success_error_m` of the desired one. None is
             ``loss``, with `goal` ``sparse``.
+        reward_unit: What counts as a reward of one with ``loss`` and ``shaped``: a loss, or
+            ``task``, the loss of linear feedback on the task (`CostToGo.unit`), so that returns of
+            a good policy are of order one whatever the task, the plant and the units.
+        discount: The learner's discount, which the potential of ``shaped`` is made for.
+        standardized: Whether observations are of order one: less their centre, divided by their
+            scale, which `observation_scales` of the environments gives.
         command_limit: Largest command of each actuator (N m or N); None is the plant's own
             `command_bounds`, or what `neuromotor.envs.limits` has for it.
         normalized: Whether actions are in [-1, 1], from the lowest to the highest command, or are
@@ -70,6 +82,9 @@ class EnvOptions:
     observe: Sequence[str] | None = None
     goal: bool = False
     reward: str | None = None
+    reward_unit: float | str = 1.0
+    discount: float = 1.0
+    standardized: bool = False
     command_limit: float | None = None
     normalized: bool = True
     horizon: str = "terminated"
@@ -91,7 +106,8 @@ class EnvOptions:
             )
         if self.observe is None:
             cue = () if self.typed_task.trials().cue is None else ("cue",)
-            set_(self, "observe", ("state", "target", *cue))
+            time = ("time",) if self.horizon == "terminated" else ()
+            set_(self, "observe", ("state", "target", *cue, *time))
         if isinstance(self.observe, str):
             set_(self, "observe", (self.observe,))
         set_(self, "observe", tuple(self.observe or ()))
@@ -112,13 +128,16 @@ class EnvOptions:
             value = getattr(self, name)
             if value not in choices:
                 raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}.")
-        if (self.reward == "loss" and self.goal) or (self.reward == "sparse" and not self.goal):
-            way_out = "sparse or dense" if self.goal else "loss or dense"
+        if (self.reward in ("loss", "shaped") and self.goal) or (self.reward == "sparse" and not self.goal):
+            way_out = "sparse or dense" if self.goal else "loss, shaped or dense"
             raise ValueError(
                 f"`reward` must be {way_out} {'with' if self.goal else 'without'} `goal`, "
                 f"got {self.reward!r}."
             )
-        for name in ("goal", "normalized"):
+        if self.reward_unit != "task":
+            check_positive("reward_unit", self.reward_unit, "of the task's loss, or 'task'")
+        check_share("discount", self.discount)
+        for name in ("goal", "normalized", "standardized"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"`{name}` must be True or False, got {getattr(self, name)!r}.")
         if self.compiled not in (None, True, False):
@@ -147,6 +166,16 @@ class EnvOptions:
     def typed_task(self) -> Task:
         """The task."""
         return cast(Task, self.task)
+
+    @cached_property
+    def to_go(self) -> CostToGo:
+        """The cost that a state leaves to be paid, which the reward ``shaped`` tells early."""
+        return CostToGo(self.typed_task)
+
+    @cached_property
+    def unit(self) -> float:
+        """The loss that counts as a reward of one."""
+        return self.to_go.unit if self.reward_unit == "task" else float(self.reward_unit)
 
     @property
     def parts(self) -> tuple[str, ...]:

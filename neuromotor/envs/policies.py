@@ -25,6 +25,7 @@ from neuromotor.envs.components import ComponentTask
 from neuromotor.envs.observation import Layout, Observables
 from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.single import action_space
+from neuromotor.envs.standard import layout_of
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import measure
 from neuromotor.optim import Counts
@@ -92,6 +93,11 @@ class ControllerPolicy:
             raise ValueError(
                 f"`options.observe` must hold {' and '.join(map(repr, needed))}, without goals, "
                 f"for a controller, got {names!r}{' with goals' if options.goal else ''}."
+            )
+        if options.standardized:
+            raise ValueError(
+                "`options.standardized` must be False for a controller, which sees the senses in "
+                "their own units, got True."
             )
         plant = options.typed_task.plant
         if controller.command_size != plant.command_size:
@@ -217,7 +223,7 @@ class PolicyController(ZeroStart):
         plant = options.typed_task.plant
         self.command_size, self.dt_s = plant.command_size, plant.dt_s
         self._physics = ComponentTask(options, "numpy")
-        self._layout = Layout(options)
+        self._layout = layout_of(options)
         self._shows_hand = options.goal or bool({"hand", "hand_target"} & set(options.parts))
         if self._shows_hand:
             check_state_sensed(

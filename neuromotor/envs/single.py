@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from neuromotor.envs.arms import Arms
 from neuromotor.envs.components import ComponentTask
 from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
-from neuromotor.envs.observation import Layout
 from neuromotor.envs.options import EnvOptions
+from neuromotor.envs.standard import layout_of
 from neuromotor.envs.trial import Trial
 from neuromotor.plants.plant import views_of
 
@@ -74,7 +74,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         check_render_mode(render_mode, self.metadata["render_modes"], self.options)
         self.render_mode = render_mode
         self._physics = ComponentTask(self.options, "math")
-        self._layout = Layout(self.options)
+        self._layout = layout_of(self.options)
         self.observation_space = self._layout.space
         self.observation_labels = self._layout.labels
         self.action_space = action_space(self.options)
@@ -143,14 +143,15 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         if failed:
             cost += float(trial.left_to_pay(self._state_now(t)))
         self._loss += cost
-        reward, info = -cost, {"condition": self._condition}
+        info: dict[str, Any] = {"condition": self._condition}
         if self.options.goal:
             reward = physics.compute_reward(
                 observation["achieved_goal"], observation["desired_goal"]
             )
-        elif self.options.reward == "dense":
-            outcome = physics.outcome(self._state_now(t), trial.goal(t))
-            reward = physics.dense(*outcome, last)
+        else:
+            reward, self._left = physics.reward(
+                trial, t, cost, self._state_now(t), last, self._left
+            )
         if last:
             self._over = True
             effort = self._effort.item() if self._compiled else self._effort
@@ -209,6 +210,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         else:
             self._past: Any = [trials.initial_state[0].tolist()]
             self._action: Any = list(self._actions.none)
+        self._left = self._physics.left(self._trial, 0, self._state_now(0))
         observation = self._observe()
         if self.render_mode == "human":
             self.render()

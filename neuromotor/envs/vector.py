@@ -17,9 +17,9 @@ from neuromotor._checks import check_integer
 from neuromotor.envs.arms import Arms
 from neuromotor.envs.components import ComponentTask
 from neuromotor.envs.episodes import TrialArrays, TrialSource, dealt
-from neuromotor.envs.observation import Layout
 from neuromotor.envs.options import EnvOptions
 from neuromotor.envs.single import action_space, check_render_mode
+from neuromotor.envs.standard import layout_of
 from neuromotor.envs.trial import TrialsApart
 from neuromotor.tasks.trials import TRIAL_PARTS
 
@@ -96,7 +96,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             "autoreset_mode": self.autoreset_mode,
             "render_fps": round(1 / self._physics.dt_s),
         }
-        self._layout = Layout(self.options)
+        self._layout = layout_of(self.options)
         self.observation_labels = self._layout.labels
         self.action_labels = tuple(self.options.typed_task.plant.command_labels)
         self.single_observation_space = self._layout.space
@@ -198,12 +198,11 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         if any_last and bool(failed.any()):
             cost = cost + self._trials.left_for(failed, self._past[self._now])
         self._loss += cost
-        reward = np.negative(cost)
-        if self.options.reward == "dense" and not self.options.goal:
-            distances = self._physics.outcome(
-                self._past[self._now], self._trials.goal(self._trials.step)
+        reward: Any = None
+        if not self.options.goal:
+            reward, self._left = self._physics.reward(
+                self._trials, self._trials.step, cost, self._past[self._now], last, self._left
             )
-            reward = self._physics.dense(*distances, last)
         infos = self._summary(last, failed) if any_last else {}
         fresh = np.flatnonzero(resting) if some_rest else self._index[:0]
         if some_rest:
@@ -311,6 +310,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._loss, self._effort = np.zeros(count), np.zeros(count)
             self._action = np.repeat(self._none, count, axis=1)
             self._done, self._some_done = np.zeros(count, dtype=bool), False
+            self._left: Any = physics.left(self._trials, self._trials.step, self._past[0])
             self._begun = True
             return
         self._past[:, :, which] = trials.initial_state.T
@@ -333,6 +333,9 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._action[:, which] = self._none
         self._done[which] = False
         self._some_done = bool(self._done.any())
+        if self.options.reward == "shaped":
+            left = physics.left(self._trials, self._trials.step, self._past[self._now])
+            self._left = np.where(self._trials.step == 0, left, self._left)
         self._trials.together = bool((self._trials.step == self._trials.step[0]).all())
 
     def _usual(self, name: str, which: NDArray[Any]) -> Any:

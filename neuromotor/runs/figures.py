@@ -23,7 +23,7 @@ from neuromotor.plotting import (
 from neuromotor.runs.over_seeds import best_ratio_at
 from neuromotor.runs.records import MethodRecord, RunRecord
 
-__all__ = ["plot_runs", "plot_seeds", "plot_solved"]
+__all__ = ["plot_runs", "plot_seeds", "plot_solved", "plot_learning"]
 
 
 def plot_seeds(seeds: Sequence[Sequence[MethodRecord]]) -> Figure:
@@ -85,6 +85,32 @@ def plot_runs(records: Sequence[RunRecord]) -> Figure:
         ax.set_ylabel("mean loss")
         if ax.lines:
             figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    return figure
+
+
+def plot_learning(rows: Sequence[dict[str, Any]], reference: str) -> Figure:
+    """Draw the loss in ratio to a reference over the steps, a line for each seed.
+
+    Args:
+        rows: A row for each training, with its curve, as `neuromotor rl` keeps them.
+        reference: The name of the reference.
+    """
+    algorithms = list(dict.fromkeys(row["algorithm"] for row in rows))
+    with mpl.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(4.4, 3.0), layout="constrained")
+        for number, algorithm in enumerate(algorithms):
+            turn, place = divmod(number, len(COLORS))
+            style: Any = {"color": COLORS[place], "linestyle": LINES[turn % len(LINES)]}
+            for row in rows:
+                if row["algorithm"] == algorithm:
+                    steps = [point["steps"] / 1e6 for point in row["curve"]]
+                    ax.plot(steps, [point["ratio"] for point in row["curve"]], **style)
+            ax.plot([], [], label=algorithm, **style)
+        ax.axhline(1.0, color="0.5", linewidth=0.8)
+        ax.set_yscale("log")
+        ax.set_xlabel("steps of all arms (millions)")
+        ax.set_ylabel(f"loss / {NAMES.get(reference, reference)}'s loss")
+        ax.legend()
     return figure
 
 

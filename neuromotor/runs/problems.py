@@ -20,10 +20,11 @@ from neuromotor.controllers import CELLS, CONTROLLERS, Controller
 from neuromotor.optim import Budget, Optimizer
 from neuromotor.problems import ENGINES, PROBLEMS, Problem, fitted
 from neuromotor.problems.objective import check_controller
+from neuromotor.runs.beginning import begin_folder
 from neuromotor.runs.drawing import drawing
 from neuromotor.runs.execute import interruptible, machine, versions
 from neuromotor.runs.settings import DTYPES, optimizers_of
-from neuromotor.storage.claims import RunFolderError, claimed
+from neuromotor.storage.claims import claimed
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
 from neuromotor.storage.files import parse_json, read_text, write_json
 from neuromotor.storage.snapshots import load_snapshot
@@ -151,7 +152,14 @@ def run_problems(
         RunFolderError: The folder holds something else, or other settings.
     """
     with interruptible() as interrupted, claimed(folder):
-        _begin(folder, settings, resume=resume, force=force)
+        begin_folder(
+            folder / PROBLEM_FILE,
+            settings.given,
+            ("results", "controllers", "checkpoints", "figures"),
+            may_change=_MAY_CHANGE,
+            resume=resume,
+            force=force,
+        )
         rows = []
         for lag, cell, name, seed in settings.trainings():
             if interrupted():
@@ -255,31 +263,6 @@ def _trained(
         resume=load_snapshot(checkpoint) if checkpoint.is_file() else None,
         checkpoint=checkpoint,
     )
-
-
-def _begin(folder: Path, settings: ProblemSettings, *, resume: bool, force: bool) -> None:
-    """Write the settings into a new folder, or compare those that are there."""
-    path = folder / PROBLEM_FILE
-    if resume:
-        if not path.is_file():
-            raise RunFolderError(f"`--resume` must be a folder with {PROBLEM_FILE}, got {folder}.")
-        begun = parse_json(read_text(path))
-        for key in settings.given.keys() - set(_MAY_CHANGE):
-            if begun.get(key) != settings.given[key]:
-                raise RunFolderError(f"`{key}` is not as in {path}; start a new run.")
-    elif path.is_file() and not force:
-        raise RunFolderError(
-            f"{folder} holds a run already; choose another `--out`, overwrite it with `--force`, "
-            "or go on with it by `--resume`."
-        )
-    elif not path.is_file() and any(folder.iterdir()):
-        raise RunFolderError(f"{folder} holds other files; choose another `--out`.")
-    else:
-        for part in ("results", "controllers", "checkpoints", "figures"):
-            for old in (folder / part).glob("*"):
-                old.unlink()
-        (folder / "summary.json").unlink(missing_ok=True)
-    write_json(path, settings.given)
 
 
 def _known(path: Path, given: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -47,6 +47,7 @@ __all__ = [
     "resolve_saved",
     "same_controller",
     "use_named",
+    "task_of",
 ]
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -360,7 +361,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         dtype = lookup("dtype", settings["dtype"], DTYPES)
     except (TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    task_name, task = _task(settings["task"], settings["plant"])
+    task_name, task = task_of(settings["task"], settings["plant"])
     return RunSettings(
         task_name=task_name,
         task=task,
@@ -382,7 +383,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
     )
 
 
-def _task(spec: Any, plant_spec: Any) -> tuple[str, Task]:
+def task_of(spec: Any, plant_spec: Any) -> tuple[str, Task]:
     """Return the preset's name and the task, on its own plant or on the one that is given."""
     if not isinstance(spec, str | Mapping):
         raise SettingsError(f"`task` must be a name or a table of settings, got {spec!r}.")

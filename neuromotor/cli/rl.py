@@ -1,0 +1,161 @@
+"""The command `rl`, which trains policies by reinforcement."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from neuromotor.cli.display import messages, output
+from neuromotor.cli.options import (
+    ConfigOption,
+    ForceOption,
+    JsonOption,
+    PlantOption,
+    SecondsOption,
+    SeedOption,
+    SetOption,
+    SmokeOption,
+    ThreadsOption,
+)
+from neuromotor.runs.execute import default_folder
+from neuromotor.runs.settings import gather
+from neuromotor.storage.components import SettingsError
+from neuromotor.tasks import TASKS
+
+__all__ = ["register"]
+
+_NAMES = "ppo, recurrent-ppo, sac, td3, analytic"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to the command line."""
+    app.command()(rl)
+
+
+def rl(
+    task: Annotated[
+        str | None,
+        typer.Argument(help=f"The task: {', '.join(TASKS)}. Default: center-out."),
+    ] = None,
+    algorithm: Annotated[
+        str | None, typer.Option(help=f"Names with commas: {_NAMES}. Default: ppo.")
+    ] = None,
+    plant: PlantOption = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of all arms, for each training. Default: 5000000.")
+    ] = None,
+    seconds: SecondsOption = None,
+    seed: SeedOption = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="How many seeds in a row, for each algorithm. Default: 1.")
+    ] = None,
+    threads: ThreadsOption = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Folder of a run that was stopped; it goes on."),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder. Default: runs/rl-TASK-TIME.")
+    ] = None,
+    force: ForceOption = False,
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train policies on a task by reinforcement; say how near they come to optimal control.
+
+    Needs `pip install 'neuromotor[rl]'`. The rewards are the task's own cost with a potential that
+    does not change which policy is best. The learning curve is the loss without exploration on
+    trials that no training saw, in ratio to iLQR, or to ILQG where something disturbs the trials.
+
+    Leaves learning.json, summary.json, the learning curve, and each policy as a controller that
+    `evaluate`, `record` and `analyze` take. After a stop, `--resume RUN` goes on from the last
+    test; a training by sac or td3 begins anew.
+
+    `--set` reaches the task and the algorithms, as `--set ppo.arms=128` or `--set tests=80`.
+
+    Example: `neuromotor rl center-out --algorithm ppo,analytic --seeds 3`
+    """
+    from neuromotor.rl import LearningPoint
+    from neuromotor.runs.reinforcement import LEARNING_FILE, learning_settings, run_learning
+
+    options: dict[str, Any] = {
+        "task": task,
+        "plant": plant,
+        "algorithms": algorithm,
+        "steps": steps,
+        "seconds": seconds,
+        "seed": seed,
+        "seeds": seeds,
+        "threads": threads,
+    }
+    if resume is not None:
+        given = {k for k, v in options.items() if v is not None} - {"seconds", "threads"}
+        given |= {k for k, v in (("config", config), ("out", out), ("set", set_)) if v}
+        if given:
+            names = ", ".join(f"`--{name}`" for name in sorted(given))
+            raise SettingsError(
+                f"`--resume` takes the settings from {resume}, got {names} too; leave them out."
+            )
+        path = resume / LEARNING_FILE
+        if not path.is_file():
+            raise SettingsError(f"`--resume` must be a folder with {LEARNING_FILE}, got {resume}.")
+        own = {k: v for k, v in options.items() if k in ("seconds", "threads")}
+        settings, folder = learning_settings(gather(path, own, [], smoke=False)), resume
+    else:
+        raw = gather(config, options, set_ or [], smoke=False)
+        settings = learning_settings(raw, smoke=smoke)
+        folder = out or default_folder("rl", settings.name)
+
+    def watch(title: str, point: LearningPoint, whole: int) -> None:
+        messages.print(
+            f"{title}: {point.steps} of {whole} steps, {point.ratio:.4g} x the reference, error "
+            f"{point.target_error_cm:.3g} cm, {point.seconds:.0f} s",
+            soft_wrap=True,
+        )
+
+    summary = run_learning(
+        settings,
+        folder,
+        resume=resume is not None,
+        force=force,
+        say=lambda words: messages.print(words, soft_wrap=True),
+        watch=watch,
+    )
+    if json_:
+        print(json.dumps({**summary, "out": str(folder)}, indent=2))
+    else:
+        output.print(_table(summary))
+        output.print(f"Run folder: {folder}", soft_wrap=True)
+    if summary["interrupted"]:
+        messages.print(f"Interrupted. Go on with `--resume {folder}`.", soft_wrap=True)
+        sys.exit(128 + summary["signal"])
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    """Return how near each algorithm came, a line each."""
+    reference = summary["reference"]
+    table = Table(title=f"{summary['task']}: loss in ratio to {reference['name']}", box=None)
+    for name in ("algorithm", "seeds", "ratio", "lowest", "highest", "error (cm)", "steps", "secs"):
+        table.add_column(name, justify="left" if name == "algorithm" else "right")
+    for row in summary["medians"]:
+        table.add_row(
+            row["algorithm"],
+            str(row["seeds"]),
+            f"{row['ratio']:.4g}",
+            f"{row['lowest']:.4g}",
+            f"{row['highest']:.4g}",
+            f"{row['target_error_cm']:.3g}",
+            f"{row['steps']:.0f}",
+            f"{row['seconds']:.0f}",
+        )
+    table.caption = (
+        f"medians over the seeds; the loss of {reference['name']} is {reference['loss']:.4g}"
+    )
+    return table

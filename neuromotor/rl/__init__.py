@@ -1,0 +1,27 @@
+"""Reinforcement learning on the tasks, by Stable-Baselines3, held against optimal control."""
+
+from neuromotor.rl.algorithms import (
+    ALGORITHMS,
+    TD3,
+    Algorithm,
+    Analytic,
+    OffPolicy,
+    OnPolicy,
+    RecurrentPPO,
+)
+from neuromotor.rl.learning import LearningPoint, LearningRun, Yardstick, learn, yardstick
+
+__all__ = [
+    "ALGORITHMS",
+    "TD3",
+    "Algorithm",
+    "Analytic",
+    "LearningPoint",
+    "LearningRun",
+    "OffPolicy",
+    "OnPolicy",
+    "RecurrentPPO",
+    "Yardstick",
+    "learn",
+    "yardstick",
+]

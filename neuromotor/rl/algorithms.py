@@ -1,0 +1,311 @@
+"""What is set of each algorithm, how its model is made, and how its actor becomes a controller.
+
+The algorithms are those of Stable-Baselines3 and its contributed package; both are imported only
+when a model is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neuromotor._checks import (
+    check_integer,
+    check_number,
+    check_positive,
+    check_share,
+)
+from neuromotor._extras import require
+from neuromotor.controllers import PolicyNetwork
+from neuromotor.envs import CostToGo, EnvOptions, limits_of
+from neuromotor.tasks import Task
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+__all__ = [
+    "ALGORITHMS",
+    "TD3",
+    "Algorithm",
+    "Analytic",
+    "OffPolicy",
+    "OnPolicy",
+    "RecurrentPPO",
+    "make_model",
+    "policy_of",
+    "untrained",
+]
+
+
+_ROOM = 1.25  # the largest command, in ratio to that of linear feedback
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What every algorithm has.
+
+    Attributes:
+        arms: Arms that are stepped at once.
+        layers: Units of each hidden layer, of actor and critic.
+        learning_rate: Of Adam at the start; it falls linearly.
+        last_learning_rate: At the end, as a share of the first.
+        discount: Of later rewards.
+        reward: Of the environments, ``shaped``, ``loss`` or ``dense``.
+        command_limit: Largest command of each actuator (N m or N); None is 5/4 of the largest that
+            linear feedback gives on the task (`CostToGo.run`), or the plant's own limit if that is
+            less.
+    """
+
+    arms: int = 256
+    layers: tuple[int, ...] = (64, 64)
+    learning_rate: float = 1e-3
+    last_learning_rate: float = 0.05
+    discount: float = 1.0
+    reward: str = "shaped"
+    command_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        check_integer("arms", self.arms, minimum=1)
+        for units in self.layers:
+            check_integer("layers", units, minimum=1)
+        check_positive("learning_rate", self.learning_rate)
+        check_share("last_learning_rate", self.last_learning_rate)
+        check_share("discount", self.discount)
+        if self.command_limit is not None:
+            check_positive("command_limit", self.command_limit, "N m or N")
+
+    def options(self, task: Task) -> dict[str, Any]:
+        """Return the options of the environments that it learns in."""
+        limit = self.command_limit
+        if limit is None:
+            _, _, commands = CostToGo(task).run()
+            most = max(map(abs, (*limits_of(task.plant).low, *limits_of(task.plant).high)))
+            limit = min(most, _ROOM * float(commands.abs().max()))
+        return {
+            "reward": self.reward,
+            "reward_unit": "task",
+            "standardized": True,
+            "discount": self.discount,
+            "command_limit": limit,
+        }
+
+
+@dataclass(frozen=True)
+class OnPolicy(Algorithm):
+    """Proximal policy optimization (Schulman et al. 2017).
+
+    Attributes:
+        trials: Trials of each arm between two updates.
+        epochs: Passes over what was gathered.
+        batches: Parts of a pass, each of one step of Adam.
+        trace: Lambda of generalised advantage estimation (Schulman et al. 2016).
+        noise: Standard deviation of actions at the start, as a share of the command limit.
+        last_noise: At the end; it falls geometrically, and is not learnt.
+        clip_reward: Largest reward, in running standard deviations of the return.
+    """
+
+    trials: int = 1
+    epochs: int = 10
+    batches: int = 5
+    trace: float = 0.9
+    noise: float = 0.22
+    last_noise: float = 0.01
+    clip_reward: float = 1000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("trials", "epochs", "batches"):
+            check_integer(name, getattr(self, name), minimum=1)
+        check_share("trace", self.trace)
+        for name in ("noise", "last_noise", "clip_reward"):
+            check_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class RecurrentPPO(OnPolicy):
+    """The same with an LSTM before the layers, for what a trial's past tells.
+
+    Attributes:
+        memory_units: Units of the LSTM, of actor and critic each.
+    """
+
+    layers: tuple[int, ...] = (64,)
+    epochs: int = 5
+    memory_units: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("memory_units", self.memory_units, minimum=1)
+
+
+@dataclass(frozen=True)
+class OffPolicy(Algorithm):
+    """Learning from what is remembered: soft actor-critic (Haarnoja et al. 2018).
+
+    Attributes:
+        buffer: Steps that are remembered.
+        batch: Steps of an update.
+        updates: Updates for each step of all arms.
+        warm_up: Steps with random actions at the start.
+    """
+
+    arms: int = 32
+    layers: tuple[int, ...] = (128, 128)
+    discount: float = 0.99
+
+    buffer: int = 500_000
+    batch: int = 256
+    updates: int = 8
+    warm_up: int = 5_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("buffer", "batch", "updates"):
+            check_integer(name, getattr(self, name), minimum=1)
+        check_integer("warm_up", self.warm_up, minimum=0)
+
+
+@dataclass(frozen=True)
+class TD3(OffPolicy):
+    """The same by a policy without chance of its own (Fujimoto et al. 2018).
+
+    Attributes:
+        noise: Standard deviation of the noise on actions, as a share of the command limit.
+    """
+
+    noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("noise", self.noise, minimum=0.0)
+
+
+@dataclass(frozen=True)
+class Analytic(Algorithm):
+    """Adam on the gradient of the return through the physics, with the same actor.
+
+    `arms` is the number of trials of a batch where the task draws them; steps of arms are counted.
+    """
+
+    arms: int = 64
+    learning_rate: float = 3e-3
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "ppo": OnPolicy(),
+    "recurrent-ppo": RecurrentPPO(),
+    "sac": OffPolicy(),
+    "td3": TD3(),
+    "analytic": Analytic(),
+}
+
+
+def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> BaseAlgorithm:
+    """Return the model of an algorithm, untrained.
+
+    Args:
+        algorithm: `OnPolicy` or `OffPolicy`.
+        arms: The environments.
+        steps: Steps of a trial.
+        seed: Of the weights.
+
+    Raises:
+        RuntimeError: A package is missing.
+    """
+    common = {
+        "seed": seed,
+        "device": "cpu",
+        "gamma": algorithm.discount,
+        "learning_rate": algorithm.learning_rate,
+    }
+    layers = list(algorithm.layers)
+    if isinstance(algorithm, OnPolicy):
+        gathered = algorithm.trials * steps * algorithm.arms
+        common |= {
+            "n_steps": algorithm.trials * steps,
+            "batch_size": max(1, gathered // algorithm.batches),
+            "n_epochs": algorithm.epochs,
+            "gae_lambda": algorithm.trace,
+        }
+        policy: dict[str, Any] = {"net_arch": layers, "log_std_init": math.log(algorithm.noise)}
+        kind, make = "MlpPolicy", require("stable_baselines3", "rl").PPO
+        if isinstance(algorithm, RecurrentPPO):
+            kind, make = "MlpLstmPolicy", require("sb3_contrib", "rl").RecurrentPPO
+            policy["lstm_hidden_size"] = algorithm.memory_units
+        made: BaseAlgorithm = make(kind, arms, policy_kwargs=policy, **common)
+        made.policy.log_std.requires_grad_(False)  # type: ignore[union-attr]
+        return made
+    assert isinstance(algorithm, OffPolicy)
+    common |= {
+        "buffer_size": algorithm.buffer,
+        "batch_size": algorithm.batch,
+        "gradient_steps": algorithm.updates,
+        "train_freq": 1,
+        "learning_starts": algorithm.warm_up,
+        "policy_kwargs": {"net_arch": layers},
+    }
+    library = require("stable_baselines3", "rl")
+    if isinstance(algorithm, TD3):
+        noise = require("stable_baselines3.common.noise", "rl").NormalActionNoise
+        size = arms.action_space.shape[0]
+        common["action_noise"] = noise(np.zeros(size), np.full(size, algorithm.noise))
+        return library.TD3("MlpPolicy", arms, **common)
+    return library.SAC("MlpPolicy", arms, **common)
+
+
+def policy_of(
+    algorithm: Algorithm, model: BaseAlgorithm, options: EnvOptions, scales: Any
+) -> tuple[PolicyNetwork, Tensor]:
+    """Return a model's actor as a controller, and its parameters, (P,), in float64.
+
+    Args:
+        algorithm: What trained it.
+        model: The model.
+        options: Of its environments.
+        scales: Of their observations.
+    """
+    controller = untrained(algorithm, options, scales)
+    actor: Any = model.policy
+    if isinstance(algorithm, OnPolicy):
+        parts = [*_weights(actor.mlp_extractor.policy_net), *_weights(actor.action_net)]
+        if isinstance(algorithm, RecurrentPPO):
+            parts = [*actor.lstm_actor.parameters(), *parts]
+    elif isinstance(algorithm, TD3):
+        parts = list(_weights(actor.actor.mu))
+    else:
+        parts = [*_weights(actor.actor.latent_pi), *_weights(actor.actor.mu)]
+    flat = torch.cat([part.detach().double().flatten() for part in parts])
+    return controller, flat
+
+
+def untrained(algorithm: Algorithm, options: EnvOptions, scales: Any) -> PolicyNetwork:
+    """Return the controller that an algorithm's actor is."""
+    task, limits = options.typed_task, options.limits
+    off_policy = isinstance(algorithm, OffPolicy)
+    return PolicyNetwork(
+        input_size=len(scales.centre) - 1,
+        steps=task.steps,
+        layers=algorithm.layers,
+        memory_units=algorithm.memory_units if isinstance(algorithm, RecurrentPPO) else 0,
+        activation="relu" if off_policy else "tanh",
+        bounded="tanh" if off_policy else "clip",
+        low=limits.low,
+        high=limits.high,
+        centre=tuple(scales.centre.tolist()),
+        scale=tuple(scales.scale.tolist()),
+        dt_s=task.plant.dt_s,
+    )
+
+
+def _weights(module: nn.Module) -> Iterator[Tensor]:
+    """Weights and biases of the linear layers of a module, in order."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            yield layer.weight
+            yield layer.bias

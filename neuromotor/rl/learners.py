@@ -1,0 +1,181 @@
+"""Goes on with one training for some steps, and gives its actor: one class for each way to learn.
+
+Every stretch of a training begins with seeds of its own and with new trials, so that a training
+that goes on from a checkpoint comes to the same numbers as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuromotor._extras import require
+from neuromotor.closed_loop import simulate
+from neuromotor.controllers import PolicyNetwork
+from neuromotor.envs import EnvOptions
+from neuromotor.envs.standard import layout_of
+from neuromotor.rl.algorithms import (
+    Algorithm,
+    Analytic,
+    OffPolicy,
+    OnPolicy,
+    make_model,
+    policy_of,
+    untrained,
+)
+from neuromotor.tasks import Task
+
+__all__ = ["Learner", "learner_of"]
+
+
+class Learner(ABC):
+    """One training.
+
+    Attributes:
+        steps: Steps of arms so far.
+        least: Fewest steps that it can go on for.
+    """
+
+    steps: int
+    least: int
+
+    @abstractmethod
+    def advance(self, steps: int, share: float, seed: int) -> None:
+        """Go on for some steps.
+
+        Args:
+            steps: A multiple of `least`.
+            share: Of the whole training that lies behind, 0 to 1.
+            seed: Of everything random.
+        """
+
+    @abstractmethod
+    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+        """Return the actor as a controller, and its parameters (P,)."""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return what it takes to go on later, or None where that cannot be saved."""
+        return None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        raise NotImplementedError
+
+
+def learner_of(task: Task, algorithm: Algorithm, seed: int) -> Learner:
+    """Return a training that has not begun."""
+    options = EnvOptions.of(task, algorithm.options(task))
+    if isinstance(algorithm, Analytic):
+        return _Analytic(options, algorithm, seed)
+    return _Modelled(options, algorithm, seed)
+
+
+class _Modelled(Learner):
+    """A model of Stable-Baselines3 in thousands of arms."""
+
+    def __init__(self, options: EnvOptions, algorithm: Algorithm, seed: int) -> None:
+        from neuromotor.rl.arms import SB3Arms
+
+        vec_env = require("stable_baselines3.common.vec_env", "rl")
+        task = options.typed_task
+        self._options, self._algorithm = options, algorithm
+        self._scales = layout_of(options).scales
+        self._arms = SB3Arms(algorithm.arms, task, **algorithm.options(task))
+        self._rewards = vec_env.VecNormalize(
+            self._arms,
+            norm_obs=False,
+            gamma=algorithm.discount,
+            clip_reward=getattr(algorithm, "clip_reward", 1000.0),
+        )
+        self._model: Any = make_model(algorithm, self._rewards, task.steps, seed)
+        self._on_policy = isinstance(algorithm, OnPolicy)
+        trials = algorithm.trials if isinstance(algorithm, OnPolicy) else 1
+        self.steps, self.least = 0, trials * task.steps * algorithm.arms
+
+    def advance(self, steps: int, share: float, seed: int) -> None:
+        algorithm, model = self._algorithm, self._model
+        rate = algorithm.learning_rate * (1 - share * (1 - algorithm.last_learning_rate))
+        model.lr_schedule = lambda _: rate
+        if isinstance(algorithm, OnPolicy):
+            fall = algorithm.last_noise / algorithm.noise
+            with torch.no_grad():
+                model.policy.log_std.fill_(float(np.log(algorithm.noise * fall**share)))
+        if self._on_policy or not self.steps:
+            require("stable_baselines3.common.utils", "rl").set_random_seed(seed)
+            self._arms.seed(seed)
+            model._last_obs = None  # `learn` begins with new trials
+        model.num_timesteps = self.steps
+        model.learn(steps, reset_num_timesteps=False)
+        self.steps = model.num_timesteps
+
+    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+        return policy_of(self._algorithm, self._model, self._options, self._scales)
+
+    def state(self) -> dict[str, Any] | None:
+        if not self._on_policy:
+            return None
+        adam = self._model.policy.optimizer.state_dict()
+        returns = self._rewards.ret_rms
+        return {
+            "steps": self.steps,
+            "policy": dict(self._model.policy.state_dict()),
+            "adam": {str(k): dict(one) for k, one in adam["state"].items()},
+            "updates": self._model._n_updates,
+            "returns": [float(returns.mean), float(returns.var), float(returns.count)],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+        self._model.policy.load_state_dict(state["policy"])
+        adam = self._model.policy.optimizer
+        moments = {int(k): one for k, one in state["adam"].items()}
+        adam.load_state_dict({**adam.state_dict(), "state": moments})
+        self._model._n_updates = state["updates"]
+        mean, variance, count = state["returns"]
+        returns = self._rewards.ret_rms
+        returns.mean, returns.var, returns.count = np.float64(mean), np.float64(variance), count
+
+
+class _Analytic(Learner):
+    """Adam on the loss through the physics."""
+
+    def __init__(self, options: EnvOptions, algorithm: Analytic, seed: int) -> None:
+        self._task, self._algorithm = options.typed_task, algorithm
+        self._controller = untrained(algorithm, options, layout_of(options).scales)
+        generator = torch.Generator().manual_seed(seed)
+        self._parameters = self._controller.initial_parameters(generator).requires_grad_(True)
+        self._adam = torch.optim.Adam([self._parameters], lr=algorithm.learning_rate)
+        self.steps, self.least = 0, self._task.steps * algorithm.arms
+
+    def advance(self, steps: int, share: float, seed: int) -> None:
+        algorithm, task = self._algorithm, self._task
+        rate = algorithm.learning_rate * (1 - share * (1 - algorithm.last_learning_rate))
+        self._adam.param_groups[0]["lr"] = rate
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(steps // self.least):
+            drawn = task.trials(generator)
+            if len(drawn) > algorithm.arms:
+                drawn = drawn.sample(algorithm.arms, generator)
+            done = simulate(task, self._controller, self._parameters, drawn)
+            loss = task.cost.losses(done.states, done.commands, drawn).mean()
+            self._adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._adam.step()
+        self.steps += steps
+
+    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+        return self._controller, self._parameters.detach().clone()
+
+    def state(self) -> dict[str, Any]:
+        moments = {k: v for one in self._adam.state.values() for k, v in one.items()}
+        return {"steps": self.steps, "policy": self._parameters.detach().clone(), "adam": moments}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+        with torch.no_grad():
+            self._parameters.copy_(state["policy"])
+        self._adam.load_state_dict({**self._adam.state_dict(), "state": {0: state["adam"]}})
