@@ -88,8 +88,8 @@ class PolicyNetwork:
             numbers = getattr(self, name)
             if numbers and len(numbers) != self.input_size + 1:
                 raise ValueError(
-                    f"`{name}` must hold {self.input_size + 1} numbers, one an input and one for the "
-                    f"time, or none, got {len(numbers)}."
+                    f"`{name}` must hold {self.input_size + 1} numbers, one an input and one for "
+                    f"the time, or none, got {len(numbers)}."
                 )
         for one in self.scale:
             check_positive("scale", one)

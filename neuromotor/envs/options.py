@@ -45,13 +45,13 @@ class EnvOptions:
             the target), ``achieved_goal`` (delayed hand position) and ``desired_goal`` (where the
             hand is to be now: the start while a task wants it held there).
         reward: ``loss``: minus the task's running cost, and at the end minus its final cost, so
-            that the sum over a trial is minus the task's loss. ``shaped``: the same, plus the change
-            of a potential, `envs.CostToGo`, from step to step, so that each step is told what it
-            will cost, and the best policy stays the task's. ``dense``: minus the hand's mean
-            distance from where it is to be, and at the end minus distance and speed, in units of
-            the success bounds; with `goal`, minus the distance (m). ``sparse`` (only with `goal`):
-            -1 unless the achieved goal is within `success_error_m` of the desired one. None is
-            ``loss``, with `goal` ``sparse``.
+            that the sum over a trial is minus the task's loss. ``shaped``: the same, plus the
+            change of a potential, `envs.CostToGo`, from step to step, so that each step is told
+            what it will cost, and the best policy stays the task's. ``dense``: minus the hand's
+            mean distance from where it is to be, and at the end minus distance and speed, in units
+            of the success bounds; with `goal`, minus the distance (m). ``sparse`` (only with
+            `goal`): -1 unless the achieved goal is within `success_error_m` of the desired one.
+            None is ``loss``, with `goal` ``sparse``.
         reward_unit: What counts as a reward of one with ``loss`` and ``shaped``: a loss, or
             ``task``, the loss of linear feedback on the task (`CostToGo.unit`), so that returns of
             a good policy are of order one whatever the task, the plant and the units.
@@ -128,7 +128,9 @@ class EnvOptions:
             value = getattr(self, name)
             if value not in choices:
                 raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}.")
-        if (self.reward in ("loss", "shaped") and self.goal) or (self.reward == "sparse" and not self.goal):
+        if (self.reward in ("loss", "shaped") and self.goal) or (
+            self.reward == "sparse" and not self.goal
+        ):
             way_out = "sparse or dense" if self.goal else "loss, shaped or dense"
             raise ValueError(
                 f"`reward` must be {way_out} {'with' if self.goal else 'without'} `goal`, "

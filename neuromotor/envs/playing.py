@@ -94,9 +94,7 @@ def play(
         observations.append(observation)
         actions.append(action)
         cost = trial.cost(t + 1, states[-2], physics.effort(command), states[-1])
-        reward, left = physics.reward(
-            trial, t + 1, cost, states[-1], t + 1 == task.steps, left
-        )
+        reward, left = physics.reward(trial, t + 1, cost, states[-1], t + 1 == task.steps, left)
         rewards.append(reward)
     return Rollout(
         rewards=torch.stack(rewards, dim=1),

@@ -121,4 +121,3 @@ def _at_rest(task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     jacobian = linearize_plant(task.plant, here, goal[:, None], command)[0, 0].numpy()
     n = task.plant.state_size
     return jacobian[:, :n], jacobian[:, n:]
-

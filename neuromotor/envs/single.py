@@ -88,6 +88,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._trial: Trial | None = None
         self._over = False
         self._loss = 0.0
+        self._left: Any = 0.0  # the cost that is left to be paid
         self._calls = 0  # of `step`
         self._arms: Arms | None = None
         self._compiled = False  # the present trial

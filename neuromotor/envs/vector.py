@@ -121,6 +121,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         self._compiled = False
         self._action: Floats = np.repeat(self._none, num_envs, axis=1)
         self._painter: Any = None
+        self._left: Any = 0.0  # the costs that are left to be paid
 
     # ---- what others may look at ----
 
@@ -310,7 +311,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
             self._loss, self._effort = np.zeros(count), np.zeros(count)
             self._action = np.repeat(self._none, count, axis=1)
             self._done, self._some_done = np.zeros(count, dtype=bool), False
-            self._left: Any = physics.left(self._trials, self._trials.step, self._past[0])
+            self._left = physics.left(self._trials, self._trials.step, self._past[0])
             self._begun = True
             return
         self._past[:, :, which] = trials.initial_state.T

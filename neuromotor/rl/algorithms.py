@@ -206,7 +206,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 }
 
 
-def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> BaseAlgorithm:
+def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
     """Return the model of an algorithm, untrained.
 
     Args:
@@ -238,8 +238,8 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> BaseAl
         if isinstance(algorithm, RecurrentPPO):
             kind, make = "MlpLstmPolicy", require("sb3_contrib", "rl").RecurrentPPO
             policy["lstm_hidden_size"] = algorithm.memory_units
-        made: BaseAlgorithm = make(kind, arms, policy_kwargs=policy, **common)
-        made.policy.log_std.requires_grad_(False)  # type: ignore[union-attr]
+        made = make(kind, arms, policy_kwargs=policy, **common)
+        made.policy.log_std.requires_grad_(False)
         return made
     assert isinstance(algorithm, OffPolicy)
     common |= {

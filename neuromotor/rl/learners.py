@@ -21,7 +21,6 @@ from neuromotor.envs.standard import layout_of
 from neuromotor.rl.algorithms import (
     Algorithm,
     Analytic,
-    OffPolicy,
     OnPolicy,
     make_model,
     policy_of,
