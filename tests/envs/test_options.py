@@ -34,7 +34,7 @@ def test_rewards_other_than_the_loss():
         ({"observe": ("sight",)}, ValueError, "unknown part of `observe` 'sight'"),
         ({"observe": ()}, ValueError, "`observe` must name"),
         ({"reward": "gold"}, ValueError, "`reward` must be one of loss"),
-        ({"reward": "sparse"}, ValueError, "`reward` must be loss or dense without `goal`"),
+        ({"reward": "sparse"}, ValueError, "`reward` must be loss, shaped or dense without `goal`"),
         ({"goal": True, "reward": "loss"}, ValueError, "`reward` must be sparse or dense with"),
         ({"goal": True, "observe": ("target",)}, ValueError, "must name a part that does not tell"),
         ({"goal": 1}, TypeError, "`goal` must be True or False"),
