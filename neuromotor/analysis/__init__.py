@@ -7,6 +7,7 @@ Each analysis stands in a module of its own together with its figure and its sec
 from neuromotor.analysis.alignment import Alignment, plot_alignment, subspace_alignment
 from neuromotor.analysis.averages import ConditionAverages, condition_averages, plot_averages
 from neuromotor.analysis.behaviour import Behaviour, behaviour, plot_movements
+from neuromotor.analysis.binary import BinaryActivity, binarized
 from neuromotor.analysis.bridges import export_recording, to_arrays, to_pynapple, to_table
 from neuromotor.analysis.components import (
     PrincipalComponents,
@@ -122,6 +123,8 @@ __all__ = [
     "save_nwb",
     "save_recording",
     # recordings for other tools
+    "BinaryActivity",
+    "binarized",
     "export_recording",
     "to_arrays",
     "to_pynapple",

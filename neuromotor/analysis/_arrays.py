@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "by_sample",
     "check_dimensions",
+    "counts_spikes",
     "differences",
     "in_own_space",
     "null_p",
@@ -50,10 +51,18 @@ def soft_constant(recording: xr.Dataset, variable: str, soft: float | None) -> f
     if soft is not None:
         check_number("soft", soft, minimum=0.0)
         return float(soft)
-    unit = str(recording[variable].attrs.get("units", "1")).strip().lower()
-    if unit in _SPIKES:
+    if counts_spikes(recording, variable):
         return _SOFT_SPIKES
-    return _SOFT_NETWORK if unit in ("1", "") else 0.0
+    return _SOFT_NETWORK if _unit_of(recording, variable) in ("1", "") else 0.0
+
+
+def counts_spikes(recording: xr.Dataset, variable: str) -> bool:
+    """Return whether a variable's unit is spikes per second, however it is written."""
+    return _unit_of(recording, variable) in _SPIKES
+
+
+def _unit_of(recording: xr.Dataset, variable: str) -> str:
+    return str(recording[variable].attrs.get("units", "1")).strip().lower()
 
 
 def soft_normalised(mean: NDArray[np.float64], soft: float) -> NDArray[np.float64]:

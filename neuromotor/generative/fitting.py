@@ -152,9 +152,7 @@ def begin(
     generator = _generator(fitting.seed, _STATIC_SEED)
     first = draw(1, generator).to(dtype)
     check_frames(first, None)
-    model = new_model(
-        kind, first.shape[-1], hidden, generator, spread=fitting.spread, dtype=dtype
-    )
+    model = new_model(kind, first.shape[-1], hidden, generator, spread=fitting.spread, dtype=dtype)
     weights, speed = model.visible_hidden, torch.zeros_like(model.visible_hidden)
     negative = ContrastiveDivergence(fitting.static_steps, generator)
     sequences = draw(max(1, fitting.static_updates), generator).to(dtype)

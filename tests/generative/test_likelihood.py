@@ -78,7 +78,8 @@ def test_a_large_models_likelihood_is_the_sum_of_its_parts():
     parts = [model(hidden=5, visible=5, seed=seed, scale=0.6) for seed in range(3)]
     films = [frames(5, steps=3, count=2, seed=seed) for seed in range(3)]
     right = sum(
-        generative.log_likelihood(part, film).values for part, film in zip(parts, films, strict=True)
+        generative.log_likelihood(part, film).values
+        for part, film in zip(parts, films, strict=True)
     )
     found = generative.log_likelihood(
         side_by_side(parts), torch.cat(films, dim=-1), temperatures=300, chains=100
