@@ -101,6 +101,11 @@ from neuromotor.analysis.speed_and_accuracy import (
     speed_accuracy,
 )
 from neuromotor.analysis.tangling import Tangling, plot_tangling, tangling, tangling_of
+from neuromotor.analysis.transport import (
+    GradientTransport,
+    gradient_transport,
+    plot_transport,
+)
 from neuromotor.analysis.tuning import (
     CircularSummary,
     Tuning,
@@ -187,9 +192,11 @@ __all__ = [
     "tangling_of",
     # networks
     "FixedPoints",
+    "GradientTransport",
     "JacobianSpectrum",
     "LesionEffect",
     "find_fixed_points",
+    "gradient_transport",
     "jacobian_spectrum",
     "lesion_effect",
     "lesion_subspace",
@@ -228,6 +235,7 @@ __all__ = [
     "plot_similarity",
     "plot_speed_accuracy",
     "plot_tangling",
+    "plot_transport",
     "plot_tuning",
     # reports
     "Report",

@@ -73,7 +73,7 @@ def fit_models(
     data: Annotated[
         str | None,
         typer.Argument(
-            help=f"`{BALLS}` for films of bouncing balls, or a netCDF recording, whose rates become "
+            help=f"`{BALLS}` for films of bouncing balls, or a netCDF recording, which is made "
             "zeros and ones. Leave it out with `--resume`."
         ),
     ] = None,

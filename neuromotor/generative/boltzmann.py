@@ -11,6 +11,7 @@ Z elsewhere.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -188,7 +189,7 @@ def annealed_log_partition(
     levels = torch.linspace(0, 1, temperatures + 1, dtype=torch.float64).tolist()
     drive = visible @ weights.T + bias
     tilt = visible_bias - base_bias
-    for before, level in zip(levels, levels[1:], strict=False):
+    for before, level in pairwise(levels):
         weight += (level - before) * (visible @ tilt)
         weight += (softplus(level * drive) - softplus(before * drive)).sum(-1)
         on = bernoulli(torch.sigmoid(level * drive), generator)

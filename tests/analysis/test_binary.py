@@ -38,7 +38,7 @@ def test_other_rates_are_cut_at_their_medians_or_where_one_says():
 
 def test_what_gives_no_sequences_is_refused():
     _, recording = spikes()
-    with pytest.raises(ValueError, match="a whole number of samples of 0.01 s, got 0.015 s"):
+    with pytest.raises(ValueError, match=r"whole number of samples of 0\.01 s, got 0\.015 s"):
         binarized(recording, bin_s=0.015)
     with pytest.raises(RecordingError, match="hold 1 bins of 20"):
         binarized(recording, bin_s=0.2)

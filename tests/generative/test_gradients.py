@@ -53,7 +53,7 @@ def cd_mean(net, film, steps):
     """Mean of CD-k's gradient of W and b_v for one frame: the chain's transition matrix by hand."""
     weights, _, own, bias, initial = numbers(net)
     bias = bias + net.hidden_hidden.numpy() @ initial
-    h, v, table = joint(weights, own, bias)
+    _, v, table = joint(weights, own, bias)
     to_hidden, to_visible = (table / table.sum(0)).T, table / table.sum(1, keepdims=True)
     chance = (v == film).all(1).astype(float)
     for _ in range(steps):
