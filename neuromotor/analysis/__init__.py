@@ -41,6 +41,21 @@ from neuromotor.analysis.fixed_points import (
 from neuromotor.analysis.from_arrays import make_recording, movement_onset
 from neuromotor.analysis.gaps import complete_trials, complete_units, missing_samples
 from neuromotor.analysis.gradients import plot_sensitivity, sensitivity
+from neuromotor.analysis.hopfield import (
+    Attractors,
+    RecallTest,
+    attractors,
+    check_symmetric,
+    continuous_attractors,
+    continuous_energy,
+    energy,
+    hebbian_weights,
+    random_patterns,
+    recall,
+    recall_test,
+    recurrent_part,
+    relax,
+)
 from neuromotor.analysis.jacobians import (
     JacobianSpectrum,
     jacobian_spectrum,
@@ -203,6 +218,20 @@ __all__ = [
     "lesion_units",
     "network_fixed_points",
     "sensitivity",
+    # memories in symmetric weights
+    "Attractors",
+    "RecallTest",
+    "attractors",
+    "check_symmetric",
+    "continuous_attractors",
+    "continuous_energy",
+    "energy",
+    "hebbian_weights",
+    "random_patterns",
+    "recall",
+    "recall_test",
+    "recurrent_part",
+    "relax",
     # behaviour
     "Behaviour",
     "EndPoints",

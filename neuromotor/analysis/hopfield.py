@@ -22,20 +22,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number, check_positive
+from neuromotor.controllers import Controller, RecurrentNetwork, TanhCell
 
 __all__ = [
     "Attractors",
     "RecallTest",
     "attractors",
     "check_symmetric",
+    "continuous_attractors",
     "continuous_energy",
     "energy",
     "hebbian_weights",
     "random_patterns",
     "recall",
     "recall_test",
+    "recurrent_part",
     "relax",
 ]
 
@@ -67,7 +71,7 @@ class Attractors:
     """Where random starts end, the most frequent first.
 
     Attributes:
-        states: Of -1 and 1, (A, n).
+        states: Units of -1 and 1, or rates of units in continuous time, (A, n).
         share: Of the starts that ended there: an estimate of the size of its basin, (A,).
         energy: Of each, (A,).
     """
@@ -93,9 +97,9 @@ def check_symmetric(weights: ArrayLike) -> NDArray[np.float64]:
     if off > _SYMMETRIC * largest:
         raise ValueError(
             f"`weights` must be symmetric, got entries that differ from the transposed ones by up "
-            f"to {off / largest:.3g} of the largest: no energy holds for them. For their attractors "
-            "search fixed points (`find_fixed_points`); `(weights + weights.T) / 2` is another "
-            "network, which has an energy."
+            f"to {off / largest:.3g} of the largest: no energy holds for them. For attractors take "
+            "fixed points (`find_fixed_points`); `(weights + weights.T) / 2` is another network, "
+            "which has an energy."
         )
     return found
 
@@ -183,9 +187,7 @@ def recall(
                 drive += change[:, None] * found[i]
         if not moved:
             return s
-    raise RuntimeError(
-        f"states still change after {sweeps} sweeps; allow more by `sweeps`."
-    )
+    raise RuntimeError(f"states still change after {sweeps} sweeps; allow more by `sweeps`.")
 
 
 def recall_test(
@@ -319,6 +321,65 @@ def relax(
             raise RuntimeError(f"the activations could not be followed: {solved.message}")
         paths.append(solved.y.T)
     return times, np.stack(paths)
+
+
+def continuous_attractors(
+    weights: ArrayLike, inputs: ArrayLike = 0.0, *, starts: int = 50, seed: int = 0
+) -> Attractors:
+    """Return the rates at which tanh units in continuous time come to rest from random starts.
+
+    A start is a vector of independent rates between -1 and 1. It is followed for 200 time
+    constants; ends that differ by less than 1e-3 in every rate are one.
+
+    Raises:
+        ValueError: As for `relax`.
+        RuntimeError: A start has not come to rest by then.
+    """
+    found = check_symmetric(weights)
+    check_integer("starts", starts, minimum=1)
+    begin = np.arctanh(np.random.default_rng(seed).uniform(-0.999, 0.999, (starts, len(found))))
+    _, paths = relax(found, begin, inputs, time_constant_s=1.0, seconds=200.0, samples=2)
+    end = paths[:, -1]
+    rates = np.tanh(end)
+    speed = np.abs(-end + rates @ found + _vector("inputs", inputs, len(found))).max()
+    if speed > 1e-3:
+        raise RuntimeError(
+            f"a start still moves at {speed:.2g} a time constant after 200 of them, as it does "
+            "where attractors lie on a line; follow it further by `relax`."
+        )
+    kept: list[int] = []
+    counts: list[int] = []
+    for row in range(starts):
+        near = [i for i, one in enumerate(kept) if np.abs(rates[row] - rates[one]).max() < 1e-3]
+        if near:
+            counts[near[0]] += 1
+        else:
+            kept.append(row)
+            counts.append(1)
+    order = np.argsort(-np.array(counts), kind="stable")
+    states = rates[np.array(kept)[order]]
+    share = np.array(counts, np.float64)[order] / starts
+    return Attractors(states, share, continuous_energy(found, states, inputs))
+
+
+def recurrent_part(
+    controller: Controller, parameters: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the recurrent weights, (n, n), and the biases, (n,), of a network of one tanh layer.
+
+    Its Euler steps have the same points of rest as units in continuous time.
+
+    Raises:
+        ValueError: The controller is another network, or its weights are not symmetric.
+    """
+    plain = isinstance(controller, RecurrentNetwork) and isinstance(controller.cell, TanhCell)
+    if not plain or len(controller.layers) != 1:  # type: ignore[attr-defined]
+        raise ValueError(
+            f"`controller` must be a network of one layer of tanh units to have this energy, got a "
+            f"{type(controller).__name__}; search fixed points (`find_fixed_points`) of others."
+        )
+    layer = controller.unpack(parameters.detach().double()).layers[0]
+    return check_symmetric(layer.recurrent.numpy()), layer.bias.numpy().copy()
 
 
 def _binary(name: str, values: ArrayLike) -> NDArray[np.float64]:

@@ -37,7 +37,6 @@ from neuromotor.controllers import Controller, LeakyCell, RecurrentNetwork, Tanh
 from neuromotor.controllers.controller import unit_rates
 
 if TYPE_CHECKING:
-    import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = ["GradientTransport", "gradient_transport", "plot_transport"]

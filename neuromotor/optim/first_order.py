@@ -82,10 +82,17 @@ class DescentState(State):
 
 @dataclass
 class MomentumState(DescentState):
-    """State of `GradientDescent`: v, and the multiple of v at which the gradient was taken."""
+    """State of `GradientDescent`.
+
+    Attributes:
+        velocity: v, (P,).
+        lead: The multiple of v at which the gradient was taken.
+        before: Value of the objective at the last step; infinite before the first.
+    """
 
     velocity: Tensor = field(kw_only=True)
     lead: float = field(default=0.0, metadata={"minimum": 0, "maximum": 1})
+    before: float = field(default=math.inf, metadata={"infinite": True})
 
 
 class Axes:
@@ -116,7 +123,8 @@ class GradientDescent(Iterative[MomentumState]):
     Source: Sutskever (2013), equations 7.1-7.2 (momentum) and 7.12-7.13 (Nesterov). The momentum
     climbs through `MOMENTUM_SCHEDULE` up to `momentum_max`; in the last tenth of the budget it
     falls to 0.99 at most and the learning rate to a tenth (section 7.3). Without a budget the
-    momentum is `momentum_max` throughout.
+    momentum is `momentum_max` throughout. For strongly convex objectives section 7.5 has two other
+    ways: the constant momentum of `condition`, and `restart`.
 
     Attributes:
         learning_rate: epsilon.
@@ -128,6 +136,11 @@ class GradientDescent(Iterative[MomentumState]):
         rates: Pairs of an iteration and the epsilon from there on, the first from 0. They replace
             `learning_rate`, and its fall at the end.
         momenta: Likewise pairs of an iteration and the mu from there on, which replace the climb.
+        condition: L / sigma, the largest curvature over the smallest. It replaces the climb by the
+            constant mu = (1 - sqrt(sigma / L)) / (1 + sqrt(sigma / L)), the best one for Nesterov's
+            gradient with epsilon = 1 / L.
+        restart: Whether v is set to zero whenever the objective has risen. Nesterov's gradient then
+            goes on from the point where it saw that (our choice; it costs no call).
         gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
@@ -141,11 +154,17 @@ class GradientDescent(Iterative[MomentumState]):
     clip_entry: float | None = None
     rates: tuple[tuple[int, float], ...] = ()
     momenta: tuple[tuple[int, float], ...] = ()
+    condition: float | None = None
+    restart: bool = False
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         check_below_one("momentum_max", self.momentum_max)
+        if self.condition is not None:
+            check_number("condition", self.condition, minimum=1.0)
+            if self.momenta:
+                raise ValueError("`condition` and `momenta` both give the momentum; leave one out.")
         _check_clipping(self.clip_norm, self.clip_entry)
         for name, check in (("rates", check_positive), ("momenta", check_below_one)):
             pairs = getattr(self, name)
@@ -171,7 +190,11 @@ class GradientDescent(Iterative[MomentumState]):
         """
         if state.left_the_finite_region():
             state.velocity, state.lead = torch.zeros_like(state.theta), 0.0
+            state.before = math.inf
             return state.back_to(run.best_parameters)
+        if self.restart and state.value > state.before:
+            state.velocity, state.lead = torch.zeros_like(state.theta), 0.0
+        state.before = state.value
         used = run.fraction_used
         late = self.momentum_max > 0 and used is not None and used >= 0.9
         rate = state.scale * self.learning_rate * (0.1 if late else 1.0)
@@ -180,6 +203,9 @@ class GradientDescent(Iterative[MomentumState]):
         momentum = min(_scheduled_momentum(used), self.momentum_max)
         if self.momenta:
             momentum = _at(self.momenta, state.iteration)
+        if self.condition is not None:
+            root = self.condition**-0.5
+            momentum = (1 - root) / (1 + root)
         behind = state.lead * state.velocity
         gradient = _clipped(state.gradient, self.clip_norm, self.clip_entry)
         state.velocity = momentum * state.velocity - rate * gradient

@@ -4,9 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from scipy.integrate import quad
 
+from neuromotor import ContinuousTimeRNN
 from neuromotor.analysis import hopfield
+from neuromotor.training.single import initial_parameters
 
 
 def symmetric(units, seed=0):
@@ -90,6 +93,31 @@ def test_energy_in_continuous_time_falls_along_the_solution():
     assert float(corner) == pytest.approx(2 * np.log(2))
 
 
+def test_attractors_in_continuous_time_are_points_of_rest_of_a_network():
+    """Two patterns in a strong Hebbian network: both, with their mirror images, and of a controller
+    with these weights every attractor is a fixed point of its own steps."""
+    xi = np.array([[1, 1, 1, 1, 1, 1.0], [1, 1, 1, -1, -1, -1.0]])
+    weights = 3 * hopfield.hebbian_weights(xi)
+    net = ContinuousTimeRNN(layers=(6,), input_size=2, command_size=1, time_constant_s=0.05)
+    parameters = torch.zeros(net.parameter_count, dtype=torch.float64)
+    parameters[12:48] = torch.from_numpy(weights).flatten()
+    own, biases = hopfield.recurrent_part(net, parameters)
+    np.testing.assert_array_equal(own, weights)
+    found = hopfield.continuous_attractors(own, biases, starts=40, seed=1)
+    ends = {tuple(np.sign(state)) for state in found.states}
+    assert ends >= {tuple(sign * x) for x in xi for sign in (1, -1)}
+    assert found.share.sum() == pytest.approx(1)
+    v = torch.from_numpy(np.arctanh(found.states))
+    nothing = torch.zeros(len(v), 2, dtype=torch.float64)
+    (after,), _ = net.step(net.unpack(parameters), (v,), nothing, nothing[:, :0], 0, None)
+    torch.testing.assert_close(after, v, rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match="must be symmetric"):
+        hopfield.recurrent_part(net, initial_parameters(net, 0))
+    two = ContinuousTimeRNN(layers=(3, 3))
+    with pytest.raises(ValueError, match="one layer of tanh units"):
+        hopfield.recurrent_part(two, initial_parameters(two, 0))
+
+
 def test_what_has_no_energy_is_refused():
     weights = symmetric(4)
     lopsided = weights + np.triu(np.ones((4, 4)), 1)
@@ -99,7 +127,7 @@ def test_what_has_no_energy_is_refused():
         lambda: hopfield.continuous_energy(lopsided, np.zeros(4)),
         lambda: hopfield.relax(lopsided, np.zeros((1, 4))),
     ):
-        with pytest.raises(ValueError, match="`weights` must be symmetric.*find_fixed_points"):
+        with pytest.raises(ValueError, match=r"`weights` must be symmetric.*find_fixed_points"):
             call()
     with pytest.raises(ValueError, match="must not be negative on the diagonal, got -1"):
         hopfield.recall(weights - np.eye(4), np.ones((1, 4)))
@@ -107,5 +135,5 @@ def test_what_has_no_energy_is_refused():
         hopfield.hebbian_weights([[0, 1, 1]])
     with pytest.raises(ValueError, match=r"4 units along the last axis, got shape \(3,\)"):
         hopfield.energy(weights, np.ones(3))
-    with pytest.raises(ValueError, match="between -1 and 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"between -1 and 1, got 1\.5"):
         hopfield.continuous_energy(weights, 1.5 * np.ones(4))
