@@ -289,7 +289,7 @@ def _run_one(
 
     def finished(run: MethodRun) -> None:
         row = run.row()
-        if run.method not in settings.optimizers:
+        if run.method not in settings.optimizers and settings.teacher is None:
             folder.floor = run.performance.loss
         save_controller(
             folder.writable(f"controllers/{run.method}.safetensors"),

@@ -35,6 +35,7 @@ from neuromotor.storage.files import parse_json, read_text
 from neuromotor.tasks import TASKS, Task, with_plant
 from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import CompareSettings
+from neuromotor.training.teacher import TEACHERS, ILQGTeacher
 from neuromotor.zoo.saved_controller import SavedController
 
 __all__ = [
@@ -64,6 +65,7 @@ _DEFAULTS: dict[str, Any] = {
     "held_out": HELD_OUT_TRIALS,
     "references": None,  # beside iLQR: those that suit the task
     "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
+    "teacher": None,  # whose commands are learnt in place of the loss
     "products": None,  # precision of Gauss-Newton products: that of the rest
     "dtype": "float64",
     "device": "cpu",
@@ -142,6 +144,7 @@ class RunSettings(CompareSettings):
             "held_out": self.held_out_trials,
             "references": None if self.references is None else list(self.references),
             "refresh": self.refresh,
+            **({} if self.teacher is None else {"teacher": encode(self.teacher, TEACHERS)}),
             "products": None if self.products is None else str(self.products)[len("torch.") :],
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
@@ -326,6 +329,7 @@ def _names(raw: Mapping[str, Any]) -> list[str]:
         name = spec.get("type") if isinstance(spec, dict) else spec
         component = registry.get(name if isinstance(name, str) else "", registry[_DEFAULTS[key]])
         names += [f"{key}.{part}" for part in setting_names(component)]
+    names += [f"teacher.{part}" for part in setting_names(next(iter(TEACHERS.values())))]
     chosen = raw.get("optimizers", _DEFAULTS["optimizers"])
     for name, method in {**OPTIMIZERS, **_ILQR}.items():
         if name in chosen or name in _ILQR:
@@ -374,6 +378,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         held_out_trials=settings["held_out"],
         references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
+        teacher=_teacher(settings["teacher"]),
         products=products,
         dtype=dtype,
         device=_device(settings["device"], dtype),
@@ -483,6 +488,14 @@ def _refresh(spec: Any) -> int | dict[str, int]:
         except (TypeError, ValueError) as error:
             raise SettingsError(str(error)) from error
     return by_name if isinstance(spec, Mapping) else by_name["refresh"]
+
+
+def _teacher(spec: Any) -> ILQGTeacher | None:
+    """Return the teacher that a name or a table describes, or None."""
+    if spec is None:
+        return None
+    teacher: ILQGTeacher = decode(spec, TEACHERS, "teacher")
+    return teacher
 
 
 def _device(name: Any, dtype: torch.dtype) -> torch.device:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_seed
+from neuromotor._checks import check_integer, check_number
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS, Controller
@@ -32,7 +32,9 @@ from neuromotor.storage.components import SettingsError, encode
 from neuromotor.storage.snapshots import save_snapshot
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.training import distributed
+from neuromotor.training.drawing import initial_parameters, make_trials
 from neuromotor.training.progress_display import live_trainings
+from neuromotor.training.teacher import ILQGTeacher, Taught
 
 __all__ = [
     "Keeper",
@@ -42,36 +44,6 @@ __all__ = [
     "train",
     "without_factors",
 ]
-
-
-def make_trials(
-    task: Task,
-    controller: Controller,
-    seed: int,
-    *,
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
-) -> Trials:
-    """Return a batch of the task's trials, with draws for the controller's private noise if any."""
-    check_seed("seed", seed)
-    generator = torch.Generator().manual_seed(seed)
-    trials = task.trials(generator, dtype=dtype, device=device)
-    if controller.noise_size:
-        trials = trials.with_unit_noise(controller.noise_size, generator, steps=task.steps)
-    return trials
-
-
-def initial_parameters(
-    controller: Controller,
-    seed: int,
-    *,
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Return a controller's initial parameters, (P,): the same for one seed on every device."""
-    check_seed("seed", seed)
-    generator = torch.Generator().manual_seed(seed)
-    return controller.initial_parameters(generator, dtype=dtype, device=device)
 
 
 def without_factors(
@@ -94,6 +66,7 @@ def train(
     trials: Trials | None = None,
     callback: Callback | None = None,
     refresh: int = 0,
+    teacher: ILQGTeacher | None = None,
     products: torch.dtype | None = None,
     resume: Snapshot | None = None,
     threads: int | None = 1,
@@ -116,6 +89,10 @@ def train(
         callback: Called after every iteration.
         refresh: Iterations between new draws of the trials, the first batch being `trials`; 0
             keeps that one.
+        teacher: Whose commands the controller learns (`training.teacher`), in place of the loss of
+            the trials; the result's value and history are then those of the lessons, which are
+            weighed command errors. There is a new lesson in every iteration, whatever `refresh`
+            says, and `trials` say no more than the precision.
         products: Precision of Gauss-Newton products, as `torch.float32` for half their time; the
             trials' own if None.
         resume: Where the training goes on: a snapshot of the same training, from
@@ -162,7 +139,10 @@ def train(
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=trials.dtype, device=trials.device)
     check_integer("refresh", refresh, minimum=0)
-    if not refresh and any(name.endswith("_noise") for name in trials.present()):
+    if teacher is not None:
+        _check_teacher(trials, products)
+    noisy = any(name.endswith("_noise") for name in trials.present())
+    if noisy and not refresh and teacher is None:
         warnings.warn(
             "every iteration sees the same draws of noise, which training learns by heart; "
             "`refresh=1` draws new ones each time.",
@@ -184,6 +164,8 @@ def train(
         return objective_of(batch)
 
     def prepared() -> Objective:
+        if teacher is not None:
+            return Taught(task, controller, teacher, seed, dtype=first.dtype)
         loop.prepare(trials, products=getattr(optimizer, "needs_products", False))
         return Resampled(draw, refresh) if refresh else draw(0)
 
@@ -198,6 +180,19 @@ def train(
         threads=threads,
         progress=progress,
     )
+
+
+def _check_teacher(trials: Trials, products: torch.dtype | None) -> None:
+    """Raise where a training with a teacher cannot do what is asked for."""
+    if products is not None:
+        raise ValueError("`products` must be None with a `teacher`, whose lessons have no others.")
+    if trials.device.type != "cpu":
+        raise ValueError(f"`trials` must be on the cpu with a `teacher`, got {trials.device}.")
+    if distributed.processes() > 1:
+        raise ValueError(
+            "`teacher` must be None in a training over several processes, which share out trials "
+            f"and no lessons; got {distributed.processes()} processes."
+        )
 
 
 def minimize(
