@@ -91,7 +91,8 @@ class Lesson:
                 f"`weights` must be positive definite, got {int((info != 0).sum())} of "
                 f"{info.numel()} matrices that are not."
             )
-        return root.to(self.weights)
+        roots: Tensor = root.to(self.weights)
+        return roots
 
 
 def check_lesson(task: Task, lesson: Lesson) -> None:

@@ -91,8 +91,8 @@ def train(
             keeps that one.
         teacher: Whose commands the controller learns (`training.teacher`), in place of the loss of
             the trials; the result's value and history are then those of the lessons, which are
-            weighed command errors. There is a new lesson in every iteration, whatever `refresh`
-            says, and `trials` say no more than the precision.
+            weighed command errors. The teacher says how often there is a new lesson, not
+            `refresh`, and `trials` say no more than the precision.
         products: Precision of Gauss-Newton products, as `torch.float32` for half their time; the
             trials' own if None.
         resume: Where the training goes on: a snapshot of the same training, from

@@ -38,6 +38,7 @@ class ILQGTeacher:
     Attributes:
         batches: How many batches of the task's trials it knows. Each is designed once, before the
             training; loads and noise are new in every lesson.
+        every: Iterations between new lessons; 0 keeps the first, as deterministic methods need it.
         own: Share of lessons that the controller runs itself; the teacher runs the others.
         outliers: Loss of a trial, in medians of its lesson, from which on it counts less, in
             proportion. ILQG is linear around its own trajectory, and its advice is worth little
@@ -46,10 +47,12 @@ class ILQGTeacher:
         relinearizations: `ILQG.relinearizations` of the design.
 
     Raises:
-        ValueError: A number is out of range.
+        ValueError: A number is out of range, or a lesson that the controller runs itself were to
+            stay while the controller changes.
     """
 
     batches: int = 4
+    every: int = 1
     own: float = 0.5
     outliers: float = 10.0
     late_onset: float = 1e-4
@@ -57,13 +60,21 @@ class ILQGTeacher:
 
     def __post_init__(self) -> None:
         check_integer("batches", self.batches, minimum=1)
+        check_integer("every", self.every, minimum=0)
         check_fraction("own", self.own)
+        if self.own > 0 and self.every != 1:
+            raise ValueError(
+                "`own` must be 0 where `every` is not 1: a lesson that the controller runs itself "
+                f"belongs to its present weights; got {self.own} and {self.every}."
+            )
         check_number("outliers", self.outliers, minimum=1.0)
         check_fraction("late_onset", self.late_onset)
         check_integer("relinearizations", self.relinearizations, minimum=0)
 
 
-TEACHERS: Registry[ILQGTeacher] = Registry("teacher", {"ilqg": ILQGTeacher()}, members=("batches", "own"))
+TEACHERS: Registry[ILQGTeacher] = Registry(
+    "teacher", {"ilqg": ILQGTeacher()}, members=("batches", "own")
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ class _Known:
 
 
 class Taught:
-    """The mean loss of a lesson, which is a new one in every iteration.
+    """The mean loss of a lesson, which changes with the iterations.
 
     A lesson is made at the first point at which its iteration asks for anything, and stays for the
     rest of that iteration. So a training goes on from a snapshot with the same lessons.
@@ -114,10 +125,12 @@ class Taught:
         self._objective: LoopObjective | None = None
 
     def redraw(self, iteration: int) -> bool:
-        """Forget the lesson of another iteration; return whether there was one."""
-        changed = iteration != self._number
+        """Forget the lesson of other iterations; return whether there was one."""
+        every = self._teacher.every
+        number = iteration // every if every else 0
+        changed = number != self._number
         if changed:
-            self._number, self._objective = iteration, None
+            self._number, self._objective = number, None
         return changed
 
     def value(self, parameters: Tensor) -> float:

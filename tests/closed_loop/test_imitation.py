@@ -109,9 +109,7 @@ def test_products_are_those_of_the_dense_matrix(case):
 def test_compiled_factors_are_those_of_autograd(case):
     loop, lesson, theta = case
     pair = [
-        loop.imitation(lesson, fast=fast).kronecker_factors(
-            theta, torch.Generator().manual_seed(7)
-        )
+        loop.imitation(lesson, fast=fast).kronecker_factors(theta, torch.Generator().manual_seed(7))
         for fast in (True, False)
     ]
     sums = []

@@ -71,7 +71,7 @@ class _LessonPasses(Passes):
         steps, size, _ = self._wanted[0].shape
         whole = drawn_residuals(steps, len(self.trials), size, generator, place)
         scale = self.dims.batch**-0.5
-        pulls = []
+        pulls: list[tuple[Array | float, Array]] = []
         for block, part in enumerate(self.parts):
             own = np.array(whole[:, part].permute(0, 2, 1).numpy(), self.dtype, order="C")
             pulls.append((0.0, scale * np.einsum("tijb,tjb->tib", self._roots[block], own)))
