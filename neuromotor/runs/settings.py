@@ -65,6 +65,8 @@ _DEFAULTS: dict[str, Any] = {
     "held_out": HELD_OUT_TRIALS,
     "references": None,  # beside iLQR: those that suit the task
     "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
+    "grow": 0,  # new draws after which a batch is larger by one
+    "antithetic": False,  # whether noise comes in pairs of opposite sign
     "teacher": None,  # whose commands are learnt in place of the loss
     "products": None,  # precision of Gauss-Newton products: that of the rest
     "dtype": "float64",
@@ -144,6 +146,8 @@ class RunSettings(CompareSettings):
             "held_out": self.held_out_trials,
             "references": None if self.references is None else list(self.references),
             "refresh": self.refresh,
+            **({"grow": self.grow} if self.grow else {}),
+            **({"antithetic": True} if self.antithetic else {}),
             **({} if self.teacher is None else {"teacher": encode(self.teacher, TEACHERS)}),
             "products": None if self.products is None else str(self.products)[len("torch.") :],
             "dtype": str(self.dtype).removeprefix("torch."),
@@ -359,6 +363,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         products = settings["products"]
         products = None if products is None else lookup("products", products, DTYPES)
         check_integer("threads", settings["threads"], minimum=1)
+        check_integer("grow", settings["grow"], minimum=0)
         if seconds is not None:
             check_number("seconds", seconds, "seconds", minimum=0.0)
         dtype = lookup("dtype", settings["dtype"], DTYPES)
@@ -378,6 +383,8 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         held_out_trials=settings["held_out"],
         references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
+        grow=settings["grow"],
+        antithetic=_yes_or_no("antithetic", settings["antithetic"]),
         teacher=_teacher(settings["teacher"]),
         products=products,
         dtype=dtype,
@@ -488,6 +495,13 @@ def _refresh(spec: Any) -> int | dict[str, int]:
         except (TypeError, ValueError) as error:
             raise SettingsError(str(error)) from error
     return by_name if isinstance(spec, Mapping) else by_name["refresh"]
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    """Return a setting that is true or false."""
+    if not isinstance(value, bool):
+        raise SettingsError(f"`{name}` must be true or false, got {value!r}.")
+    return value
 
 
 def _teacher(spec: Any) -> ILQGTeacher | None:

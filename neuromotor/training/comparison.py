@@ -160,6 +160,8 @@ class CompareSettings:
         held_out_trials: How many held-out trials of a random task all methods are evaluated on.
         refresh: Iterations between new draws of the training trials, for all methods, or by name
             and for `others`; 0 for one batch throughout.
+        grow: New draws after which a batch is larger by one batch of the task; see `train`.
+        antithetic: Whether noise comes in pairs of opposite sign; see `train`.
         teacher: Whose commands the controllers learn in place of the loss; see `train`.
         products: Precision of Gauss-Newton products; see `train`.
         references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
@@ -173,6 +175,8 @@ class CompareSettings:
     device: torch.device | str = "cpu"
     held_out_trials: int = HELD_OUT_TRIALS
     refresh: Mapping[str, int] | int = 0
+    grow: int = 0
+    antithetic: bool = False
     teacher: ILQGTeacher | None = None
     products: torch.dtype | None = None
     references: Sequence[str] | None = None
@@ -315,6 +319,8 @@ def compare(
                     callback=_telling(told, name, 0.0 if settings.teacher else floor),
                     seed=settings.seed,
                     refresh=refresh_of(settings.refresh, name),
+                    grow=settings.grow,
+                    antithetic=settings.antithetic,
                     teacher=settings.teacher,
                     products=settings.products,
                     resume=snapshot,

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +31,7 @@ from neuromotor.storage.components import SettingsError, encode
 from neuromotor.storage.snapshots import save_snapshot
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.training import distributed
-from neuromotor.training.drawing import initial_parameters, make_trials
+from neuromotor.training.drawing import fresh_trials, initial_parameters, make_trials, mirrored
 from neuromotor.training.progress_display import live_trainings
 from neuromotor.training.teacher import ILQGTeacher, Taught
 
@@ -66,6 +65,8 @@ def train(
     trials: Trials | None = None,
     callback: Callback | None = None,
     refresh: int = 0,
+    grow: int = 0,
+    antithetic: bool = False,
     teacher: ILQGTeacher | None = None,
     products: torch.dtype | None = None,
     resume: Snapshot | None = None,
@@ -89,6 +90,9 @@ def train(
         callback: Called after every iteration.
         refresh: Iterations between new draws of the trials, the first batch being `trials`; 0
             keeps that one.
+        grow: New draws after which a batch is larger by one batch of the task; 0 never.
+        antithetic: Whether the second half of every batch repeats the first with draws of noise of
+            the opposite sign (`training.drawing.mirrored`).
         teacher: Whose commands the controller learns (`training.teacher`), in place of the loss of
             the trials; the result's value and history are then those of the lessons, which are
             weighed command errors. The teacher says how often there is a new lesson, not
@@ -139,6 +143,14 @@ def train(
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=trials.dtype, device=trials.device)
     check_integer("refresh", refresh, minimum=0)
+    check_integer("grow", grow, minimum=0)
+    if grow and not refresh:
+        raise ValueError(
+            f"`grow` counts new draws of the trials and needs `refresh`, got {grow} without; use "
+            "`refresh=1`."
+        )
+    if antithetic:
+        trials = mirrored(trials)
     if teacher is not None:
         _check_teacher(trials, products)
     noisy = any(name.endswith("_noise") for name in trials.present())
@@ -159,9 +171,9 @@ def train(
     def draw(number: int) -> Objective:
         if number == 0:
             return objective_of(first)
-        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        batch = make_trials(task, controller, own, dtype=first.dtype, device=first.device)
-        return objective_of(batch)
+        drawn = {"grow": grow, "antithetic": antithetic}
+        place: dict[str, Any] = {"dtype": first.dtype, "device": first.device}
+        return objective_of(fresh_trials(task, controller, seed, number, **drawn, **place))
 
     def prepared() -> Objective:
         if teacher is not None:
