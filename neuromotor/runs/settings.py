@@ -14,6 +14,7 @@ from neuromotor._checks import check_integer, check_number, check_seed, did_you_
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
 from neuromotor.controllers.controller import belongs_to_trials
+from neuromotor.controllers.widening import widened
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.extensions.loading import use
@@ -32,7 +33,7 @@ from neuromotor.storage.components import (
     setting_names,
 )
 from neuromotor.storage.files import parse_json, read_text
-from neuromotor.tasks import TASKS, Task, with_plant
+from neuromotor.tasks import TASKS, SensesInUse, Task, with_plant
 from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import CompareSettings
 from neuromotor.training.teacher import TEACHERS, ILQGTeacher
@@ -47,6 +48,7 @@ __all__ = [
     "resolve",
     "resolve_saved",
     "same_controller",
+    "with_clock",
     "use_named",
 ]
 
@@ -263,6 +265,24 @@ def same_controller(raw: Mapping[str, Any], controller: Controller) -> dict[str,
                 "leave it out, or train a new one."
             )
     return own
+
+
+def with_clock(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
+    """Return a saved controller with inputs for the task's clock, if they are all that it lacks.
+
+    They are connected by weights of zero, so that it begins as it was.
+
+    Args:
+        raw: Settings, of which the task counts.
+        saved: A controller to start from.
+    """
+    _, task = _task(raw.get("task", _DEFAULTS["task"]), raw.get("plant"))
+    clock = len(SensesInUse.of(task).clock_labels)
+    lacks = input_size(task, task.trials()) - getattr(saved.controller, "input_size", 0)
+    if not clock or lacks != clock:
+        return saved
+    controller, parameters = widened(saved.controller, saved.parameters, clock)
+    return replace(saved, controller=controller, parameters=parameters)
 
 
 def check_used(raw: Mapping[str, Any], assignments: Sequence[str], settings: RunSettings) -> str:

@@ -14,6 +14,7 @@ from neuromotor.analysis.layout import told
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, OnlineTrajectoryOptimization
 from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.controllers.widening import widened
 from neuromotor.envs import ControllerPolicy
 from neuromotor.runs.settings import resolve
 from neuromotor.storage.components import SettingsError
@@ -89,14 +90,8 @@ def test_default_senses_with_a_clock_sense_what_the_task_sensed():
     plain = DDN(pairs=5)
     clocked = replace(plain, senses=CLOCKS[0])
     controller = network(plain)
-    wide = replace(controller, input_size=controller.input_size + 1)
-    theta, wider = start(controller), torch.zeros(wide.parameter_count, dtype=torch.float64)
-    own, new = controller.unpack(theta), wide.unpack(wider)
-    for old, layer in zip(own.layers, new.layers, strict=True):
-        layer.feedforward[:, :8] = old.feedforward[:, :8]
-        layer.feedforward[:, 9:] = old.feedforward[:, 8:]
-        layer.recurrent[:], layer.bias[:] = old.recurrent, old.bias
-    new.output[:], new.output_bias[:] = own.output, own.output_bias
+    theta = start(controller)
+    wide, wider = widened(controller, theta, 1)
     trials = plain.trials()
     before = ClosedLoop(plain, controller).simulate(theta, trials)
     after = ClosedLoop(clocked, wide).simulate(wider, trials)
