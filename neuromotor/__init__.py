@@ -90,6 +90,7 @@ from neuromotor.training.comparison import CompareSettings, Comparison, compare
 from neuromotor.training.learned import PlantSampling, learn_plant
 from neuromotor.training.problems import solve
 from neuromotor.training.single import train
+from neuromotor.training.teacher import ILQGTeacher
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
     SavedController,
@@ -149,6 +150,7 @@ __all__ = [
     "CompareSettings",
     "Comparison",
     "Evaluation",
+    "ILQGTeacher",
     "Interval",
     "LoadResponse",
     "Performance",

@@ -78,6 +78,7 @@ LAYOUT: dict[str, VariableLayout] = {
     ),
     "shown_target_position": VariableLayout((*_SERIES, "axis"), "m", "hand's place in that target"),
     "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
+    "clock": VariableLayout((*_SERIES, "tick"), "1", "the time that is left, as it was told"),
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached", ("trial", "told")),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
@@ -239,12 +240,11 @@ def sample_at(time_s: NDArray[np.float64], moment_s: float) -> int | None:
 
 
 def told(recording: xr.Dataset, trials: Sequence[int]) -> NDArray[np.float64]:
-    """Return what a controller was told of target and cues in some trials, (S, T, n + c)."""
+    """Return what a controller was told of target, cues and time in trials, (S, T, n + c + k)."""
     rows, steps = list(trials), recording.sizes["time"]
     if "shown_target" in recording:
         shown = recording["shown_target"].values[rows]
     else:
         shown = np.repeat(recording["target"].values[rows][:, None], steps, axis=1)
-    if "cue" not in recording:
-        return shown
-    return np.concatenate([shown, recording["cue"].values[rows]], axis=-1)
+    beside = [recording[name].values[rows] for name in ("cue", "clock") if name in recording]
+    return np.concatenate([shown, *beside], axis=-1)

@@ -136,6 +136,9 @@ def record(
         for part_name, part in trials.present().items()
         if TRIAL_PARTS[part_name].seen_by == "controller"
     )
+    if senses.clock is not None:
+        values["clock"] = senses.clock.table().to(before).expand(len(trials), -1, -1)
+        senses = replace(senses, clock=None)  # what follows is about the target
     if trials.shown_target is not None:
         late = senses.told_over_time(replace(trials, cue=None))
         if late is not None:

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from neuromotor import zoo
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.merging import flattened
@@ -97,7 +98,8 @@ def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
 def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
     """Return the trainings that led to a method's controller in a run folder.
 
-    A training that started from another run's controller (`--start`) comes after that run's.
+    A training that started from another run's controller (`--start`) comes after that run's; one
+    that started from a controller of the zoo says so and no more, since its recipe is there.
 
     Args:
         folder: Run folder of `train` or `compare`, or one seed's of several.
@@ -116,7 +118,7 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
     settings = replace(whole, optimizers=methods, refresh=refresh, start=None)
     before: list[Stage] = []
     start = _start(run.summary["command"])
-    if start is not None:
+    if start is not None and start not in zoo.names():
         source = Path(start)
         before = find_stages(source.parent.parent, source.stem, f"{out}-start")
         start = f"{out}-start/controllers/{source.name}"
