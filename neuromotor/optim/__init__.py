@@ -7,6 +7,7 @@ from neuromotor.optim.hessian_free import HessianFree
 from neuromotor.optim.kronecker_adam import KroneckerAdam
 from neuromotor.optim.kronecker_descent import KroneckerDescent
 from neuromotor.optim.kronecker_factors import KroneckerPreconditioner
+from neuromotor.optim.kronecker_hessian_free import KroneckerHessianFree
 from neuromotor.optim.kronecker_lbfgs import KroneckerLBFGS
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.krylov_subspace import KrylovSearch, KrylovSubspaceDescent, krylov_basis
@@ -33,6 +34,7 @@ __all__ = [
     "HessianFree",
     "KroneckerAdam",
     "KroneckerDescent",
+    "KroneckerHessianFree",
     "KroneckerLBFGS",
     "KrylovSearch",
     "KrylovSubspaceDescent",
@@ -98,6 +100,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
         "kron-lbfgs": KroneckerLBFGS(),
         "kron-descent": KroneckerDescent(),
         "kron-adam": KroneckerAdam(),
+        "kron-hf": KroneckerHessianFree(),
     },
     members=("minimize",),
     reserved=_SETTINGS,

@@ -8,6 +8,8 @@ reduction ratio is rho = (f(theta + delta) - f(theta)) / q(delta).
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -16,9 +18,10 @@ from neuromotor._checks import check_integer, check_number, check_positive, chec
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.line_search import Backtracking, SearchPoint
 from neuromotor.optim.linearized import LinearizedIterative, LinearizedState
+from neuromotor.optim.objective import CountedLinearization
 from neuromotor.optim.run import Run
 
-__all__ = ["HessianFree", "backtrack", "next_damping"]
+__all__ = ["HessianFree", "HessianFreeLike", "HessianFreeState", "backtrack", "next_damping"]
 
 
 @dataclass
@@ -37,31 +40,10 @@ class HessianFreeState(LinearizedState):
 
 
 @dataclass(frozen=True)
-class HessianFree(LinearizedIterative[HessianFreeState]):
-    """Truncated Gauss-Newton with Levenberg-Marquardt damping, warm starts and backtracking.
+class HessianFreeLike(LinearizedIterative[HessianFreeState]):
+    """Everything that `HessianFree` and `KroneckerHessianFree` share: all but the preconditioner.
 
-    The damping is multiplied by 2/3 where rho > 3/4, and by 3/2 where rho < 1/4. Conjugate
-    gradients start from 0.95 of the last solution and stop by their relative progress. The step
-    goes back over the stored iterates, and a backtracking line search then shortens it. There is
-    no preconditioner. Structural damping adds lambda mu times the curvature of the change of the
-    hidden units.
-
-    Source: Martens (2010), sections 3 and 4; Martens & Sutskever (2011), section 3.2 for structural
-    damping.
-
-    Attributes:
-        damping: First lambda.
-        curvature_trials: Number of random trials, new ones each iteration, that the curvature is
-            taken from; None for all trials.
-        seed: Seed of that choice.
-        structural: mu; 1/30 in the source, zero means none. The objective must have hidden units.
-        decay: Fraction of the last solution that conjugate gradients start from.
-        iterations: Largest number of products in a step.
-        gradient_tolerance: The run has converged when no entry of the gradient is larger.
-        line_search: Search that shortens a step.
-
-    Raises:
-        ValueError: A setting is out of range.
+    Attributes: See `HessianFree`.
     """
 
     damping: float = 0.1
@@ -85,6 +67,12 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
             check_integer("curvature_trials", self.curvature_trials, minimum=1)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
 
+    @abstractmethod
+    def _preconditioner(
+        self, run: Run, state: HessianFreeState, model: CountedLinearization
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the inverse of a matrix near the damped curvature, as a function of a vector."""
+
     def _begin(self, theta: Tensor) -> HessianFreeState:
         return HessianFreeState(theta, damping=self.damping)
 
@@ -102,8 +90,9 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
             iterations=self.iterations,
             stop=lambda values: martens_stop(values) or run.limit_reason() is not None,
             keep_every=1.3,
+            precondition=self._preconditioner(run, state, model),
         )
-        state.warm = solution.solution
+        state.warm = solution.solution if self.decay else None
         full = run.objective.value(theta + solution.solution)
         # Near the optimum both differences are rounding errors; the ratio then counts as good.
         rounding = 1e-15 * abs(state.value)
@@ -132,6 +121,44 @@ class HessianFree(LinearizedIterative[HessianFreeState]):
             return f"no damping gives a step that lowers the objective: {why}"
         state.standstill = f"{why}; the damping was raised to {state.damping:g}"
         return None
+
+
+@dataclass(frozen=True)
+class HessianFree(HessianFreeLike):
+    """Truncated Gauss-Newton with Levenberg-Marquardt damping, warm starts and backtracking.
+
+    The damping is multiplied by 2/3 where rho > 3/4, and by 3/2 where rho < 1/4. Conjugate
+    gradients start from 0.95 of the last solution and stop by their relative progress. The step
+    goes back over the stored iterates, and a backtracking line search then shortens it. There is
+    no preconditioner (`KroneckerHessianFree` has one). Structural damping adds lambda mu times the
+    curvature of the change of the hidden units.
+
+    Source: Martens (2010), sections 3 and 4; Martens & Sutskever (2011), section 3.2 for structural
+    damping.
+
+    Attributes:
+        damping: First lambda.
+        structural: mu; 1/30 in the source, zero means none. The objective must have hidden units.
+        decay: Fraction of the last solution that conjugate gradients start from; 0 for none.
+        iterations: Largest number of products in a step.
+        curvature_trials: Number of random trials, new ones each iteration, that the curvature is
+            taken from; None for all trials.
+        seed: Seed of that choice.
+        gradient_tolerance: The run has converged when no entry of the gradient is larger.
+        line_search: Search that shortens a step.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    def _preconditioner(
+        self, run: Run, state: HessianFreeState, model: CountedLinearization
+    ) -> Callable[[Tensor], Tensor]:
+        return _itself
+
+
+def _itself(vector: Tensor) -> Tensor:
+    return vector
 
 
 def next_damping(damping: float, ratio: float) -> float:

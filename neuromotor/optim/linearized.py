@@ -8,7 +8,7 @@ from typing import TypeVar, final
 import torch
 
 from neuromotor.optim.iterative import Iterative
-from neuromotor.optim.objective import Linearization
+from neuromotor.optim.objective import CountedLinearization
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
 
@@ -23,7 +23,7 @@ class LinearizedState(State):
         model: The objective linearised at `theta`.
     """
 
-    model: Linearization | None = field(default=None, metadata={"transient": True})
+    model: CountedLinearization | None = field(default=None, metadata={"transient": True})
 
 
 L = TypeVar("L", bound=LinearizedState)
@@ -56,7 +56,7 @@ class LinearizedIterative(Iterative[L]):
             state.model = run.objective.linearize(state.theta, counted=False)
 
     @final
-    def _model(self, run: Run, state: L) -> Linearization:
+    def _model(self, run: Run, state: L) -> CountedLinearization:
         """Return the curvature of all trials, or of some that are drawn anew at each iteration."""
         if self.curvature_trials is not None:
             generator = torch.Generator().manual_seed(self.seed + state.iteration)
