@@ -61,7 +61,12 @@ from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
 from neuromotor.analysis.pooling import pool_sessions
 from neuromotor.analysis.recording import record, recorded_run
-from neuromotor.analysis.recording_files import load_recording, save_recording
+from neuromotor.analysis.recording_files import (
+    load_recording,
+    open_recording,
+    save_in_parts,
+    save_recording,
+)
 from neuromotor.analysis.reliability import (
     Reliability,
     plot_reliability,
@@ -117,8 +122,10 @@ __all__ = [
     "load_recording",
     "make_recording",
     "movement_onset",
+    "open_recording",
     "record",
     "recorded_run",
+    "save_in_parts",
     "save_nwb",
     "save_recording",
     # recordings for other tools

@@ -31,7 +31,12 @@ def import_(
             "are put together by condition."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Recording to write, .nc (netCDF) or .nwb.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Recording to write: .nc (netCDF), .nc4 (compressed, of any size) or .nwb."
+        ),
+    ],
     align: Annotated[
         str | None,
         typer.Option(metavar="EVENT", help="Event or column of the trials that times count from."),
@@ -103,6 +108,7 @@ def import_(
     target --out mine.nc`
     """
     from neuromotor.analysis import import_recording, pool_sessions
+    from neuromotor.analysis.recording_files import SUFFIXES
     from neuromotor.analysis.sessions.cutting_trials import NOTES
     from neuromotor.analysis.sessions.options import IMPORTS
     from neuromotor.runs.recordings import write_recording
@@ -125,8 +131,8 @@ def import_(
     }
     raw = gather(config, given, set_ or [], smoke=False)
     options = decode(raw, IMPORTS, "import")
-    if out.suffix.lower() not in (".nc", ".nwb"):
-        raise ValueError(f"`--out` must end in .nc or .nwb, got {out.name!r}.")
+    if out.suffix.lower() not in (*SUFFIXES, ".nwb"):
+        raise ValueError(f"`--out` must end in {', '.join(SUFFIXES)} or .nwb, got {out.name!r}.")
     check_new(out, force=force)
     found = [import_recording(path, options) for path in source]
     notes = [
@@ -152,11 +158,14 @@ def import_(
 
 
 def export(
-    recording: Annotated[Path, typer.Argument(help="netCDF recording, ours or your own.")],
+    recording: Annotated[
+        Path, typer.Argument(help="netCDF recording (.nc or .nc4), ours or your own.")
+    ],
     out: Annotated[
         Path,
         typer.Option(
-            help="File: .csv or .parquet (a table, one row a sample), .npz (arrays), .nwb or .nc."
+            help="File: .csv or .parquet (a table, one row a sample), .npz (arrays), .nwb, .nc or "
+            ".nc4."
         ),
     ],
     layout: Annotated[

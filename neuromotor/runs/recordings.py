@@ -38,7 +38,7 @@ def record_run(
 def write_recording(
     path: Path, recording: xr.Dataset, *, spike_rate_hz: float | None, seed: int, overwrite: bool
 ) -> None:
-    """Write a recording as Neurodata Without Borders where the path ends in .nwb, else as netCDF.
+    """Write a recording as NWB where the path ends in .nwb, else as netCDF (.nc or .nc4).
 
     Args:
         path: The file.
