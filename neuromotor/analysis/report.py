@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuromotor.analysis.cutting import window
+from neuromotor.analysis.factors import Factors
 from neuromotor.analysis.layout import RecordingError, check_recording
 from neuromotor.analysis.section import FIGURE_S, Material, Section, report_sections
 from neuromotor.analysis.unperturbed import check_controller
@@ -51,6 +52,7 @@ def analyze(
     surrogates: int = 50,
     seed: int = 0,
     lags_s: Sequence[float] = (),
+    labels: Sequence[str] = (),
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -70,6 +72,8 @@ def analyze(
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded too, positive where rates lead it.
+        labels: Labels of the trials that components are demixed by (`demixed_components`); the
+            condition by default.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -77,9 +81,17 @@ def analyze(
         RecordingError: The dataset is no recording, the window misses it, or `saved` is not the
             controller that was recorded.
     """
-    check_analysis(recording, saved=saved, against=against, window_s=window_s)
+    check_analysis(recording, saved=saved, against=against, window_s=window_s, labels=labels)
     given = Material(
-        recording, saved, against, window_s, soft, surrogates, seed, lags_s=tuple(lags_s)
+        recording,
+        saved,
+        against,
+        window_s,
+        soft,
+        surrogates,
+        seed,
+        lags_s=tuple(lags_s),
+        labels=tuple(labels),
     )
     wanted = [spec for spec in report_sections() if spec.wanted(given)]
     expected = [spec.seconds(given) for spec in wanted]
@@ -98,17 +110,20 @@ def check_analysis(
     saved: SavedController | None = None,
     against: xr.Dataset | None = None,
     window_s: tuple[float, float] | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Raise where `analyze` would refuse what it is given, as a window beside the recording.
 
     Raises:
         RecordingError: The dataset is no recording, the window misses it or the other recording,
-            or `saved` is not the controller that was recorded.
+            `saved` is not the controller that was recorded, or labels are not there.
     """
     check_recording(recording, gaps=True)
     window(recording, window_s)
     if saved is not None:
         check_controller(recording, saved)
+    if labels:
+        Factors.of(recording, labels)
     if against is not None:
         try:
             window(against, window_s)

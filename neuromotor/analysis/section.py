@@ -93,6 +93,7 @@ class Material:
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded; none by default.
+        labels: Labels of the trials that components are demixed by; the condition by default.
     """
 
     recording: xr.Dataset
@@ -103,6 +104,7 @@ class Material:
     surrogates: int = 50
     seed: int = 0
     lags_s: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def activity(self) -> xr.Dataset:

@@ -211,6 +211,14 @@ def analyze(
             help="Decode movement from rates that lead it by so much, too; may be repeated.",
         ),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Label of the trials that components are demixed by, as `target`; may be "
+            "repeated, as for target and load. Default: the condition.",
+        ),
+    ] = None,
     surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
     memory: Annotated[
@@ -260,10 +268,11 @@ def analyze(
         "window": window,
         "soft": soft,
         "lags_s": lag or [],
+        "labels": label or [],
         "surrogates": surrogates,
         "seed": seed,
     }
-    check_analysis(data, saved=saved, against=other, window_s=window)
+    check_analysis(data, saved=saved, against=other, window_s=window, labels=label or ())
     create_run_folder(folder, settings, force=force, resumable=False)
     with working() as progress:
         report = run(
@@ -276,6 +285,7 @@ def analyze(
             surrogates=surrogates,
             seed=seed,
             lags_s=lag or (),
+            labels=label or (),
             progress=progress,
         )
         warn = partial(messages.print, soft_wrap=True)
