@@ -30,6 +30,11 @@ from neuromotor.analysis.demixing import (
     plot_demixed_components,
 )
 from neuromotor.analysis.deviations import HandDeviations, hand_deviations, plot_deviations
+from neuromotor.analysis.drifting_tuning import (
+    DriftingTuning,
+    drifting_tuning,
+    plot_drifting_tuning,
+)
 from neuromotor.analysis.ellipses import EndPoints, end_points, plot_end_points
 from neuromotor.analysis.fixed_points import (
     FixedPoints,
@@ -104,6 +109,7 @@ from neuromotor.analysis.speed_and_accuracy import (
     plot_speed_accuracy,
     speed_accuracy,
 )
+from neuromotor.analysis.spikes import draw_spikes, expected_fano
 from neuromotor.analysis.tangling import Tangling, plot_tangling, tangling, tangling_of
 from neuromotor.analysis.tuning import (
     CircularSummary,
@@ -129,6 +135,8 @@ __all__ = [
     "save_nwb",
     "save_recording",
     # recordings for other tools
+    "draw_spikes",
+    "expected_fano",
     "export_recording",
     "to_arrays",
     "to_pynapple",
@@ -150,11 +158,13 @@ __all__ = [
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
+    "DriftingTuning",
     "Tuning",
     "align",
     "circular_summary",
     "condition_averages",
     "cosine_tuning",
+    "drifting_tuning",
     "false_discoveries",
     "family",
     "preferred_directions",
@@ -217,6 +227,7 @@ __all__ = [
     "plot_decoding",
     "plot_demixed_components",
     "plot_deviations",
+    "plot_drifting_tuning",
     "plot_end_points",
     "plot_fixed_points",
     "plot_jacobian_spectrum",

@@ -59,8 +59,13 @@ def record(
     ] = None,
     spike_rate: Annotated[
         float | None,
-        typer.Option(help="nwb: Poisson spikes, this many a second at the highest rate."),
+        typer.Option(
+            help="nwb: spikes, this many a second for a rate 1 above the unit's lowest one."
+        ),
     ] = None,
+    fano: Annotated[
+        float, typer.Option(help="nwb: Fano factor of those spikes; 1 is Poisson.")
+    ] = 1.0,
     feedback: Annotated[
         tuple[str, int, int] | None,
         typer.Option(
@@ -116,7 +121,14 @@ def record(
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
     check_new(out, force=force)
     recording = record_run(actor, settings, change)
-    write_recording(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
+    write_recording(
+        out,
+        recording,
+        spike_rate_hz=spike_rate,
+        fano=fano,
+        seed=settings.seed,
+        overwrite=force,
+    )
     sizes = {
         name: int(recording.sizes[name])
         for name in ("trial", "time", "unit")

@@ -175,15 +175,34 @@ def export(
             "for CEBRA. Default: trials."
         ),
     ] = None,
+    mean_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="HZ",
+            help="Draw spikes, each unit with this mean rate; rates become their counts, and .nwb "
+            "gets their times.",
+        ),
+    ] = None,
+    fano: Annotated[
+        float | None,
+        typer.Option(
+            help="Fano factor of the drawn spikes: 1 is Poisson, less is more regular. Default: 1. "
+            "Without `--mean-rate`, rates in spikes/s are taken as they are."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the drawn spikes.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json_: JsonOption = False,
 ) -> None:
     """Write a recording in a format of other tools: a table, plain arrays or NWB.
 
+    With `--mean-rate` or `--fano` it draws spikes from the rates, as of a network that shall be
+    compared with neurons.
+
     Example: `neuromotor export mine.nc --out mine.parquet`
     """
     from neuromotor._checks import lookup
-    from neuromotor.analysis import export_recording, load_recording
+    from neuromotor.analysis import draw_spikes, export_recording, load_recording, save_nwb
     from neuromotor.analysis.bridges import LAYOUTS
 
     if layout is not None and out.suffix.lower() != ".npz":
@@ -192,7 +211,18 @@ def export(
         )
     kind = lookup("layout", layout or "trials", LAYOUTS)
     check_new(out, force=force)
-    export_recording(out, load_recording(recording), layout=kind, overwrite=force)
+    found = load_recording(recording)
+    if mean_rate is None and fano is None:
+        export_recording(out, found, layout=kind, overwrite=force)
+    else:
+        drawing: dict[str, Any] = {"mean_rate_hz": mean_rate, "fano": fano or 1.0, "seed": seed}
+        if fano == 0:
+            raise SettingsError("`--fano` must be above 0, got 0.")
+        if out.suffix.lower() == ".nwb":
+            save_nwb(out, found, **drawing, overwrite=force)
+        else:
+            drawn = draw_spikes(found, **drawing)
+            export_recording(out, drawn, layout=kind, overwrite=force)
     if json_:
         print(json.dumps({"out": str(out), "bytes": out.stat().st_size}))
         return
