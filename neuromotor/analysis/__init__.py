@@ -44,6 +44,13 @@ from neuromotor.analysis.fixed_points import (
 )
 from neuromotor.analysis.from_arrays import make_recording, movement_onset
 from neuromotor.analysis.gaps import complete_trials, complete_units, missing_samples
+from neuromotor.analysis.geometry import (
+    Geometry,
+    GeometryComparison,
+    compare_geometries,
+    plot_geometries,
+    representational_geometry,
+)
 from neuromotor.analysis.gradients import plot_sensitivity, sensitivity
 from neuromotor.analysis.jacobians import (
     JacobianSpectrum,
@@ -109,6 +116,11 @@ from neuromotor.analysis.speed_and_accuracy import (
     plot_speed_accuracy,
     speed_accuracy,
 )
+from neuromotor.analysis.spike_encoding import (
+    SpikeEncoding,
+    encode_spikes,
+    plot_spike_encoding,
+)
 from neuromotor.analysis.spikes import draw_spikes, expected_fano
 from neuromotor.analysis.tangling import Tangling, plot_tangling, tangling, tangling_of
 from neuromotor.analysis.tuning import (
@@ -171,6 +183,8 @@ __all__ = [
     "window",
     # populations
     "Alignment",
+    "Geometry",
+    "GeometryComparison",
     "LagDecoding",
     "Reliability",
     "DemixedComponents",
@@ -181,19 +195,23 @@ __all__ = [
     "Regression",
     "Rotations",
     "Similarity",
+    "SpikeEncoding",
     "Tangling",
     "canonical_correlations",
+    "compare_geometries",
     "compare_populations",
     "decode",
     "decode_each",
     "decode_lags",
     "split_half_reliability",
     "demixed_components",
+    "encode_spikes",
     "encode_units",
     "fit_maximum_entropy",
     "participation_ratio",
     "principal_components",
     "procrustes_distance",
+    "representational_geometry",
     "rotational_dynamics",
     "rotations_of",
     "subspace_alignment",
@@ -231,6 +249,7 @@ __all__ = [
     "plot_end_points",
     "plot_fixed_points",
     "plot_jacobian_spectrum",
+    "plot_geometries",
     "plot_lags",
     "plot_latency",
     "plot_lesions",
@@ -242,6 +261,7 @@ __all__ = [
     "plot_sensitivity",
     "plot_similarity",
     "plot_speed_accuracy",
+    "plot_spike_encoding",
     "plot_tangling",
     "plot_tuning",
     # reports

@@ -53,6 +53,7 @@ def analyze(
     seed: int = 0,
     lags_s: Sequence[float] = (),
     labels: Sequence[str] = (),
+    encoded: Sequence[str] = (),
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -74,6 +75,8 @@ def analyze(
         lags_s: Lags (s) at which movement is decoded too, positive where rates lead it.
         labels: Labels of the trials that components are demixed by (`demixed_components`); the
             condition by default.
+        encoded: Variables whose encoding by spikes is tested (`encode_spikes`), at `lags_s` or at
+            0 and 0.1 s.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -92,6 +95,7 @@ def analyze(
         seed,
         lags_s=tuple(lags_s),
         labels=tuple(labels),
+        encoded=tuple(encoded),
     )
     wanted = [spec for spec in report_sections() if spec.wanted(given)]
     expected = [spec.seconds(given) for spec in wanted]

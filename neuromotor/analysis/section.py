@@ -93,6 +93,7 @@ class Material:
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded; none by default.
+        encoded: Variables whose encoding by spikes is tested; none by default.
         labels: Labels of the trials that components are demixed by; the condition by default.
     """
 
@@ -105,6 +106,7 @@ class Material:
     seed: int = 0
     lags_s: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
+    encoded: tuple[str, ...] = ()
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -160,8 +162,8 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller, another recording or lags, sections that need them are not in the
-            report.
+            without a controller, another recording, lags or encoded variables, sections that need
+            them are not in the report.
         seconds: About how long it takes on one core.
         gaps: What it gets of a recording in which samples are missing: `complete trials`, those
             that lack none; everything, for `averages` over the trials that have each sample; or
@@ -174,7 +176,9 @@ class SectionSpec:
     title: str
     place: int
     compute: Callable[[Material], Findings]
-    needs: tuple[Literal["changing rates", "controller", "other recording", "lags"], ...] = ()
+    needs: tuple[
+        Literal["changing rates", "controller", "other recording", "lags", "encoded variables"], ...
+    ] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
     in_parts: bool = False
@@ -185,6 +189,7 @@ class SectionSpec:
             "controller": given.saved,
             "other recording": given.against,
             "lags": given.lags_s or None,
+            "encoded variables": given.encoded or None,
         }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 

@@ -223,6 +223,14 @@ def analyze(
             help="Decode movement from rates that lead it by so much, too; may be repeated.",
         ),
     ] = None,
+    encode: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VARIABLE",
+            help="Test by Poisson regression whether spike counts encode it, as `hand_velocity`, "
+            "at the lags of `--lag` or at 0 and 0.1 s; may be repeated.",
+        ),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -281,6 +289,7 @@ def analyze(
         "soft": soft,
         "lags_s": lag or [],
         "labels": label or [],
+        "encoded": encode or [],
         "surrogates": surrogates,
         "seed": seed,
     }
@@ -298,6 +307,7 @@ def analyze(
             seed=seed,
             lags_s=lag or (),
             labels=label or (),
+            encoded=encode or (),
             progress=progress,
         )
         warn = partial(messages.print, soft_wrap=True)
