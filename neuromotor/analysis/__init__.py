@@ -31,6 +31,11 @@ from neuromotor.analysis.demixing import (
     plot_demixed_components,
 )
 from neuromotor.analysis.deviations import HandDeviations, hand_deviations, plot_deviations
+from neuromotor.analysis.drifting_tuning import (
+    DriftingTuning,
+    drifting_tuning,
+    plot_drifting_tuning,
+)
 from neuromotor.analysis.ellipses import EndPoints, end_points, plot_end_points
 from neuromotor.analysis.fixed_points import (
     FixedPoints,
@@ -40,6 +45,13 @@ from neuromotor.analysis.fixed_points import (
 )
 from neuromotor.analysis.from_arrays import make_recording, movement_onset
 from neuromotor.analysis.gaps import complete_trials, complete_units, missing_samples
+from neuromotor.analysis.geometry import (
+    Geometry,
+    GeometryComparison,
+    compare_geometries,
+    plot_geometries,
+    representational_geometry,
+)
 from neuromotor.analysis.gradients import plot_sensitivity, sensitivity
 from neuromotor.analysis.hopfield import (
     Attractors,
@@ -77,7 +89,12 @@ from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
 from neuromotor.analysis.pooling import pool_sessions
 from neuromotor.analysis.recording import record, recorded_run
-from neuromotor.analysis.recording_files import load_recording, save_recording
+from neuromotor.analysis.recording_files import (
+    load_recording,
+    open_recording,
+    save_in_parts,
+    save_recording,
+)
 from neuromotor.analysis.reliability import (
     Reliability,
     plot_reliability,
@@ -115,6 +132,12 @@ from neuromotor.analysis.speed_and_accuracy import (
     plot_speed_accuracy,
     speed_accuracy,
 )
+from neuromotor.analysis.spike_encoding import (
+    SpikeEncoding,
+    encode_spikes,
+    plot_spike_encoding,
+)
+from neuromotor.analysis.spikes import draw_spikes, expected_fano
 from neuromotor.analysis.tangling import Tangling, plot_tangling, tangling, tangling_of
 from neuromotor.analysis.transport import (
     GradientTransport,
@@ -138,13 +161,17 @@ __all__ = [
     "load_recording",
     "make_recording",
     "movement_onset",
+    "open_recording",
     "record",
     "recorded_run",
+    "save_in_parts",
     "save_nwb",
     "save_recording",
     # recordings for other tools
     "BinaryActivity",
     "binarized",
+    "draw_spikes",
+    "expected_fano",
     "export_recording",
     "to_arrays",
     "to_pynapple",
@@ -166,17 +193,21 @@ __all__ = [
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
+    "DriftingTuning",
     "Tuning",
     "align",
     "circular_summary",
     "condition_averages",
     "cosine_tuning",
+    "drifting_tuning",
     "false_discoveries",
     "family",
     "preferred_directions",
     "window",
     # populations
     "Alignment",
+    "Geometry",
+    "GeometryComparison",
     "LagDecoding",
     "Reliability",
     "DemixedComponents",
@@ -187,19 +218,23 @@ __all__ = [
     "Regression",
     "Rotations",
     "Similarity",
+    "SpikeEncoding",
     "Tangling",
     "canonical_correlations",
+    "compare_geometries",
     "compare_populations",
     "decode",
     "decode_each",
     "decode_lags",
     "split_half_reliability",
     "demixed_components",
+    "encode_spikes",
     "encode_units",
     "fit_maximum_entropy",
     "participation_ratio",
     "principal_components",
     "procrustes_distance",
+    "representational_geometry",
     "rotational_dynamics",
     "rotations_of",
     "subspace_alignment",
@@ -249,9 +284,11 @@ __all__ = [
     "plot_decoding",
     "plot_demixed_components",
     "plot_deviations",
+    "plot_drifting_tuning",
     "plot_end_points",
     "plot_fixed_points",
     "plot_jacobian_spectrum",
+    "plot_geometries",
     "plot_lags",
     "plot_latency",
     "plot_lesions",
@@ -263,6 +300,7 @@ __all__ = [
     "plot_sensitivity",
     "plot_similarity",
     "plot_speed_accuracy",
+    "plot_spike_encoding",
     "plot_tangling",
     "plot_transport",
     "plot_tuning",

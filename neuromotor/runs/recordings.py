@@ -36,20 +36,35 @@ def record_run(
 
 
 def write_recording(
-    path: Path, recording: xr.Dataset, *, spike_rate_hz: float | None, seed: int, overwrite: bool
+    path: Path,
+    recording: xr.Dataset,
+    *,
+    spike_rate_hz: float | None,
+    fano: float = 1.0,
+    seed: int,
+    overwrite: bool,
 ) -> None:
-    """Write a recording as Neurodata Without Borders where the path ends in .nwb, else as netCDF.
+    """Write a recording as NWB where the path ends in .nwb, else as netCDF (.nc or .nc4).
 
     Args:
         path: The file.
         recording: What is written.
-        spike_rate_hz: For .nwb: the rate of Poisson spikes at the highest activity, None for none.
+        spike_rate_hz: For .nwb: spikes/s for a rate that is 1 above the unit's lowest one, None for
+            no spikes.
+        fano: For .nwb: Fano factor of the spikes.
         seed: For .nwb: seed of the spikes.
         overwrite: Whether an existing file is replaced.
     """
     if path.suffix.lower() == ".nwb":
         from neuromotor.analysis.nwb import save_nwb
 
-        save_nwb(path, recording, spike_rate_hz=spike_rate_hz, seed=seed, overwrite=overwrite)
+        save_nwb(
+            path,
+            recording,
+            spike_rate_hz=spike_rate_hz,
+            fano=fano,
+            seed=seed,
+            overwrite=overwrite,
+        )
     else:
         save_recording(path, recording, overwrite=overwrite)
