@@ -209,7 +209,7 @@ def _changes(
 
 
 def _is_nothing(value: object, hint: object, presets: Collection[str]) -> bool:
-    """Return whether a value is None where that is allowed; TOML has only the word `none` for it."""
+    """Return whether a value is None, in TOML the word `none`, and may be."""
     kinds = typing.get_args(hint)
     if type(None) not in kinds:
         return False
