@@ -93,18 +93,19 @@ def run_evidence(
     return collect(file, measurements(), progress)
 
 
-def table_row(directions: int = 16) -> dict[str, Any]:
+def table_row(directions: int = 16, calls: int = 5000) -> dict[str, Any]:
     """Return how far Hessian-free on a table of commands comes from iLQR's loss and hand paths.
 
     Args:
         directions: Number of reaches.
+        calls: Budget; the run ends before it where the gradient is zero.
     """
     task = CenterOut(directions=directions)
     trials = task.trials()
     solution = ILQR().solve(task, trials)
     table = CommandTable(trials=len(trials), steps=task.steps)
     start = torch.zeros(table.parameter_count, dtype=torch.float64)
-    result = train(task, table, HessianFree(), budget=Budget(calls=5000), parameters=start)
+    result = train(task, table, HessianFree(), budget=Budget(calls=calls), parameters=start)
     run = ClosedLoop(task, table).simulate(result.parameters, trials)
     away = distance_cm(task, run.states, solution.states)
     return {

@@ -8,6 +8,7 @@ from neuromotor.reproduction import evidence
 from neuromotor.reproduction.rows import Measurement, collect
 
 
+@pytest.mark.slow
 def test_hessian_free_on_a_table_of_commands_finds_ilqrs_trajectories():
     row = evidence.table_row(directions=2)
     assert abs(row["excess"]) < 1e-9
