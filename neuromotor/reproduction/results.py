@@ -235,7 +235,7 @@ def _interval(found: Interval) -> str | None:
 def _robustness(networks: Networks, effort: Effort) -> Table:
     """Return the numbers of figure 6.4."""
     rows: list[dict[str, Value]] = []
-    names = ("ddn-robust/best", "ddn-robust/lbfgs", "ddn-delay/best", "ddn-delay/lbfgs")
+    names = ("ddn-robust/best", "ddn-robust/lbfgs", "ddn/ahf", "ddn-delay/best", "ddn-delay/lbfgs")
     trained = list(_present(networks, names))
     if trained:
         task, trials = robust_trials(trained[0], effort.held_out)
@@ -245,7 +245,7 @@ def _robustness(networks: Networks, effort: Effort) -> Table:
             rows.append(
                 {
                     "controller": one.name,
-                    "trained with": "disturbances" if "robust" in one.name else "none",
+                    "trained with": _chance(one),
                     "median error, disturbed (cm)": float(run.error_cm.median()),
                     "median error, undisturbed (cm)": float(run.calm_error_cm.median()),
                     "correction starts (ms)": float(np.median(late)) if len(late) else None,
@@ -260,6 +260,15 @@ def _robustness(networks: Networks, effort: Effort) -> Table:
         "of a disturbance arrives 80 ms after it began."
     )
     return Table("robustness", "Disturbances (source: figure 6.4)", tuple(rows), note)
+
+
+def _chance(trained: Trained) -> str:
+    """Return in words what chance a DDN network was trained with."""
+    task = trained.task
+    if not isinstance(task, DDN):
+        raise ValueError(f"{trained.name} must have been trained on a DDN task.")
+    sizes = {"disturbances": task.disturbance_in_use, "noise": task.noise}
+    return " and ".join(name for name, size in sizes.items() if size) or "none"
 
 
 def _range(values: NDArray[np.float64]) -> str | None:

@@ -26,6 +26,7 @@ __all__ = ["draw_ddn_reaches", "draw_robustness"]
 
 OFF, ON = COLORS[0], COLORS[1]  # blue without the disturbance, red with it, as in the thesis
 _PATHS = 10
+_SHOWN = 4  # every fourth path of center-out
 _EXPECTED_MS = (70, 90)
 
 
@@ -42,10 +43,10 @@ def draw_robustness(networks: Networks, *, smoke: bool = False) -> Figure:
         "AHF, with disturbances": disturbed(networks.get("ddn/ahf"), task, trials),
         "trained without": disturbed(plain, task, trials),
     }
-    figure = plt.figure(figsize=(PAGE_IN, 4.9), layout="constrained")
-    grid = figure.add_gridspec(2, 6, height_ratios=(1.25, 1))
+    figure = plt.figure(figsize=(PAGE_IN, 4.3), layout="constrained")
+    grid = figure.add_gridspec(2, 6)
     planes = [figure.add_subplot(grid[0, 2 * k : 2 * k + 2]) for k in range(3)]
-    colors = dict(zip(runs, (COLORS[2], COLORS[0], COLORS[3]), strict=True))  # of titles, D and E
+    colors = dict(zip(runs, (COLORS[2], "black", COLORS[3]), strict=True))  # of titles, D and E
     for ax, (name, run), mark in zip(planes, runs.items(), "ABC", strict=True):
         _draw_disturbed(ax, task, run, run)
         ax.set_title(name, color=colors[name], fontweight="bold", fontsize=7)
@@ -119,17 +120,21 @@ def draw_ddn_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
     trials = task.trials()
     best = ILQR().solve(task, trials)
     center = hand_cm(task.plant, best.states[0, 0])
-    figure, axes = plt.subplots(2, 2, figsize=(PAGE_IN, 5.2), layout="constrained")
-    *planes, course = axes.flat
+    figure = plt.figure(figsize=(PAGE_IN, 4.8), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=(1.7, 1))
+    planes = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    course = figure.add_subplot(grid[1, :])
     time_ms = 1e3 * task.plant.dt_s * np.arange(task.steps + 1)
     for ax, trained, color, mark in zip(planes, rows, COLORS, "ABC", strict=False):
         run = trained.run(task, trials)
         for states, shade, width in ((best.states, "0.75", 1.2), (run.states, color, 0.6)):
-            for path in hand_cm(task.plant, states)[::2]:
+            for path in hand_cm(task.plant, states)[::_SHOWN]:
                 ax.plot(*(path - center).T, color=shade, linewidth=width)
         error = distance_cm(task, run.states[:, -1], trials.target)
-        ax.plot(*(hand_cm(task.plant, trials.target)[::2] - center).T, "o", color="black", ms=1.5)
-        ax.set_title(f"{method_label(trained)}\nerror at the end {error.mean():.2g} cm")
+        ax.plot(
+            *(hand_cm(task.plant, trials.target)[::_SHOWN] - center).T, "o", color="black", ms=1.5
+        )
+        ax.set_title(f"{method_label(trained)}\nend error {error.mean():.2g} cm")
         finish_plane(ax)
         ax.set(xlabel="x from centre (cm)", ylabel="y from centre (cm)")
         letter(ax, mark)
@@ -137,7 +142,7 @@ def draw_ddn_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
         course.plot(time_ms, np.median(away, 0), color=color, label=method_label(trained))
         course.fill_between(time_ms, away.min(0), away.max(0), color=color, alpha=0.2, lw=0)
     match_planes(planes)
-    course.set(xlabel="time (ms)", ylabel="hand's distance from iLQR's (cm)")
+    course.set(xlabel="time (ms)", ylabel="hand's distance\nfrom iLQR's (cm)")
     course.legend(fontsize=6, loc="upper right")
     letter(course, "D")
     return figure

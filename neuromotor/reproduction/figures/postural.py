@@ -45,8 +45,10 @@ def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
     task = rows[0].task
     trials = central_trials(task)
     start = hand_cm(task.plant, trials.initial_state)
-    figure, axes = plt.subplots(2, 2, figsize=(PAGE_IN, 4.4), layout="constrained")
-    *planes, course = axes.flat
+    figure = plt.figure(figsize=(PAGE_IN, 4.0), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=(1.3, 1))
+    planes = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    course = figure.add_subplot(grid[1, :])
     time_ms = 1e3 * task.plant.dt_s * np.arange(task.steps + 1)
     for ax, trained, color, mark in zip(planes, rows, COLORS, "ABC", strict=False):
         run = trained.run(task, trials)
