@@ -51,7 +51,7 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
     wanted, usual = settings.as_dict(), base.as_dict()
     parts = {"task", "controller", "optimizers", method, "ilqr", "needs"}
     given |= {key: wanted[key] for key in wanted.keys() - parts if wanted[key] != usual.get(key)}
-    impossible = [key for key, value in given.items() if value is None]
+    impossible = [key for key, value in given.items() if value is None and "." not in key]
     if not impossible:
         found = flattened(meant().as_dict())
         impossible = [key for key, value in flattened(wanted).items() if found.get(key) != value]
@@ -71,7 +71,8 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
 
 def _assignments(given: Mapping[str, Any]) -> list[str]:
     """Return a text for `--set` for everything that has no option of its own."""
-    return [f"{key}={json.dumps(value)}" for key, value in given.items() if key not in _OPTIONS]
+    texts = {key: "none" if value is None else json.dumps(value) for key, value in given.items()}
+    return [f"{key}={text}" for key, text in texts.items() if key not in _OPTIONS]
 
 
 def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:

@@ -81,7 +81,7 @@ _SMOKE_BUDGET = 40
 _SMOKE_HELD_OUT = 40
 _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     "center-out": {"directions": 8},
-    "postural": {"directions": 2},
+    **{name: {"directions": 2} for name in ("postural", "postural-calibrated")},
     **{name: {"pairs": 8} for name in ("ddn", "ddn-delay", "ddn-robust")},
     **{
         name: {"reach": {"directions": 2}}

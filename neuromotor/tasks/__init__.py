@@ -9,7 +9,7 @@ from neuromotor.tasks.force_field import ForceField
 from neuromotor.tasks.friction import Friction
 from neuromotor.tasks.instructed_delay import InstructedDelay
 from neuromotor.tasks.interception import Interception
-from neuromotor.tasks.postural import Postural
+from neuromotor.tasks.postural import CALIBRATED_FORCE_N, Postural
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
 from neuromotor.tasks.senses import SENSES, Channel, Senses, SensesInUse
 from neuromotor.tasks.sequence import ReachSequence
@@ -49,6 +49,8 @@ TASKS: Registry[Task] = Registry(
     {
         "center-out": CenterOut(),
         "postural": Postural(),
+        # Under its load optimal feedback control has the loss that the thesis reports.
+        "postural-calibrated": Postural(load_size=CALIBRATED_FORCE_N),
         "ddn": DDN(),
         # The thesis's other two settings (Sutskever 2013, section 6.7.3): the delay alone, and with
         # the disturbance, which is what its "robust RNN" was trained on.
