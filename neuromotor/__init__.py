@@ -13,12 +13,14 @@ from neuromotor.controllers import (
     ConstrainedNetwork,
     ContinuousTimeRNN,
     EchoState,
+    FeedforwardNetwork,
     GatedCell,
     GatedFeedbackNetwork,
     Gaussian,
     LeakyCell,
     LSTMCell,
     Network,
+    Reservoir,
     Sparse,
     TanhCell,
 )
@@ -71,10 +73,12 @@ from neuromotor.tasks import (
     DDN,
     CenterOut,
     Channel,
+    CuedReach,
     ForceField,
     Friction,
     InstructedDelay,
     Interception,
+    MemoryReach,
     Postural,
     PulsedReach,
     QuadraticCost,
@@ -87,6 +91,7 @@ from neuromotor.tasks import (
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.imitation import imitate
 from neuromotor.training.learned import PlantSampling, learn_plant
 from neuromotor.training.problems import solve
 from neuromotor.training.single import train
@@ -118,10 +123,12 @@ __all__ = [
     "DDN",
     "CenterOut",
     "Channel",
+    "CuedReach",
     "ForceField",
     "Friction",
     "InstructedDelay",
     "Interception",
+    "MemoryReach",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
@@ -136,12 +143,14 @@ __all__ = [
     "ConstrainedNetwork",
     "ContinuousTimeRNN",
     "EchoState",
+    "FeedforwardNetwork",
     "GatedCell",
     "GatedFeedbackNetwork",
     "Gaussian",
     "LSTMCell",
     "LeakyCell",
     "Network",
+    "Reservoir",
     "Sparse",
     "TanhCell",
     # closed loop, training, comparison
@@ -159,6 +168,7 @@ __all__ = [
     "distributed",
     "PlantSampling",
     "held_out",
+    "imitate",
     "learn_plant",
     "load_response",
     "measure",

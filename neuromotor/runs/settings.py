@@ -85,13 +85,18 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
         )
     },
     "sequence": {"sequences": 8},
-    "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
+    **{
+        name: {"reach": {"directions": 2}, "repeats": 2}
+        for name in ("instructed-delay", "memory-reach", "cued-reach")
+    },
 }
 _SMOKE_CONTROLLERS = {
     **{
-        name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm", "gated-feedback")
+        name: {"layers": [20, 20]}
+        for name in ("rnn", "network", "gated", "lstm", "gated-feedback", "feedforward")
     },
     "constrained": {"layers": [20]},
+    "reservoir": {"layers": [40]},
 }
 
 
