@@ -61,7 +61,9 @@ class NormalEquations:
         """
         check_number("ridge", ridge, minimum=0.0)
         if not self._count:
-            raise ValueError("a read-out needs steps to be fitted to; add some whose weight is > 0.")
+            raise ValueError(
+                "a read-out needs steps to be fitted to; add some whose weight is > 0."
+            )
         held = torch.full((len(self._gram),), ridge * self._count, dtype=torch.float64)
         held[-1] = 0.0
         factor, wrong = torch.linalg.cholesky_ex(self._gram + torch.diag(held))

@@ -52,6 +52,7 @@ __all__ = [
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 _ILQR = {"ilqr": ILQR()}
 _MAX_CONFIG_BYTES = 1 << 24
+_PENALTIES = ("l2", "norm_preserving")
 _DEFAULTS: dict[str, Any] = {
     "task": "center-out",
     "plant": None,  # the task's own
@@ -65,6 +66,8 @@ _DEFAULTS: dict[str, Any] = {
     "references": None,  # beside iLQR: those that suit the task
     "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
     "products": None,  # precision of Gauss-Newton products: that of the rest
+    "l2": 0.0,  # weight of half the squared norm of the parameters
+    "norm_preserving": 0.0,  # weight of the norm-preserving regularizer
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,
@@ -152,6 +155,7 @@ class RunSettings(CompareSettings):
             "device": str(self.device),
             "threads": self.threads,
             **({} if self.start is None else {"start": self.start}),
+            **{name: n for name in _PENALTIES if (n := getattr(self, name))},
             **({"needs": needs} if needs else {}),
         }
 
@@ -357,6 +361,8 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         check_integer("seeds", settings["seeds"], minimum=1)
         check_seed("seed", settings["seed"], count=settings["seeds"])
         check_integer("held_out", settings["held_out"], minimum=1)
+        for name in _PENALTIES:
+            check_number(name, settings[name], minimum=0.0)
         products = settings["products"]
         products = None if products is None else lookup("products", products, DTYPES)
         check_integer("threads", settings["threads"], minimum=1)
@@ -380,6 +386,8 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
         products=products,
+        l2=float(settings["l2"]),
+        norm_preserving=float(settings["norm_preserving"]),
         dtype=dtype,
         device=_device(settings["device"], dtype),
         threads=settings["threads"],

@@ -160,6 +160,9 @@ class CompareSettings:
         refresh: Iterations between new draws of the training trials, for all methods, or by name
             and for `others`; 0 for one batch throughout.
         products: Precision of Gauss-Newton products; see `train`.
+        l2: Weight of half the squared norm of the parameters in what is minimised; losses that are
+            reported are without it.
+        norm_preserving: Weight of the norm-preserving regularizer likewise; see `train`.
         references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
             that do not exist for the trials are left out, and the comparison says why.
         threads: Torch's threads in each training; see `train`.
@@ -172,6 +175,8 @@ class CompareSettings:
     held_out_trials: int = HELD_OUT_TRIALS
     refresh: Mapping[str, int] | int = 0
     products: torch.dtype | None = None
+    l2: float = 0.0
+    norm_preserving: float = 0.0
     references: Sequence[str] | None = None
     threads: int | None = 1
 
@@ -312,6 +317,8 @@ def compare(
                     seed=settings.seed,
                     refresh=refresh_of(settings.refresh, name),
                     products=settings.products,
+                    l2=settings.l2,
+                    norm_preserving=settings.norm_preserving,
                     resume=snapshot,
                     threads=settings.threads,
                     checkpoint=checkpoint,

@@ -20,7 +20,17 @@ def test_a_reservoir_imitates_and_its_file_is_a_controller(tmp_path):
     done = neuromotor("record", file, "--out", record)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
-    train = ("train", "center-out", "--start", file, "--optimizer", "lbfgs", "--budget", "3", "--no-figures")
+    train = (
+        "train",
+        "center-out",
+        "--start",
+        file,
+        "--optimizer",
+        "lbfgs",
+        "--budget",
+        "3",
+        "--no-figures",
+    )
     done = neuromotor(*train, "--out", run, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["settings"]["controller"]["type"] == "reservoir"

@@ -61,8 +61,8 @@ def test_kronecker_factors_cover_all_weights():
     network, theta = made()
     assert writes_tape(network)
     task = CenterOut(directions=2, steps=8)
-    blocks = ClosedLoop(task, network).objective(task.trials()).kronecker_factors(
-        theta, generator(0)
+    blocks = (
+        ClosedLoop(task, network).objective(task.trials()).kronecker_factors(theta, generator(0))
     )
     places = torch.cat([block.places.flatten() for block in blocks])
     assert torch.equal(places.sort().values, torch.arange(network.parameter_count))

@@ -27,9 +27,12 @@ def test_teachers_command_what_they_did_along_their_own_movements():
     trials = task.trials(torch.Generator().manual_seed(2))
     for name, make in TEACHERS.items():
         lesson = make(task, trials)
-        torch.testing.assert_close(
-            lesson.commands(lesson.shown), lesson.shown.commands, rtol=1e-9, atol=1e-10
-        ), name
+        (
+            torch.testing.assert_close(
+                lesson.commands(lesson.shown), lesson.shown.commands, rtol=1e-9, atol=1e-10
+            ),
+            name,
+        )
 
 
 def test_a_teacher_brings_a_limb_back():
