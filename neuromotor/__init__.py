@@ -13,12 +13,14 @@ from neuromotor.controllers import (
     ConstrainedNetwork,
     ContinuousTimeRNN,
     EchoState,
+    FeedforwardNetwork,
     GatedCell,
     GatedFeedbackNetwork,
     Gaussian,
     LeakyCell,
     LSTMCell,
     Network,
+    Reservoir,
     Sparse,
     TanhCell,
 )
@@ -72,10 +74,12 @@ from neuromotor.tasks import (
     DDN,
     CenterOut,
     Channel,
+    CuedReach,
     ForceField,
     Friction,
     InstructedDelay,
     Interception,
+    MemoryReach,
     Postural,
     PulsedReach,
     QuadraticCost,
@@ -88,6 +92,7 @@ from neuromotor.tasks import (
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.imitation import imitate
 from neuromotor.training.learned import PlantSampling, learn_plant
 from neuromotor.training.problems import solve
 from neuromotor.training.single import train
@@ -120,10 +125,12 @@ __all__ = [
     "DDN",
     "CenterOut",
     "Channel",
+    "CuedReach",
     "ForceField",
     "Friction",
     "InstructedDelay",
     "Interception",
+    "MemoryReach",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
@@ -138,12 +145,14 @@ __all__ = [
     "ConstrainedNetwork",
     "ContinuousTimeRNN",
     "EchoState",
+    "FeedforwardNetwork",
     "GatedCell",
     "GatedFeedbackNetwork",
     "Gaussian",
     "LSTMCell",
     "LeakyCell",
     "Network",
+    "Reservoir",
     "Sparse",
     "TanhCell",
     # closed loop, training, comparison
@@ -162,6 +171,7 @@ __all__ = [
     "distributed",
     "PlantSampling",
     "held_out",
+    "imitate",
     "learn_plant",
     "load_response",
     "measure",

@@ -18,10 +18,12 @@ from neuromotor.controllers.cells import (
     Products,
     TanhCell,
     Tape,
+    TensorCell,
 )
 from neuromotor.controllers.command_table import CommandTable
 from neuromotor.controllers.constrained import ConstrainedNetwork
 from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.feedforward import FeedforwardNetwork
 from neuromotor.controllers.function import FunctionController
 from neuromotor.controllers.gated_feedback import GatedFeedbackNetwork
 from neuromotor.controllers.initializers import (
@@ -40,6 +42,7 @@ from neuromotor.controllers.network import (
     NetworkWeights,
     RecurrentNetwork,
 )
+from neuromotor.controllers.reservoir import Reservoir
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.extensions import Registry
 
@@ -53,12 +56,14 @@ __all__ = [
     "ContinuousTimeRNN",
     "Controller",
     "FeedbackChange",
+    "FeedforwardNetwork",
     "FunctionController",
     "GatedFeedbackNetwork",
     "LayerWeights",
     "Network",
     "NetworkWeights",
     "RecurrentNetwork",
+    "Reservoir",
     "SQUASHES",
     # cells
     "CELLS",
@@ -72,6 +77,7 @@ __all__ = [
     "Products",
     "TanhCell",
     "Tape",
+    "TensorCell",
     # initializers
     "INITIALIZERS",
     "EchoState",
@@ -92,6 +98,8 @@ CONTROLLERS: Registry[Controller] = Registry(
         "lstm": Network(layers=(50, 50), cell=LSTMCell()),
         "constrained": ConstrainedNetwork(),
         "gated-feedback": GatedFeedbackNetwork(),
+        "reservoir": Reservoir(),
+        "feedforward": FeedforwardNetwork(),
         "command-table": CommandTable(trials=64, steps=40),
     },
     members=("initial_parameters", "unpack", "step"),

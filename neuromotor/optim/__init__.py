@@ -21,6 +21,7 @@ from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Resu
 from neuromotor.optim.run import Callback, Optimizer, Run
 from neuromotor.optim.state import Snapshot
 from neuromotor.optim.truncated_newton import TruncatedNewton
+from neuromotor.optim.penalties import Penalized
 from neuromotor.optim.wrappers import MixedPrecision, Resampled
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "ModuleTrainer",
     "Objective",
     "Progress",
+    "Penalized",
     "Resampled",
     "Result",
     "Run",

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_positive, check_seed
+from neuromotor._checks import (
+    check_fraction,
+    check_integer,
+    check_number,
+    check_positive,
+    check_seed,
+)
 from neuromotor.optim.krylov import CGResult, conjugate_gradient, martens_stop
 from neuromotor.optim.line_search import Backtracking, SearchPoint
 from neuromotor.optim.linearized import LinearizedIterative, LinearizedState
@@ -50,6 +56,7 @@ class HessianFreeLike(LinearizedIterative[HessianFreeState]):
     structural: float = 0.0
     decay: float = 0.95
     iterations: int = 250
+    least_reduction: float | None = None
     curvature_trials: int | None = None
     seed: int = 0
     gradient_tolerance: float = 1e-12
@@ -62,6 +69,8 @@ class HessianFreeLike(LinearizedIterative[HessianFreeState]):
         check_number("structural", self.structural, minimum=0.0)
         check_number("decay", self.decay, minimum=0.0)
         check_integer("iterations", self.iterations, minimum=1)
+        if self.least_reduction is not None:
+            check_fraction("least_reduction", self.least_reduction)
         check_seed("seed", self.seed)
         if self.curvature_trials is not None:
             check_integer("curvature_trials", self.curvature_trials, minimum=1)
@@ -91,6 +100,7 @@ class HessianFreeLike(LinearizedIterative[HessianFreeState]):
             stop=lambda values: martens_stop(values) or run.limit_reason() is not None,
             keep_every=1.3,
             precondition=self._preconditioner(run, state, model),
+            watch=self._watch(run, state, model.value),
         )
         state.warm = solution.solution if self.decay else None
         full = run.objective.value(theta + solution.solution)
@@ -111,6 +121,22 @@ class HessianFreeLike(LinearizedIterative[HessianFreeState]):
         state.failures = 0
         state.move(theta + point.step * delta)
         return None
+
+    def _watch(
+        self, run: Run, state: HessianFreeState, before: float
+    ) -> Callable[[Tensor], bool] | None:
+        """Return whether an iterate falls behind the best one on the trials of the curvature."""
+        if self.least_reduction is None:
+            return None
+        share, value, most = self.least_reduction, self._value(run, state), 0.0
+
+        def falls_behind(step: Tensor) -> bool:
+            nonlocal most
+            reduction = before - value(state.theta + step)
+            most = max(most, reduction)
+            return reduction < share * most
+
+        return falls_behind
 
     def _fail(self, state: HessianFreeState, why: str) -> str | None:
         """Raise the damping after an iteration without a step; give up after twenty of them."""
@@ -141,6 +167,10 @@ class HessianFree(HessianFreeLike):
         structural: mu; 1/30 in the source, zero means none. The objective must have hidden units.
         decay: Fraction of the last solution that conjugate gradients start from; 0 for none.
         iterations: Largest number of products in a step.
+        least_reduction: Conjugate gradients also stop when what an iterate lowers the objective by,
+            on the trials of the curvature, is less than this fraction of the most so far; 0.9 in
+            Sutskever (2013), section 4.4. It is looked at where iterates are stored, at a cost of a
+            value each (our choice). None means no such stop.
         curvature_trials: Number of random trials, new ones each iteration, that the curvature is
             taken from; None for all trials.
         seed: Seed of that choice.

@@ -37,6 +37,7 @@ class KroneckerHessianFree(HessianFreeLike):
         iterations: Largest number of products in a step. Its default and that of `decay` were
             chosen on the memorisation of 5 bits at T = 100, among 5, 6, 10, 15, 25 and 300
             products, with and without warm starts.
+        least_reduction: As that of `HessianFree`.
         curvature_trials: Number of random trials, new ones each iteration, that the curvature is
             taken from; None for all trials.
         seed: Seed of that choice, and of the random residuals behind the factors.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, final
 
 import torch
+from torch import Tensor
 
 from neuromotor.optim.iterative import Iterative
 from neuromotor.optim.objective import CountedLinearization
@@ -64,3 +66,11 @@ class LinearizedIterative(Iterative[L]):
         if state.model is None:
             raise RuntimeError("`_evaluate` comes before `_iterate`.")
         return state.model
+
+    @final
+    def _value(self, run: Run, state: L) -> Callable[[Tensor], float]:
+        """Return the objective of the trials that `_model` takes the curvature from."""
+        if self.curvature_trials is None:
+            return run.objective.value
+        generator = torch.Generator().manual_seed(self.seed + state.iteration)
+        return run.objective.value_of_part(self.curvature_trials, generator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -176,6 +177,20 @@ class CountedObjective:
         part = part_of(self._objective, size, generator)
         self._count(gradients=1)
         return CountedLinearization(self, part.linearize(parameters), parameters)
+
+    def value_of_part(self, size: int, generator: torch.Generator) -> Callable[[Tensor], float]:
+        """Return the objective of `size` random trials as a function of parameters, (P,).
+
+        Raises:
+            ValueError: The objective is not a mean over trials.
+        """
+        part = part_of(self._objective, size, generator)
+
+        def value(parameters: Tensor) -> float:
+            self._count(values=1)
+            return or_infinity(part.value(parameters))
+
+        return value
 
     @property
     def readout(self) -> slice | None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from neuromotor.closed_loop.recorded import tape_blocks
+from neuromotor.closed_loop.transport import norm_change
 from neuromotor.controllers.cells import Tape
 from neuromotor.controllers.controller import (
     Controller,
@@ -104,6 +105,20 @@ class SequenceObjective:
             total, gradient = total + value, gradient + own
         count = len(self.sequences)
         return or_infinity(total / count), gradient / count
+
+    def norm_change(self, parameters: Tensor) -> Tensor:
+        """Return how much the gradient's norm changes on its way back, see `norm_change`.
+
+        Args:
+            parameters: (P,), which require gradients.
+        """
+
+        def losses(controller: Controller, theta: Tensor) -> Tensor:
+            outputs, _ = run(controller, theta, self.sequences)
+            values = self.loss.values(outputs, self.sequences.targets)
+            return (self.sequences.counted * values).sum(dim=1)
+
+        return norm_change(self.controller, parameters, losses)
 
     def part(self, size: int, generator: torch.Generator) -> SequenceObjective:
         """Return the mean loss over `size` random sequences, or over all of no more."""

@@ -48,6 +48,8 @@ _DEFAULTS: dict[str, Any] = {
     "held_out": 10_000,
     "test_calls": 100,
     "engine": "bptt",
+    "l2": 0.0,
+    "norm_preserving": 0.0,
     "dtype": "float64",
     "threads": 1,
 }
@@ -102,6 +104,8 @@ def problem_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> ProblemS
         for name in ("budget", "seeds", "sequences", "held_out", "test_calls", "threads"):
             check_integer(name, settings[name], minimum=1)
         check_integer("refresh", settings["refresh"], minimum=0)
+        for name in ("l2", "norm_preserving"):
+            check_number(name, settings[name], minimum=0.0)
         check_seed("seed", settings["seed"], count=settings["seeds"])
         if settings["seconds"] is not None:
             check_number("seconds", settings["seconds"], "seconds", minimum=0.0)
@@ -246,6 +250,8 @@ def _trained(
         seed=seed,
         sequences=given["sequences"],
         refresh=given["refresh"],
+        l2=given["l2"],
+        norm_preserving=given["norm_preserving"],
         held_out=given["held_out"],
         test_calls=given["test_calls"],
         engine=decode(given["engine"], ENGINES, "engine"),
@@ -265,7 +271,7 @@ def _begin(folder: Path, settings: ProblemSettings, *, resume: bool, force: bool
             raise RunFolderError(f"`--resume` must be a folder with {PROBLEM_FILE}, got {folder}.")
         begun = parse_json(read_text(path))
         for key in settings.given.keys() - set(_MAY_CHANGE):
-            if begun.get(key) != settings.given[key]:
+            if begun.get(key, _DEFAULTS.get(key)) != settings.given[key]:
                 raise RunFolderError(f"`{key}` is not as in {path}; start a new run.")
     elif path.is_file() and not force:
         raise RunFolderError(

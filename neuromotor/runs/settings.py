@@ -55,6 +55,7 @@ __all__ = [
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 _ILQR = {"ilqr": ILQR()}
 _MAX_CONFIG_BYTES = 1 << 24
+_PENALTIES = ("l2", "norm_preserving")
 _DEFAULTS: dict[str, Any] = {
     "task": "center-out",
     "plant": None,  # the task's own
@@ -71,6 +72,8 @@ _DEFAULTS: dict[str, Any] = {
     "antithetic": False,  # whether noise comes in pairs of opposite sign
     "teacher": None,  # whose commands are learnt in place of the loss
     "products": None,  # precision of Gauss-Newton products: that of the rest
+    "l2": 0.0,  # weight of half the squared norm of the parameters
+    "norm_preserving": 0.0,  # weight of the norm-preserving regularizer
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,
@@ -91,13 +94,18 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
         )
     },
     "sequence": {"sequences": 8},
-    "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
+    **{
+        name: {"reach": {"directions": 2}, "repeats": 2}
+        for name in ("instructed-delay", "memory-reach", "cued-reach")
+    },
 }
 _SMOKE_CONTROLLERS = {
     **{
-        name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm", "gated-feedback")
+        name: {"layers": [20, 20]}
+        for name in ("rnn", "network", "gated", "lstm", "gated-feedback", "feedforward")
     },
     "constrained": {"layers": [20]},
+    "reservoir": {"layers": [40]},
 }
 
 
@@ -156,6 +164,7 @@ class RunSettings(CompareSettings):
             "device": str(self.device),
             "threads": self.threads,
             **({} if self.start is None else {"start": self.start}),
+            **{name: n for name in _PENALTIES if (n := getattr(self, name))},
             **({"needs": needs} if needs else {}),
         }
 
@@ -380,6 +389,8 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         check_integer("seeds", settings["seeds"], minimum=1)
         check_seed("seed", settings["seed"], count=settings["seeds"])
         check_integer("held_out", settings["held_out"], minimum=1)
+        for name in _PENALTIES:
+            check_number(name, settings[name], minimum=0.0)
         products = settings["products"]
         products = None if products is None else lookup("products", products, DTYPES)
         check_integer("threads", settings["threads"], minimum=1)
@@ -407,6 +418,8 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         antithetic=_yes_or_no("antithetic", settings["antithetic"]),
         teacher=_teacher(settings["teacher"]),
         products=products,
+        l2=float(settings["l2"]),
+        norm_preserving=float(settings["norm_preserving"]),
         dtype=dtype,
         device=_device(settings["device"], dtype),
         threads=settings["threads"],

@@ -164,6 +164,9 @@ class CompareSettings:
         antithetic: Whether noise comes in pairs of opposite sign; see `train`.
         teacher: Whose commands the controllers learn in place of the loss; see `train`.
         products: Precision of Gauss-Newton products; see `train`.
+        l2: Weight of half the squared norm of the parameters in what is minimised; losses that are
+            reported are without it.
+        norm_preserving: Weight of the norm-preserving regularizer likewise; see `train`.
         references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
             that do not exist for the trials are left out, and the comparison says why.
         threads: Torch's threads in each training; see `train`.
@@ -179,6 +182,8 @@ class CompareSettings:
     antithetic: bool = False
     teacher: ILQGTeacher | None = None
     products: torch.dtype | None = None
+    l2: float = 0.0
+    norm_preserving: float = 0.0
     references: Sequence[str] | None = None
     threads: int | None = 1
 
@@ -323,6 +328,8 @@ def compare(
                     antithetic=settings.antithetic,
                     teacher=settings.teacher,
                     products=settings.products,
+                    l2=settings.l2,
+                    norm_preserving=settings.norm_preserving,
                     resume=snapshot,
                     threads=settings.threads,
                     checkpoint=checkpoint,

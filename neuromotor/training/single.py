@@ -15,6 +15,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
+from neuromotor.closed_loop.transport import loop_norm_change
 from neuromotor.controllers import CONTROLLERS, Controller
 from neuromotor.optim import (
     Budget,
@@ -22,6 +23,7 @@ from neuromotor.optim import (
     MixedPrecision,
     Objective,
     Optimizer,
+    Penalized,
     Progress,
     Resampled,
     Result,
@@ -69,6 +71,8 @@ def train(
     antithetic: bool = False,
     teacher: ILQGTeacher | None = None,
     products: torch.dtype | None = None,
+    l2: float = 0.0,
+    norm_preserving: float = 0.0,
     resume: Snapshot | None = None,
     threads: int | None = 1,
     progress: bool = False,
@@ -99,6 +103,10 @@ def train(
             `refresh`, and `trials` say no more than the precision.
         products: Precision of Gauss-Newton products, as `torch.float32` for half their time; the
             trials' own if None.
+        l2: Weight of half the squared norm of the parameters, which is added to the loss.
+        norm_preserving: Weight of the norm-preserving regularizer of Pascanu, Mikolov & Bengio
+            (2013), which is added to the loss (`closed_loop.transport`). It comes by autograd, which
+            takes several times as long as a compiled loop.
         resume: Where the training goes on: a snapshot of the same training, from
             `Progress.snapshot` or `load_snapshot(checkpoint)`.
         threads: How many threads torch uses meanwhile on the CPU. One is the fastest for networks
@@ -153,6 +161,8 @@ def train(
         trials = mirrored(trials)
     if teacher is not None:
         _check_teacher(trials, products)
+    check_number("l2", l2, minimum=0.0)
+    check_number("norm_preserving", norm_preserving, minimum=0.0)
     noisy = any(name.endswith("_noise") for name in trials.present())
     if noisy and not refresh and teacher is None:
         warnings.warn(
@@ -163,10 +173,14 @@ def train(
     loop, first = ClosedLoop(task, controller), trials
 
     def objective_of(batch: Trials) -> Objective:
-        objective = distributed.objective(loop, batch)
-        if products is None or products == batch.dtype:
+        objective: Objective = distributed.objective(loop, batch)
+        if products is not None and products != batch.dtype:
+            single = distributed.objective(loop, batch.to(dtype=products))
+            objective = MixedPrecision(objective, single)
+        if not (l2 or norm_preserving):
             return objective
-        return MixedPrecision(objective, distributed.objective(loop, batch.to(dtype=products)))
+        penalty = loop_norm_change(task, controller, batch) if norm_preserving else None
+        return Penalized(objective, l2, penalty, norm_preserving)
 
     def draw(number: int) -> Objective:
         if number == 0:
