@@ -15,6 +15,7 @@ from neuromotor.analysis.components import (
     principal_components,
 )
 from neuromotor.analysis.corrections import false_discoveries, family
+from neuromotor.analysis.currents import Currents, network_currents, plot_currents
 from neuromotor.analysis.cutting import align, window
 from neuromotor.analysis.decoding import (
     Regression,
@@ -54,6 +55,12 @@ from neuromotor.analysis.lesions import (
     lesion_subspace,
     lesion_units,
     plot_lesions,
+)
+from neuromotor.analysis.loop_dynamics import (
+    LoopDynamics,
+    LoopModes,
+    loop_dynamics,
+    plot_loop_dynamics,
 )
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
@@ -221,14 +228,19 @@ __all__ = [
     "tangling",
     "tangling_of",
     # networks
+    "Currents",
     "FixedPoints",
     "JacobianSpectrum",
     "LesionEffect",
+    "LoopDynamics",
+    "LoopModes",
     "find_fixed_points",
     "jacobian_spectrum",
     "lesion_effect",
     "lesion_subspace",
     "lesion_units",
+    "loop_dynamics",
+    "network_currents",
     "network_fixed_points",
     "sensitivity",
     # behaviour
@@ -245,6 +257,7 @@ __all__ = [
     # figures
     "plot_alignment",
     "plot_averages",
+    "plot_currents",
     "plot_decoding",
     "plot_demixed_components",
     "plot_deviations",
@@ -255,6 +268,7 @@ __all__ = [
     "plot_latency",
     "plot_lesions",
     "plot_location_planes",
+    "plot_loop_dynamics",
     "plot_movements",
     "plot_recording",
     "plot_principal_components",

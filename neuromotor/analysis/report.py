@@ -12,7 +12,7 @@ from neuromotor._checks import lookup
 from neuromotor.analysis._arrays import Difference
 from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
 from neuromotor.analysis.cutting import window
-from neuromotor.analysis.layout import check_recording
+from neuromotor.analysis.layout import RecordingError, check_recording
 from neuromotor.analysis.rotation_fits import DIFFERENCES
 from neuromotor.analysis.section import Material, Section, report_sections
 from neuromotor.analysis.unperturbed import check_controller
@@ -55,6 +55,7 @@ def analyze(
     seed: int = 0,
     lags_s: Sequence[float] = (),
     difference: Difference = "starts",
+    loop: bool = False,
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -76,6 +77,8 @@ def analyze(
         lags_s: Lags (s) at which movement is decoded too, positive where rates lead it.
         difference: States that fits of rotations use: at the `starts` of steps, as published, or at
             their `midpoints`.
+        loop: Whether to find fixed points and modes of controller, delay and limb together, which
+            needs `saved` and takes minutes for a thousand units.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -85,8 +88,10 @@ def analyze(
     """
     check_recording(recording, gaps=True)
     lookup("difference", difference, DIFFERENCES)
+    if loop and saved is None:
+        raise RecordingError("`loop` needs `saved`: the controller that was recorded.")
     given = Material(
-        recording, saved, against, window_s, soft, surrogates, seed, tuple(lags_s), difference
+        recording, saved, against, window_s, soft, surrogates, seed, tuple(lags_s), difference, loop
     )
     _ = given.activity  # a window beside the recording is an error, not a reason to skip
     if saved is not None:

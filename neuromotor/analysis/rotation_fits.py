@@ -46,7 +46,7 @@ __all__ = [
     "usual_components",
 ]
 
-DIFFERENCES: dict[Difference, str] = {
+DIFFERENCES: dict[str, str] = {
     "starts": "at the start of each step",
     "midpoints": "halfway through each step",
 }
@@ -128,7 +128,7 @@ def centred(
             f"got {count}, {steps} and {size}."
         )
     normalised = soft_normalised(mean, soft)
-    found = normalised - normalised.mean(0)
+    found = np.asarray(normalised - normalised.mean(0), np.float64)
     norm = float(np.linalg.norm(normalised))
     check_dimensions(found, norm, components, "the activity beyond its mean over conditions")
     return found

@@ -89,6 +89,7 @@ class Material:
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded; none by default.
         difference: Which state belongs to a difference over a step in fits of rotations.
+        loop: Whether the loop of controller, delay and limb is analysed as a whole.
     """
 
     recording: xr.Dataset
@@ -100,6 +101,7 @@ class Material:
     seed: int = 0
     lags_s: tuple[float, ...] = ()
     difference: Difference = "starts"
+    loop: bool = False
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -155,8 +157,8 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller, another recording or lags, sections that need them are not in the
-            report.
+            without a controller, another recording, lags or the wish for the whole loop, sections
+            that need them are not in the report.
         seconds: About how long it takes on one core.
         gaps: What it gets of a recording in which samples are missing: `complete trials`, those
             that lack none; everything, for `averages` over the trials that have each sample; or
@@ -167,7 +169,9 @@ class SectionSpec:
     title: str
     place: int
     compute: Callable[[Material], Findings]
-    needs: tuple[Literal["changing rates", "controller", "other recording", "lags"], ...] = ()
+    needs: tuple[
+        Literal["changing rates", "controller", "other recording", "lags", "loop"], ...
+    ] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
 
@@ -177,6 +181,7 @@ class SectionSpec:
             "controller": given.saved,
             "other recording": given.against,
             "lags": given.lags_s or None,
+            "loop": given.loop or None,
         }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 

@@ -6,7 +6,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -14,7 +14,7 @@ import typer
 from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, TaskOption, check_new
 from neuromotor.closed_loop.blas import choose_threads
-from neuromotor.controllers import FeedbackChange
+from neuromotor.controllers import FeedbackChange, NetworkPerturbation
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.runs.create import create_run_folder
 from neuromotor.runs.drawing import draw_without_screen
@@ -74,6 +74,16 @@ def record(
         Path | None,
         typer.Option(help="For `--feedback replay`: a recording whose observations are shown."),
     ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Do something to a network from step FIRST to step LAST: 'silence LAYER UNITS "
+            "FIRST LAST', 'stimulate LAYER UNITS FIRST LAST CURRENT', or 'scale LAYER UNITS FIRST "
+            "LAST FACTOR recurrent|feedforward|output' (connections). Layers count from 1, units "
+            "from 0: '0,3', '0-49' or 'all'. May be repeated.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of random trials. Default: 0.")] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -91,6 +101,7 @@ def record(
     if spike_rate is not None and kind != "nwb":
         raise SettingsError("`--spike-rate` needs `--format nwb`, or `--out` with .nwb.")
     change = _change(feedback, feedback_delay, replay)
+    perturbations = [_perturbation(text) for text in perturb or []]
     options: dict[str, Any] = {"task": task, "seed": seed}
     actor: SavedController | str
     differences: dict[str, tuple[Any, Any]] | None = {}
@@ -112,7 +123,7 @@ def record(
         stamp = time.strftime("%Y%m%d-%H%M%S")
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
     check_new(out, force=force)
-    recording = record_run(actor, settings, change)
+    recording = record_run(actor, settings, change, perturbations)
     write_recording(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
     sizes = {
         name: int(recording.sizes[name])
@@ -162,6 +173,32 @@ def _change(
         return FeedbackChange(*feedback, delay_steps=delay, replay=shown)
     except ValueError as error:
         raise SettingsError(f"in `--feedback`: {error}") from error
+
+
+def _perturbation(text: str) -> NetworkPerturbation:
+    """Return what `--perturb` asks for."""
+    words = text.split()
+    shown = "as in 'silence 1 0-49 10 19'"
+    if len(words) < 5 or len(words) > 7:
+        raise SettingsError(f"`--perturb` must be 5 to 7 words, {shown}, got {text!r}.")
+    kind, layer, units, first, last, *more = words
+    try:
+        chosen: list[int] = []
+        for part in () if units == "all" else units.split(","):
+            start, _, stop = part.partition("-")
+            chosen += range(int(start), int(stop or start) + 1)
+        numbers = [int(layer) - 1, int(first), int(last)]
+        amount = float(more[0]) if more else 0.0
+    except ValueError as error:
+        raise SettingsError(f"`--perturb` has a number that is none, {shown}: {error}") from error
+    if kind != "silence" and not more:
+        raise SettingsError(f"`--perturb` with {kind} needs an amount behind LAST, got {text!r}.")
+    try:
+        return NetworkPerturbation(
+            kind, *numbers, tuple(chosen), amount, *(more[1:] or ["recurrent"])
+        )
+    except ValueError as error:
+        raise SettingsError(f"in `--perturb`: {error}") from error
 
 
 def analyze(
@@ -214,6 +251,14 @@ def analyze(
             "their `midpoints`.",
         ),
     ] = "starts",
+    loop: Annotated[
+        bool,
+        typer.Option(
+            "--loop",
+            help="With `--controller`: fixed points and modes of network, feedback delay and limb "
+            "together.",
+        ),
+    ] = False,
     surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing report.")] = False,
@@ -233,7 +278,9 @@ def analyze(
         raise SettingsError(
             f"`--difference` must be {' or '.join(DIFFERENCES)}, got {difference!r}."
         )
-    states = cast(Literal["starts", "midpoints"], difference)
+    if loop and controller is None:
+        raise SettingsError("`--loop` needs `--controller`: the controller that was recorded.")
+    states: Literal["starts", "midpoints"] = "starts" if difference == "starts" else "midpoints"
     choose_threads(1)
     draw_without_screen()
     data = load_recording(recording)
@@ -256,6 +303,7 @@ def analyze(
         "soft": soft,
         "lags_s": lag or [],
         "difference": difference,
+        "loop": loop,
         "surrogates": surrogates,
         "seed": seed,
     }
@@ -272,6 +320,7 @@ def analyze(
             seed=seed,
             lags_s=lag or (),
             difference=states,
+            loop=loop,
             progress=progress,
         )
         warn = partial(messages.print, soft_wrap=True)

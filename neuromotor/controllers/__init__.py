@@ -40,6 +40,11 @@ from neuromotor.controllers.network import (
     NetworkWeights,
     RecurrentNetwork,
 )
+from neuromotor.controllers.perturbed import (
+    PERTURBATIONS,
+    NetworkPerturbation,
+    PerturbedNetwork,
+)
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.extensions import Registry
 
@@ -57,7 +62,10 @@ __all__ = [
     "GatedFeedbackNetwork",
     "LayerWeights",
     "Network",
+    "NetworkPerturbation",
     "NetworkWeights",
+    "PERTURBATIONS",
+    "PerturbedNetwork",
     "RecurrentNetwork",
     "SQUASHES",
     # cells
