@@ -16,6 +16,7 @@ from neuromotor.analysis.components import (
     principal_components,
 )
 from neuromotor.analysis.corrections import false_discoveries, family
+from neuromotor.analysis.currents import Currents, network_currents, plot_currents
 from neuromotor.analysis.cutting import align, window
 from neuromotor.analysis.decoding import (
     Regression,
@@ -83,11 +84,18 @@ from neuromotor.analysis.lesions import (
     lesion_units,
     plot_lesions,
 )
+from neuromotor.analysis.loop_dynamics import (
+    LoopDynamics,
+    LoopModes,
+    loop_dynamics,
+    plot_loop_dynamics,
+)
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
 from neuromotor.analysis.pooling import pool_sessions
+from neuromotor.analysis.posture_data import posture_recordings, posture_rotations
 from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.recording_files import (
     load_recording,
@@ -101,8 +109,30 @@ from neuromotor.analysis.reliability import (
     split_half_reliability,
 )
 from neuromotor.analysis.report import Report, analyze
-from neuromotor.analysis.rotations import (
+from neuromotor.analysis.rotation_fits import (
     NullBand,
+    RotationFit,
+    fit_rotations,
+)
+from neuromotor.analysis.rotation_locations import (
+    LocationPlanes,
+    location_planes,
+    location_planes_of,
+    plot_location_planes,
+)
+from neuromotor.analysis.rotation_nulls import (
+    CovarianceMatched,
+    DownsampledNull,
+    covariance_matched_test,
+    covariance_matched_test_of,
+    downsampled_rotations,
+)
+from neuromotor.analysis.rotation_validation import (
+    RotationValidation,
+    cross_validated_rotations,
+    cross_validated_rotations_of,
+)
+from neuromotor.analysis.rotations import (
     Rotations,
     plot_rotations,
     rotational_dynamics,
@@ -190,6 +220,8 @@ __all__ = [
     "import_recording",
     "missing_samples",
     "pool_sessions",
+    "posture_recordings",
+    "posture_rotations",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
@@ -216,6 +248,11 @@ __all__ = [
     "NullBand",
     "PrincipalComponents",
     "Regression",
+    "CovarianceMatched",
+    "DownsampledNull",
+    "LocationPlanes",
+    "RotationFit",
+    "RotationValidation",
     "Rotations",
     "Similarity",
     "SpikeEncoding",
@@ -223,13 +260,21 @@ __all__ = [
     "canonical_correlations",
     "compare_geometries",
     "compare_populations",
+    "covariance_matched_test",
+    "covariance_matched_test_of",
+    "cross_validated_rotations",
+    "cross_validated_rotations_of",
     "decode",
     "decode_each",
     "decode_lags",
     "split_half_reliability",
     "demixed_components",
     "encode_spikes",
+    "downsampled_rotations",
     "encode_units",
+    "fit_rotations",
+    "location_planes",
+    "location_planes_of",
     "fit_maximum_entropy",
     "participation_ratio",
     "principal_components",
@@ -241,16 +286,21 @@ __all__ = [
     "tangling",
     "tangling_of",
     # networks
+    "Currents",
     "FixedPoints",
     "GradientTransport",
     "JacobianSpectrum",
     "LesionEffect",
+    "LoopDynamics",
+    "LoopModes",
     "find_fixed_points",
     "gradient_transport",
     "jacobian_spectrum",
     "lesion_effect",
     "lesion_subspace",
     "lesion_units",
+    "loop_dynamics",
+    "network_currents",
     "network_fixed_points",
     "sensitivity",
     # memories in symmetric weights
@@ -281,6 +331,7 @@ __all__ = [
     # figures
     "plot_alignment",
     "plot_averages",
+    "plot_currents",
     "plot_decoding",
     "plot_demixed_components",
     "plot_deviations",
@@ -292,6 +343,8 @@ __all__ = [
     "plot_lags",
     "plot_latency",
     "plot_lesions",
+    "plot_location_planes",
+    "plot_loop_dynamics",
     "plot_movements",
     "plot_recording",
     "plot_principal_components",

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuromotor._checks import lookup
+from neuromotor.analysis._arrays import Difference
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.factors import Factors
 from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.rotation_fits import DIFFERENCES
 from neuromotor.analysis.section import FIGURE_S, Material, Section, report_sections
 from neuromotor.analysis.unperturbed import check_controller
 from neuromotor.closed_loop.blas import blas_threads, torch_threads
@@ -54,6 +57,8 @@ def analyze(
     lags_s: Sequence[float] = (),
     labels: Sequence[str] = (),
     encoded: Sequence[str] = (),
+    difference: Difference = "starts",
+    loop: bool = False,
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -77,6 +82,10 @@ def analyze(
             condition by default.
         encoded: Variables whose encoding by spikes is tested (`encode_spikes`), at `lags_s` or at
             0 and 0.1 s.
+        difference: States that fits of rotations use: at the `starts` of steps, as published, or at
+            their `midpoints`.
+        loop: Whether to find fixed points and modes of controller, delay and limb together, which
+            needs `saved` and takes minutes for a thousand units.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -85,6 +94,9 @@ def analyze(
             controller that was recorded.
     """
     check_analysis(recording, saved=saved, against=against, window_s=window_s, labels=labels)
+    lookup("difference", difference, DIFFERENCES)
+    if loop and saved is None:
+        raise RecordingError("`loop` needs `saved`: the controller that was recorded.")
     given = Material(
         recording,
         saved,
@@ -96,6 +108,8 @@ def analyze(
         lags_s=tuple(lags_s),
         labels=tuple(labels),
         encoded=tuple(encoded),
+        difference=difference,
+        loop=loop,
     )
     wanted = [spec for spec in report_sections() if spec.wanted(given)]
     expected = [spec.seconds(given) for spec in wanted]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import Difference
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.gaps import averaged_window, complete_trials, fullest_window
 from neuromotor.analysis.layout import GAPS, RecordingError
@@ -95,6 +96,8 @@ class Material:
         lags_s: Lags (s) at which movement is decoded; none by default.
         encoded: Variables whose encoding by spikes is tested; none by default.
         labels: Labels of the trials that components are demixed by; the condition by default.
+        difference: Which state belongs to a difference over a step in fits of rotations.
+        loop: Whether the loop of controller, delay and limb is analysed as a whole.
     """
 
     recording: xr.Dataset
@@ -107,6 +110,8 @@ class Material:
     lags_s: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
     encoded: tuple[str, ...] = ()
+    difference: Difference = "starts"
+    loop: bool = False
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -162,8 +167,8 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller, another recording, lags or encoded variables, sections that need
-            them are not in the report.
+            without a controller, another recording, lags, encoded variables or the wish for the
+            whole loop, sections that need them are not in the report.
         seconds: About how long it takes on one core.
         gaps: What it gets of a recording in which samples are missing: `complete trials`, those
             that lack none; everything, for `averages` over the trials that have each sample; or
@@ -177,7 +182,10 @@ class SectionSpec:
     place: int
     compute: Callable[[Material], Findings]
     needs: tuple[
-        Literal["changing rates", "controller", "other recording", "lags", "encoded variables"], ...
+        Literal[
+            "changing rates", "controller", "other recording", "lags", "encoded variables", "loop"
+        ],
+        ...,
     ] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
@@ -190,6 +198,7 @@ class SectionSpec:
             "other recording": given.against,
             "lags": given.lags_s or None,
             "encoded variables": given.encoded or None,
+            "loop": given.loop or None,
         }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 

@@ -7,7 +7,7 @@ import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -15,7 +15,7 @@ import typer
 from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, TaskOption, check_new
 from neuromotor.closed_loop.blas import choose_threads
-from neuromotor.controllers import FeedbackChange
+from neuromotor.controllers import FeedbackChange, NetworkPerturbation
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.runs.create import create_run_folder
 from neuromotor.runs.drawing import draw_without_screen
@@ -82,6 +82,16 @@ def record(
         Path | None,
         typer.Option(help="For `--feedback replay`: a recording whose observations are shown."),
     ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Do something to a network from step FIRST to step LAST: 'silence LAYER UNITS "
+            "FIRST LAST', 'stimulate LAYER UNITS FIRST LAST CURRENT', or 'scale LAYER UNITS FIRST "
+            "LAST FACTOR recurrent|feedforward|output' (connections). Layers count from 1, units "
+            "from 0: '0,3', '0-49' or 'all'. May be repeated.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of random trials. Default: 0.")] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -99,6 +109,7 @@ def record(
     if spike_rate is not None and kind != "nwb":
         raise SettingsError("`--spike-rate` needs `--format nwb`, or `--out` with .nwb.")
     change = _change(feedback, feedback_delay, replay)
+    perturbations = [_perturbation(text) for text in perturb or []]
     options: dict[str, Any] = {"task": task, "seed": seed}
     actor: SavedController | str
     differences: dict[str, tuple[Any, Any]] | None = {}
@@ -120,7 +131,7 @@ def record(
         stamp = time.strftime("%Y%m%d-%H%M%S")
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
     check_new(out, force=force)
-    recording = record_run(actor, settings, change)
+    recording = record_run(actor, settings, change, perturbations)
     write_recording(
         out,
         recording,
@@ -177,6 +188,32 @@ def _change(
         return FeedbackChange(*feedback, delay_steps=delay, replay=shown)
     except ValueError as error:
         raise SettingsError(f"in `--feedback`: {error}") from error
+
+
+def _perturbation(text: str) -> NetworkPerturbation:
+    """Return what `--perturb` asks for."""
+    words = text.split()
+    shown = "as in 'silence 1 0-49 10 19'"
+    if len(words) < 5 or len(words) > 7:
+        raise SettingsError(f"`--perturb` must be 5 to 7 words, {shown}, got {text!r}.")
+    kind, layer, units, first, last, *more = words
+    try:
+        chosen: list[int] = []
+        for part in () if units == "all" else units.split(","):
+            start, _, stop = part.partition("-")
+            chosen += range(int(start), int(stop or start) + 1)
+        numbers = [int(layer) - 1, int(first), int(last)]
+        amount = float(more[0]) if more else 0.0
+    except ValueError as error:
+        raise SettingsError(f"`--perturb` has a number that is none, {shown}: {error}") from error
+    if kind != "silence" and not more:
+        raise SettingsError(f"`--perturb` with {kind} needs an amount behind LAST, got {text!r}.")
+    try:
+        return NetworkPerturbation(
+            kind, *numbers, tuple(chosen), amount, *(more[1:] or ["recurrent"])
+        )
+    except ValueError as error:
+        raise SettingsError(f"in `--perturb`: {error}") from error
 
 
 def analyze(
@@ -239,6 +276,22 @@ def analyze(
             "repeated, as for target and load. Default: the condition.",
         ),
     ] = None,
+    difference: Annotated[
+        str,
+        typer.Option(
+            metavar="STATES",
+            help="Fits of rotations take the state at the `starts` of steps, as published, or at "
+            "their `midpoints`.",
+        ),
+    ] = "starts",
+    loop: Annotated[
+        bool,
+        typer.Option(
+            "--loop",
+            help="With `--controller`: fixed points and modes of network, feedback delay and limb "
+            "together.",
+        ),
+    ] = False,
     surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
     memory: Annotated[
@@ -263,7 +316,15 @@ def analyze(
     from neuromotor.analysis.layout import EVENTS
     from neuromotor.analysis.recording_files import read_recording
     from neuromotor.analysis.report import check_analysis
+    from neuromotor.analysis.rotation_fits import DIFFERENCES
 
+    if difference not in DIFFERENCES:
+        raise SettingsError(
+            f"`--difference` must be {' or '.join(DIFFERENCES)}, got {difference!r}."
+        )
+    if loop and controller is None:
+        raise SettingsError("`--loop` needs `--controller`: the controller that was recorded.")
+    states: Literal["starts", "midpoints"] = "starts" if difference == "starts" else "midpoints"
     choose_threads(1)
     draw_without_screen()
     if memory is not None:
@@ -290,6 +351,8 @@ def analyze(
         "lags_s": lag or [],
         "labels": label or [],
         "encoded": encode or [],
+        "difference": difference,
+        "loop": loop,
         "surrogates": surrogates,
         "seed": seed,
     }
@@ -308,6 +371,8 @@ def analyze(
             lags_s=lag or (),
             labels=label or (),
             encoded=encode or (),
+            difference=states,
+            loop=loop,
             progress=progress,
         )
         warn = partial(messages.print, soft_wrap=True)

@@ -42,6 +42,11 @@ from neuromotor.controllers.network import (
     NetworkWeights,
     RecurrentNetwork,
 )
+from neuromotor.controllers.perturbed import (
+    PERTURBATIONS,
+    NetworkPerturbation,
+    PerturbedNetwork,
+)
 from neuromotor.controllers.reservoir import Reservoir
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.extensions import Registry
@@ -61,7 +66,10 @@ __all__ = [
     "GatedFeedbackNetwork",
     "LayerWeights",
     "Network",
+    "NetworkPerturbation",
     "NetworkWeights",
+    "PERTURBATIONS",
+    "PerturbedNetwork",
     "RecurrentNetwork",
     "Reservoir",
     "SQUASHES",
