@@ -13,12 +13,14 @@ from neuromotor.controllers import (
     ConstrainedNetwork,
     ContinuousTimeRNN,
     EchoState,
+    FeedforwardNetwork,
     GatedCell,
     GatedFeedbackNetwork,
     Gaussian,
     LeakyCell,
     LSTMCell,
     Network,
+    Reservoir,
     Sparse,
     TanhCell,
 )
@@ -38,6 +40,7 @@ from neuromotor.optim import (
     HessianFree,
     KroneckerAdam,
     KroneckerDescent,
+    KroneckerHessianFree,
     KroneckerLBFGS,
     KrylovSearch,
     KrylovSubspaceDescent,
@@ -71,10 +74,12 @@ from neuromotor.tasks import (
     DDN,
     CenterOut,
     Channel,
+    CuedReach,
     ForceField,
     Friction,
     InstructedDelay,
     Interception,
+    MemoryReach,
     Postural,
     PulsedReach,
     QuadraticCost,
@@ -87,9 +92,11 @@ from neuromotor.tasks import (
 )
 from neuromotor.training import distributed
 from neuromotor.training.comparison import CompareSettings, Comparison, compare
+from neuromotor.training.imitation import imitate
 from neuromotor.training.learned import PlantSampling, learn_plant
 from neuromotor.training.problems import solve
 from neuromotor.training.single import train
+from neuromotor.training.teacher import ILQGTeacher
 from neuromotor.zoo.saved_controller import (
     CheckpointError,
     SavedController,
@@ -118,10 +125,12 @@ __all__ = [
     "DDN",
     "CenterOut",
     "Channel",
+    "CuedReach",
     "ForceField",
     "Friction",
     "InstructedDelay",
     "Interception",
+    "MemoryReach",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
@@ -136,12 +145,14 @@ __all__ = [
     "ConstrainedNetwork",
     "ContinuousTimeRNN",
     "EchoState",
+    "FeedforwardNetwork",
     "GatedCell",
     "GatedFeedbackNetwork",
     "Gaussian",
     "LSTMCell",
     "LeakyCell",
     "Network",
+    "Reservoir",
     "Sparse",
     "TanhCell",
     # closed loop, training, comparison
@@ -149,6 +160,7 @@ __all__ = [
     "CompareSettings",
     "Comparison",
     "Evaluation",
+    "ILQGTeacher",
     "Interval",
     "LoadResponse",
     "Performance",
@@ -159,6 +171,7 @@ __all__ = [
     "distributed",
     "PlantSampling",
     "held_out",
+    "imitate",
     "learn_plant",
     "load_response",
     "measure",
@@ -183,6 +196,7 @@ __all__ = [
     "HessianFree",
     "KroneckerAdam",
     "KroneckerDescent",
+    "KroneckerHessianFree",
     "KroneckerLBFGS",
     "KrylovSearch",
     "KrylovSubspaceDescent",

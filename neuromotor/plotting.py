@@ -103,6 +103,7 @@ NAMES = {
     "kron-lbfgs": "Kronecker L-BFGS",
     "kron-descent": "Kronecker descent",
     "kron-adam": "Kronecker Adam",
+    "kron-hf": "Kronecker Hessian-free",
 }
 
 

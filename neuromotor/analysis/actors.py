@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from neuromotor.control import ILQG
-from neuromotor.controllers import AlteredFeedback, Controller, FeedbackChange, FunctionController
+from neuromotor.controllers import (
+    AlteredFeedback,
+    Controller,
+    FeedbackChange,
+    FunctionController,
+    NetworkPerturbation,
+    PerturbedNetwork,
+)
 from neuromotor.evaluation.references import REFERENCES, reference_controller
 from neuromotor.tasks import Task, Trials
 
@@ -26,6 +33,7 @@ def acting(
     parameters: Tensor | None,
     trials: Trials,
     feedback: FeedbackChange | None = None,
+    perturbations: Sequence[NetworkPerturbation] = (),
 ) -> tuple[Controller, Tensor]:
     """Return a controller, with its parameters (P,), that decides as the actor does.
 
@@ -36,9 +44,10 @@ def acting(
         parameters: Parameters of a controller, (P,); None for an actor without parameters.
         trials: The batch.
         feedback: Change of the actor's feedback for some steps.
+        perturbations: What is done to units or connections of a network for some steps.
 
     Raises:
-        TypeError: The actor is none of these.
+        TypeError: The actor is none of these, or no network where units are perturbed.
         ValueError: The name is unknown, or parameters are missing or were given without need.
     """
     nothing = trials.initial_state.new_zeros(0)
@@ -71,8 +80,12 @@ def acting(
         plant = task.plant
         controller = FunctionController(controller, plant.command_size, plant.dt_s)
         parameters = nothing
+    if perturbations:
+        for own in perturbations:
+            _check_window(task, "perturbations", own.first_step, own.last_step)
+        controller = PerturbedNetwork(controller, tuple(perturbations))
     if feedback is not None:
-        _check_change(task, feedback)
+        _check_window(task, "feedback", feedback.first_step, feedback.last_step)
         controller = AlteredFeedback(controller, feedback)
     return controller, parameters
 
@@ -98,10 +111,10 @@ def _refuse_parameters(actor: object, parameters: Tensor | None) -> None:
         raise ValueError(f"`parameters` must be None for {name}, which has none of its own.")
 
 
-def _check_change(task: Task, change: FeedbackChange) -> None:
-    """Raise unless the window lies within the trial."""
-    if change.last_step >= task.steps:
+def _check_window(task: Task, name: str, first: int, last: int) -> None:
+    """Raise unless a window lies within the trial."""
+    if last >= task.steps:
         raise ValueError(
-            f"`feedback` must end before step {task.steps}, where the trial does, got steps "
-            f"{change.first_step} to {change.last_step}."
+            f"`{name}` must end before step {task.steps}, where the trial does, got steps "
+            f"{first} to {last}."
         )

@@ -156,5 +156,11 @@ def _section(given: Material) -> Findings:
 
 
 SECTION = SectionSpec(
-    "alignment", "Subspace alignment", 80, _section, ("changing rates",), gaps="averages"
+    "alignment",
+    "Subspace alignment",
+    80,
+    _section,
+    ("changing rates",),
+    gaps="averages",
+    in_parts=True,
 )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.parts import joined, pieces
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median, span
 
 if TYPE_CHECKING:
@@ -78,18 +79,46 @@ def condition_averages(
     """
     check_recording(recording, [variable], gaps=True)
     part = window(recording, window_s)
-    values = part[variable].values.astype(np.float64)
-    if values.ndim != 3:
+    if part[variable].ndim != 3:
         raise RecordingError(f"`{variable}` must vary over trial, time and one more axis.")
     conditions, member = np.unique(part["condition"].values, return_inverse=True)
     counts = np.bincount(member)
+    found: list[tuple[NDArray[Any], ...]] = []
+    absent: NDArray[np.bool_] | None = None  # averages without a trial, (C, T)
+    for _, some in pieces(part[variable]):
+        values = some.values.astype(np.float64)
+        own = _averaged(values, member, counts, shuffles, seed)
+        found.append(own)
+        lacking = (own[2] == 0).any(axis=2)
+        absent = lacking if absent is None else absent | lacking
+    if absent is not None and absent.any() and not gaps:
+        raise RecordingError(_no_average(part, variable, conditions, absent))
+    mean, error, behind, explained, null = (joined(list(own)) for own in zip(*found, strict=True))
+    return ConditionAverages(
+        time_s=part["time"].values,
+        conditions=conditions,
+        mean=mean,
+        standard_error=error,
+        counts=counts,
+        behind=behind,
+        explained=explained,
+        null_explained=null,
+    )
+
+
+def _averaged(
+    values: NDArray[np.float64],
+    member: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    shuffles: int,
+    seed: int,
+) -> tuple[NDArray[Any], ...]:
+    """Return averages, their errors, trials behind them, and what they explain with its null."""
     missing = np.isnan(values)
     lacking = bool(missing.any())
     known = np.where(missing, 0.0, values) if lacking else values
     spread = _Spread.of(known, ~missing if lacking else None)
     behind = spread.behind(member, counts)
-    if lacking and not gaps and not behind.all():
-        raise RecordingError(_no_average(part, variable, conditions, behind))
     mean = spread.means(member, counts)
     deviation = np.where(missing, 0.0, known - mean[member]) if lacking else values - mean[member]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -97,19 +126,11 @@ def condition_averages(
     error[np.broadcast_to(behind <= 1, error.shape)] = np.nan
     null = np.full(values.shape[2], np.nan)
     if shuffles and (counts > 1).any():
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(seed)  # the same permutations for every part
         drawn = [spread.explained(generator.permutation(member), counts) for _ in range(shuffles)]
         null = np.quantile(drawn, 0.95, axis=0)
-    return ConditionAverages(
-        time_s=part["time"].values,
-        conditions=conditions,
-        mean=mean,
-        standard_error=error,
-        counts=counts,
-        behind=np.broadcast_to(behind, mean.shape),
-        explained=spread.explained(member, counts),
-        null_explained=null,
-    )
+    every = np.broadcast_to(behind, mean.shape)
+    return mean, error, every, spread.explained(member, counts), null
 
 
 def means_of(values: NDArray[np.float64], member: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -175,12 +196,12 @@ def _sums(values: NDArray[Any], member: NDArray[np.int64], count: int) -> NDArra
 
 
 def _no_average(
-    part: xr.Dataset, variable: str, conditions: NDArray[Any], behind: NDArray[np.int64]
+    part: xr.Dataset, variable: str, conditions: NDArray[Any], absent: NDArray[np.bool_]
 ) -> str:
-    """Return a message that says which averages are missing."""
-    lacking = (behind == 0).any(axis=(1, 2))
+    """Return a message that says which averages are missing, of (C, T)."""
+    lacking = absent.any(axis=1)
     time = part["time"].values
-    whole = behind.all(axis=(0, 2))
+    whole = ~absent.any(axis=0)
     text = f"no trial of condition {conditions[lacking][0]} has all samples of `{variable}`" + (
         f", nor have those of {int(lacking.sum()) - 1} others" if lacking.sum() > 1 else ""
     )
@@ -247,4 +268,5 @@ SECTION = SectionSpec(
     ("changing rates",),
     lambda given: 0.2 + given.million_rates,
     gaps="averages",
+    in_parts=True,
 )

@@ -332,4 +332,4 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"movement": partial(plot_movements, recording, ellipses)})
 
 
-SECTION = SectionSpec("movement", "Movement", 10, _section)
+SECTION = SectionSpec("movement", "Movement", 10, _section, in_parts=True)

@@ -14,7 +14,7 @@ from neuromotor._extras import require
 from neuromotor.analysis.layout import EVENTS, LAYOUT, RecordingError, check_recording
 from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.one_clock import OneClock
-from neuromotor.analysis.recording_files import new_file, save_recording
+from neuromotor.analysis.recording_files import SUFFIXES, new_file, save_recording
 from neuromotor.storage.files import atomic_path
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPORTS", "LAYOUTS", "export_recording", "to_arrays", "to_pynapple", "to_table"]
 
-EXPORTS = (".csv", ".parquet", ".npz", ".nwb", ".nc")
+EXPORTS = (".csv", ".parquet", ".npz", ".nwb", *SUFFIXES)
 _SERIES = ("trial", "time")
 _Layout = Literal["trials", "samples"]
 LAYOUTS: dict[str, _Layout] = {"trials": "trials", "samples": "samples"}
@@ -130,7 +130,7 @@ def export_recording(
 
     Args:
         path: `.csv` and `.parquet` hold the table of `to_table`, `.npz` the arrays of `to_arrays`,
-            `.nwb` what `save_nwb` writes, `.nc` what `save_recording` writes.
+            `.nwb` what `save_nwb` writes, `.nc` and `.nc4` what `save_recording` writes.
         recording: Recording.
         layout: Layout of the arrays.
         overwrite: Whether an existing file may be replaced.
@@ -146,7 +146,7 @@ def export_recording(
     if suffix == ".nwb":
         save_nwb(path, recording, overwrite=overwrite)
         return
-    if suffix == ".nc":
+    if suffix in SUFFIXES:
         save_recording(path, recording, overwrite=overwrite)
         return
     target = new_file(path, suffix, "export_recording", overwrite=overwrite)

@@ -165,4 +165,5 @@ SECTION = SectionSpec(
     ("changing rates",),
     lambda given: 0.3 + given.million_rates,
     gaps="averages",
+    in_parts=True,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromotor.analysis.layout import EVENTS, RecordingError, check_recording, sample_at
+from neuromotor.analysis.parts import in_file
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,6 +33,11 @@ def align(recording: xr.Dataset, event: str, before_s: float, after_s: float) ->
     import xarray as xr
 
     check_recording(recording, [event], gaps=True)
+    if in_file(recording):
+        raise RecordingError(
+            "a recording that is read from its file in parts cannot be aligned; align it on "
+            "import (`neuromotor import ... --align EVENT`), or load it."
+        )
     onset = recording[event].values
     kept = np.flatnonzero(np.isfinite(onset))
     if not kept.size:

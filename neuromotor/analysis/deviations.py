@@ -203,4 +203,4 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"deviations": partial(plot_deviations, found)})
 
 
-SECTION = SectionSpec("deviations", "Deviation after a push", 110, _section)
+SECTION = SectionSpec("deviations", "Deviation after a push", 110, _section, in_parts=True)

@@ -8,13 +8,14 @@ functions return what there is of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis.layout import GAPS, LAYOUT, RecordingError, check_recording
+from neuromotor.analysis.parts import pieces
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +32,7 @@ __all__ = [
 def missing_samples(recording: xr.Dataset) -> dict[str, int]:
     """Return how many samples of each variable are missing, for those that lack any."""
     counts = {
-        name: int(np.isnan(recording[name].values).sum())
+        name: sum(int(missing.sum()) for _, missing in _missing(recording, name))
         for name in _courses(recording)
         if recording[name].dtype.kind == "f"
     }
@@ -55,7 +56,8 @@ def complete_trials(recording: xr.Dataset, variables: Sequence[str] | None = Non
     wanted = _courses(recording) if variables is None else list(variables)
     whole = np.ones(recording.sizes["trial"], dtype=bool)
     for name in wanted:
-        whole &= ~_missing(recording, name).any(axis=(1, 2))
+        for _, missing in _missing(recording, name):
+            whole &= ~missing.any(axis=(1, 2))
     if not whole.any():
         raise RecordingError(_no_trial(recording, wanted))
     found = recording if whole.all() else recording.isel(trial=np.flatnonzero(whole))
@@ -69,7 +71,7 @@ def complete_units(recording: xr.Dataset) -> xr.Dataset:
         RecordingError: No unit is complete.
     """
     check_recording(recording, ["rate"], gaps=True)
-    missing = _missing(recording, "rate").any(axis=(0, 1))
+    missing = _lacking_units(recording)
     if missing.all():
         raise RecordingError(
             "every unit lacks samples in some trial: cut the recording to a window that its trials "
@@ -83,11 +85,11 @@ def averaged_window(recording: xr.Dataset, variable: str = "rate") -> tuple[floa
 
     None where there is no such time.
     """
-    known = ~_missing(recording, variable)
     labels = recording["condition"].values
     there = np.ones(recording.sizes["time"], dtype=bool)
-    for label in np.unique(labels):
-        there &= known[labels == label].any(axis=0).all(axis=-1)
+    for _, missing in _missing(recording, variable):
+        for label in np.unique(labels):
+            there &= ~missing[labels == label].all(axis=0).any(axis=-1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(np.int8)))
     if not len(edges):
         return None
@@ -103,7 +105,8 @@ def fullest_window(recording: xr.Dataset) -> tuple[float, float] | None:
     """
     known = np.ones((recording.sizes["trial"], recording.sizes["time"]), dtype=bool)
     for name in _courses(recording):
-        known &= ~_missing(recording, name).any(axis=-1)
+        for _, missing in _missing(recording, name):
+            known &= ~missing.any(axis=-1)
     best, place = 0, (0, 0)
     run = np.zeros(len(known), dtype=np.int64)
     for first in range(known.shape[1] - 1, -1, -1):
@@ -126,8 +129,15 @@ def _courses(recording: xr.Dataset) -> list[str]:
     ]
 
 
-def _missing(recording: xr.Dataset, name: str) -> NDArray[np.bool_]:
-    return np.asarray(np.isnan(recording[name].values), np.bool_)
+def _missing(recording: xr.Dataset, name: str) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
+    """Yield which samples of a variable are missing, (B, T, .), for some units at a time."""
+    for place, part in pieces(recording[name]):
+        yield place, np.asarray(np.isnan(part.values), np.bool_)
+
+
+def _lacking_units(recording: xr.Dataset, name: str = "rate") -> NDArray[np.bool_]:
+    """Return which units, or other parts of a variable, lack a sample in some trial, (N,)."""
+    return np.concatenate([gone.any(axis=(0, 1)) for _, gone in _missing(recording, name)])
 
 
 def _marked(recording: xr.Dataset) -> xr.Dataset:
@@ -142,15 +152,17 @@ def _marked(recording: xr.Dataset) -> xr.Dataset:
 
 def _no_trial(recording: xr.Dataset, names: Sequence[str]) -> str:
     """Return a message that says what is missing most."""
-    worst = max(names, key=lambda name: float(_missing(recording, name).mean()))
-    missing = _missing(recording, worst)
+    lost = missing_samples(recording)
+    worst = max(names, key=lambda name: lost.get(name, 0) / max(recording[name].size, 1))
     time = recording["time"].values
-    whole = ~missing.any(axis=(0, 2))
+    whole = np.ones(len(time), dtype=bool)
+    for _, missing in _missing(recording, worst):
+        whole &= ~missing.any(axis=(0, 2))
     text = f"every trial lacks samples of `{worst}`"
     if whole.any():
         first, last = time[np.flatnonzero(whole)[[0, -1]]]
         return f"{text}; all have them from {first:g} to {last:g} s: cut the recording to a window."
-    complete = np.asarray(~missing.any(axis=(0, 1)))
+    complete = ~_lacking_units(recording, worst)
     if worst == "rate" and complete.any():
         return (
             f"{text}; {int(complete.sum())} of {len(complete)} units lack none: keep those alone, "

@@ -6,10 +6,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuromotor.analysis.gaps import missing_samples
 from neuromotor.analysis.layout import LAYOUT
-from neuromotor.analysis.section import Findings, Material, SectionSpec, layers_of, median, span
+from neuromotor.analysis.parts import joined, pieces
+from neuromotor.analysis.section import (
+    Findings,
+    Material,
+    SectionSpec,
+    layers_of,
+    median,
+    rate_ranges,
+    span,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,12 +53,9 @@ def inventory(recording: xr.Dataset) -> dict[str, Any]:
         return found
     found["units"] = int(recording.sizes["unit"])
     for layer, part in layers_of(recording).items():
-        rate = part["rate"].values
-        lowest, highest = np.fmin.reduce(rate, axis=(0, 1)), np.fmax.reduce(rate, axis=(0, 1))
+        lowest, highest = rate_ranges(part)
         constant = lowest == highest
-        known = np.isfinite(rate)
-        mean = np.where(known, rate, 0.0).sum((0, 1), dtype=np.float64)
-        mean = mean / np.maximum(known.sum((0, 1)), 1)
+        mean = mean_rates(part)
         found[f"units: {layer}"] = {
             "units": len(constant),
             "silent": int((constant & (highest == 0)).sum()),
@@ -58,6 +65,17 @@ def inventory(recording: xr.Dataset) -> dict[str, Any]:
             "highest_mean_rate": float(mean.max()),
         }
     return found
+
+
+def mean_rates(recording: xr.Dataset) -> NDArray[np.float64]:
+    """Return the mean rate of each unit over all samples that are there, (N,); 0 without any."""
+    found = []
+    for _, part in pieces(recording["rate"]):
+        rate = part.values
+        known = np.isfinite(rate)
+        total = np.where(known, rate, 0.0).sum((0, 1), dtype=np.float64)
+        found.append(total / np.maximum(known.sum((0, 1)), 1))
+    return np.asarray(joined(found), np.float64)
 
 
 def _section(given: Material) -> Findings:
@@ -87,4 +105,4 @@ def _said(attributes: Mapping[Any, Any]) -> str:
     return "".join(parts) + "".join(f" {note}" for note in notes if note)
 
 
-SECTION = SectionSpec("data", "What the data are", 0, _section, gaps="as it is")
+SECTION = SectionSpec("data", "What the data are", 0, _section, gaps="as it is", in_parts=True)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.analysis.conform import even_grid, units_of
+from neuromotor.analysis.parts import pieces, unread
 from neuromotor.analysis.quantities import missing_labels, unlabelled
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ LAYOUT: dict[str, VariableLayout] = {
     ),
     "shown_target_position": VariableLayout((*_SERIES, "axis"), "m", "hand's place in that target"),
     "cue": VariableLayout((*_SERIES, "signal"), "1", "cues that the controller got"),
+    "clock": VariableLayout((*_SERIES, "tick"), "1", "the time that is left, as it was told"),
     "target": VariableLayout(("trial", "state"), "mixed", "state to be reached", ("trial", "told")),
     "target_position": VariableLayout(("trial", "axis"), "m", "hand position to be reached"),
     "final_hand_position": VariableLayout(("trial", "axis"), "m", "after the last step"),
@@ -149,25 +151,8 @@ def check_recording(
         unit, known = values.attrs.get("units"), units_of(name, layout.unit)
         if unit is not None and layout.unit != "1" and unit not in known:
             raise RecordingError(_other_unit(name, " or ".join(known), unit))
-        if gaps and GAPS in recording.attrs and values.dims[:2] == _SERIES:
-            if (infinite := int(np.isinf(values.values).sum())) > 0:
-                raise RecordingError(f"`{name}` holds {infinite} infinite values; correct them.")
-            continue
-        bad = int((~np.isfinite(values.values)).sum())
-        if bad and name not in _MAY_LACK and (ends := _padded(values.values, values.dims)):
-            first, count = ends
-            raise RecordingError(
-                f"`{name}` holds {bad} NaN values: {count} of {values.shape[0]} trials end in "
-                f"them. Cut all trials to the shortest (`recording.isel(time=slice({first}))`) or "
-                f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`, or '
-                "`complete_trials(recording)`)."
-            )
-        if bad and name not in _MAY_LACK:
-            raise RecordingError(
-                f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
-                '(as with `recording.dropna("trial", subset=[...])` or `complete_trials`) or fill '
-                "them in."
-            )
+        if not unread(values):  # what is in a file was checked when that was opened
+            _check_finite(name, values, gaps=gaps and GAPS in recording.attrs)
     for dim in ("trial", "time", "unit"):
         if recording.sizes.get(dim, 1) == 0:
             raise RecordingError(f"the recording has no entries along `{dim}`.")
@@ -182,6 +167,32 @@ def check_recording(
         raise RecordingError(
             "`time` must be an even, increasing grid in seconds; resample the data at even times "
             "first, as `numpy.interp` does, or xarray's `.interp(time=...)`."
+        )
+
+
+def _check_finite(name: str, values: xr.DataArray, *, gaps: bool) -> None:
+    """Raise where a variable holds values that it must not hold."""
+    if gaps and values.dims[:2] == _SERIES:
+        infinite = sum(int(np.isinf(part.values).sum()) for _, part in pieces(values, "trial"))
+        if infinite:
+            raise RecordingError(f"`{name}` holds {infinite} infinite values; correct them.")
+        return
+    if name in _MAY_LACK:
+        return
+    bad = sum(int((~np.isfinite(part.values)).sum()) for _, part in pieces(values, "trial"))
+    if bad and (ends := _padded(values.values, values.dims)):
+        first, count = ends
+        raise RecordingError(
+            f"`{name}` holds {bad} NaN values: {count} of {values.shape[0]} trials end in "
+            f"them. Cut all trials to the shortest (`recording.isel(time=slice({first}))`) or "
+            f'leave the short ones out (`recording.dropna("trial", subset=["{name}"])`, or '
+            "`complete_trials(recording)`)."
+        )
+    if bad:
+        raise RecordingError(
+            f"`{name}` holds {bad} NaN or infinite values; leave those trials or units out "
+            '(as with `recording.dropna("trial", subset=[...])` or `complete_trials`) or fill '
+            "them in."
         )
 
 
@@ -239,12 +250,11 @@ def sample_at(time_s: NDArray[np.float64], moment_s: float) -> int | None:
 
 
 def told(recording: xr.Dataset, trials: Sequence[int]) -> NDArray[np.float64]:
-    """Return what a controller was told of target and cues in some trials, (S, T, n + c)."""
+    """Return what a controller was told of target, cues and time in trials, (S, T, n + c + k)."""
     rows, steps = list(trials), recording.sizes["time"]
     if "shown_target" in recording:
         shown = recording["shown_target"].values[rows]
     else:
         shown = np.repeat(recording["target"].values[rows][:, None], steps, axis=1)
-    if "cue" not in recording:
-        return shown
-    return np.concatenate([shown, recording["cue"].values[rows]], axis=-1)
+    beside = [recording[name].values[rows] for name in ("cue", "clock") if name in recording]
+    return np.concatenate([shown, *beside], axis=-1)

@@ -4,7 +4,7 @@ Trials are laid one after another on one clock, a gap between them. Trials table
 events, targets. Processing module `ecephys`: rates and activations of all units; `behavior`: hand
 position and velocity, joints; `misc`: commands, loads, forces, observations, and what belongs to
 the actuators, such as activations, lengths and velocities of muscles. The network is the
-device. Optional Poisson spikes, drawn from the rates shifted to zero and scaled, are a Units table:
+device. Optional spikes, drawn from the rates shifted to zero and scaled, are a Units table:
 not what the network computed with, but what spike tools can read.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuromotor._checks import check_positive
 from neuromotor._extras import require
@@ -23,6 +24,7 @@ from neuromotor._version import __version__
 from neuromotor.analysis.layout import ACTUATOR, EVENTS, LAYOUT, check_recording
 from neuromotor.analysis.one_clock import OneClock
 from neuromotor.analysis.recording_files import new_file
+from neuromotor.analysis.spikes import check_fano, firing_rates, spike_times_of
 from neuromotor.storage.files import atomic_path, safe_names
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def save_nwb(
     recording: xr.Dataset,
     *,
     spike_rate_hz: float | None = None,
+    mean_rate_hz: float | None = None,
+    fano: float = 1.0,
     seed: int = 0,
     session_start: datetime.datetime | None = None,
     overwrite: bool = False,
@@ -61,8 +65,11 @@ def save_nwb(
     Args:
         path: The file, `.nwb`.
         recording: Recording to write.
-        spike_rate_hz: Adds Poisson spikes: a unit's lowest rate in the recording is 0 spikes/s, a
-            range of 1 this many; a constant unit fires none. None for no spikes.
+        spike_rate_hz: Adds spikes: a unit's lowest rate in the recording is 0 spikes/s, a range of
+            1 this many; a constant unit fires none.
+        mean_rate_hz: Adds spikes so that each unit has this mean rate (`draw_spikes`). Without
+            both there are no spikes.
+        fano: Fano factor of the spikes, 1 for Poisson.
         seed: Random seed of the spikes.
         session_start: When it was recorded, with a time zone; now by default.
         overwrite: Whether an existing file may be replaced.
@@ -74,12 +81,14 @@ def save_nwb(
         RuntimeError: pynwb is not installed.
     """
     path = new_file(path, ".nwb", "save_nwb", overwrite=overwrite)
-    if spike_rate_hz is None:
+    rates = None
+    if spike_rate_hz is None and mean_rate_hz is None:
         check_recording(recording, gaps=True)
     else:
-        check_recording(recording, ["rate"])
-    if spike_rate_hz is not None:
-        check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
+        if spike_rate_hz is not None:
+            check_positive("spike_rate_hz", spike_rate_hz, "spikes/s")
+        rates = firing_rates(recording, rate_hz=spike_rate_hz, mean_rate_hz=mean_rate_hz)
+        check_fano(fano)
     pynwb = require("pynwb", "nwb")
     start = session_start or datetime.datetime.now(datetime.UTC)
     about = _imported if "imported" in recording.attrs else _simulated
@@ -97,8 +106,8 @@ def save_nwb(
     clock = OneClock.of(recording)
     _add_trials(nwb, recording, clock)
     _add_series(pynwb, nwb, recording, clock)
-    if spike_rate_hz is not None:
-        _add_spikes(pynwb, nwb, recording, clock, spike_rate_hz, seed)
+    if rates is not None:
+        _add_spikes(pynwb, nwb, recording, clock, rates, fano, seed)
     with atomic_path(path) as temporary, pynwb.NWBHDF5IO(str(temporary), mode="w") as file:
         file.write(nwb)
 
@@ -235,22 +244,27 @@ def _description(recording: xr.Dataset, name: str) -> str:
 
 
 def _add_spikes(
-    pynwb: Any, nwb: Any, recording: xr.Dataset, clock: OneClock, scale: float, seed: int
+    pynwb: Any,
+    nwb: Any,
+    recording: xr.Dataset,
+    clock: OneClock,
+    rates: NDArray[np.float64],
+    fano: float,
+    seed: int,
 ) -> None:
-    """Add Poisson spikes, uniform within the samples that they were drawn for."""
+    """Add spikes drawn from rates (spikes/s), (B, T, N)."""
     generator = np.random.default_rng(seed)
-    rate = recording["rate"].values
-    layers = recording["layer"].values if "layer" in recording.coords else ["all"] * rate.shape[2]
+    sizes = rates.shape[2]
+    layers = recording["layer"].values if "layer" in recording.coords else ["all"] * sizes
+    kind = "Poisson spikes" if fano == 1 else f"spikes with a Fano factor of {fano:g}"
     nwb.units = pynwb.misc.Units(
         name="units",
-        description=f"Poisson spikes drawn from shifted rates, {scale:g} spikes/s a unit of rate",
+        description=f"{kind} drawn from rates of {rates.mean():.3g} spikes/s on average",
         resolution=_RESOLUTION_S,
     )
     nwb.add_unit_column(name="layer", description="layer or area of the unit")
     intervals = np.stack([clock.stamps[:, 0], clock.stops], axis=-1)
-    for unit in range(rate.shape[2]):
-        own = rate[:, :, unit]
-        counts = generator.poisson(scale * clock.step * (own - own.min()))
-        begin = np.repeat(clock.stamps.ravel(), counts.ravel())
-        spikes = np.sort((begin + clock.step * generator.random(len(begin))).round(6))
+    for unit in range(sizes):
+        trial, moment = spike_times_of(rates[:, :, unit], clock.step, fano, generator)
+        spikes = np.sort((clock.stamps[trial, 0] + moment).round(6))
         nwb.add_unit(spike_times=spikes, obs_intervals=intervals, layer=str(layers[unit]))

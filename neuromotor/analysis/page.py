@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
 from neuromotor.analysis.report import Report
+from neuromotor.analysis.section import FIGURE_S
 from neuromotor.storage.files import atomic_path, safe_names, write_json
+from neuromotor.training.remaining_time import Clock, Tell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

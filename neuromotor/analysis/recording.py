@@ -19,7 +19,13 @@ from neuromotor.analysis.from_arrays import make_recording
 from neuromotor.analysis.layout import ACTUATOR, TRIALS, RecordingError
 from neuromotor.closed_loop import ClosedLoop, check_trials
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.controllers import CONTROLLERS, AlteredFeedback, FeedbackChange
+from neuromotor.controllers import (
+    CONTROLLERS,
+    AlteredFeedback,
+    FeedbackChange,
+    NetworkPerturbation,
+    PerturbedNetwork,
+)
 from neuromotor.controllers.controller import unit_rates
 from neuromotor.extensions.registry import lacking
 from neuromotor.plants import Plant
@@ -44,6 +50,7 @@ def record(
     trials: Trials | None = None,
     *,
     feedback: FeedbackChange | None = None,
+    perturbations: Sequence[NetworkPerturbation] = (),
 ) -> xr.Dataset:
     """Run a controller, or anything that decides, and return what happened as a recording.
 
@@ -70,10 +77,11 @@ def record(
         trials: The batch; the task's own by default.
         feedback: Change of the feedback, which is cut, frozen, delayed or replayed for some steps.
             `observation` is then what the controller saw.
+        perturbations: What is done to a network's units or connections for some steps.
 
     Raises:
         RecordingError: The controller has units and does not say what their rates are.
-        TypeError: `controller` is none of these.
+        TypeError: `controller` is none of these, or no network where units are perturbed.
         ValueError: Task, controller, parameters and trials do not fit together.
 
     Example:
@@ -91,12 +99,14 @@ def record(
         like = torch.zeros(0, dtype=torch.float64) if parameters is None else parameters
         trials = task.trials(dtype=like.dtype, device=like.device)
     name = controller if isinstance(controller, str) else None
-    controller, parameters = acting(task, controller, parameters, trials, feedback)
+    controller, parameters = acting(task, controller, parameters, trials, feedback, perturbations)
     with torch.no_grad():
         run = ClosedLoop(task, controller).simulate(parameters, trials)
     if isinstance(controller, AlteredFeedback):
         memory, seen = controller.controller_memory(run.memory)
         run = replace(run, memory=memory, observations=seen)
+        controller = controller.controller
+    if isinstance(controller, PerturbedNetwork):
         controller = controller.controller
     plant, senses = task.plant, SensesInUse.of(task)
     parts = dict(plant.state_parts)
@@ -136,6 +146,9 @@ def record(
         for part_name, part in trials.present().items()
         if TRIAL_PARTS[part_name].seen_by == "controller"
     )
+    if senses.clock is not None:
+        values["clock"] = senses.clock.table().to(before).expand(len(trials), -1, -1)
+        senses = replace(senses, clock=None)  # what follows is about the target
     if trials.shown_target is not None:
         late = senses.told_over_time(replace(trials, cue=None))
         if late is not None:
@@ -183,6 +196,7 @@ def record(
             "task": _as_json(task, TASKS),
             "controller": _as_json(controller if name is None else name, CONTROLLERS),
             **({} if feedback is None else {"feedback": json.dumps(feedback.as_dict())}),
+            **_perturbed(perturbations),
             **_needs((task, TASKS), *([] if name is not None else [(controller, CONTROLLERS)])),
         },
     )
@@ -229,6 +243,11 @@ def recorded_run(recording: xr.Dataset) -> tuple[Task, Trials]:
             "the recording's feedback was changed, which the trials do not say; record the "
             "controller without a change of feedback."
         )
+    if "perturbations" in recording.attrs:
+        raise RecordingError(
+            "the network's units were perturbed in this recording, which the trials do not say; "
+            "record the network without perturbations."
+        )
     parts = {
         name: torch.from_numpy(recording[TRIALS + name].values.astype(np.float64))
         for name in _PARTS
@@ -256,6 +275,12 @@ def _sensed_labels(senses: SensesInUse, names: list[str]) -> dict[str, list[str]
     if not senses.own:
         return {"state": names}
     return {"state": list(senses.labels), "told": list(senses.target_labels)}
+
+
+def _perturbed(perturbations: Sequence[NetworkPerturbation]) -> dict[str, str]:
+    """Return the attribute that says what was done to units, if anything was."""
+    done = [own.as_dict() for own in perturbations]
+    return {"perturbations": json.dumps(done)} if done else {}
 
 
 def _read(labels: Sequence[str]) -> tuple[list[str], list[str]]:

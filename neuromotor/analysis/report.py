@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
+from neuromotor._checks import lookup
+from neuromotor.analysis._arrays import Difference
 from neuromotor.analysis.cutting import window
-from neuromotor.analysis.layout import check_recording
-from neuromotor.analysis.section import Material, Section, report_sections
+from neuromotor.analysis.factors import Factors
+from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.rotation_fits import DIFFERENCES
+from neuromotor.analysis.section import FIGURE_S, Material, Section, report_sections
 from neuromotor.analysis.unperturbed import check_controller
 from neuromotor.closed_loop.blas import blas_threads, torch_threads
+from neuromotor.training.remaining_time import Clock, Tell
 from neuromotor.zoo.saved_controller import SavedController
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Report", "analyze"]
+__all__ = ["Report", "analyze", "check_analysis"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ def analyze(
     surrogates: int = 50,
     seed: int = 0,
     lags_s: Sequence[float] = (),
+    labels: Sequence[str] = (),
+    encoded: Sequence[str] = (),
+    difference: Difference = "starts",
+    loop: bool = False,
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -70,6 +78,14 @@ def analyze(
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded too, positive where rates lead it.
+        labels: Labels of the trials that components are demixed by (`demixed_components`); the
+            condition by default.
+        encoded: Variables whose encoding by spikes is tested (`encode_spikes`), at `lags_s` or at
+            0 and 0.1 s.
+        difference: States that fits of rotations use: at the `starts` of steps, as published, or at
+            their `midpoints`.
+        loop: Whether to find fixed points and modes of controller, delay and limb together, which
+            needs `saved` and takes minutes for a thousand units.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -77,15 +93,24 @@ def analyze(
         RecordingError: The dataset is no recording, the window misses it, or `saved` is not the
             controller that was recorded.
     """
-    check_recording(recording, gaps=True)
+    check_analysis(recording, saved=saved, against=against, window_s=window_s, labels=labels)
+    lookup("difference", difference, DIFFERENCES)
+    if loop and saved is None:
+        raise RecordingError("`loop` needs `saved`: the controller that was recorded.")
     given = Material(
-        recording, saved, against, window_s, soft, surrogates, seed, lags_s=tuple(lags_s)
+        recording,
+        saved,
+        against,
+        window_s,
+        soft,
+        surrogates,
+        seed,
+        lags_s=tuple(lags_s),
+        labels=tuple(labels),
+        encoded=tuple(encoded),
+        difference=difference,
+        loop=loop,
     )
-    _ = given.activity  # a window beside the recording is an error, not a reason to skip
-    if saved is not None:
-        check_controller(recording, saved)
-    if against is not None:
-        window(against, window_s)
     wanted = [spec for spec in report_sections() if spec.wanted(given)]
     expected = [spec.seconds(given) for spec in wanted]
     clock = Clock([*expected, FIGURE_S * len(wanted)])  # the figures are drawn at the end
@@ -95,6 +120,33 @@ def analyze(
             progress(f"{spec.name} ({place + 1} of {len(wanted)})", *clock.at(place))
         done.append(spec.section(given))
     return Report(source, tuple(done))
+
+
+def check_analysis(
+    recording: xr.Dataset,
+    *,
+    saved: SavedController | None = None,
+    against: xr.Dataset | None = None,
+    window_s: tuple[float, float] | None = None,
+    labels: Sequence[str] = (),
+) -> None:
+    """Raise where `analyze` would refuse what it is given, as a window beside the recording.
+
+    Raises:
+        RecordingError: The dataset is no recording, the window misses it or the other recording,
+            `saved` is not the controller that was recorded, or labels are not there.
+    """
+    check_recording(recording, gaps=True)
+    window(recording, window_s)
+    if saved is not None:
+        check_controller(recording, saved)
+    if labels:
+        Factors.of(recording, labels)
+    if against is not None:
+        try:
+            window(against, window_s)
+        except RecordingError as error:
+            raise RecordingError(f"in the other recording: {error}") from error
 
 
 def _plain(value: Any) -> Any:

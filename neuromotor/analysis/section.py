@@ -15,10 +15,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from neuromotor.analysis._arrays import Difference
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.gaps import averaged_window, complete_trials, fullest_window
 from neuromotor.analysis.layout import GAPS, RecordingError
+from neuromotor.analysis.parts import in_file, joined, pieces
 from neuromotor.analysis.unperturbed import run_without_loads
 from neuromotor.extensions import ExtensionError, Registry
 from neuromotor.zoo.saved_controller import SavedController
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "FIGURE_S",
     "SECTIONS",
     "Findings",
     "Material",
@@ -36,10 +40,13 @@ __all__ = [
     "by_layer",
     "layers_of",
     "median",
+    "rate_ranges",
     "report_sections",
     "span",
     "with_reasons",
 ]
+
+FIGURE_S = 0.7  # one figure as PNG and PDF, on one core
 
 T = TypeVar("T")
 Draw = Callable[[], "Figure"]
@@ -87,6 +94,10 @@ class Material:
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded; none by default.
+        encoded: Variables whose encoding by spikes is tested; none by default.
+        labels: Labels of the trials that components are demixed by; the condition by default.
+        difference: Which state belongs to a difference over a step in fits of rotations.
+        loop: Whether the loop of controller, delay and limb is analysed as a whole.
     """
 
     recording: xr.Dataset
@@ -97,6 +108,10 @@ class Material:
     surrogates: int = 50
     seed: int = 0
     lags_s: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+    encoded: tuple[str, ...] = ()
+    difference: Difference = "starts"
+    loop: bool = False
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -152,21 +167,29 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller, another recording or lags, sections that need them are not in the
-            report.
+            without a controller, another recording, lags, encoded variables or the wish for the
+            whole loop, sections that need them are not in the report.
         seconds: About how long it takes on one core.
         gaps: What it gets of a recording in which samples are missing: `complete trials`, those
             that lack none; everything, for `averages` over the trials that have each sample; or
             everything as it is.
+        in_parts: Whether it reads rates part by part, so that it is there for a recording that
+            does not fit in memory too.
     """
 
     name: str
     title: str
     place: int
     compute: Callable[[Material], Findings]
-    needs: tuple[Literal["changing rates", "controller", "other recording", "lags"], ...] = ()
+    needs: tuple[
+        Literal[
+            "changing rates", "controller", "other recording", "lags", "encoded variables", "loop"
+        ],
+        ...,
+    ] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
+    in_parts: bool = False
 
     def wanted(self, given: Material) -> bool:
         """Return whether the section belongs in a report of this material."""
@@ -174,6 +197,8 @@ class SectionSpec:
             "controller": given.saved,
             "other recording": given.against,
             "lags": given.lags_s or None,
+            "encoded variables": given.encoded or None,
+            "loop": given.loop or None,
         }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 
@@ -181,6 +206,12 @@ class SectionSpec:
         """Return the section, or an empty one with the reason why it cannot be computed."""
         try:
             left_out = ""
+            if in_file(given.recording) and not self.in_parts:
+                raise RecordingError(
+                    "it needs all rates in memory, and the recording is read from its file in "
+                    "parts; give it more `--memory`, or a recording of fewer trials, units or "
+                    "times."
+                )
             if GAPS in given.recording.attrs:
                 given, left_out = self._with_gaps(given)
             if "changing rates" in self.needs:
@@ -238,14 +269,24 @@ def _check_changing_rates(recording: xr.Dataset) -> None:
     """Raise where units are recorded and none of them ever changes its rate."""
     if "rate" not in recording:
         return  # the analysis itself says what it lacks
-    rate = recording["rate"].values
-    if np.isnan(rate).all():
+    lowest, highest = rate_ranges(recording)
+    if np.isnan(highest).all():
         raise RecordingError("every rate is missing.")
-    lowest, highest = np.fmin.reduce(rate, axis=(0, 1)), np.fmax.reduce(rate, axis=(0, 1))
     if not (highest > lowest).any():
         raise RecordingError(
-            f"no unit ever changes its rate, {np.nanmin(rate):g} to {np.nanmax(rate):g} throughout."
+            f"no unit ever changes its rate, {np.nanmin(lowest):g} to {np.nanmax(highest):g} "
+            "throughout."
         )
+
+
+def rate_ranges(recording: xr.Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the lowest and the highest rate of each unit, (N,); NaN where none is known."""
+    lowest, highest = [], []
+    for _, part in pieces(recording["rate"]):
+        rate = part.values
+        lowest.append(np.fmin.reduce(rate, axis=(0, 1)))
+        highest.append(np.fmax.reduce(rate, axis=(0, 1)))
+    return joined(lowest), joined(highest)
 
 
 def layers_of(recording: xr.Dataset) -> dict[str, xr.Dataset]:
@@ -253,10 +294,12 @@ def layers_of(recording: xr.Dataset) -> dict[str, xr.Dataset]:
     if "layer" not in recording.coords:
         return {"all": recording}
     labels = recording["layer"].values
-    return {
-        str(label): recording.isel(unit=np.flatnonzero(labels == label))
-        for label in dict.fromkeys(labels.tolist())
-    }
+    found = {}
+    for label in dict.fromkeys(labels.tolist()):
+        own = np.flatnonzero(labels == label)
+        run = slice(int(own[0]), int(own[-1]) + 1)  # neighbours are read, and held, in one piece
+        found[str(label)] = recording.isel(unit=run if run.stop - run.start == len(own) else own)
+    return found
 
 
 def by_layer(

@@ -213,4 +213,5 @@ SECTION = SectionSpec(
     ("changing rates", "other recording"),
     lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
     gaps="averages",
+    in_parts=True,
 )

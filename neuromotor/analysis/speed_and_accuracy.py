@@ -163,4 +163,4 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"speed-accuracy": partial(plot_speed_accuracy, found)})
 
 
-SECTION = SectionSpec("speed-accuracy", "Speed and accuracy", 20, _section)
+SECTION = SectionSpec("speed-accuracy", "Speed and accuracy", 20, _section, in_parts=True)

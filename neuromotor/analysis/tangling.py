@@ -160,4 +160,5 @@ SECTION = SectionSpec(
     ("changing rates",),
     lambda given: 0.3 + 0.05 * given.million_surrogate_rates,
     gaps="averages",
+    in_parts=True,
 )

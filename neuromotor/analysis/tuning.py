@@ -24,6 +24,7 @@ from neuromotor.analysis._arrays import r_squared
 from neuromotor.analysis.corrections import false_discoveries
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError, check_in_plane, check_recording
+from neuromotor.analysis.parts import joined, pieces
 from neuromotor.analysis.section import (
     Findings,
     Material,
@@ -49,6 +50,7 @@ __all__ = [
     "draw_directions",
     "plot_tuning",
     "preferred_directions",
+    "trial_directions",
 ]
 
 
@@ -133,6 +135,42 @@ def preferred_directions(
     """
     lookup("space", space, _SPACES)
     part = window(recording, window_s)
+    vector, moved = _vectors(recording, part, space)
+    counted = np.ones(part["rate"].shape[:2], bool)
+    if space in ("load", "force"):
+        loaded = (recording[_SPACES[space]].values != 0).any(-1)
+        first = recording["time"].values[loaded.argmax(1)]
+        counted = part["time"].values >= first[:, None]
+        moved &= counted.any(1)
+    weights = counted[moved] / counted[moved].sum(1)[:, None]
+    rate = joined(
+        [
+            np.einsum("btn,bt->bn", some.values[moved].astype(np.float64), weights)
+            for _, some in pieces(part["rate"])
+        ]
+    )
+    angle = np.arctan2(vector[moved, 1], vector[moved, 0])
+    return cosine_tuning(angle, rate, bootstraps=bootstraps, shuffles=shuffles, seed=seed)
+
+
+def trial_directions(
+    recording: xr.Dataset, part: xr.Dataset, space: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the directions (rad) of the trials that have one, and which these are, (B,).
+
+    Args:
+        recording: The whole recording.
+        part: Its window.
+        space: `hand`, `torque`, `load` or `force`, as in `preferred_directions`.
+    """
+    vector, moved = _vectors(recording, part, space)
+    return np.arctan2(vector[moved, 1], vector[moved, 0]), moved
+
+
+def _vectors(
+    recording: xr.Dataset, part: xr.Dataset, space: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return what gives each trial its direction, (B, 2), and which trials have one, (B,)."""
     if space == "hand":
         check_recording(recording, ["rate", "hand_position"])
         check_in_plane(recording)
@@ -151,16 +189,7 @@ def preferred_directions(
             raise RecordingError(_nothing(recording, space))
     length = np.linalg.norm(vector, axis=-1)
     moved = length > 1e-6 * max(float(length.max()), 1e-300)
-    rate = part["rate"].values.astype(np.float64)
-    counted = np.ones(rate.shape[:2], bool)
-    if space in ("load", "force"):
-        loaded = (recording[_SPACES[space]].values != 0).any(-1)
-        first = recording["time"].values[loaded.argmax(1)]
-        counted = part["time"].values >= first[:, None]
-        moved &= counted.any(1)
-    rate = (rate[moved] * counted[moved, :, None]).sum(1) / counted[moved].sum(1)[:, None]
-    angle = np.arctan2(vector[moved, 1], vector[moved, 0])
-    return cosine_tuning(angle, rate, bootstraps=bootstraps, shuffles=shuffles, seed=seed)
+    return vector, moved
 
 
 def _nothing(recording: xr.Dataset, space: str) -> str:
@@ -364,4 +393,5 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.2 + 0.5 * given.million_rates,
+    in_parts=True,
 )

@@ -43,6 +43,8 @@ class SessionBenchmarkSettings:
         surrogates: Surrogates of the report.
         jpca_units: Units of the averages whose rotations are tested: 8 conditions, 30 times.
         jpca_surrogates: Surrogates of that test.
+        large_trials: Trials of a recording of as many units, 200 times each, that is read in
+            parts: 4,000 of 500 units are 1.6 GB. 0 leaves it out.
         seed: Random seed of the session.
 
     Raises:
@@ -55,12 +57,14 @@ class SessionBenchmarkSettings:
     surrogates: int = 100
     jpca_units: int = 553
     jpca_surrogates: int = 1000
+    large_trials: int = 4000
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("units", "surrogates", "jpca_units", "jpca_surrogates"):
             check_integer(name, getattr(self, name), minimum=1)
         check_integer("trials", self.trials, minimum=8)
+        check_integer("large_trials", self.large_trials, minimum=0)
         check_positive("seconds", self.seconds, "seconds")
         if self.seconds < _GO_S + 2 * _MOVEMENT_S:
             raise ValueError(f"`seconds` must be {_GO_S + 2 * _MOVEMENT_S:g} or more.")
@@ -118,6 +122,20 @@ def run_session_benchmark(
                 jpca,
             ),
         ]
+        if settings.large_trials:
+            gigabytes = settings.large_trials * _LARGE_TIMES * settings.units * 4 / 1e9
+            size = f"{gigabytes:.2g} GB in parts"
+            making = _LARGE.format(
+                units=settings.units, trials=settings.large_trials, times=_LARGE_TIMES
+            )
+            report = ["analyze", "large.nc4", "--memory", "0.001", "--out", "large"]
+            stages += [
+                (f"write a recording of {size}", [sys.executable, "-c", making]),
+                (
+                    f"report a recording of {size}, {settings.surrogates} surrogates",
+                    [*neuromotor, *report, "--surrogates", str(settings.surrogates)],
+                ),
+            ]
         for stage, command in stages:
             tell(stage)
             rows.append(_measured(stage, command, folder))
@@ -134,6 +152,34 @@ smooth = np.linalg.cholesky(np.exp(-0.5 * (lag / 5.0) ** 2) + 1e-8 * np.eye(30))
 white = rng.standard_normal((8, 30, {units}))
 mean = 20 + np.einsum("st,ctn->csn", smooth, white @ rng.standard_normal(({units}, {units})))
 rotations_of(mean, 0.01 * np.arange(30), soft=5.0, surrogates={surrogates})
+"""
+
+
+_LARGE_TIMES = 200
+_LARGE = """
+import numpy as np
+from neuromotor.analysis import make_recording, save_in_parts
+
+units, trials, times, most = {units}, {trials}, {times}, 50
+time = 0.01 * np.arange(times)
+preferred = np.random.default_rng(0).uniform(0, 2 * np.pi, units)
+bump = np.exp(-0.5 * ((time - 1.0) / 0.2) ** 2)
+
+
+def part(first):
+    rng = np.random.default_rng(first + 1)
+    condition = np.arange(first, min(first + most, trials)) % 8
+    angle = condition * np.pi / 4
+    depth = 1 + np.cos(angle[:, None] - preferred)
+    mean = 5 + 10 * bump[:, None] * depth[:, None]
+    rate = (rng.poisson(0.01 * mean) / 0.01).astype(np.float32)
+    way = 0.1 / (1 + np.exp(-(time - 1.0) / 0.05))
+    hand = way[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)[:, None]
+    variables = dict(rate=rate, hand_position=hand)
+    return make_recording(time, condition, variables, units=dict(rate="spikes/s"))
+
+
+save_in_parts("large.nc4", (part(first) for first in range(0, trials, most)))
 """
 
 

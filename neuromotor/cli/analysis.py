@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -14,7 +15,7 @@ import typer
 from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, TaskOption, check_new
 from neuromotor.closed_loop.blas import choose_threads
-from neuromotor.controllers import FeedbackChange
+from neuromotor.controllers import FeedbackChange, NetworkPerturbation
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.runs.create import create_run_folder
 from neuromotor.runs.drawing import draw_without_screen
@@ -25,7 +26,7 @@ from neuromotor.zoo.saved_controller import SavedController, load_controller
 
 __all__ = ["register"]
 
-FORMATS = {"netcdf": ".nc", "nwb": ".nwb"}
+FORMATS = {"netcdf": ".nc", "netcdf4": ".nc4", "nwb": ".nwb"}
 
 
 def register(app: typer.Typer) -> None:
@@ -46,18 +47,25 @@ def record(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File; .nc is netCDF, .nwb Neurodata Without Borders. Default: "
-            "recordings/CONTROLLER-TIME.nc (or .nwb)."
+            help="File; .nc is netCDF, .nc4 compressed netCDF 4, .nwb Neurodata Without Borders. "
+            "Default: recordings/CONTROLLER-TIME.nc (or .nc4, .nwb)."
         ),
     ] = None,
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="netcdf or nwb. Default: what `--out` says, else netcdf."),
+        typer.Option(
+            "--format", help="netcdf, netcdf4 or nwb. Default: what `--out` says, else netcdf."
+        ),
     ] = None,
     spike_rate: Annotated[
         float | None,
-        typer.Option(help="nwb: Poisson spikes, this many a second at the highest rate."),
+        typer.Option(
+            help="nwb: spikes, this many a second for a rate 1 above the unit's lowest one."
+        ),
     ] = None,
+    fano: Annotated[
+        float, typer.Option(help="nwb: Fano factor of those spikes; 1 is Poisson.")
+    ] = 1.0,
     feedback: Annotated[
         tuple[str, int, int] | None,
         typer.Option(
@@ -73,6 +81,16 @@ def record(
     replay: Annotated[
         Path | None,
         typer.Option(help="For `--feedback replay`: a recording whose observations are shown."),
+    ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Do something to a network from step FIRST to step LAST: 'silence LAYER UNITS "
+            "FIRST LAST', 'stimulate LAYER UNITS FIRST LAST CURRENT', or 'scale LAYER UNITS FIRST "
+            "LAST FACTOR recurrent|feedforward|output' (connections). Layers count from 1, units "
+            "from 0: '0,3', '0-49' or 'all'. May be repeated.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of random trials. Default: 0.")] = None,
     config: ConfigOption = None,
@@ -91,6 +109,7 @@ def record(
     if spike_rate is not None and kind != "nwb":
         raise SettingsError("`--spike-rate` needs `--format nwb`, or `--out` with .nwb.")
     change = _change(feedback, feedback_delay, replay)
+    perturbations = [_perturbation(text) for text in perturb or []]
     options: dict[str, Any] = {"task": task, "seed": seed}
     actor: SavedController | str
     differences: dict[str, tuple[Any, Any]] | None = {}
@@ -112,8 +131,15 @@ def record(
         stamp = time.strftime("%Y%m%d-%H%M%S")
         out = Path("recordings") / f"{controller.stem}-{stamp}{FORMATS[kind]}"
     check_new(out, force=force)
-    recording = record_run(actor, settings, change)
-    write_recording(out, recording, spike_rate_hz=spike_rate, seed=settings.seed, overwrite=force)
+    recording = record_run(actor, settings, change, perturbations)
+    write_recording(
+        out,
+        recording,
+        spike_rate_hz=spike_rate,
+        fano=fano,
+        seed=settings.seed,
+        overwrite=force,
+    )
     sizes = {
         name: int(recording.sizes[name])
         for name in ("trial", "time", "unit")
@@ -164,8 +190,36 @@ def _change(
         raise SettingsError(f"in `--feedback`: {error}") from error
 
 
+def _perturbation(text: str) -> NetworkPerturbation:
+    """Return what `--perturb` asks for."""
+    words = text.split()
+    shown = "as in 'silence 1 0-49 10 19'"
+    if len(words) < 5 or len(words) > 7:
+        raise SettingsError(f"`--perturb` must be 5 to 7 words, {shown}, got {text!r}.")
+    kind, layer, units, first, last, *more = words
+    try:
+        chosen: list[int] = []
+        for part in () if units == "all" else units.split(","):
+            start, _, stop = part.partition("-")
+            chosen += range(int(start), int(stop or start) + 1)
+        numbers = [int(layer) - 1, int(first), int(last)]
+        amount = float(more[0]) if more else 0.0
+    except ValueError as error:
+        raise SettingsError(f"`--perturb` has a number that is none, {shown}: {error}") from error
+    if kind != "silence" and not more:
+        raise SettingsError(f"`--perturb` with {kind} needs an amount behind LAST, got {text!r}.")
+    try:
+        return NetworkPerturbation(
+            kind, *numbers, tuple(chosen), amount, *(more[1:] or ["recurrent"])
+        )
+    except ValueError as error:
+        raise SettingsError(f"in `--perturb`: {error}") from error
+
+
 def analyze(
-    recording: Annotated[Path, typer.Argument(help="netCDF recording, ours or your own.")],
+    recording: Annotated[
+        Path, typer.Argument(help="netCDF recording (.nc or .nc4), ours or your own.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: the recording's name, -analysis added.")
     ] = None,
@@ -206,8 +260,48 @@ def analyze(
             help="Decode movement from rates that lead it by so much, too; may be repeated.",
         ),
     ] = None,
+    encode: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VARIABLE",
+            help="Test by Poisson regression whether spike counts encode it, as `hand_velocity`, "
+            "at the lags of `--lag` or at 0 and 0.1 s; may be repeated.",
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Label of the trials that components are demixed by, as `target`; may be "
+            "repeated, as for target and load. Default: the condition.",
+        ),
+    ] = None,
+    difference: Annotated[
+        str,
+        typer.Option(
+            metavar="STATES",
+            help="Fits of rotations take the state at the `starts` of steps, as published, or at "
+            "their `midpoints`.",
+        ),
+    ] = "starts",
+    loop: Annotated[
+        bool,
+        typer.Option(
+            "--loop",
+            help="With `--controller`: fixed points and modes of network, feedback delay and limb "
+            "together.",
+        ),
+    ] = False,
     surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB",
+            help="A larger .nc4 recording is read from its file in parts, by the analyses that can "
+            "do so; the others are left out. Default: half of this machine's memory.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing report.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print every number as JSON.")] = False,
 ) -> None:
@@ -215,15 +309,29 @@ def analyze(
 
     Example: `neuromotor analyze recording.nc --out report`
     """
+    from neuromotor._checks import check_positive
     from neuromotor.analysis import align as cut
     from neuromotor.analysis import analyze as run
-    from neuromotor.analysis import load_recording, write_report
+    from neuromotor.analysis import write_report
     from neuromotor.analysis.layout import EVENTS
+    from neuromotor.analysis.recording_files import read_recording
+    from neuromotor.analysis.report import check_analysis
+    from neuromotor.analysis.rotation_fits import DIFFERENCES
 
+    if difference not in DIFFERENCES:
+        raise SettingsError(
+            f"`--difference` must be {' or '.join(DIFFERENCES)}, got {difference!r}."
+        )
+    if loop and controller is None:
+        raise SettingsError("`--loop` needs `--controller`: the controller that was recorded.")
+    states: Literal["starts", "midpoints"] = "starts" if difference == "starts" else "midpoints"
     choose_threads(1)
     draw_without_screen()
-    data = load_recording(recording)
-    other = None if against is None else load_recording(against)
+    if memory is not None:
+        check_positive("--memory", memory, "GB")
+    most = _half_of_memory() if memory is None else round(1e9 * memory)
+    data = read_recording(recording, most)
+    other = None if against is None else read_recording(against, most)
     if align is not None:
         if align[0] not in EVENTS:
             raise SettingsError(
@@ -241,10 +349,15 @@ def analyze(
         "window": window,
         "soft": soft,
         "lags_s": lag or [],
+        "labels": label or [],
+        "encoded": encode or [],
+        "difference": difference,
+        "loop": loop,
         "surrogates": surrogates,
         "seed": seed,
     }
-    create_run_folder(folder, settings, force=force)
+    check_analysis(data, saved=saved, against=other, window_s=window, labels=label or ())
+    create_run_folder(folder, settings, force=force, resumable=False)
     with working() as progress:
         report = run(
             data,
@@ -256,6 +369,10 @@ def analyze(
             surrogates=surrogates,
             seed=seed,
             lags_s=lag or (),
+            labels=label or (),
+            encoded=encode or (),
+            difference=states,
+            loop=loop,
             progress=progress,
         )
         warn = partial(messages.print, soft_wrap=True)
@@ -268,3 +385,11 @@ def analyze(
             what = f"{section.title} was not computed: {section.skipped}"
             messages.print(what, soft_wrap=True)
     output.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _half_of_memory() -> int | None:
+    """Return half of this machine's memory in bytes, None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -122,7 +122,10 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
 def _bench_sessions(*, smoke: bool, markdown: bool, as_json: bool) -> None:
     """Time what a session of a lab goes through."""
     sizes: dict[str, Any] = (
-        {"units": 12, "trials": 16, "surrogates": 1, "jpca_units": 12, "jpca_surrogates": 2}
+        {
+            **{"units": 12, "trials": 16, "surrogates": 1, "large_trials": 16},
+            **{"jpca_units": 12, "jpca_surrogates": 2},
+        }
         if smoke
         else {}
     )

@@ -31,7 +31,12 @@ def import_(
             "are put together by condition."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Recording to write, .nc (netCDF) or .nwb.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Recording to write: .nc (netCDF), .nc4 (compressed, of any size) or .nwb."
+        ),
+    ],
     align: Annotated[
         str | None,
         typer.Option(metavar="EVENT", help="Event or column of the trials that times count from."),
@@ -103,6 +108,7 @@ def import_(
     target --out mine.nc`
     """
     from neuromotor.analysis import import_recording, pool_sessions
+    from neuromotor.analysis.recording_files import SUFFIXES
     from neuromotor.analysis.sessions.cutting_trials import NOTES
     from neuromotor.analysis.sessions.options import IMPORTS
     from neuromotor.runs.recordings import write_recording
@@ -125,8 +131,8 @@ def import_(
     }
     raw = gather(config, given, set_ or [], smoke=False)
     options = decode(raw, IMPORTS, "import")
-    if out.suffix.lower() not in (".nc", ".nwb"):
-        raise ValueError(f"`--out` must end in .nc or .nwb, got {out.name!r}.")
+    if out.suffix.lower() not in (*SUFFIXES, ".nwb"):
+        raise ValueError(f"`--out` must end in {', '.join(SUFFIXES)} or .nwb, got {out.name!r}.")
     check_new(out, force=force)
     found = [import_recording(path, options) for path in source]
     notes = [
@@ -152,11 +158,14 @@ def import_(
 
 
 def export(
-    recording: Annotated[Path, typer.Argument(help="netCDF recording, ours or your own.")],
+    recording: Annotated[
+        Path, typer.Argument(help="netCDF recording (.nc or .nc4), ours or your own.")
+    ],
     out: Annotated[
         Path,
         typer.Option(
-            help="File: .csv or .parquet (a table, one row a sample), .npz (arrays), .nwb or .nc."
+            help="File: .csv or .parquet (a table, one row a sample), .npz (arrays), .nwb, .nc or "
+            ".nc4."
         ),
     ],
     layout: Annotated[
@@ -166,15 +175,34 @@ def export(
             "for CEBRA. Default: trials."
         ),
     ] = None,
+    mean_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="HZ",
+            help="Draw spikes, each unit with this mean rate; rates become their counts, and .nwb "
+            "gets their times.",
+        ),
+    ] = None,
+    fano: Annotated[
+        float | None,
+        typer.Option(
+            help="Fano factor of the drawn spikes: 1 is Poisson, less is more regular. Default: 1. "
+            "Without `--mean-rate`, rates in spikes/s are taken as they are."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the drawn spikes.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json_: JsonOption = False,
 ) -> None:
     """Write a recording in a format of other tools: a table, plain arrays or NWB.
 
+    With `--mean-rate` or `--fano` it draws spikes from the rates, as of a network that shall be
+    compared with neurons.
+
     Example: `neuromotor export mine.nc --out mine.parquet`
     """
     from neuromotor._checks import lookup
-    from neuromotor.analysis import export_recording, load_recording
+    from neuromotor.analysis import draw_spikes, export_recording, load_recording, save_nwb
     from neuromotor.analysis.bridges import LAYOUTS
 
     if layout is not None and out.suffix.lower() != ".npz":
@@ -183,7 +211,18 @@ def export(
         )
     kind = lookup("layout", layout or "trials", LAYOUTS)
     check_new(out, force=force)
-    export_recording(out, load_recording(recording), layout=kind, overwrite=force)
+    found = load_recording(recording)
+    if mean_rate is None and fano is None:
+        export_recording(out, found, layout=kind, overwrite=force)
+    else:
+        drawing: dict[str, Any] = {"mean_rate_hz": mean_rate, "fano": fano or 1.0, "seed": seed}
+        if fano == 0:
+            raise SettingsError("`--fano` must be above 0, got 0.")
+        if out.suffix.lower() == ".nwb":
+            save_nwb(out, found, **drawing, overwrite=force)
+        else:
+            drawn = draw_spikes(found, **drawing)
+            export_recording(out, drawn, layout=kind, overwrite=force)
     if json_:
         print(json.dumps({"out": str(out), "bytes": out.stat().st_size}))
         return

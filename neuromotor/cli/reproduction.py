@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command()(chapter6)
     group.command()(sensitivity)
+    group.command()(evidence)
     group.command()(convergence)
     app.add_typer(group, name="reproduce")
 
@@ -148,15 +149,45 @@ def sensitivity(
         output.print(f"{len(data['rows'])} trainings: {out}", soft_wrap=True)
 
 
+def evidence(
+    out: Annotated[Path, typer.Option(help="JSON file. Results in it are not computed again.")],
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of trainings whose failures are counted.")
+    ] = 10,
+    budget: Annotated[
+        int, typer.Option(metavar="CALLS", min=4, help="Number of calls of each of these.")
+    ] = 6000,
+    json_: JsonOption = False,
+) -> None:
+    """Train small networks to test what the chapter says without a number.
+
+    How often Hessian-free and its augmented form fail, what a disturbance does without a delay, and
+    whether Hessian-free on a table of commands finds iLQR's paths.
+
+    Example: `neuromotor reproduce evidence --out evidence.json`
+    """
+    from neuromotor.reproduction.evidence import run_evidence
+
+    choose_threads(1)
+    data = run_evidence(out, seeds, calls=budget, progress=_say)
+    if json_:
+        print(json.dumps(data, indent=2))
+    else:
+        output.print(f"{len(data['rows'])} rows: {out}", soft_wrap=True)
+
+
 def convergence(
-    run: Annotated[Path, typer.Argument(help="Folder that `compare --seeds N` left.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that `compare --seeds N` left, with the same seeds."),
+    ],
     out: Annotated[Path, typer.Option(help="JSON file that figure 6.2 is drawn from.")],
 ) -> None:
-    """Thin the histories of a comparison to what figure 6.2 needs.
+    """Thin the histories of comparisons to what figure 6.2 needs.
 
     Example: `neuromotor reproduce convergence runs/all --out convergence.json`
     """
     from neuromotor.reproduction.convergence import convergence_data
 
-    write_json(out, convergence_data(run))
+    write_json(out, convergence_data(runs[0], runs[1:]))
     output.print(f"Data: {out}", soft_wrap=True)

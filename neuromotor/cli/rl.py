@@ -47,7 +47,7 @@ def rl(
     ] = None,
     plant: PlantOption = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of all arms, for each training. Default: 5000000.")
+        int | None, typer.Option(help="Steps of all arms, for each training. Default: 8000000.")
     ] = None,
     seconds: SecondsOption = None,
     seed: SeedOption = None,

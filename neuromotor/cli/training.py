@@ -40,7 +40,14 @@ from neuromotor.optim import OPTIMIZERS
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.execute import RunOutputs, Stopped, default_folder, run_comparison, run_seeds
 from neuromotor.runs.progress_log import require_tensorboard
-from neuromotor.runs.settings import RunSettings, check_used, gather, resolve, same_controller
+from neuromotor.runs.settings import (
+    RunSettings,
+    check_used,
+    gather,
+    resolve,
+    same_controller,
+    with_clock,
+)
 from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS
@@ -164,7 +171,7 @@ def train(
         Path | None,
         typer.Option(
             help="Controller file, or name in the zoo, to start from; its architecture is taken "
-            "over, its task is not."
+            "over, its task is not. Inputs for a clock that it lacks begin with weights of zero."
         ),
     ] = None,
     resume: Annotated[
@@ -209,7 +216,9 @@ def train(
     if start is not None:
         start = find_controller(start)
         given = gather(config, options, set_ or [], smoke=False)
-        raw["controller"] = same_controller(given, load_controller(start).controller)
+        raw["controller"] = same_controller(
+            given, with_clock(raw, load_controller(start)).controller
+        )
     settings = _with_factors(_checked(raw, task, set_ or []), raw["optimizers"])
     _check_single(settings)
     folder = out or default_folder("train", settings.task_name)

@@ -117,6 +117,10 @@ def add(
     zoo_folder: Annotated[
         Path, typer.Option("--zoo", help="Folder of the zoo. Default: the package's own.")
     ] = zoo.FOLDER,
+    note: Annotated[
+        str | None,
+        typer.Option(help="What else a user must know, as where it stands among other seeds."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing entry.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -146,6 +150,7 @@ def add(
         "date": datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d"),
         "machine": summary["machine"],
         "versions": summary["versions"],
+        **({"note": note} if note else {}),
     }
     card = write_entry(zoo_folder, name, saved, saved.task, stages, about, overwrite=force)
     if json_:
@@ -221,6 +226,7 @@ def cards_markdown(cards: Sequence[Mapping[str, Any]]) -> str:
             at = ", ".join(f"`{name}` {value}" for name, value in _own_settings(card))
             parts.append(
                 f"- `{card['name']}`: trained at {at}. Commands {words} {card['command_unit']}."
+                + (f" {card['note']}" if "note" in card else "")
             )
         names = [card["name"].partition("/")[2] for card in own]
         head = [f"{name}, {sign}{number}" for name in names for sign in "-+"]
@@ -279,6 +285,7 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("task", card["task"]),
         ("method", f"{card['method']}, seed {card['seed']}"),
+        *([("note", card["note"])] if "note" in card else []),
         ("parameters", f"{card['parameters']:,}"),
         (
             f"{training['trials']} training trials",

@@ -2,6 +2,7 @@
 
 from neuromotor.closed_loop.autograd import AutogradLinearization, AutogradObjective
 from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.closed_loop.imitation import Lesson
 from neuromotor.closed_loop.loop import ClosedLoop
 from neuromotor.closed_loop.objective import LoopObjective
 from neuromotor.closed_loop.simulate import Trajectory, simulate
@@ -10,6 +11,7 @@ __all__ = [
     "AutogradLinearization",
     "AutogradObjective",
     "ClosedLoop",
+    "Lesson",
     "LoopObjective",
     "Trajectory",
     "advance",

@@ -95,6 +95,18 @@ class AutogradObjective(LoopObjective):
             trajectory.states, trajectory.commands, self.trials
         )
 
+    def residuals(self, trajectory: Trajectory, losses: Tensor) -> Tensor:
+        """Return the residuals, (B, R), of a run with these losses, (B,).
+
+        Raises:
+            ValueError: Half their squares are not the losses.
+        """
+        cost = self.task.cost
+        residuals: Tensor = cost.residuals(trajectory.states, trajectory.commands, self.trials)
+        if not declares(cost, "follows_equations"):
+            _check_residuals(cost, residuals.detach(), losses.detach())
+        return residuals
+
     def _loss(self, parameters: Tensor) -> Tensor:
         return self.run(parameters)[1].mean()
 
@@ -103,14 +115,11 @@ class AutogradLinearization:
     """The residuals at one point, graph kept: each product is two passes over it."""
 
     def __init__(self, objective: AutogradObjective, parameters: Tensor) -> None:
-        trials, cost = objective.trials, objective.task.cost
-        self._batch = len(trials)
+        self._batch = len(objective.trials)
         self._theta = parameters.detach().requires_grad_(True)
         self._controller = objective.controller
         trajectory, losses = objective.run(self._theta)
-        self._residuals = cost.residuals(trajectory.states, trajectory.commands, trials)
-        if not declares(cost, "follows_equations"):
-            _check_residuals(cost, self._residuals.detach(), losses.detach())
+        self._residuals = objective.residuals(trajectory, losses)
         self._memory = trajectory.memory
         value = float(losses.detach().mean())
         self.value = or_infinity(value)

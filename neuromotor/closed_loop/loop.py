@@ -11,6 +11,7 @@ from torch import Tensor
 from neuromotor._checks import declares
 from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
+from neuromotor.closed_loop.imitation import AutogradImitation, Lesson, check_lesson
 from neuromotor.closed_loop.objective import LoopObjective
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.compiled.availability import announce, availability
@@ -94,21 +95,49 @@ class ClosedLoop:
                 compiled, or the cost's residuals and losses contradict each other.
         """
         check_trials(self.task, trials)
-        reason = None if fast is False else self.why_not_compiled(trials)
-        if fast and reason is not None:
-            raise ValueError(
-                f"`fast` must be left out or False for a loop that cannot run compiled: {reason}."
-            )
-        if fast is False or reason is not None:
+        if not self._runs_compiled(trials, fast):
             return AutogradObjective(self.task, self.controller, trials)
+        from neuromotor.closed_loop.compiled.objective import CompiledObjective  # needs numba
+
+        return CompiledObjective(self._machine(trials), trials)
+
+    def imitation(self, lesson: Lesson, *, fast: bool | None = None) -> LoopObjective:
+        """Return the mean loss of a lesson: by how much commands miss those that are wanted.
+
+        Args:
+            lesson: Observations, and the commands that are wanted there.
+            fast: As for `objective`.
+
+        Raises:
+            ValueError: The lesson does not fit the task, or `fast` is True for a loop that does not
+                run compiled.
+        """
+        check_trials(self.task, lesson.trials)
+        check_lesson(self.task, lesson)
+        if not self._runs_compiled(lesson.trials, fast):
+            return AutogradImitation(self.task, self.controller, lesson)
+        from neuromotor.closed_loop.compiled.imitation import CompiledImitation  # needs numba
+
+        return CompiledImitation(self._machine(lesson.trials), lesson)
+
+    def _machine(self, trials: Trials) -> Machine:
+        """Return what runs such trials compiled; it is kept."""
         from neuromotor.closed_loop.compiled.machine import Machine  # needs numba
-        from neuromotor.closed_loop.compiled.objective import CompiledObjective
 
         kind = trials.dtype, trials.field is not None
         if kind not in self._machines:
             net = cast(RecurrentNetwork, self.controller)
             self._machines[kind] = Machine(self.task, net, *kind)
-        return CompiledObjective(self._machines[kind], trials)
+        return self._machines[kind]
+
+    def _runs_compiled(self, trials: Trials, fast: bool | None) -> bool:
+        """Return whether trials run compiled, as they can or as it is asked for."""
+        reason = None if fast is False else self.why_not_compiled(trials)
+        if fast and reason is not None:
+            raise ValueError(
+                f"`fast` must be left out or False for a loop that cannot run compiled: {reason}."
+            )
+        return fast is not False and reason is None
 
     def prepare(self, trials: Trials, *, products: bool = False) -> None:
         """Compile what training on such trials needs, so that no clock runs meanwhile.

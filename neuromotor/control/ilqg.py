@@ -41,6 +41,8 @@ class ILQGResult:
         controller: Controller for a `ClosedLoop` on trials with the same starts and targets.
         parameters: The controller's tables, (P,), of the trials' dtype.
         predicted_losses: Expected loss of each trial on the linearised plant, (B,).
+        curvature: G of each trial and step, (B, T, m, m): there a command that is off by e raises
+            the expected loss by ``e'G e / 2`` on the linearised plant.
         converged: Whether the gains met the tolerance, and iLQR met its own.
         reason: Why the design stopped, in words.
         seconds: Wall-clock time.
@@ -50,6 +52,7 @@ class ILQGResult:
     controller: LinearFeedback
     parameters: Tensor
     predicted_losses: Tensor
+    curvature: Tensor
     converged: bool
     reason: str
     seconds: float
@@ -151,7 +154,8 @@ class ILQG:
 
         for turn in range(self.relinearizations + 1):
             problem = linearized(task, quiet, states, commands, uncertainty, self.sensor_floor)
-            feedback, correction, losses, means, settled = self._alternate(problem, note)
+            found = self._alternate(problem, note)
+            feedback, curvature, correction, losses, means, settled = found
             if turn < self.relinearizations:
                 commands = means
                 states = roll_out(task.plant, quiet, commands)
@@ -180,6 +184,7 @@ class ILQG:
             controller=controller,
             parameters=weights.flatten().to(trials.initial_state),
             predicted_losses=losses[index].to(trials.initial_state),
+            curvature=curvature[index].to(trials.initial_state),
             converged=nominal.converged and settled,
             reason=reason,
             seconds=watch.seconds,
@@ -188,21 +193,21 @@ class ILQG:
 
     def _alternate(
         self, problem: LQG, note: Callable[[Tensor], None]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, bool]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, bool]:
         """Compute feedback and filter gains in turn, until the expected losses settle."""
-        feedback = problem.feedback()
+        feedback, curvature = problem.valued_feedback()
         correction, losses, means = problem.filter(feedback)
         note(losses)
         settled = not problem.coupled
         for _ in range(self.rounds - 1):
             if settled:
                 break
-            feedback = problem.feedback(correction)
+            feedback, curvature = problem.valued_feedback(correction)
             before = losses
             correction, losses, means = problem.filter(feedback)
             note(losses)
             settled = bool(((losses - before).abs() <= self.tolerance * losses).all())
-        return feedback, correction, losses, means, settled
+        return feedback, curvature, correction, losses, means, settled
 
 
 def no_linear_feedback(plant: Plant) -> str | None:

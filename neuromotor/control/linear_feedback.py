@@ -200,6 +200,23 @@ class LinearFeedback(ZeroStart):
         command = weights.offset[:, t] + _apply(weights.feedback[:, t], now)
         return (estimate, command), command
 
+    def advice(self, weights: FeedbackWeights, observations: Tensor, commands: Tensor) -> Tensor:
+        """Return the commands that it would give while others are given, (B, T, m).
+
+        Its estimate knows what is observed and which commands were given instead of its own.
+
+        Args:
+            weights: Its tables.
+            observations: What is sensed in the trials of the tables, (B, T, f).
+            commands: What was commanded, (B, T, m).
+        """
+        memory, advised = self.initial_memory(weights, len(observations)), []
+        for t, observation in enumerate(observations.unbind(1)):
+            (estimate, _), own = self.step(weights, memory, observation, observation, t, None)
+            memory = estimate, commands[:, t]
+            advised.append(own)
+        return torch.stack(advised, dim=1)
+
     def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the estimate and the command as they are: feedback is linear in them."""
         return memory

@@ -103,7 +103,14 @@ class LQG:
         return noisy or bool((self.command_variance > 0).any())
 
     def feedback(self, correction: Tensor | None = None) -> Tensor:
-        """Return the best gains L, (B, T, m, n + k + 1), for a filter.
+        """Return the best gains L, (B, T, m, n + k + 1), for a filter; see `valued_feedback`."""
+        return self.valued_feedback(correction)[0]
+
+    def valued_feedback(self, correction: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the best gains L, (B, T, m, n + k + 1), for a filter, and G, (B, T, m, m).
+
+        G is the second derivative of the expected loss by the command: a command that is off
+        by e raises the expected loss by ``e'G e / 2``.
 
         Args:
             correction: Filter gains K, (B, T, N, .); without them the estimate counts as exact.
@@ -113,7 +120,7 @@ class LQG:
         s = self._state_cost(self.steps)
         size = n * (self.delay_steps + 1) + self.disturbance.shape[3]
         error_cost = b.new_zeros(len(b), size, size)  # E, then M'E M
-        gains = []
+        gains, curvatures = [], []
         extra: dict[int, Tensor] = {}  # costs of states for the noise with which they are sensed
         for t in reversed(range(self.steps)):
             if correction is not None and t + 1 < self.steps:
@@ -138,7 +145,8 @@ class LQG:
             if correction is not None:
                 error_cost = self._add_now(self._pull_back(t, error_cost), p[:, :-1, :-1])
             gains.append(gain)
-        return torch.stack(gains[::-1], dim=1)
+            curvatures.append(g)
+        return torch.stack(gains[::-1], dim=1), torch.stack(curvatures[::-1], dim=1)
 
     def filter(self, feedback: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the best filter for given feedback, and the expected losses of both together.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number
+from neuromotor._checks import check_fraction, check_integer, check_number
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["Uncertainty"]
@@ -34,6 +34,10 @@ class Uncertainty:
         hand_force: Deviation of a force on the hand (N) along each axis.
         onset_steps: First and last step at which load and hand force may switch on; every step
             between them is equally likely.
+        late_onset: Probability of a switch at each step after the last of these. Where it is zero,
+            and noise grows with the command alone, ILQG gives no command at that last step: what
+            it sees then shows the load exactly and for good. A little probability, such as 1e-4,
+            spares a controller that cannot do that.
         plant_noise: Deviation of the noise that is added to each component of the next state.
         sensory_noise: Deviation of the noise that is added to each component of an observation.
         signal_noise: Deviation of the noise that is proportional to what a channel senses, as a
@@ -47,6 +51,7 @@ class Uncertainty:
     load: Deviations = 0.0
     hand_force: Deviations = 0.0
     onset_steps: tuple[int, int] = (0, 0)
+    late_onset: float = 0.0
     plant_noise: Deviations = 0.0
     sensory_noise: Deviations = 0.0
     signal_noise: Deviations = 0.0
@@ -60,6 +65,7 @@ class Uncertainty:
         first, last = self.onset_steps
         check_integer("onset_steps", first, minimum=0)
         check_integer("onset_steps", last, minimum=first)
+        check_fraction("late_onset", self.late_onset)
 
     @classmethod
     def from_trials(cls, trials: Trials) -> Uncertainty:
@@ -97,7 +103,9 @@ class Uncertainty:
     def onset_probability(self, step: int) -> float:
         """Return the probability that a disturbance switches on at a step."""
         first, last = self.onset_steps
-        return 1 / (last - first + 1) if first <= step <= last else 0.0
+        if step > last:
+            return self.late_onset
+        return 1 / (last - first + 1) if first <= step else 0.0
 
 
 def _root_mean_square(draws: Tensor | None) -> Deviations:

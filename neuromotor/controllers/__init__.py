@@ -18,10 +18,12 @@ from neuromotor.controllers.cells import (
     Products,
     TanhCell,
     Tape,
+    TensorCell,
 )
 from neuromotor.controllers.command_table import CommandTable
 from neuromotor.controllers.constrained import ConstrainedNetwork
 from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.feedforward import FeedforwardNetwork
 from neuromotor.controllers.function import FunctionController
 from neuromotor.controllers.gated_feedback import GatedFeedbackNetwork
 from neuromotor.controllers.initializers import (
@@ -40,7 +42,13 @@ from neuromotor.controllers.network import (
     NetworkWeights,
     RecurrentNetwork,
 )
+from neuromotor.controllers.perturbed import (
+    PERTURBATIONS,
+    NetworkPerturbation,
+    PerturbedNetwork,
+)
 from neuromotor.controllers.policy_network import PolicyNetwork
+from neuromotor.controllers.reservoir import Reservoir
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.extensions import Registry
 
@@ -54,13 +62,18 @@ __all__ = [
     "ContinuousTimeRNN",
     "Controller",
     "FeedbackChange",
+    "FeedforwardNetwork",
     "FunctionController",
     "GatedFeedbackNetwork",
     "LayerWeights",
     "Network",
+    "NetworkPerturbation",
     "NetworkWeights",
+    "PERTURBATIONS",
+    "PerturbedNetwork",
     "PolicyNetwork",
     "RecurrentNetwork",
+    "Reservoir",
     "SQUASHES",
     # cells
     "CELLS",
@@ -74,6 +87,7 @@ __all__ = [
     "Products",
     "TanhCell",
     "Tape",
+    "TensorCell",
     # initializers
     "INITIALIZERS",
     "EchoState",
@@ -94,6 +108,8 @@ CONTROLLERS: Registry[Controller] = Registry(
         "lstm": Network(layers=(50, 50), cell=LSTMCell()),
         "constrained": ConstrainedNetwork(),
         "gated-feedback": GatedFeedbackNetwork(),
+        "reservoir": Reservoir(),
+        "feedforward": FeedforwardNetwork(),
         "policy": PolicyNetwork(),
         "command-table": CommandTable(trials=64, steps=40),
     },

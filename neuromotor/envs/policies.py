@@ -55,8 +55,8 @@ class ControllerPolicy:
     """A trained controller that acts in an environment.
 
     The environment must show ``state`` and ``target``, and the ``cue`` of a task with its own; that
-    is its default. `predict` takes one observation or a batch
-    of them; its state is the controller's memory.
+    is its default. The clock of a task's senses is told by the policy, which counts the steps.
+    `predict` takes one observation or a batch of them; its state is the controller's memory.
 
     Example:
         >>> import gymnasium
@@ -111,6 +111,8 @@ class ControllerPolicy:
         actions = options.actions
         self._middle, self._half = map(parameters.new_tensor, (actions.middle, actions.half))
         self._last_step = options.typed_task.steps - 1
+        clock = options.senses.clock
+        self._clock = None if clock is None else clock.table().to(self._dtype)
         layout = Layout(options)
         self._size = len(layout.labels)
         columns = list(range(self._size))
@@ -183,9 +185,12 @@ class ControllerPolicy:
         ignored, and a controller that depends on the step has no later one.
         """
         steps = np.minimum(steps, self._last_step)
-        state, told = seen[:, self._state], seen[:, self._told]
+        state, shown = seen[:, self._state], seen[:, self._told]
         decided = None
         for t in np.unique(steps):
+            told = shown
+            if self._clock is not None:
+                told = torch.cat([shown, self._clock[t].expand(len(shown), -1)], dim=1)
             fresh = self.controller.step(self._weights, memory, state, told, int(t), noise)
             if decided is None:
                 decided = fresh
@@ -253,6 +258,7 @@ class PolicyController(ZeroStart):
         del weights, noise
         count, actions_of = len(observation), self.options.actions
         told = target.double().cpu().numpy().T
+        told = told[: len(told) - len(self.options.senses.clock_labels)]  # it has `time` for that
         goal, cues = np.split(told, [len(self.options.senses.target_labels)])
         if len(cues) and self.options.goal:
             raise ValueError(

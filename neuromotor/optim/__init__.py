@@ -7,6 +7,7 @@ from neuromotor.optim.hessian_free import HessianFree
 from neuromotor.optim.kronecker_adam import KroneckerAdam
 from neuromotor.optim.kronecker_descent import KroneckerDescent
 from neuromotor.optim.kronecker_factors import KroneckerPreconditioner
+from neuromotor.optim.kronecker_hessian_free import KroneckerHessianFree
 from neuromotor.optim.kronecker_lbfgs import KroneckerLBFGS
 from neuromotor.optim.krylov import CGResult, augmented_directions, conjugate_gradient, martens_stop
 from neuromotor.optim.krylov_subspace import KrylovSearch, KrylovSubspaceDescent, krylov_basis
@@ -16,6 +17,7 @@ from neuromotor.optim.modules import ModuleObjective, ModuleTrainer
 from neuromotor.optim.nesterov import NesterovGradient
 from neuromotor.optim.nonlinear_cg import NonlinearCG
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
+from neuromotor.optim.penalties import Penalized
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
 from neuromotor.optim.run import Callback, Optimizer, Run
 from neuromotor.optim.state import Snapshot
@@ -33,6 +35,7 @@ __all__ = [
     "HessianFree",
     "KroneckerAdam",
     "KroneckerDescent",
+    "KroneckerHessianFree",
     "KroneckerLBFGS",
     "KrylovSearch",
     "KrylovSubspaceDescent",
@@ -52,6 +55,7 @@ __all__ = [
     "ModuleTrainer",
     "Objective",
     "Progress",
+    "Penalized",
     "Resampled",
     "Result",
     "Run",
@@ -98,6 +102,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
         "kron-lbfgs": KroneckerLBFGS(),
         "kron-descent": KroneckerDescent(),
         "kron-adam": KroneckerAdam(),
+        "kron-hf": KroneckerHessianFree(),
     },
     members=("minimize",),
     reserved=_SETTINGS,

@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,6 +42,26 @@ __all__ = [
 MOMENTUM_SCHEDULE = (0.8, 0.9, 0.95, 0.97, 0.99, 0.995, 0.997, 0.999)
 TOLERATED_RISE = 1e3
 _HALVINGS = 60
+_AVERAGED = 0.99  # what the average norm keeps at each step (our choice)
+
+
+class Clips(Protocol):
+    """The bounds of a method on its gradient; None means no limit."""
+
+    @property
+    def clip_norm(self) -> float | None:
+        """Largest norm."""
+        ...
+
+    @property
+    def clip_entry(self) -> float | None:
+        """Largest absolute value of an entry."""
+        ...
+
+    @property
+    def clip_average(self) -> float | None:
+        """Largest norm as a multiple of its running average."""
+        ...
 
 
 @dataclass
@@ -52,11 +72,13 @@ class DescentState(State):
         scale: Factor of the learning rate, which is halved at each rejected step.
         halvings: Number of rejected steps.
         ceiling: Value above which a step is rejected.
+        usual_norm: Running average of the gradient's norm, after it was bounded; 0 at first.
     """
 
     scale: float = 1.0
     halvings: int = field(default=0, metadata={"minimum": 0, "counts": True})
     ceiling: float = field(default=math.inf, metadata={"minimum": 0, "infinite": True})
+    usual_norm: float = field(default=0.0, metadata={"minimum": 0})
 
     def disagreement(self) -> str | None:
         """Return which fields contradict each other, in words, or None."""
@@ -70,6 +92,22 @@ class DescentState(State):
             self.ceiling = TOLERATED_RISE * abs(self.value)
         return not (math.isfinite(float(self.gradient.norm())) and self.value <= self.ceiling)
 
+    def clipped(self, clip: Clips) -> Tensor:
+        """Return the gradient within a method's bounds, and take its norm into the average."""
+        gradient, norm = self.gradient, clip.clip_norm
+        if clip.clip_entry is not None:
+            gradient = gradient.clamp(-clip.clip_entry, clip.clip_entry)
+        length = float(gradient.norm())
+        if clip.clip_average is not None and self.usual_norm > 0:
+            usual = clip.clip_average * self.usual_norm
+            norm = usual if norm is None else min(norm, usual)
+        if norm is not None and length > norm:
+            gradient, length = gradient * (norm / length), norm
+        if clip.clip_average is not None:
+            share = _AVERAGED if self.usual_norm > 0 else 0.0
+            self.usual_norm = share * self.usual_norm + (1 - share) * length
+        return gradient
+
     def back_to(self, best: Tensor) -> str | None:
         """Go back to the best point with half the learning rate; return why if it cannot help."""
         self.halvings += 1
@@ -82,10 +120,17 @@ class DescentState(State):
 
 @dataclass
 class MomentumState(DescentState):
-    """State of `GradientDescent`: v, and the multiple of v at which the gradient was taken."""
+    """State of `GradientDescent`.
+
+    Attributes:
+        velocity: v, (P,).
+        lead: The multiple of v at which the gradient was taken.
+        before: Value of the objective at the last step; infinite before the first.
+    """
 
     velocity: Tensor = field(kw_only=True)
     lead: float = field(default=0.0, metadata={"minimum": 0, "maximum": 1})
+    before: float = field(default=math.inf, metadata={"infinite": True})
 
 
 class Axes:
@@ -116,7 +161,8 @@ class GradientDescent(Iterative[MomentumState]):
     Source: Sutskever (2013), equations 7.1-7.2 (momentum) and 7.12-7.13 (Nesterov). The momentum
     climbs through `MOMENTUM_SCHEDULE` up to `momentum_max`; in the last tenth of the budget it
     falls to 0.99 at most and the learning rate to a tenth (section 7.3). Without a budget the
-    momentum is `momentum_max` throughout.
+    momentum is `momentum_max` throughout. For strongly convex objectives section 7.5 has two other
+    ways: the constant momentum of `condition`, and `restart`.
 
     Attributes:
         learning_rate: epsilon.
@@ -125,9 +171,17 @@ class GradientDescent(Iterative[MomentumState]):
         clip_norm: Largest norm of the gradient; a longer one is shortened. None means no limit.
         clip_entry: Largest absolute value of an entry of the gradient, bounded before the norm.
             None means no limit.
+        clip_average: Largest norm of the gradient as a multiple of its running average over about a
+            hundred steps; 0.5 to 10 in Pascanu, Mikolov & Bengio (2013), section 3.2. None means no
+            limit.
         rates: Pairs of an iteration and the epsilon from there on, the first from 0. They replace
             `learning_rate`, and its fall at the end.
         momenta: Likewise pairs of an iteration and the mu from there on, which replace the climb.
+        condition: L / sigma, the largest curvature over the smallest. It replaces the climb by the
+            constant mu = (1 - sqrt(sigma / L)) / (1 + sqrt(sigma / L)), the best one for Nesterov's
+            gradient with epsilon = 1 / L.
+        restart: Whether v is set to zero whenever the objective has risen. Nesterov's gradient then
+            goes on from the point where it saw that (our choice; it costs no call).
         gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:
@@ -139,14 +193,21 @@ class GradientDescent(Iterative[MomentumState]):
     nesterov: bool = False
     clip_norm: float | None = None
     clip_entry: float | None = None
+    clip_average: float | None = None
     rates: tuple[tuple[int, float], ...] = ()
     momenta: tuple[tuple[int, float], ...] = ()
+    condition: float | None = None
+    restart: bool = False
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         check_below_one("momentum_max", self.momentum_max)
-        _check_clipping(self.clip_norm, self.clip_entry)
+        if self.condition is not None:
+            check_number("condition", self.condition, minimum=1.0)
+            if self.momenta:
+                raise ValueError("`condition` and `momenta` both give the momentum; leave one out.")
+        _check_clipping(self)
         for name, check in (("rates", check_positive), ("momenta", check_below_one)):
             pairs = getattr(self, name)
             if pairs and (pairs[0][0] != 0 or any(b[0] <= a[0] for a, b in pairwise(pairs))):
@@ -171,7 +232,11 @@ class GradientDescent(Iterative[MomentumState]):
         """
         if state.left_the_finite_region():
             state.velocity, state.lead = torch.zeros_like(state.theta), 0.0
+            state.before = math.inf
             return state.back_to(run.best_parameters)
+        if self.restart and state.value > state.before:
+            state.velocity, state.lead = torch.zeros_like(state.theta), 0.0
+        state.before = state.value
         used = run.fraction_used
         late = self.momentum_max > 0 and used is not None and used >= 0.9
         rate = state.scale * self.learning_rate * (0.1 if late else 1.0)
@@ -180,8 +245,11 @@ class GradientDescent(Iterative[MomentumState]):
         momentum = min(_scheduled_momentum(used), self.momentum_max)
         if self.momenta:
             momentum = _at(self.momenta, state.iteration)
+        if self.condition is not None:
+            root = self.condition**-0.5
+            momentum = (1 - root) / (1 + root)
         behind = state.lead * state.velocity
-        gradient = _clipped(state.gradient, self.clip_norm, self.clip_entry)
+        gradient = state.clipped(self)
         state.velocity = momentum * state.velocity - rate * gradient
         if not self.nesterov:
             state.move(state.theta + state.velocity)
@@ -208,13 +276,14 @@ class AdamLike(Iterative[A]):
     warmup: float = 0.1
     clip_norm: float | None = 0.03
     clip_entry: float | None = None
+    clip_average: float | None = None
     calm_start: bool = False
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
         check_positive("epsilon", self.epsilon)
-        _check_clipping(self.clip_norm, self.clip_entry)
+        _check_clipping(self)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
         for name in ("beta1", "beta2", "warmup"):
             check_below_one(name, getattr(self, name))
@@ -232,7 +301,7 @@ class AdamLike(Iterative[A]):
             return state.back_to(run.best_parameters)
         axes = self._axes(run, state)
         state.step += 1
-        gradient = _clipped(state.gradient, self.clip_norm, self.clip_entry)
+        gradient = state.clipped(self)
         along = axes.into(gradient)
         state.mean = torch.lerp(state.mean, gradient, 1 - self.beta1)
         state.square = self.beta2 * state.square + (1 - self.beta2) * along.square()
@@ -259,6 +328,9 @@ class Adam(AdamLike[AdamState]):
         clip_norm: Largest norm of the gradient; a longer one is shortened. None means no limit.
         clip_entry: Largest absolute value of an entry of the gradient, bounded before the norm.
             None means no limit.
+        clip_average: Largest norm of the gradient as a multiple of its running average over about a
+            hundred steps; 0.5 to 10 in Pascanu, Mikolov & Bengio (2013), section 3.2. None means no
+            limit.
         calm_start: Whether the run begins by scaling the readout down while that helps.
         gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
@@ -274,19 +346,10 @@ class Adam(AdamLike[AdamState]):
         return Axes()
 
 
-def _clipped(gradient: Tensor, norm: float | None, entry: float | None) -> Tensor:
-    """Return the gradient with bounded entries, shortened to a norm of at most `norm`."""
-    if entry is not None:
-        gradient = gradient.clamp(-entry, entry)
-    if norm is None:
-        return gradient
-    length = float(gradient.norm())
-    return gradient * (norm / length) if length > norm else gradient
-
-
-def _check_clipping(norm: float | None, entry: float | None) -> None:
-    """Raise unless both bounds are positive or None."""
-    for name, bound in (("clip_norm", norm), ("clip_entry", entry)):
+def _check_clipping(method: Clips) -> None:
+    """Raise unless all bounds are positive or None."""
+    for name in ("clip_norm", "clip_entry", "clip_average"):
+        bound = getattr(method, name)
         if bound is not None:
             check_positive(name, bound)
 

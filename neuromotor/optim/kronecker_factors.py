@@ -32,18 +32,18 @@ class KroneckerPreconditioner:
     its factors; Martens, Ba & Johnson (2018) for recurrent networks.
     """
 
-    def __init__(self, blocks: Sequence[Block], damping: float) -> None:
+    def __init__(self, blocks: Sequence[Block], damping: float, *, relative: bool = True) -> None:
         """Prepare the inverse.
 
         Args:
             blocks: A and S of each layer.
-            damping: gamma, as a fraction of the mean eigenvalue of all blocks.
+            damping: gamma.
+            relative: Whether gamma is given as a fraction of the mean eigenvalue of all blocks.
         """
-        self._rest = 1.0
         self._blocks: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         traces = [float(columns.trace()) * float(rows.trace()) for _, rows, columns in blocks]
         mean = sum(traces) / sum(places.numel() for places, _, _ in blocks)
-        gamma = max(damping * mean, 1e-300)
+        gamma = max(damping * mean if relative else damping, 1e-300)
         self._rest = 1.0 / (mean + gamma)
         for places, rows, columns in blocks:
             column_values, column_vectors = torch.linalg.eigh(columns)

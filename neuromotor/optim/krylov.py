@@ -57,6 +57,7 @@ def conjugate_gradient(
     tolerance: float = 0.0,
     stop: Stop | None = None,
     keep_every: float | None = None,
+    watch: Callable[[Tensor], bool] | None = None,
     precondition: Callable[[Tensor], Tensor] = lambda vector: vector,
 ) -> CGResult:
     """Minimise ``x.Ax/2 - right.x`` for a positive semi-definite A.
@@ -71,6 +72,7 @@ def conjugate_gradient(
         tolerance: The iteration stops when the residual's norm is below this fraction of b's.
         stop: Called after each iteration with all values of q so far; true stops the iteration.
         keep_every: Factor between the numbers of the iterates that are kept (1.3 in Martens 2010).
+        watch: Called with each iterate that is kept on the way; true stops the iteration.
         precondition: Returns M^-1 r, (P,), of a vector (P,), M positive definite and near A.
 
     Returns:
@@ -107,6 +109,9 @@ def conjugate_gradient(
         if keep_every is not None and i >= next_kept:
             kept.append((i, x))
             next_kept = max(next_kept * keep_every, i + 1)
+            if watch is not None and watch(x):
+                reason = "the iterates get no better"
+                break
         if stop is not None and stop(quadratics):
             reason = "the quadratic model has stalled"
             break

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, final
 
 import torch
+from torch import Tensor
 
 from neuromotor.optim.iterative import Iterative
-from neuromotor.optim.objective import Linearization
+from neuromotor.optim.objective import CountedLinearization
 from neuromotor.optim.run import Run
 from neuromotor.optim.state import State
 
@@ -23,7 +25,7 @@ class LinearizedState(State):
         model: The objective linearised at `theta`.
     """
 
-    model: Linearization | None = field(default=None, metadata={"transient": True})
+    model: CountedLinearization | None = field(default=None, metadata={"transient": True})
 
 
 L = TypeVar("L", bound=LinearizedState)
@@ -56,7 +58,7 @@ class LinearizedIterative(Iterative[L]):
             state.model = run.objective.linearize(state.theta, counted=False)
 
     @final
-    def _model(self, run: Run, state: L) -> Linearization:
+    def _model(self, run: Run, state: L) -> CountedLinearization:
         """Return the curvature of all trials, or of some that are drawn anew at each iteration."""
         if self.curvature_trials is not None:
             generator = torch.Generator().manual_seed(self.seed + state.iteration)
@@ -64,3 +66,11 @@ class LinearizedIterative(Iterative[L]):
         if state.model is None:
             raise RuntimeError("`_evaluate` comes before `_iterate`.")
         return state.model
+
+    @final
+    def _value(self, run: Run, state: L) -> Callable[[Tensor], float]:
+        """Return the objective of the trials that `_model` takes the curvature from."""
+        if self.curvature_trials is None:
+            return run.objective.value
+        generator = torch.Generator().manual_seed(self.seed + state.iteration)
+        return run.objective.value_of_part(self.curvature_trials, generator)

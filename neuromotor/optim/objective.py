@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 from neuromotor.optim.result import Counts
 
 __all__ = [
+    "CountedLinearization",
     "CountedObjective",
+    "HasStructuralFactors",
     "HasDraws",
     "HasKroneckerFactors",
     "HasParts",
@@ -90,6 +93,22 @@ class HasKroneckerFactors(Protocol):
 
 
 @runtime_checkable
+class HasStructuralFactors(Protocol):
+    """A linearisation whose Kronecker factors can contain structural damping."""
+
+    def kronecker_factors(
+        self, generator: torch.Generator, structural: float = 0.0
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return the factors of what `product` multiplies by.
+
+        Args:
+            generator: Source of the random residuals.
+            structural: As for `Linearization.product`.
+        """
+        ...
+
+
+@runtime_checkable
 class HasDraws(Protocol):
     """An objective with random draws, which stay the same within an iteration."""
 
@@ -137,7 +156,7 @@ class CountedObjective:
         value, gradient = self._objective.value_and_gradient(parameters)
         return or_infinity(value), gradient
 
-    def linearize(self, parameters: Tensor, *, counted: bool = True) -> Linearization:
+    def linearize(self, parameters: Tensor, *, counted: bool = True) -> CountedLinearization:
         """Return the objective at a point, with its Gauss-Newton products.
 
         Args:
@@ -145,11 +164,11 @@ class CountedObjective:
             counted: False if the same point was linearised and counted before.
         """
         self._count(gradients=int(counted))
-        return _CountedLinearization(self, self._objective.linearize(parameters))
+        return CountedLinearization(self, self._objective.linearize(parameters), parameters)
 
     def linearize_part(
         self, parameters: Tensor, size: int, generator: torch.Generator
-    ) -> Linearization:
+    ) -> CountedLinearization:
         """Return the objective of `size` random trials at a point, with its Gauss-Newton products.
 
         Raises:
@@ -157,7 +176,21 @@ class CountedObjective:
         """
         part = part_of(self._objective, size, generator)
         self._count(gradients=1)
-        return _CountedLinearization(self, part.linearize(parameters))
+        return CountedLinearization(self, part.linearize(parameters), parameters)
+
+    def value_of_part(self, size: int, generator: torch.Generator) -> Callable[[Tensor], float]:
+        """Return the objective of `size` random trials as a function of parameters, (P,).
+
+        Raises:
+            ValueError: The objective is not a mean over trials.
+        """
+        part = part_of(self._objective, size, generator)
+
+        def value(parameters: Tensor) -> float:
+            self._count(values=1)
+            return or_infinity(part.value(parameters))
+
+        return value
 
     @property
     def readout(self) -> slice | None:
@@ -187,7 +220,7 @@ class CountedObjective:
         if isinstance(objective, HasKroneckerFactors) and gives_factors(objective):
             return objective
         raise ValueError(
-            "methods with Kronecker factors (kron-lbfgs, kron-descent, kron-adam) need an "
+            "methods with Kronecker factors (kron-lbfgs, kron-descent, kron-adam, kron-hf) need an "
             "objective that gives factors, as closed loops of a ContinuousTimeRNN or a Network do, "
             f"got {type(objective).__name__} without; use lbfgs or adam."
         )
@@ -199,24 +232,44 @@ class CountedObjective:
         )
 
 
-class _CountedLinearization:
+class CountedLinearization:
     """A linearisation whose products are counted by the objective that made it."""
 
-    def __init__(self, owner: CountedObjective, inner: Linearization) -> None:
+    def __init__(self, owner: CountedObjective, inner: Linearization, parameters: Tensor) -> None:
         self._owner = owner
         self._inner = inner
+        self._parameters = parameters
 
     @property
     def value(self) -> float:
+        """Objective; infinity where it is not finite."""
         return or_infinity(self._inner.value)
 
     @property
     def gradient(self) -> Tensor:
+        """Gradient, (P,)."""
         return self._inner.gradient
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
+        """Return G v, (P,); see `Linearization.product`."""
         self._owner._count(products=1)
         return self._inner.product(vector, structural)
+
+    def kronecker_factors(
+        self, generator: torch.Generator, structural: float = 0.0
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return the objective's Kronecker factors; they cost, and count as, one gradient.
+
+        Structural damping is in them where the objective can put it there.
+
+        Raises:
+            ValueError: The objective has no Kronecker factors.
+        """
+        if not isinstance(self._inner, HasStructuralFactors):
+            return self._owner.kronecker_factors(self._parameters, generator)
+        self._owner.with_factors()
+        self._owner._count(gradients=1)
+        return self._inner.kronecker_factors(generator, structural)
 
 
 def gives_factors(objective: object) -> bool:

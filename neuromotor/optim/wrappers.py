@@ -17,11 +17,11 @@ from neuromotor.optim.objective import (
     part_of,
 )
 
-__all__ = ["MixedPrecision", "Resampled"]
+__all__ = ["MixedPrecision", "ObjectiveWrapper", "Resampled"]
 
 
-class _Wrapper:
-    """What both wrappers pass on: readout, Kronecker factors and parts."""
+class ObjectiveWrapper:
+    """What all wrappers pass on: readout, Kronecker factors and parts."""
 
     _objective: Objective
 
@@ -55,7 +55,7 @@ class _Wrapper:
         return part_of(self._objective, size, generator)
 
 
-class Resampled(_Wrapper):
+class Resampled(ObjectiveWrapper):
     """An objective with new draws every few iterations, and the same draws in between.
 
     Example:
@@ -103,7 +103,7 @@ class Resampled(_Wrapper):
         return self._objective.linearize(parameters)
 
 
-class MixedPrecision(_Wrapper):
+class MixedPrecision(ObjectiveWrapper):
     """Values and gradients in double precision, Gauss-Newton products in single precision.
 
     Products only propose a step, and the objective decides about it, so that rounding in products

@@ -13,6 +13,7 @@ from neuromotor.problems.long_memory import (
 from neuromotor.problems.losses import LOSSES, Loss
 from neuromotor.problems.objective import SequenceObjective, fitted, misclassified
 from neuromotor.problems.problem import Problem, Sequences
+from neuromotor.problems.readout import ridge_readout
 
 __all__ = [
     # problems
@@ -37,6 +38,7 @@ __all__ = [
     "SequenceObjective",
     "fitted",
     "misclassified",
+    "ridge_readout",
 ]
 
 PROBLEMS: Registry[Problem] = Registry(

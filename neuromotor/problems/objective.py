@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from neuromotor.closed_loop.recorded import tape_blocks
+from neuromotor.closed_loop.transport import norm_change
 from neuromotor.controllers.cells import Tape
 from neuromotor.controllers.controller import (
     Controller,
@@ -105,6 +106,20 @@ class SequenceObjective:
         count = len(self.sequences)
         return or_infinity(total / count), gradient / count
 
+    def norm_change(self, parameters: Tensor) -> Tensor:
+        """Return how much the gradient's norm changes on its way back, see `norm_change`.
+
+        Args:
+            parameters: (P,), which require gradients.
+        """
+
+        def losses(controller: Controller, theta: Tensor) -> Tensor:
+            outputs, _ = run(controller, theta, self.sequences)
+            values = self.loss.values(outputs, self.sequences.targets)
+            return (self.sequences.counted * values).sum(dim=1)
+
+        return norm_change(self.controller, parameters, losses)
+
     def part(self, size: int, generator: torch.Generator) -> SequenceObjective:
         """Return the mean loss over `size` random sequences, or over all of no more."""
         sequences = self.sequences.sample(size, generator)
@@ -141,11 +156,7 @@ class SequenceObjective:
                 f"Kronecker factors, got a {type(self.controller).__name__}; use lbfgs or adam."
             )
         part = next(self._parts())
-        happened = self._run(parameters, part)
-        outputs = happened.outputs.detach()
-        noise = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs)
-        scale = (part.counted / len(part)).sqrt()[..., None]
-        return happened.factors(scale * self.loss.root(outputs, noise))
+        return _factors(self._run(parameters, part), part, self.loss, generator)
 
     def _parts(self) -> Iterator[Sequences]:
         """The sequences, some at a time."""
@@ -202,6 +213,16 @@ class SequenceLinearization:
         pulls += [structural * weight * one for weight, one in zip(held, others, strict=True)]
         return self._run.adjoint(pulls) / len(self._sequences)
 
+    def kronecker_factors(
+        self, generator: torch.Generator, structural: float = 0.0
+    ) -> tuple[KroneckerBlock, ...]:
+        """Return the factors of what `product` multiplies by; arguments as there.
+
+        Raises:
+            ValueError: Structural damping is asked for, and the controller declares no quantities.
+        """
+        return _factors(self._run, self._sequences, self._loss, generator, structural)
+
 
 class SequenceRun(Protocol):
     """One run over sequences, and products with its Jacobian and the transpose."""
@@ -220,8 +241,8 @@ class SequenceRun(Protocol):
         """Return the derivative by the parameters, (P,), of those by outputs and quantities."""
         ...
 
-    def factors(self, pull: Tensor) -> tuple[KroneckerBlock, ...]:
-        """Return the Kronecker factors, of pulled random residuals (B, T, O)."""
+    def factors(self, pulls: Sequence[Tensor]) -> tuple[KroneckerBlock, ...]:
+        """Return the Kronecker factors, of random residuals in place of `adjoint`'s derivatives."""
         ...
 
 
@@ -255,12 +276,17 @@ class AutogradRun:
         """Return the derivative by the parameters, (P,), of those by outputs and quantities."""
         return (self._with_damped()[0] if len(pulls) > 1 else self._plain).backward(pulls)
 
-    def factors(self, pull: Tensor) -> tuple[KroneckerBlock, ...]:
-        """Return the Kronecker factors, of pulled random residuals (B, T, O)."""
+    def factors(self, pulls: Sequence[Tensor]) -> tuple[KroneckerBlock, ...]:
+        """Return the Kronecker factors, of random residuals in place of `adjoint`'s derivatives."""
         tape, network = Tape(), cast(WritesTape, self._controller)
         with torch.enable_grad():
-            outputs, _ = run(self._controller, self._theta, self._sequences, tape)
-            return tape_blocks(network, tape, (pull * outputs).sum())
+            outputs, memory = run(self._controller, self._theta, self._sequences, tape)
+            made = [outputs]
+            if len(pulls) > 1:
+                made += [quantity for quantity, _ in damped_quantities(self._controller, memory)]
+            pairs = zip(pulls, made, strict=True)
+            pulled = torch.stack([(pull * one).sum() for pull, one in pairs]).sum()
+            return tape_blocks(network, tape, pulled)
 
     def _with_damped(self) -> tuple[JacobianProducts, list[Tensor]]:
         if self._damped is None:
@@ -270,6 +296,27 @@ class AutogradRun:
             held = [weight.detach() for _, weight in pairs]
             self._damped = JacobianProducts(quantities, [self._theta]), held
         return self._damped
+
+
+def _factors(
+    happened: SequenceRun,
+    sequences: Sequences,
+    loss: Loss,
+    generator: torch.Generator,
+    structural: float = 0.0,
+) -> tuple[KroneckerBlock, ...]:
+    """The factors of a run, with residuals R e of the loss, R R^T = H, and of held quantities."""
+    outputs, count = happened.outputs.detach(), len(sequences)
+    scale = (sequences.counted / count).sqrt()[..., None]
+    pulls = [scale * loss.root(outputs, _normal(outputs, generator))]
+    for weight in happened.damped() if structural else ():
+        pulls.append((structural / count * weight).sqrt() * _normal(weight, generator))
+    return happened.factors(pulls)
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers, the same for each dtype."""
+    return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
 
 
 def run(

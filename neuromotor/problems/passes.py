@@ -119,9 +119,13 @@ class TanhRun:
         ]
         return torch.cat([part.reshape(-1) for part in parts])
 
-    def factors(self, pull: Tensor) -> tuple[KroneckerBlock, ...]:
-        """Return the Kronecker factors of both maps, of pulled random residuals (B, T, O)."""
-        pull_o, pull_v = self._pulled([pull])
+    def factors(self, pulls: Sequence[Tensor]) -> tuple[KroneckerBlock, ...]:
+        """Return the Kronecker factors of both maps.
+
+        Args:
+            pulls: Random residuals in place of the derivatives that `adjoint` takes.
+        """
+        pull_o, pull_v = self._pulled(pulls)
         ones = self._inputs.new_ones(*self._inputs.shape[:2], 1)
         maps = (
             (LinearMap(0, 0, 1), torch.cat([self._inputs, self._before, ones], dim=-1), pull_v),

@@ -12,7 +12,14 @@ from neuromotor.evaluation.performance import held_out
 from neuromotor.reproduction.networks import Trained
 from neuromotor.tasks import DDN, CenterOut, Task, Trials
 
-__all__ = ["Disturbed", "disturbed", "distance_cm", "reaching_task", "robust_trials"]
+__all__ = [
+    "Disturbed",
+    "disturbed",
+    "distance_cm",
+    "reaching_task",
+    "robust_trials",
+    "strongest_effect_cm",
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,17 @@ def distance_cm(task: Task, states: Tensor, others: Tensor) -> Tensor:
     hand = task.plant.hand_position
     distance: Tensor = 100 * (hand(states) - hand(others)).norm(dim=-1)
     return distance
+
+
+def strongest_effect_cm(task: Task, states: Tensor, calm: Tensor) -> float:
+    """Return the median over trials of the largest distance that a load moves the hand (cm).
+
+    Args:
+        task: Its plant has the hand.
+        states: With the load, (B, T + 1, n).
+        calm: The same trials without it.
+    """
+    return float(distance_cm(task, states, calm).amax(-1).median())
 
 
 def reaching_task(task: DDN, directions: int = 64) -> CenterOut:

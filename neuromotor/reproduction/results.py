@@ -17,13 +17,17 @@ from neuromotor.control import ILQR
 from neuromotor.evaluation.against_references import EvaluatedReferences, evaluate_ilqr
 from neuromotor.evaluation.bootstrap import Interval
 from neuromotor.evaluation.performance import Evaluation, controller_runner, held_out
+from neuromotor.reproduction.claims import AWAY, claims
 from neuromotor.reproduction.convergence import load_convergence
+from neuromotor.reproduction.evidence import FILE as EVIDENCE
+from neuromotor.reproduction.evidence import load_evidence
 from neuromotor.reproduction.experiments import distance_cm, disturbed, reaching_task, robust_trials
 from neuromotor.reproduction.networks import Networks, Trained
 from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
 from neuromotor.reproduction.sensitivity import load_sensitivity, summary
 from neuromotor.reproduction.tables import Table, Value
-from neuromotor.tasks import DDN
+from neuromotor.tasks import DDN, TASKS
+from neuromotor.tasks.postural import CALIBRATED_FORCE_N
 
 __all__ = ["REPORTED", "Effort", "chapter6_tables"]
 
@@ -37,15 +41,20 @@ class Reported:
 
 
 ILQR_LOSS = 8.95e-5  # table 6.2b
+_TITLES = {
+    "clairvoyant": "clairvoyant iLQR",
+    "ilqr": "iLQR",
+    "ilqg": "ILQG",
+    "online-predictive": "online planner",
+}
 REPORTED = {
     "center-out/ahf": Reported(8.96e-5),
     "center-out/lbfgs": Reported(9.29e-5),
-    "postural/best": Reported(2.2e-2, 75_000),  # AHF's, section 6.7.2
+    "postural/ahf": Reported(2.2e-2, 75_000),  # section 6.7.2
     "postural/lbfgs": Reported(2.3e-2, 15_000),
-    "ddn/best": Reported(9e-3, 100_000),  # AHF's, section 6.7.3
+    "ddn/ahf": Reported(9e-3, 100_000),  # section 6.7.3
     "ddn/lbfgs": Reported(2e-2, 25_000),
 }
-_HARDER = {"center-out/best": "center-out/ahf"}  # whose level it is held against
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,9 @@ def chapter6_tables(
     found.append(_optimizers())
     if SENSITIVITY.is_file():
         found.append(_sensitivity())
-    return [*found, claims(found)]
+    histories = {name: networks.get(name).history for name in networks.names()}
+    evidence = load_evidence() if EVIDENCE.is_file() else {}
+    return [*found, claims(found, load_convergence(), evidence, histories)]
 
 
 def _center_out(networks: Networks, effort: Effort) -> Table:
@@ -83,21 +94,25 @@ def _center_out(networks: Networks, effort: Effort) -> Table:
     rows: list[dict[str, Value]] = []
     for trained in _present(networks, names):
         task, trials = trained.task, trained.task.trials()
-        ilqr = evaluate_ilqr(task, trials, ILQR(), responses=False)
+        solution = ILQR().solve(task, trials)
+        ilqr = evaluate_ilqr(task, trials, ILQR(), solution=solution, responses=False)
         floor = float(ilqr.ideal.losses.mean())
         if not rows:
             level = Reported(ILQR_LOSS)
             rows.append(_center_row("iLQR, every reach by itself", level, 1.0, ilqr.ideal, None))
+        run = trained.run(task, trials)
         own = ilqr.assess(controller_runner(task, trained.controller, trained.parameters))
         reported = REPORTED.get(trained.name)
         ratio = own.ratios["ilqr"].value
         row = _center_row(trained.name, reported, ratio, own, trained)
-        aim = REPORTED[_HARDER.get(trained.name, trained.name)].loss / ILQR_LOSS
+        aim = _aim(trained.name).loss / ILQR_LOSS
         row["calls to the source's ratio"] = calls_to(trained, aim * floor)
+        row[AWAY] = float(distance_cm(task, run.states, solution.states).amax(-1).mean())
         rows.append(row)
     note = (
         "64 reaches, in float64. Best is held against the source's AHF. Energy is the mean time "
-        "integral of the squared torque."
+        "integral of the squared torque. The distance from iLQR's path is the largest along each "
+        "reach, its mean over the reaches."
     )
     return Table("center-out", "Center-out (source: table 6.2b)", tuple(rows), note)
 
@@ -117,29 +132,43 @@ def _center_row(
         "calls to the source's ratio": None,
         "error (cm)": means.target_error_cm,
         "energy (N² m² s)": means.energy,
+        AWAY: None if by else 0.0,
     }
 
 
 def _postural(networks: Networks, effort: Effort) -> Table:
     """Return the table of section 6.7.2."""
     rows: list[dict[str, Value]] = []
-    names = ("postural/best", "postural/lbfgs")
-    for trained, evaluation in _evaluated(networks, names, effort, rows_of=rows):
+    names = ("postural/ahf", "postural/best", "postural/lbfgs")
+    others = ("ilqg", "online-predictive")
+    for trained, evaluation in _evaluated(networks, names, effort, rows_of=rows, others=others):
         rows.append(_loaded_row(trained.name, trained, evaluation))
+    if rows and effort.ilqg:
+        rows.append(_calibrated())
     note = (
         "9 postures under 8 loads. Swings: mean number of swings of the hand beyond 5 % of its "
         "largest displacement, to alternating sides, after that displacement; 1 is an overshoot. "
         "The clairvoyant iLQR knows the load before it comes, which no controller can. Best was "
-        "trained on more than these trials: on drawn loads of both kinds, onsets and postures."
+        "trained on more than these trials: on drawn loads of both kinds, onsets and postures. The "
+        "online planner knows the delay, but not the load. The last row is `postural-calibrated`."
     )
     return Table("postural", "Postural (source: section 6.7.2)", tuple(rows), note)
+
+
+def _calibrated() -> dict[str, Value]:
+    """Return the row of ILQG under the load that is calibrated to the thesis's loss."""
+    task = TASKS["postural-calibrated"]
+    references = evaluate_ilqr(task, task.trials(), ILQR(), responses=False).with_others(["ilqg"])
+    name = f"postural, loads of {CALIBRATED_FORCE_N:g} N: ILQG"
+    row = _loaded_row(name, None, references.evaluations["ilqg"])
+    return {**row, "source: loss": REPORTED["postural/ahf"].loss}
 
 
 def _ddn(networks: Networks, effort: Effort) -> Table:
     """Return the table of section 6.7.3."""
     rows: list[dict[str, Value]] = []
     for task in ("ddn", "ddn-robust", "ddn-delay"):
-        names = (f"{task}/best", f"{task}/lbfgs")
+        names = (f"{task}/ahf", f"{task}/best", f"{task}/lbfgs")
         for trained, evaluation in _evaluated(networks, names, effort, rows_of=rows):
             rows.append(_loaded_row(trained.name, trained, evaluation))
     for row in rows:
@@ -149,7 +178,11 @@ def _ddn(networks: Networks, effort: Effort) -> Table:
 
 
 def _evaluated(
-    networks: Networks, names: tuple[str, ...], effort: Effort, rows_of: list[dict[str, Value]]
+    networks: Networks,
+    names: tuple[str, ...],
+    effort: Effort,
+    rows_of: list[dict[str, Value]],
+    others: tuple[str, ...] = ("ilqg",),
 ) -> Iterator[tuple[Trained, Evaluation]]:
     """Yield evaluations of networks; rows of the references are appended to `rows_of` first."""
     references: EvaluatedReferences | None = None
@@ -159,11 +192,10 @@ def _evaluated(
         if references is None:
             references = evaluate_ilqr(task, trials, ILQR(), responses=False)
             if effort.ilqg and trials.disturbed:
-                references = references.with_others(["ilqg"])
-            titles = {"clairvoyant": "clairvoyant iLQR", "ilqr": "iLQR", "ilqg": "ILQG"}
+                references = references.with_others(others)
             where = trained.name.partition("/")[0]
             for name, one in references.evaluations.items():
-                rows_of.append(_loaded_row(f"{where}: {titles[name]}", None, one))
+                rows_of.append(_loaded_row(f"{where}: {_TITLES[name]}", None, one))
         runner = controller_runner(task, trained.controller, trained.parameters)
         yield trained, replace(references, task=task, trials=trials).assess(runner)
 
@@ -180,10 +212,20 @@ def _loaded_row(name: str, by: Trained | None, own: Evaluation) -> dict[str, Val
         "95 %": _interval(own.loss),
         "ratio to ILQG": ilqg.value if ilqg else None,
         "calls": by.calls if by else None,
-        "calls to the source's loss": calls_to(by, reported.loss) if by and reported else None,
+        "calls to the source's loss": _calls_to_source(by) if by else None,
         "error (cm)": own.performance.target_error_cm,
         "swings": own.response.oscillations if own.response else None,
     }
+
+
+def _aim(name: str) -> Reported:
+    """Return what the thesis reports of a method; `best` is held against its AHF."""
+    return REPORTED[name.replace("/best", "/ahf")]
+
+
+def _calls_to_source(trained: Trained) -> int | None:
+    known = trained.name.replace("/best", "/ahf") in REPORTED
+    return calls_to(trained, _aim(trained.name).loss) if known else None
 
 
 def _interval(found: Interval) -> str | None:
@@ -193,7 +235,7 @@ def _interval(found: Interval) -> str | None:
 def _robustness(networks: Networks, effort: Effort) -> Table:
     """Return the numbers of figure 6.4."""
     rows: list[dict[str, Value]] = []
-    names = ("ddn-robust/best", "ddn-robust/lbfgs", "ddn-delay/best", "ddn-delay/lbfgs")
+    names = ("ddn-robust/best", "ddn-robust/lbfgs", "ddn/ahf", "ddn-delay/best", "ddn-delay/lbfgs")
     trained = list(_present(networks, names))
     if trained:
         task, trials = robust_trials(trained[0], effort.held_out)
@@ -203,7 +245,7 @@ def _robustness(networks: Networks, effort: Effort) -> Table:
             rows.append(
                 {
                     "controller": one.name,
-                    "trained with": "disturbances" if "robust" in one.name else "none",
+                    "trained with": _chance(one),
                     "median error, disturbed (cm)": float(run.error_cm.median()),
                     "median error, undisturbed (cm)": float(run.calm_error_cm.median()),
                     "correction starts (ms)": float(np.median(late)) if len(late) else None,
@@ -220,6 +262,15 @@ def _robustness(networks: Networks, effort: Effort) -> Table:
     return Table("robustness", "Disturbances (source: figure 6.4)", tuple(rows), note)
 
 
+def _chance(trained: Trained) -> str:
+    """Return in words what chance a DDN network was trained with."""
+    task = trained.task
+    if not isinstance(task, DDN):
+        raise ValueError(f"{trained.name} must have been trained on a DDN task.")
+    sizes = {"disturbances": task.disturbance_in_use, "noise": task.noise}
+    return " and ".join(name for name, size in sizes.items() if size) or "none"
+
+
 def _range(values: NDArray[np.float64]) -> str | None:
     """Return the range of the middle 80 % of values, in words."""
     if not len(values):
@@ -231,7 +282,7 @@ def _range(values: NDArray[np.float64]) -> str | None:
 def _transfer(networks: Networks, effort: Effort) -> Table:
     """Return the numbers of figure 6.5."""
     rows: list[dict[str, Value]] = []
-    for trained in _present(networks, ("ddn/best", "ddn/lbfgs")):
+    for trained in _present(networks, ("ddn/ahf", "ddn/best", "ddn/lbfgs")):
         if not isinstance(trained.task, DDN):
             raise ValueError(f"{trained.name} must have been trained on a DDN task.")
         task = reaching_task(trained.task)
@@ -246,7 +297,7 @@ def _transfer(networks: Networks, effort: Effort) -> Table:
                 "method": trained.method,
                 "loss": float(task.cost.losses(run.states, run.commands, trials).mean()),
                 "error (cm)": float(error.mean()),
-                "largest distance from iLQR's path (cm)": float(away.mean()),
+                AWAY: float(away.mean()),
             }
         )
     note = "64 reaches of 4.463 cm in 600 ms with the delay, undisturbed; means over reaches."
@@ -266,10 +317,15 @@ def _optimizers() -> Table:
                 "lowest": float(ratios.min()),
                 "highest": float(ratios.max()),
                 "calls": int(found["calls"][-1]),
+                AWAY: float(np.median(found["away_cm"])) if found.get("away_cm") else None,
             }
         )
     rows.sort(key=lambda row: float(row["ratio to iLQR"] or 0))
-    note = f"Medians over {len(data['seeds'])} seeds. `{data['command']}`"
+    commands = ", ".join(f"`{one}`" for one in (data["command"], *data.get("others", ())))
+    note = (
+        f"Medians over {len(data['seeds'])} seeds. {commands}. The source's Hessian-free has "
+        "structural damping, its gradient descent a fixed rate and no clipping."
+    )
     return Table("optimizers", "All optimizers (source: figure 6.2a)", tuple(rows), note)
 
 
@@ -293,77 +349,6 @@ def _sensitivity() -> Table:
         "trials, against iLQR that knows what comes."
     )
     return Table("sensitivity", "Choices that the source leaves open", tuple(rows), note)
-
-
-def claims(tables: list[Table]) -> Table:
-    """Return the thesis's claims in words beside our numbers; what was not measured is left out."""
-    by = {table.name: {str(row.get("controller")): row for row in table.rows} for table in tables}
-    rows: list[dict[str, Value]] = []
-
-    def add(claim: str, table: str, names: tuple[str, ...], judge: _Judge) -> None:
-        found = [by.get(table, {}).get(name) for name in names]
-        if all(found):
-            words, holds = judge(*found)
-            rows.append({"claim": claim, "ours": words, "holds": holds})
-
-    def ordered(key: str) -> _Judge:
-        return lambda a, b: (f"{a[key]:.4g} against {b[key]:.4g}", a[key] < b[key])
-
-    add(
-        "center-out: AHF comes within 1.0011 of iLQR",
-        "center-out",
-        ("center-out/ahf",),
-        lambda a: (f"{a['ratio to iLQR']:.5f}", a["ratio to iLQR"] <= 1.0011),
-    )
-    pair = ("center-out/ahf", "center-out/lbfgs")
-    add("center-out: AHF ends below L-BFGS", "center-out", pair, ordered("ratio to iLQR"))
-    pair = ("postural/best", "postural/lbfgs")
-    add("postural: the best method ends below L-BFGS", "postural", pair, ordered("loss"))
-    add(
-        "postural: no ringing (at most one swing beyond 5 % of the peak)",
-        "postural",
-        ("postural/best",),
-        lambda a: (f"{a['swings']:.2g} swings", a["swings"] <= 1),
-    )
-    pair = ("ddn/best", "ddn/lbfgs")
-    add("DDN: the best method ends below L-BFGS", "ddn", pair, ordered("loss"))
-    add(
-        "disturbances: the network trained without them errs five times as far or more",
-        "robustness",
-        ("ddn-robust/best", "ddn-delay/best"),
-        lambda a, b: (
-            f"{a[_DISTURBED]:.3g} against {b[_DISTURBED]:.3g} cm",
-            5 * a[_DISTURBED] <= b[_DISTURBED],
-        ),
-    )
-    add(
-        "disturbances: the correction starts after about 7 steps (70 to 90 ms)",
-        "robustness",
-        ("ddn-robust/best",),
-        lambda a: (f"{a[_START]:.0f} ms", 70 <= a[_START] <= 90),
-    )
-    add("DDN networks on center-out: the best ends nearer", "transfer", pair, ordered("error (cm)"))
-    smallest, largest = _energies(tables)
-    if smallest is not None and largest is not None:
-        words = f"{smallest:.4f} against {largest:.4f} of iLQR's energy (1 x 5, 2 x 100)"
-        claim = "smaller networks reach, but spend more energy"
-        rows.append({"claim": claim, "ours": words, "holds": smallest > largest})
-    return Table("claims", "What the source says in words", tuple(rows))
-
-
-_Judge = Callable[..., tuple[str, bool]]  # rows to words, and whether the claim holds
-_DISTURBED = "median error, disturbed (cm)"
-_START = "correction starts (ms)"
-
-
-def _energies(tables: list[Table]) -> tuple[float | None, float | None]:
-    """Return the energies of the smallest and of the thesis's network, divided by iLQR's."""
-    found: dict[str, float] = {}
-    for table in tables:
-        if table.name == "sensitivity":
-            own = [row for row in table.rows if row["choice"] == "network size"]
-            found = {str(row["value"]): float(row["energy / iLQR's"] or 0) for row in own}
-    return found.get("1 x 5"), found.get("2 x 100 (ours)")
 
 
 def calls_to(trained: Trained, level: float) -> int | None:

@@ -117,7 +117,7 @@ def learn(
     task: Task,
     algorithm: Algorithm | str = "ppo",
     *,
-    steps: int = 5_000_000,
+    steps: int = 8_000_000,
     seconds: float | None = None,
     seed: int = 0,
     tests: int = 40,

@@ -17,6 +17,7 @@ def begin_folder(
     given: Mapping[str, Any],
     parts: Collection[str],
     *,
+    defaults: Mapping[str, Any],
     may_change: Collection[str],
     resume: bool,
     force: bool,
@@ -27,6 +28,7 @@ def begin_folder(
         path: The file of the settings; its parent is the folder.
         given: The settings as plain data.
         parts: Sub-folders, whose files are removed where an earlier run is overwritten.
+        defaults: What a setting is that the file, of an older version, does not have.
         may_change: Settings with which a run may go on though they differ.
         resume: Whether what is in the folder is gone on with.
         force: Whether the results of an earlier run are removed.
@@ -40,7 +42,7 @@ def begin_folder(
             raise RunFolderError(f"`--resume` must be a folder with {path.name}, got {folder}.")
         begun = parse_json(read_text(path))
         for key in given.keys() - set(may_change):
-            if begun.get(key) != given[key]:
+            if begun.get(key, defaults.get(key)) != given[key]:
                 raise RunFolderError(f"`{key}` is not as in {path}; start a new run.")
     elif path.is_file() and not force:
         raise RunFolderError(

@@ -41,7 +41,12 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def create_run_folder(
-    path: Path, settings: dict[str, Any], *, force: bool, start: Path | None = None
+    path: Path,
+    settings: dict[str, Any],
+    *,
+    force: bool,
+    start: Path | None = None,
+    resumable: bool = True,
 ) -> None:
     """Make an empty run folder and write its settings.
 
@@ -52,6 +57,7 @@ def create_run_folder(
         settings: Everything that the run depends on.
         force: Whether an existing run folder is emptied first. Only what a run writes is removed.
         start: A controller file to keep a copy of, for a training that starts from it.
+        resumable: Whether the command can go on with what a folder holds.
 
     Raises:
         RunFolderError: Something is there already, and `force` is false or it is no run folder.
@@ -66,9 +72,11 @@ def create_run_folder(
                 "choose another `--out`."
             )
         if ours and not force:
+            ways = "overwrite it with `--force`"
+            ways += ", or go on with it by `--resume`" if resumable else ""
             raise RunFolderError(
-                f"{path} holds a run already; choose another `--out`, overwrite it with `--force`, "
-                "or go on with it by `--resume`."
+                f"{path} holds a run already; choose another `--out`{',' if resumable else ', or'} "
+                f"{ways}."
             )
         for name in (*_CONTENTS, MARKER) if ours else (START,):
             old = path / name

@@ -29,7 +29,7 @@ from neuromotor.runs.drawing import drawing
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.over_seeds import seed_rows
 from neuromotor.runs.records import RUN_VERSION, RunRecord, check_unchanged, read_run
-from neuromotor.runs.settings import RunSettings
+from neuromotor.runs.settings import RunSettings, with_clock
 from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import finite_or_none, parse_json, read_text, write_json
@@ -289,7 +289,7 @@ def _run_one(
 
     def finished(run: MethodRun) -> None:
         row = run.row()
-        if run.method not in settings.optimizers:
+        if run.method not in settings.optimizers and settings.teacher is None:
             folder.floor = run.performance.loss
         save_controller(
             folder.writable(f"controllers/{run.method}.safetensors"),
@@ -379,7 +379,7 @@ def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
             f"{folder.path} lacks the {START} that its training began from, and holds no "
             "checkpoint: put that file back, or begin again with `--force --start CONTROLLER`."
         )
-    return load_controller(path).parameters if found else None
+    return with_clock(settings.as_dict(), load_controller(path)).parameters if found else None
 
 
 def _histories(comparison: Comparison) -> dict[str, Any]:

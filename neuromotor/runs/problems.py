@@ -49,6 +49,8 @@ _DEFAULTS: dict[str, Any] = {
     "held_out": 10_000,
     "test_calls": 100,
     "engine": "bptt",
+    "l2": 0.0,
+    "norm_preserving": 0.0,
     "dtype": "float64",
     "threads": 1,
 }
@@ -103,6 +105,8 @@ def problem_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> ProblemS
         for name in ("budget", "seeds", "sequences", "held_out", "test_calls", "threads"):
             check_integer(name, settings[name], minimum=1)
         check_integer("refresh", settings["refresh"], minimum=0)
+        for name in ("l2", "norm_preserving"):
+            check_number(name, settings[name], minimum=0.0)
         check_seed("seed", settings["seed"], count=settings["seeds"])
         if settings["seconds"] is not None:
             check_number("seconds", settings["seconds"], "seconds", minimum=0.0)
@@ -156,6 +160,7 @@ def run_problems(
             folder / PROBLEM_FILE,
             settings.given,
             ("results", "controllers", "checkpoints", "figures"),
+            defaults=_DEFAULTS,
             may_change=_MAY_CHANGE,
             resume=resume,
             force=force,
@@ -254,6 +259,8 @@ def _trained(
         seed=seed,
         sequences=given["sequences"],
         refresh=given["refresh"],
+        l2=given["l2"],
+        norm_preserving=given["norm_preserving"],
         held_out=given["held_out"],
         test_calls=given["test_calls"],
         engine=decode(given["engine"], ENGINES, "engine"),

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from neuromotor import zoo
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.merging import flattened
@@ -50,7 +51,7 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
     wanted, usual = settings.as_dict(), base.as_dict()
     parts = {"task", "controller", "optimizers", method, "ilqr", "needs"}
     given |= {key: wanted[key] for key in wanted.keys() - parts if wanted[key] != usual.get(key)}
-    impossible = [key for key, value in given.items() if value is None]
+    impossible = [key for key, value in given.items() if value is None and "." not in key]
     if not impossible:
         found = flattened(meant().as_dict())
         impossible = [key for key, value in flattened(wanted).items() if found.get(key) != value]
@@ -70,7 +71,8 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
 
 def _assignments(given: Mapping[str, Any]) -> list[str]:
     """Return a text for `--set` for everything that has no option of its own."""
-    return [f"{key}={json.dumps(value)}" for key, value in given.items() if key not in _OPTIONS]
+    texts = {key: "none" if value is None else json.dumps(value) for key, value in given.items()}
+    return [f"{key}={text}" for key, text in texts.items() if key not in _OPTIONS]
 
 
 def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
@@ -97,7 +99,8 @@ def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
 def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
     """Return the trainings that led to a method's controller in a run folder.
 
-    A training that started from another run's controller (`--start`) comes after that run's.
+    A training that started from another run's controller (`--start`) comes after that run's; one
+    that started from a controller of the zoo says so and no more, since its recipe is there.
 
     Args:
         folder: Run folder of `train` or `compare`, or one seed's of several.
@@ -116,7 +119,7 @@ def find_stages(folder: Path, method: str, out: str) -> list[Stage]:
     settings = replace(whole, optimizers=methods, refresh=refresh, start=None)
     before: list[Stage] = []
     start = _start(run.summary["command"])
-    if start is not None:
+    if start is not None and start not in zoo.names():
         source = Path(start)
         before = find_stages(source.parent.parent, source.stem, f"{out}-start")
         start = f"{out}-start/controllers/{source.name}"

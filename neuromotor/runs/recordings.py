@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import xarray as xr
 
 from neuromotor.analysis import record, save_recording
-from neuromotor.controllers import FeedbackChange
+from neuromotor.controllers import FeedbackChange, NetworkPerturbation
 from neuromotor.runs.settings import RunSettings
 from neuromotor.training.single import make_trials
 from neuromotor.zoo.saved_controller import SavedController
@@ -17,7 +18,10 @@ __all__ = ["record_run", "write_recording"]
 
 
 def record_run(
-    actor: SavedController | str, settings: RunSettings, feedback: FeedbackChange | None = None
+    actor: SavedController | str,
+    settings: RunSettings,
+    feedback: FeedbackChange | None = None,
+    perturbations: Sequence[NetworkPerturbation] = (),
 ) -> xr.Dataset:
     """Return what units and limb do while a controller or a reference does the settings' task.
 
@@ -25,31 +29,49 @@ def record_run(
         actor: A saved controller, or the name of a reference.
         settings: The task, and the seed and dtype of its trials.
         feedback: A change of what is seen.
+        perturbations: What is done to a network's units or connections.
     """
     task, dtype = settings.task, settings.dtype
     if isinstance(actor, str):
         trials = task.trials(torch.Generator().manual_seed(settings.seed), dtype=dtype)
-        return record(task, actor, None, trials, feedback=feedback)
+        return record(task, actor, None, trials, feedback=feedback, perturbations=perturbations)
     trials = make_trials(task, actor.controller, settings.seed, dtype=dtype)
     parameters = actor.parameters.to(trials.initial_state)
-    return record(task, actor.controller, parameters, trials, feedback=feedback)
+    return record(
+        task, actor.controller, parameters, trials, feedback=feedback, perturbations=perturbations
+    )
 
 
 def write_recording(
-    path: Path, recording: xr.Dataset, *, spike_rate_hz: float | None, seed: int, overwrite: bool
+    path: Path,
+    recording: xr.Dataset,
+    *,
+    spike_rate_hz: float | None,
+    fano: float = 1.0,
+    seed: int,
+    overwrite: bool,
 ) -> None:
-    """Write a recording as Neurodata Without Borders where the path ends in .nwb, else as netCDF.
+    """Write a recording as NWB where the path ends in .nwb, else as netCDF (.nc or .nc4).
 
     Args:
         path: The file.
         recording: What is written.
-        spike_rate_hz: For .nwb: the rate of Poisson spikes at the highest activity, None for none.
+        spike_rate_hz: For .nwb: spikes/s for a rate that is 1 above the unit's lowest one, None for
+            no spikes.
+        fano: For .nwb: Fano factor of the spikes.
         seed: For .nwb: seed of the spikes.
         overwrite: Whether an existing file is replaced.
     """
     if path.suffix.lower() == ".nwb":
         from neuromotor.analysis.nwb import save_nwb
 
-        save_nwb(path, recording, spike_rate_hz=spike_rate_hz, seed=seed, overwrite=overwrite)
+        save_nwb(
+            path,
+            recording,
+            spike_rate_hz=spike_rate_hz,
+            fano=fano,
+            seed=seed,
+            overwrite=overwrite,
+        )
     else:
         save_recording(path, recording, overwrite=overwrite)

@@ -35,7 +35,7 @@ _DEFAULTS: dict[str, Any] = {
     "task": "center-out",
     "plant": None,  # the task's own
     "algorithms": ["ppo"],
-    "steps": 5_000_000,
+    "steps": 8_000_000,
     "seconds": None,
     "seed": 0,
     "seeds": 1,
@@ -143,6 +143,7 @@ def run_learning(
             folder / LEARNING_FILE,
             given,
             ("results", "controllers", "checkpoints", "figures"),
+            defaults=_DEFAULTS,
             may_change=_MAY_CHANGE,
             resume=resume,
             force=force,

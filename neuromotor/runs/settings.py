@@ -14,6 +14,7 @@ from neuromotor._checks import check_integer, check_number, check_seed, did_you_
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
 from neuromotor.controllers.controller import belongs_to_trials
+from neuromotor.controllers.widening import widened
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.extensions.loading import use
@@ -32,9 +33,10 @@ from neuromotor.storage.components import (
     setting_names,
 )
 from neuromotor.storage.files import parse_json, read_text
-from neuromotor.tasks import TASKS, Task, with_plant
+from neuromotor.tasks import TASKS, SensesInUse, Task, with_plant
 from neuromotor.tasks.task import input_size
 from neuromotor.training.comparison import CompareSettings
+from neuromotor.training.teacher import TEACHERS, ILQGTeacher
 from neuromotor.zoo.saved_controller import SavedController
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "resolve",
     "resolve_saved",
     "same_controller",
+    "with_clock",
     "use_named",
     "task_of",
 ]
@@ -53,6 +56,7 @@ __all__ = [
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 _ILQR = {"ilqr": ILQR()}
 _MAX_CONFIG_BYTES = 1 << 24
+_PENALTIES = ("l2", "norm_preserving")
 _DEFAULTS: dict[str, Any] = {
     "task": "center-out",
     "plant": None,  # the task's own
@@ -65,7 +69,12 @@ _DEFAULTS: dict[str, Any] = {
     "held_out": HELD_OUT_TRIALS,
     "references": None,  # beside iLQR: those that suit the task
     "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
+    "grow": 0,  # new draws after which a batch is larger by one
+    "antithetic": False,  # whether noise comes in pairs of opposite sign
+    "teacher": None,  # whose commands are learnt in place of the loss
     "products": None,  # precision of Gauss-Newton products: that of the rest
+    "l2": 0.0,  # weight of half the squared norm of the parameters
+    "norm_preserving": 0.0,  # weight of the norm-preserving regularizer
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,
@@ -76,7 +85,7 @@ _SMOKE_BUDGET = 40
 _SMOKE_HELD_OUT = 40
 _SMOKE_TASKS: dict[str, dict[str, Any]] = {
     "center-out": {"directions": 8},
-    "postural": {"directions": 2},
+    **{name: {"directions": 2} for name in ("postural", "postural-calibrated")},
     **{name: {"pairs": 8} for name in ("ddn", "ddn-delay", "ddn-robust")},
     **{
         name: {"reach": {"directions": 2}}
@@ -86,13 +95,18 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
         )
     },
     "sequence": {"sequences": 8},
-    "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
+    **{
+        name: {"reach": {"directions": 2}, "repeats": 2}
+        for name in ("instructed-delay", "memory-reach", "cued-reach")
+    },
 }
 _SMOKE_CONTROLLERS = {
     **{
-        name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm", "gated-feedback")
+        name: {"layers": [20, 20]}
+        for name in ("rnn", "network", "gated", "lstm", "gated-feedback", "feedforward")
     },
     "constrained": {"layers": [20]},
+    "reservoir": {"layers": [40]},
 }
 
 
@@ -143,11 +157,15 @@ class RunSettings(CompareSettings):
             "held_out": self.held_out_trials,
             "references": None if self.references is None else list(self.references),
             "refresh": self.refresh,
+            **({"grow": self.grow} if self.grow else {}),
+            **({"antithetic": True} if self.antithetic else {}),
+            **({} if self.teacher is None else {"teacher": encode(self.teacher, TEACHERS)}),
             "products": None if self.products is None else str(self.products)[len("torch.") :],
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
             "threads": self.threads,
             **({} if self.start is None else {"start": self.start}),
+            **{name: n for name in _PENALTIES if (n := getattr(self, name))},
             **({"needs": needs} if needs else {}),
         }
 
@@ -259,6 +277,24 @@ def same_controller(raw: Mapping[str, Any], controller: Controller) -> dict[str,
     return own
 
 
+def with_clock(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
+    """Return a saved controller with inputs for the task's clock, if they are all that it lacks.
+
+    They are connected by weights of zero, so that it begins as it was.
+
+    Args:
+        raw: Settings, of which the task counts.
+        saved: A controller to start from.
+    """
+    _, task = _task(raw.get("task", _DEFAULTS["task"]), raw.get("plant"))
+    clock = len(SensesInUse.of(task).clock_labels)
+    lacks = input_size(task, task.trials()) - getattr(saved.controller, "input_size", 0)
+    if not clock or lacks != clock:
+        return saved
+    controller, parameters = widened(saved.controller, saved.parameters, clock)
+    return replace(saved, controller=controller, parameters=parameters)
+
+
 def check_used(raw: Mapping[str, Any], assignments: Sequence[str], settings: RunSettings) -> str:
     """Return a sentence on settings of optimizers that are not among those chosen, if any.
 
@@ -327,6 +363,7 @@ def _names(raw: Mapping[str, Any]) -> list[str]:
         name = spec.get("type") if isinstance(spec, dict) else spec
         component = registry.get(name if isinstance(name, str) else "", registry[_DEFAULTS[key]])
         names += [f"{key}.{part}" for part in setting_names(component)]
+    names += [f"teacher.{part}" for part in setting_names(next(iter(TEACHERS.values())))]
     chosen = raw.get("optimizers", _DEFAULTS["optimizers"])
     for name, method in {**OPTIMIZERS, **_ILQR}.items():
         if name in chosen or name in _ILQR:
@@ -353,9 +390,12 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         check_integer("seeds", settings["seeds"], minimum=1)
         check_seed("seed", settings["seed"], count=settings["seeds"])
         check_integer("held_out", settings["held_out"], minimum=1)
+        for name in _PENALTIES:
+            check_number(name, settings[name], minimum=0.0)
         products = settings["products"]
         products = None if products is None else lookup("products", products, DTYPES)
         check_integer("threads", settings["threads"], minimum=1)
+        check_integer("grow", settings["grow"], minimum=0)
         if seconds is not None:
             check_number("seconds", seconds, "seconds", minimum=0.0)
         dtype = lookup("dtype", settings["dtype"], DTYPES)
@@ -375,7 +415,12 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         held_out_trials=settings["held_out"],
         references=_references(settings["references"]),
         refresh=_refresh(settings["refresh"]),
+        grow=settings["grow"],
+        antithetic=_yes_or_no("antithetic", settings["antithetic"]),
+        teacher=_teacher(settings["teacher"]),
         products=products,
+        l2=float(settings["l2"]),
+        norm_preserving=float(settings["norm_preserving"]),
         dtype=dtype,
         device=_device(settings["device"], dtype),
         threads=settings["threads"],
@@ -484,6 +529,21 @@ def _refresh(spec: Any) -> int | dict[str, int]:
         except (TypeError, ValueError) as error:
             raise SettingsError(str(error)) from error
     return by_name if isinstance(spec, Mapping) else by_name["refresh"]
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    """Return a setting that is true or false."""
+    if not isinstance(value, bool):
+        raise SettingsError(f"`{name}` must be true or false, got {value!r}.")
+    return value
+
+
+def _teacher(spec: Any) -> ILQGTeacher | None:
+    """Return the teacher that a name or a table describes, or None."""
+    if spec is None:
+        return None
+    teacher: ILQGTeacher = decode(spec, TEACHERS, "teacher")
+    return teacher
 
 
 def _device(name: Any, dtype: torch.dtype) -> torch.device:

@@ -3,7 +3,7 @@
 The dataclasses themselves are the schema. A component is written as the name of a preset, or as a
 table whose ``type`` names one and whose other keys replace its fields; a field that is itself a
 component carries its registry of presets in its metadata, a field that holds several components of
-one class that class (`item`). A field that is written as None keeps no component at all.
+one class that class (`item`). A field that is written as None, in TOML as "none", is none at all.
 
 What a task counts in steps of its plant can be given as a time too. `delay_steps` is also
 `delay_s`, in seconds, or `delay`, a text with its unit; `onset_step` is `onset_s` or `onset`; and
@@ -17,7 +17,7 @@ import difflib
 import json
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pydantic
@@ -39,6 +39,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+_NOTHING = "none"
 _TIME = re.compile(r"\s*(?P<number>[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)\s*(?P<unit>ms|s)\s*", re.I)
 
 
@@ -196,7 +197,7 @@ def _changes(
             value = _seconds(value, path, with_unit=True)
         elif key != name:  # the plant, whose steps are counted, is known by now
             value = _in_steps(value, _dt_s(base, changes), path, with_unit=key[-2:] != "_s")
-        if value is None and type(None) in typing.get_args(hints[name]):
+        if _is_nothing(value, hints[name], metadata.get("registry", ())):
             changes[name] = None
         elif "registry" in metadata:
             changes[name] = decode(value, metadata["registry"], path, old)
@@ -205,6 +206,14 @@ def _changes(
         else:
             changes[name] = _checked(value, hints[name], path, old)
     return changes
+
+
+def _is_nothing(value: object, hint: object, presets: Collection[str]) -> bool:
+    """Return whether a value is None, in TOML the word `none`, and may be."""
+    kinds = typing.get_args(hint)
+    if type(None) not in kinds:
+        return False
+    return value is None or (value == _NOTHING and str not in kinds and _NOTHING not in presets)
 
 
 def _items(value: object, kind: type, where: str) -> tuple[Any, ...]:

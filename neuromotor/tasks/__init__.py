@@ -9,7 +9,8 @@ from neuromotor.tasks.force_field import ForceField
 from neuromotor.tasks.friction import Friction
 from neuromotor.tasks.instructed_delay import InstructedDelay
 from neuromotor.tasks.interception import Interception
-from neuromotor.tasks.postural import Postural
+from neuromotor.tasks.memory_reach import CuedReach, MemoryReach
+from neuromotor.tasks.postural import CALIBRATED_FORCE_N, Postural
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
 from neuromotor.tasks.senses import SENSES, Channel, Senses, SensesInUse
 from neuromotor.tasks.sequence import ReachSequence
@@ -24,11 +25,13 @@ __all__ = [
     "TASKS",
     "CenterOut",
     "Channel",
+    "CuedReach",
     "Expansion",
     "ForceField",
     "Friction",
     "InstructedDelay",
     "Interception",
+    "MemoryReach",
     "Postural",
     "PulsedReach",
     "QuadraticCost",
@@ -49,6 +52,8 @@ TASKS: Registry[Task] = Registry(
     {
         "center-out": CenterOut(),
         "postural": Postural(),
+        # Under its load optimal feedback control has the loss that the thesis reports.
+        "postural-calibrated": Postural(load_size=CALIBRATED_FORCE_N),
         "ddn": DDN(),
         # The thesis's other two settings (Sutskever 2013, section 6.7.3): the delay alone, and with
         # the disturbance, which is what its "robust RNN" was trained on.
@@ -58,6 +63,8 @@ TASKS: Registry[Task] = Registry(
         "pulsed-reach": PulsedReach(),
         "force-field": ForceField(),
         "instructed-delay": InstructedDelay(),
+        "memory-reach": MemoryReach(),
+        "cued-reach": CuedReach(),
         # Radius and time are ours: of usual reaches of people.
         "spatial-reach": CenterOut(
             plant=SpatialArm(), radius_m=0.1, directions=32, steps=60, targets="sphere"

@@ -13,6 +13,7 @@ from neuromotor.tasks.chance import default_generator
 from neuromotor.tasks.cost import QuadraticCost, at_every_step
 from neuromotor.tasks.reach_experiments import REACHES, ReachExperiment
 from neuromotor.tasks.trials import Trials
+from neuromotor.tasks.waiting import check_steps, check_time, wait_then_reach
 
 __all__ = ["InstructedDelay"]
 
@@ -71,17 +72,12 @@ class InstructedDelay(ReachExperiment):
                 f"with a hold of its own; got {self.reach.repeats}."
             )
         check_integer("target_step", self.target_step, minimum=0)
-        shortest, longest = self.hold_steps
-        check_integer("hold_steps", shortest, minimum=0)
-        check_integer("hold_steps", longest, minimum=shortest)
+        check_steps("hold_steps", self.hold_steps)
         check_integer("reach_steps", self.reach_steps, minimum=1)
         check_fraction("catch_fraction", self.catch_fraction)
-        needed = self.target_step + longest + self.reach_steps
-        if needed > self.steps:
-            raise ValueError(
-                f"`reach.steps` must be {needed} or more for `target_step`, the longest of "
-                f"`hold_steps` and `reach_steps` together, got {self.steps}."
-            )
+        needed = self.target_step + self.hold_steps[1] + self.reach_steps
+        parts = "`target_step`, the longest of `hold_steps` and `reach_steps`"
+        check_time(needed, self.steps, parts)
 
     @property
     def cost(self) -> QuadraticCost:
@@ -113,17 +109,12 @@ class InstructedDelay(ReachExperiment):
         target = plain.target.repeat_interleave(self.repeats, dim=0)
         go = self._go_steps(len(start), generator)
         directions = torch.arange(self.reach.directions).repeat_interleave(self.repeats)
-        before, after = torch.arange(self.steps), torch.arange(self.steps + 1)
-        states = (after > go[:, None])[..., None]  # the cue of a step acts on the state after it
-        reached = (after >= go[:, None] + self.reach_steps)[..., None]
+        before = torch.arange(self.steps)
         shown = (before >= self.target_step)[:, None]
         trials = Trials(
-            initial_state=start,
-            target=target,
+            **wait_then_reach(self.steps, go, self.reach_steps, start, target),
             shown_target=torch.where(shown, target[:, None], start[:, None]),
             cue=(before >= go[:, None])[..., None].to(start),
-            wanted=torch.where(states, target[:, None], start[:, None]),
-            counted=(~states | reached).to(start).expand(-1, -1, start.shape[1]).contiguous(),
             condition=directions + self.reach.directions * (go > self.steps),
         )
         return self.reach.with_chance(trials, generator).to(dtype=dtype, device=device)

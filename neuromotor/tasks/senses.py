@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from neuromotor._checks import check_integer, check_number, lookup, whole_steps
 from neuromotor.extensions import Registry
 from neuromotor.plants.plant import Plant
 from neuromotor.plants.signals import Signal, signals_of
+from neuromotor.tasks.clock import CLOCK_SIZE, ClockInUse, check_clock
 
 if TYPE_CHECKING:
     from neuromotor.tasks.task import Task
@@ -112,8 +113,11 @@ class Senses:
 
     channels: tuple[Channel, ...] = field(default=(Channel("state"),), metadata={"item": Channel})
     target: tuple[Channel, ...] = field(default=(Channel("state"),), metadata={"item": Channel})
+    clock: str | None = field(default=None, metadata={"left_out": True})
+    clock_size: int | None = field(default=None, metadata={"left_out": True})
 
     def __post_init__(self) -> None:
+        check_clock(self.clock, self.clock_size)
         for name in ("channels", "target"):
             given = getattr(self, name)
             wrong = next((one for one in given if not isinstance(one, Channel)), None)
@@ -207,6 +211,7 @@ class SensesInUse:
         columns: Which of these draws belong to the f numbers; None is all, in order.
         own: Whether the task has senses of its own.
         state_size: Numbers in a state of the plant.
+        clock: How it is told the time that is left, or None.
     """
 
     channels: tuple[ChannelInUse, ...]
@@ -216,6 +221,7 @@ class SensesInUse:
     columns: tuple[int, ...] | None
     own: bool
     state_size: int
+    clock: ClockInUse | None = None
 
     @classmethod
     def of(cls, task: Task) -> SensesInUse:
@@ -236,7 +242,8 @@ class SensesInUse:
             plant: What is sensed.
             senses: None is the plant's `feedback`.
             delay_steps: Delay of channels that have none of their own.
-            task: Whose `sensory_noise` counts where `senses` are None.
+            task: Whose `sensory_noise` counts where `senses` are None, and whose `steps` a clock
+                counts; without one there is no clock.
 
         Raises:
             ValueError: As `of`.
@@ -257,6 +264,10 @@ class SensesInUse:
             )
         channels = tuple(_in_use(one, plant, delay_steps) for one in senses.channels)
         sizes = [len(one.signal.labels) for one in channels]
+        clock = None
+        if senses.clock is not None and task is not None:
+            size = CLOCK_SIZE if senses.clock_size is None else senses.clock_size
+            clock = ClockInUse(senses.clock, size, cast("Task", task).steps, plant.dt_s)
         return cls(
             channels=channels,
             target=tuple(_in_use(one, plant, 0) for one in senses.target),
@@ -265,6 +276,7 @@ class SensesInUse:
             columns=None,
             own=True,
             state_size=plant.state_size,
+            clock=clock,
         )
 
     # ---- what it is in numbers ----
@@ -286,6 +298,11 @@ class SensesInUse:
     def target_labels(self) -> tuple[str, ...]:
         """Name and unit of each number that is told of the target, g of them."""
         return tuple(label for one in self.target for label in one.labels)
+
+    @property
+    def clock_labels(self) -> tuple[str, ...]:
+        """Name and unit of each number in which the time that is left is told."""
+        return () if self.clock is None else self.clock.labels
 
     @property
     def draws(self) -> int:
@@ -368,8 +385,13 @@ class SensesInUse:
         return _joined([one.told(target) for one in self.target])
 
     def told_over_time(self, trials: Trials) -> Tensor | None:
-        """Return what is told at every step, with the cues, (B, T, g + c); None if constant."""
+        """Return what is told at every step, (B, T, g + c + k); None if constant.
+
+        The target comes first, then the cues, then the clock.
+        """
         shown, cues = trials.shown_target, [] if trials.cue is None else [trials.cue]
+        if self.clock is not None:
+            cues.append(self.clock.table().to(trials.target).expand(len(trials), -1, -1))
         if shown is not None:
             return _joined([*(one.told(_late(shown, one.delay)) for one in self.target), *cues])
         if not cues:

@@ -100,6 +100,7 @@ class DerivedTask(TableInNotebooks, ABC):
 
 
 def input_size(task: Task, trials: Trials) -> int:
-    """Return how many numbers a controller is given at a step: observation, target and cues."""
+    """Return how many numbers a controller is given: observation, target, cues and clock."""
     senses = SensesInUse.of(task)
-    return len(senses.labels) + len(senses.target_labels) + trials.cue_size
+    told = len(senses.target_labels) + trials.cue_size + len(senses.clock_labels)
+    return len(senses.labels) + told

@@ -47,6 +47,7 @@ from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.progress_display import live_trainings
 from neuromotor.training.single import initial_parameters, make_trials, train, without_factors
+from neuromotor.training.teacher import ILQGTeacher
 
 __all__ = [
     "CompareSettings",
@@ -159,7 +160,13 @@ class CompareSettings:
         held_out_trials: How many held-out trials of a random task all methods are evaluated on.
         refresh: Iterations between new draws of the training trials, for all methods, or by name
             and for `others`; 0 for one batch throughout.
+        grow: New draws after which a batch is larger by one batch of the task; see `train`.
+        antithetic: Whether noise comes in pairs of opposite sign; see `train`.
+        teacher: Whose commands the controllers learn in place of the loss; see `train`.
         products: Precision of Gauss-Newton products; see `train`.
+        l2: Weight of half the squared norm of the parameters in what is minimised; losses that are
+            reported are without it.
+        norm_preserving: Weight of the norm-preserving regularizer likewise; see `train`.
         references: Which of `REFERENCES` are evaluated too; `default_references` if None. Those
             that do not exist for the trials are left out, and the comparison says why.
         threads: Torch's threads in each training; see `train`.
@@ -171,7 +178,12 @@ class CompareSettings:
     device: torch.device | str = "cpu"
     held_out_trials: int = HELD_OUT_TRIALS
     refresh: Mapping[str, int] | int = 0
+    grow: int = 0
+    antithetic: bool = False
+    teacher: ILQGTeacher | None = None
     products: torch.dtype | None = None
+    l2: float = 0.0
+    norm_preserving: float = 0.0
     references: Sequence[str] | None = None
     threads: int | None = 1
 
@@ -238,7 +250,8 @@ def compare(
         settings: What the numbers depend on; `CompareSettings()` if None.
         budget: Budget of each optimizer.
         parameters: Where all start, (P,), instead of a new initialisation.
-        callback: Called after every iteration with method, progress and iLQR's loss.
+        callback: Called after every iteration with method, progress and iLQR's loss, or zero with
+            a teacher, since the loss of a lesson is nothing that iLQR's compares with.
         finished: Called with each method's run as soon as it is over, iLQR's first.
         memory: What an earlier run left and this one leaves; what it knows is not done again, and
             the numbers are those of one uninterrupted run.
@@ -308,10 +321,15 @@ def compare(
                     budget=budget,
                     parameters=start,
                     trials=trials,
-                    callback=_telling(told, name, floor),
+                    callback=_telling(told, name, 0.0 if settings.teacher else floor),
                     seed=settings.seed,
                     refresh=refresh_of(settings.refresh, name),
+                    grow=settings.grow,
+                    antithetic=settings.antithetic,
+                    teacher=settings.teacher,
                     products=settings.products,
+                    l2=settings.l2,
+                    norm_preserving=settings.norm_preserving,
                     resume=snapshot,
                     threads=settings.threads,
                     checkpoint=checkpoint,

@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_positive, check_seed
+from neuromotor._checks import check_integer, check_number, check_positive, check_seed
 from neuromotor.controllers import Controller
 from neuromotor.optim import (
     Budget,
     Callback,
     Counts,
     HistoryPoint,
+    Objective,
     Optimizer,
+    Penalized,
     Progress,
     Resampled,
     Snapshot,
@@ -137,6 +139,8 @@ def solve(
     held_out: int = 10_000,
     test_calls: int = 100,
     engine: Engine | None = None,
+    l2: float = 0.0,
+    norm_preserving: float = 0.0,
     dtype: torch.dtype = torch.float64,
     callback: Callback | None = None,
     resume: Snapshot | None = None,
@@ -160,6 +164,8 @@ def solve(
         held_out: Sequences on which the answers are counted, drawn from another seed.
         test_calls: Calls between two tests whether the problem is solved.
         engine: How gradients are computed; whole backpropagation through time if None.
+        l2: Weight of half the squared norm of the parameters, which is added to the loss.
+        norm_preserving: Weight of the norm-preserving regularizer; see `train`.
         dtype: Precision.
         callback: Called after every iteration.
         resume: As for `train`.
@@ -187,15 +193,21 @@ def solve(
     check_integer("held_out", held_out, minimum=1)
     check_integer("test_calls", test_calls, minimum=1)
     check_positive("checkpoint_s", checkpoint_s, "seconds")
+    check_number("l2", l2, minimum=0.0)
+    check_number("norm_preserving", norm_preserving, minimum=0.0)
     check_controller(problem, controller)
     keeper = None if checkpoint is None else Keeper(Path(checkpoint), checkpoint_s, resume)
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=dtype)
 
-    def draw(number: int) -> SequenceObjective:
+    def draw(number: int) -> Objective:
         generator = torch.Generator().manual_seed(_seed(seed, number))
         drawn = problem.sequences(sequences, generator, dtype)
-        return SequenceObjective(problem, controller, drawn, engine)
+        objective = SequenceObjective(problem, controller, drawn, engine)
+        if not (l2 or norm_preserving):
+            return objective
+        penalty = objective.norm_change if norm_preserving else None
+        return Penalized(objective, l2, penalty, norm_preserving)
 
     unseen = torch.Generator().manual_seed(_seed(seed, -1))
     test = _Test(problem, controller, problem.sequences(held_out, unseen, dtype), test_calls)

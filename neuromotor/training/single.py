@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_number, check_seed
+from neuromotor._checks import check_integer, check_number
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
+from neuromotor.closed_loop.transport import loop_norm_change
 from neuromotor.controllers import CONTROLLERS, Controller
 from neuromotor.optim import (
     Budget,
@@ -23,6 +23,7 @@ from neuromotor.optim import (
     MixedPrecision,
     Objective,
     Optimizer,
+    Penalized,
     Progress,
     Resampled,
     Result,
@@ -32,7 +33,9 @@ from neuromotor.storage.components import SettingsError, encode
 from neuromotor.storage.snapshots import save_snapshot
 from neuromotor.tasks import TASKS, Task, Trials
 from neuromotor.training import distributed
+from neuromotor.training.drawing import fresh_trials, initial_parameters, make_trials, mirrored
 from neuromotor.training.progress_display import live_trainings
+from neuromotor.training.teacher import ILQGTeacher, Taught
 
 __all__ = [
     "Keeper",
@@ -42,36 +45,6 @@ __all__ = [
     "train",
     "without_factors",
 ]
-
-
-def make_trials(
-    task: Task,
-    controller: Controller,
-    seed: int,
-    *,
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
-) -> Trials:
-    """Return a batch of the task's trials, with draws for the controller's private noise if any."""
-    check_seed("seed", seed)
-    generator = torch.Generator().manual_seed(seed)
-    trials = task.trials(generator, dtype=dtype, device=device)
-    if controller.noise_size:
-        trials = trials.with_unit_noise(controller.noise_size, generator, steps=task.steps)
-    return trials
-
-
-def initial_parameters(
-    controller: Controller,
-    seed: int,
-    *,
-    dtype: torch.dtype = torch.float64,
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Return a controller's initial parameters, (P,): the same for one seed on every device."""
-    check_seed("seed", seed)
-    generator = torch.Generator().manual_seed(seed)
-    return controller.initial_parameters(generator, dtype=dtype, device=device)
 
 
 def without_factors(
@@ -94,7 +67,12 @@ def train(
     trials: Trials | None = None,
     callback: Callback | None = None,
     refresh: int = 0,
+    grow: int = 0,
+    antithetic: bool = False,
+    teacher: ILQGTeacher | None = None,
     products: torch.dtype | None = None,
+    l2: float = 0.0,
+    norm_preserving: float = 0.0,
     resume: Snapshot | None = None,
     threads: int | None = 1,
     progress: bool = False,
@@ -116,8 +94,19 @@ def train(
         callback: Called after every iteration.
         refresh: Iterations between new draws of the trials, the first batch being `trials`; 0
             keeps that one.
+        grow: New draws after which a batch is larger by one batch of the task; 0 never.
+        antithetic: Whether the second half of every batch repeats the first with draws of noise of
+            the opposite sign (`training.drawing.mirrored`).
+        teacher: Whose commands the controller learns (`training.teacher`), in place of the loss of
+            the trials; the result's value and history are then those of the lessons, which are
+            weighed command errors. The teacher says how often there is a new lesson, not
+            `refresh`, and `trials` say no more than the precision.
         products: Precision of Gauss-Newton products, as `torch.float32` for half their time; the
             trials' own if None.
+        l2: Weight of half the squared norm of the parameters, which is added to the loss.
+        norm_preserving: Weight of the norm-preserving regularizer of Pascanu, Mikolov & Bengio
+            (2013), which is added to the loss (`closed_loop.transport`). It comes by autograd, which
+            takes several times as long as a compiled loop.
         resume: Where the training goes on: a snapshot of the same training, from
             `Progress.snapshot` or `load_snapshot(checkpoint)`.
         threads: How many threads torch uses meanwhile on the CPU. One is the fastest for networks
@@ -162,7 +151,20 @@ def train(
     if parameters is None:
         parameters = initial_parameters(controller, seed, dtype=trials.dtype, device=trials.device)
     check_integer("refresh", refresh, minimum=0)
-    if not refresh and any(name.endswith("_noise") for name in trials.present()):
+    check_integer("grow", grow, minimum=0)
+    if grow and not refresh:
+        raise ValueError(
+            f"`grow` counts new draws of the trials and needs `refresh`, got {grow} without; use "
+            "`refresh=1`."
+        )
+    if antithetic:
+        trials = mirrored(trials)
+    if teacher is not None:
+        _check_teacher(trials, products)
+    check_number("l2", l2, minimum=0.0)
+    check_number("norm_preserving", norm_preserving, minimum=0.0)
+    noisy = any(name.endswith("_noise") for name in trials.present())
+    if noisy and not refresh and teacher is None:
         warnings.warn(
             "every iteration sees the same draws of noise, which training learns by heart; "
             "`refresh=1` draws new ones each time.",
@@ -171,19 +173,25 @@ def train(
     loop, first = ClosedLoop(task, controller), trials
 
     def objective_of(batch: Trials) -> Objective:
-        objective = distributed.objective(loop, batch)
-        if products is None or products == batch.dtype:
+        objective: Objective = distributed.objective(loop, batch)
+        if products is not None and products != batch.dtype:
+            single = distributed.objective(loop, batch.to(dtype=products))
+            objective = MixedPrecision(objective, single)
+        if not (l2 or norm_preserving):
             return objective
-        return MixedPrecision(objective, distributed.objective(loop, batch.to(dtype=products)))
+        penalty = loop_norm_change(task, controller, batch) if norm_preserving else None
+        return Penalized(objective, l2, penalty, norm_preserving)
 
     def draw(number: int) -> Objective:
         if number == 0:
             return objective_of(first)
-        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        batch = make_trials(task, controller, own, dtype=first.dtype, device=first.device)
-        return objective_of(batch)
+        drawn = {"grow": grow, "antithetic": antithetic}
+        place: dict[str, Any] = {"dtype": first.dtype, "device": first.device}
+        return objective_of(fresh_trials(task, controller, seed, number, **drawn, **place))
 
     def prepared() -> Objective:
+        if teacher is not None:
+            return Taught(task, controller, teacher, seed, dtype=first.dtype)
         loop.prepare(trials, products=getattr(optimizer, "needs_products", False))
         return Resampled(draw, refresh) if refresh else draw(0)
 
@@ -198,6 +206,19 @@ def train(
         threads=threads,
         progress=progress,
     )
+
+
+def _check_teacher(trials: Trials, products: torch.dtype | None) -> None:
+    """Raise where a training with a teacher cannot do what is asked for."""
+    if products is not None:
+        raise ValueError("`products` must be None with a `teacher`, whose lessons have no others.")
+    if trials.device.type != "cpu":
+        raise ValueError(f"`trials` must be on the cpu with a `teacher`, got {trials.device}.")
+    if distributed.processes() > 1:
+        raise ValueError(
+            "`teacher` must be None in a training over several processes, which share out trials "
+            f"and no lessons; got {distributed.processes()} processes."
+        )
 
 
 def minimize(

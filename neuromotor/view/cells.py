@@ -1,7 +1,8 @@
 """What a page needs of a cell: its step in the form that is translated, and its parts.
 
-Cells with compiled pieces bring that step along. Those without have it here, in the same form and
-with the same notation as in their own modules; tests hold both against each other.
+Cells with compiled pieces bring that step along. Leaky units and long short-term memory have it
+here, in the same form and with the same notation as in their own modules; tests hold both against
+each other.
 """
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ class Pieces(NamedTuple):
 
 def pieces_of(cell: Cell) -> Pieces | None:
     """Return what a page needs of a cell; None where its own class has nothing of the kind."""
+    if type(cell) is LSTMCell:  # both forms of it
+        return _lstm(cell)
     if declares(cell, "compiled"):
         return _compiled(cell)
-    if type(cell) is LeakyCell:
-        return _leaky(cell)
-    return _lstm(cell) if type(cell) is LSTMCell else None
+    return _leaky(cell) if type(cell) is LeakyCell else None
 
 
 def _compiled(cell: Any) -> Pieces:

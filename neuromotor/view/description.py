@@ -16,7 +16,6 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, declares
 from neuromotor.analysis import RecordingError, preferred_directions, record
-from neuromotor.analysis._clock import Clock, Tell
 from neuromotor.analysis.fixed_points import network_fixed_points
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
@@ -30,6 +29,7 @@ from neuromotor.plants.plant import Components, components_of
 from neuromotor.storage.files import finite_or_none
 from neuromotor.tasks import SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
+from neuromotor.training.remaining_time import Clock, Tell
 from neuromotor.view.cells import Pieces, pieces_of
 from neuromotor.view.translate import translated
 

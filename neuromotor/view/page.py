@@ -13,10 +13,10 @@ from string import Template
 from torch import Tensor
 
 from neuromotor._checks import check_seed
-from neuromotor.analysis._clock import Tell
 from neuromotor.controllers.controller import Controller
 from neuromotor.storage.files import atomic_path
 from neuromotor.tasks import Task, Trials
+from neuromotor.training.remaining_time import Tell
 from neuromotor.training.single import make_trials
 from neuromotor.view.description import SHOWN_TRIALS, Description, describe
 

@@ -2,7 +2,8 @@
 
 An entry is a folder `data/TASK/NAME` of four files: controller.safetensors (float32), card.json
 (what it is and how good), history.json (how training went) and recipe.json (how to make it again).
-`neuromotor zoo add` writes them out of a finished run; nothing in them is typed by hand.
+`neuromotor zoo add` writes them out of a finished run; nothing in them is typed by hand but a
+card's note.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def card(name: str) -> dict[str, Any]:
         training; `trained_at`, the value or range of each setting in it; `usual`, the same as
         `training` and `evaluation` on the task's default settings, where others were trained on;
         `robustness`, rows of `neuromotor.robustness` for those default settings. Losses are those
-        of the shipped float32 weights in float64, `largest_command` is in N m or N.
+        of the shipped float32 weights in float64, `largest_command` is in N m or N. A `note` says
+        what else one must know, as where the network stands among other seeds.
 
     Raises:
         ValueError: There is no such entry.

@@ -6,7 +6,7 @@ from scipy.stats import ks_2samp
 
 from neuromotor.analysis._arrays import in_own_space, reduced
 from neuromotor.analysis.nulls import fit_maximum_entropy
-from neuromotor.analysis.rotations import fit_rotations
+from neuromotor.analysis.rotation_fits import fit_rotations
 
 
 def test_maximum_entropy_surrogates_have_the_datas_covariances():
@@ -44,6 +44,6 @@ def test_fewer_axes_than_units_give_the_same_surrogates():
 
     def skew(model, seed):
         states = (reduced(x, 4)[0] for x in model.draw(300, seed))
-        return [fit_rotations(x, time[1], "start").r2_skew for x in states]
+        return [fit_rotations(x, time[1], "starts").r2_skew for x in states]
 
     assert ks_2samp(skew(whole, 0), skew(reduced_, 1)).pvalue > 0.01

@@ -35,7 +35,7 @@ from neuromotor.analysis.components import SECTION as COMPONENTS
 from neuromotor.analysis.gradients import SECTION as SENSITIVITY
 from neuromotor.analysis.latencies import SECTION as LATENCY
 from neuromotor.analysis.lesions import SECTION as LESIONS
-from neuromotor.analysis.rotations import SECTION as ROTATIONS
+from neuromotor.analysis.rotation_section import SECTION as ROTATIONS
 from neuromotor.analysis.section import Material
 from neuromotor.analysis.tuning import SECTION as TUNING
 from neuromotor.analysis.unperturbed import check_controller, run_without_loads

@@ -92,7 +92,7 @@ def test_methods_that_need_factors_are_left_out_or_refused(tmp_path):
         "compare", "center-out", "--optimizers", "all", *small, "--out", tmp_path / "all"
     )
     assert done.returncode == 0, done.stderr
-    left_out = ["kron-lbfgs", "kron-descent", "kron-adam"]
+    left_out = ["kron-lbfgs", "kron-descent", "kron-adam", "kron-hf"]
     assert f"Left out {', '.join(left_out)}: there are no Kronecker factors" in done.stderr
     methods = [row["method"] for row in json.loads(done.stdout)["rows"]]
     assert methods == ["ilqr", *(name for name in OPTIMIZERS if name not in left_out)]

@@ -12,7 +12,7 @@ from cases import generator, noisy, normal
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.compiled.objective import CompiledObjective
-from neuromotor.controllers import ContinuousTimeRNN, GatedCell, Network, TanhCell
+from neuromotor.controllers import ContinuousTimeRNN, GatedCell, LSTMCell, Network, TanhCell
 from neuromotor.plants import (
     HUMAN,
     HUMAN_VISCOSITY,
@@ -38,6 +38,13 @@ NETWORKS = {
         learn_initial_state=True,
     ),
     "gated, tanh": Network(cell=GatedCell(), layers=(5, 3), squash="tanh"),
+    "lstm": Network(cell=LSTMCell(), layers=(7,)),
+    "lstm in layers": Network(
+        cell=LSTMCell(forget_bias=0.5),
+        layers=(6, 5),
+        private_noise=0.1,
+        learn_initial_state=True,
+    ),
     "logistic": Network(layers=(5, 4), squash="logistic", learn_initial_state=True),
     "rectified": Network(layers=(5,), squash="rectified"),
 }

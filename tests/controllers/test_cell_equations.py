@@ -17,10 +17,10 @@ from neuromotor.controllers import (
     LSTMCell,
     MultiplicativeCell,
     Network,
+    TensorCell,
 )
 
-SIZED = {name: cell for name, cell in CELLS.items() if name != "fast-weights"}
-SIZED["fast-weights"] = FastWeightsCell(units=5)
+SIZED = {**CELLS, "fast-weights": FastWeightsCell(units=5)}
 STEPS, BATCH, UNITS, INPUTS = 6, 3, 5, 4
 
 
@@ -154,6 +154,18 @@ def test_inputs_choose_the_recurrent_weights(columns):
     by_hand(MultiplicativeCell(start, end), step)
 
 
+def test_every_gating_input_has_a_matrix_of_its_own():
+    """Sutskever (2013), equations 5.1 and 5.3, with a matrix that no input changes."""
+
+    def step(f, u, b, x, state):
+        h = np.zeros(UNITS) if state is None else state
+        recurrent = u[0] + x[1] * u[1] + x[2] * u[2]
+        h = np.tanh(f[0] @ x + recurrent @ h + b[0])
+        return h, h
+
+    by_hand(TensorCell(1, 3), step)
+
+
 def test_fast_weights_are_a_fading_sum_of_outer_products():
     """Ba et al. (2016), equation 2: A h is a sum over the past, weighted by how alike it was."""
 
@@ -201,6 +213,10 @@ def test_wrong_settings_are_named():
         LeakyCell(leak_on="rates")
     with pytest.raises(ValueError, match="`gating_to` must be a whole number, 5 or more"):
         MultiplicativeCell(4, 4)
+    for cell in (MultiplicativeCell(4), MultiplicativeCell(0, 9), TensorCell(2, 9)):
+        network = network_of(cell)
+        with pytest.raises(ValueError, match="inputs, (got|4, got)"):
+            rates_of(network, drawn(network), normal(1, 1, INPUTS))
     network = Network(layers=(4,), cell=replace(FastWeightsCell(), units=5))
     with pytest.raises(ValueError, match=r"`cell\.units` must be the units of the layer, got 5"):
         rates_of(network, drawn(network), normal(1, 1, 8))

@@ -50,6 +50,8 @@ def test_preconditioner_is_the_inverse_of_the_damped_blocks():
     torch.testing.assert_close(
         KroneckerPreconditioner(blocks, 0.3)(vector), expected, rtol=1e-10, atol=1e-12
     )
+    absolute = KroneckerPreconditioner(blocks, 0.3 * float(mean), relative=False)
+    torch.testing.assert_close(absolute(vector), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from cases import generator, normal
 
-from neuromotor.controllers import CELLS, FastWeightsCell, Network
+from neuromotor.controllers import CELLS, FastWeightsCell, Network, TensorCell
 from neuromotor.problems import (
     LOSSES,
     Memorization,
@@ -16,8 +16,7 @@ from neuromotor.problems import (
 from neuromotor.problems.objective import run
 
 PROBLEM = Memorization(length=2, lag=3)  # 7 steps
-SIZED = {name: cell for name, cell in CELLS.items() if name != "fast-weights"}
-SIZED["fast-weights"] = FastWeightsCell(units=4)
+SIZED = {**CELLS, "fast-weights": FastWeightsCell(units=4), "tensor": TensorCell(1, 3)}
 
 
 def made(cell, engine=None, layers=(4,)):

@@ -185,3 +185,45 @@ def test_wrong_controllers_are_named():
         SequenceObjective(problem, fitted(Network(squash="tanh"), problem), batch)
     with pytest.raises(ValueError, match="must have no private noise"):
         SequenceObjective(problem, fitted(Network(private_noise=0.1), problem), batch)
+
+
+@pytest.mark.parametrize("cell", [TanhCell(), OwnTanh()])
+def test_structural_damping_is_in_the_factors(cell):
+    """Of one sequence and one step, on average over the residuals, against dense products."""
+    problem = Memorization(length=1, lag=1)
+    network = fitted(Network(layers=(2,), cell=cell), problem)
+    theta = network.initial_parameters(generator(1))
+    batch = problem.sequences(1, generator(0)).subset(slice(0, 1))
+    batch = replace(batch, inputs=batch.inputs[:, :1], targets=batch.targets[:, :1])
+    batch = replace(batch, counted=batch.counted[:, :1], judged=batch.judged[:, :1])
+    linear = SequenceObjective(problem, network, batch).linearize(theta)
+    eye, draws, structural = torch.eye(len(theta)).double(), generator(3), 2.0
+    dense = torch.stack([linear.product(row, structural) for row in eye])
+    plain = torch.stack([linear.product(row) for row in eye])
+    found = [linear.kronecker_factors(draws, structural)[0] for _ in range(1500)]
+    rows = torch.stack([block.rows for block in found]).mean(0)
+    where = found[0].places.T.flatten()
+    expected, without = dense[where][:, where], plain[where][:, where]
+    error = (torch.kron(found[0].columns, rows) - expected).abs().max()
+    assert error < 0.1 * expected.abs().max()
+    assert (expected - without).abs().max() > 0.5 * expected.abs().max()
+
+
+def test_both_ways_to_factors_with_structural_damping_agree():
+    """The residuals of held quantities lie in another order; one sequence of one step has one."""
+    blocks = []
+    for cell in (TanhCell(), OwnTanh()):
+        network, theta, objective = made(SMALL["softmax"], cell)
+        batch = objective.sequences
+        part = replace(
+            batch,
+            **{
+                name: getattr(batch, name)[:1]
+                for name in ("inputs", "targets", "counted", "judged")
+            },
+        )
+        linear = SequenceObjective(SMALL["softmax"], network, part).linearize(theta)
+        blocks.append(linear.kronecker_factors(generator(4), 0.3))
+    for one, two in zip(*blocks, strict=True):
+        for own, other in zip(one, two, strict=True):
+            torch.testing.assert_close(own, other)

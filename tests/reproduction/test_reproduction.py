@@ -9,13 +9,16 @@ from typer.testing import CliRunner
 
 from neuromotor import CenterOut, ClosedLoop, ContinuousTimeRNN, save_controller
 from neuromotor.cli.app import app
+from neuromotor.control import ILQR
 from neuromotor.evaluation.load_responses import correction_latencies
+from neuromotor.optim import OPTIMIZERS
 from neuromotor.reproduction import scratch, sensitivity
 from neuromotor.reproduction.convergence import convergence_data
 from neuromotor.reproduction.networks import Networks, is_finished, run_name
-from neuromotor.reproduction.results import Effort, calls_to, chapter6_tables, claims
+from neuromotor.reproduction.results import Effort, calls_to, chapter6_tables
 from neuromotor.reproduction.scratch import Training, estimate, plan, retrain
 from neuromotor.reproduction.tables import Table, cell, update_document
+from neuromotor.storage.components import encode
 from neuromotor.storage.files import write_json
 from neuromotor.tasks import Postural, Trials
 from neuromotor.training.single import initial_parameters
@@ -195,6 +198,42 @@ def test_convergence_keeps_the_best_loss_so_far(tmp_path):
         convergence_data(tmp_path / "nowhere")
 
 
+def leave_comparison(folder, method, settings, *, seeds=(3,), weights=None, reference=0.25):
+    """What `neuromotor compare --seeds N` leaves, as far as figure 6.2 reads it."""
+    about, done = {"command": str(folder), "versions": {}, "machine": {}}, {"interrupted": False}
+    write_json(folder / "summary.json", {**about, "seeds": list(seeds), **done})
+    for seed in seeds:
+        part = folder / f"seed-{seed}"
+        write_json(part / "settings.json", {method: settings})
+        write_json(part / "summary.json", {**done, "rows": [{"method": "ilqr", "loss": reference}]})
+        write_json(part / "history.json", {method: {"calls": [1, 2], "loss": [2.0, 1.0]}})
+        if weights is not None:
+            file = part / "controllers" / f"{method}.safetensors"
+            save_controller(file, NET, weights, task=TASK)
+
+
+def test_convergence_names_what_is_unusual_and_measures_paths(tmp_path):
+    usual = encode(OPTIMIZERS["gd"], OPTIMIZERS)
+    weights = 0.1 * initial_parameters(NET, seed=1)
+    leave_comparison(tmp_path / "all", "gd", usual)
+    plain = {**usual, "clip_norm": None, "learning_rate": 0.01}
+    leave_comparison(tmp_path / "plain", "gd", plain, weights=weights)
+    data = convergence_data(tmp_path / "all", [tmp_path / "plain"])
+    assert list(data["methods"]) == ["gd", "gd (learning_rate 0.01, clip_norm none)"]
+    assert data["others"] == [str(tmp_path / "plain")]
+    first, second = data["methods"].values()
+    assert first["away_cm"] is None
+    trials = TASK.trials()
+    states = ClosedLoop(TASK, NET).simulate(weights, trials).states
+    best = ILQR().solve(TASK, trials).states
+    hands = [TASK.plant.hand_position(one) for one in (states, best)]
+    by_hand = 100 * (hands[0] - hands[1]).norm(dim=-1).max(dim=1).values.mean()
+    assert second["away_cm"] == [pytest.approx(float(by_hand), rel=1e-9)]
+    leave_comparison(tmp_path / "other", "gd", usual, seeds=(4,))
+    with pytest.raises(ValueError, match=r"must have the seeds of .*, \[3\], got \[4\]"):
+        convergence_data(tmp_path / "all", [tmp_path / "other"])
+
+
 def test_correction_latency_of_planted_answers():
     start = torch.zeros(3, 4, dtype=torch.float64)
     load = torch.zeros(3, 20, 2, dtype=torch.float64)
@@ -248,6 +287,28 @@ def test_sensitivity_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert [row["ratio"] for row in sensitivity.summary(data)] == [1.5] * 3  # median of 1 and 2
 
 
+def test_the_same_training_under_another_name_is_not_repeated(tmp_path, monkeypatch):
+    usual, far = sensitivity.DDN(pairs=4), sensitivity.DDN(pairs=4, delay_steps=3)
+    chosen = [
+        sensitivity.Case("noise", "0.1", usual),
+        sensitivity.Case("delay", "30 ms", far),
+        sensitivity.Case("delay", "70 ms", usual),
+    ]
+    done = []
+
+    def measure(case, seed):
+        done.append(case.value)
+        numbers = dict.fromkeys(("ratio", "energy_ratio", "seconds"), 3.0)
+        return {**case.key(seed), **numbers, "loss": len(done)}
+
+    monkeypatch.setattr(sensitivity, "cases", lambda: chosen)
+    monkeypatch.setattr(sensitivity, "measure_case", measure)
+    rows = sensitivity.run_sensitivity(tmp_path / "rows.json", 1)["rows"]
+    assert done == ["0.1", "30 ms"]
+    assert [row["loss"] for row in rows] == [1, 2, 1]
+    assert (rows[2]["factor"], rows[2]["value"]) == ("delay", "70 ms")
+
+
 def test_a_small_training_of_the_sensitivity_table():
     case = sensitivity.Case("size", "1 x 4", CenterOut(directions=4), layers=(4,), calls=5)
     row = sensitivity.measure_case(case, 0)
@@ -274,27 +335,6 @@ def test_the_command_leaves_what_it_can_and_names_the_rest(tmp_path):
     assert "fig6_1 is left out: center-out/ahf" in done.stderr
     wrong = CliRunner().invoke(app, [*arguments, "--from-scratch", "--out", str(out)])
     assert "leave `--networks` out" in str(wrong.exception)
-
-
-def test_claims_compare_in_the_right_direction():
-    def robust(name, error, late):
-        return {
-            "controller": name,
-            "median error, disturbed (cm)": error,
-            "correction starts (ms)": late,
-        }
-
-    rows = (robust("ddn-robust/best", 1.0, 80.0), robust("ddn-delay/best", 4.9, 80.0))
-    ours = Table("robustness", "", rows)
-    size = [("1 x 5", 1.05), ("2 x 100 (ours)", 1.01)]
-    energies = Table(
-        "sensitivity",
-        "",
-        tuple({"choice": "network size", "value": v, "energy / iLQR's": e} for v, e in size),
-    )
-    far, start, small = claims([ours, energies]).rows
-    assert (far["holds"], start["holds"], small["holds"]) == (False, True, True)
-    assert far["ours"] == "1 against 4.9 cm"
 
 
 def test_a_run_is_finished_when_nobody_stopped_it(tmp_path):

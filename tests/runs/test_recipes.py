@@ -1,11 +1,13 @@
 """Settings become a command that means them."""
 
 import shlex
+from dataclasses import dataclass, replace
 
 import pytest
 from recipe_words import settings_of
 
 import neuromotor as nm
+from neuromotor.optim import OPTIMIZERS
 from neuromotor.runs.recipes import find_stages, training_command
 from neuromotor.runs.settings import resolve
 
@@ -34,6 +36,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
             "optimizers": "hf",
             "ilqr": {"iterations": 7},
         },
+        {"task": "center-out", "optimizers": "gd", "gd": {"clip_norm": None}},
         {
             "task": "center-out",
             "optimizers": "kron-lbfgs",
@@ -64,9 +67,15 @@ def test_a_preset_takes_one_word():
     assert words.count("--set") == 1
 
 
-def test_what_no_option_expresses_is_said():
-    settings = resolve({"task": "center-out", "optimizers": "adam", "adam": {"clip_norm": None}})
-    with pytest.raises(nm.SettingsError, match=r"no option expresses `adam.clip_norm`"):
+def test_what_no_option_expresses_is_said(monkeypatch):
+    @dataclass(frozen=True)
+    class Labelled(nm.LBFGS):
+        label: str | None = "one"  # a text, of which `none` is one too
+
+    monkeypatch.setitem(OPTIMIZERS, "labelled", Labelled())
+    settings = resolve({"task": "center-out", "optimizers": "labelled"})
+    settings = replace(settings, optimizers={"labelled": Labelled(label=None)})
+    with pytest.raises(nm.SettingsError, match=r"no option expresses `labelled.label` = None"):
         training_command(settings, "runs/x", None)
 
 

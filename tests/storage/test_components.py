@@ -56,6 +56,15 @@ def test_a_table_changes_a_preset():
     assert decode({"limits": {"stiffness": 3.0}}, PLANTS, "p").limits == JointLimits(stiffness=3.0)
 
 
+def test_the_word_none_stands_for_no_value_where_there_may_be_none():
+    gd = decode({"type": "gd", "clip_norm": "none"}, OPTIMIZERS, "gd")
+    assert gd == replace(OPTIMIZERS["gd"], clip_norm=None)
+    task = decode({"type": "center-out", "senses": "none"}, TASKS, "task")
+    assert task.senses is None
+    with pytest.raises(SettingsError, match=r"learning_rate"):
+        decode({"type": "gd", "learning_rate": "none"}, OPTIMIZERS, "gd")
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -5,12 +5,15 @@ import math
 import pytest
 import torch
 from cases import generator, normal
+from scipy.optimize import brentq
 
 from neuromotor import with_times
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.evaluation.references import reference_trajectories
 from neuromotor.plants import HUMAN, MONKEY, PointMass, TwoJointArm, UnreachableError
-from neuromotor.tasks import Postural, Trials
+from neuromotor.tasks import TASKS, Postural, Trials
+from neuromotor.tasks.postural import CALIBRATED_FORCE_N
 
 
 def test_seventy_two_trials_of_one_second_with_a_tenth_of_a_second_delay():
@@ -52,6 +55,20 @@ def test_the_hand_force_is_a_fifth_of_a_newton_metre_at_the_joints():
     trials = task.trials()
     torque = task.plant.joint_torque(trials.initial_state, trials.hand_force[:, 0]).norm(dim=-1)
     assert float(torque.mean()) == pytest.approx(0.2, rel=0.05)
+
+
+def test_the_calibrated_load_is_found_again():
+    """Optimal feedback control comes to the thesis's 2.2e-2 under the load that is named so."""
+
+    def excess(size):
+        task = Postural(load_size=size)
+        trials = task.trials()
+        run = reference_trajectories(task, trials, ["ilqg"])["ilqg"].trajectory
+        return float(task.cost.losses(run.states, run.commands, trials).mean()) - 2.2e-2
+
+    found = brentq(excess, 2.3, 2.7, xtol=2e-4)
+    assert found == pytest.approx(CALIBRATED_FORCE_N, abs=5e-4)
+    assert TASKS["postural-calibrated"] == Postural(load_size=CALIBRATED_FORCE_N)
 
 
 def test_onset_postures_and_directions_can_be_chosen():

@@ -230,7 +230,7 @@ def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     start = ("--start", "one/controllers/adam.safetensors", "--seed", "1")
     run("train", "ddn", *small, *start, "--budget", "12", "--out", "two")
     arguments = ("two", "adam", "ddn/small", "--zoo", tmp_path / "zoo")
-    assert "x ilqg" in run("zoo", "add", *arguments)
+    assert "x ilqg" in run("zoo", "add", *arguments, "--note", "The only seed.")
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
     assert zoo.names() == ["ddn/small"]
     test_an_entry_is_what_its_card_says("ddn/small")
@@ -247,6 +247,8 @@ def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     assert shlex.split(first["command"])[-1] in second["command"]
     assert "--dtype float32" in first["command"]
     assert "ddn/small" in run("zoo")
+    assert "The only seed." in run("zoo", "ddn/small")
+    assert "N m. The only seed." in run("zoo", "--markdown")
     run("zoo", "robustness", "ddn/small", "--store")
     assert zoo.card("ddn/small") == card
     with pytest.raises(FileExistsError, match="exists"):

@@ -162,6 +162,8 @@ def _grid(
         first, last = (round(edge / step) for edge in options.window_s)
         _check_count(last - first)
         grid = np.float64(step) * np.arange(first, last + 1)
+        reach = (grid[0] - half * step, grid[-1] + half * step)
+        _note_beyond(reach, start - knots[:, 0], stop - knots[:, 0], notes)
         return Placement(knots, zero, grid, step), np.ones((len(knots), len(grid)), dtype=bool)
     low = np.ceil((start - knots[:, 0]) / step + half - _SLACK).astype(np.int64)
     high = np.floor((stop - knots[:, 0]) / step - half + _SLACK).astype(np.int64)
@@ -187,6 +189,31 @@ def _grid(
             "is missing."
         )
     return Placement(knots, zero, np.float64(step) * places, step), covered
+
+
+def _note_beyond(
+    window_s: tuple[float, float],
+    start_s: NDArray[np.float64],
+    stop_s: NDArray[np.float64],
+    notes: list[str],
+) -> None:
+    """Note how many trials begin or end within the window, and raise where it misses them all.
+
+    All times count from the event of each trial.
+    """
+    slack = 1e-6  # s
+    if ((window_s[1] < start_s - slack) | (window_s[0] > stop_s + slack)).all():
+        raise RecordingError(
+            f"`window_s` must overlap the trials, which go from {float(np.median(start_s)):.3g} to "
+            f"{float(np.median(stop_s)):.3g} s about the event (medians), got {window_s[0]:.3g} to "
+            f"{window_s[1]:.3g} s."
+        )
+    beyond = (window_s[0] < start_s - slack) | (window_s[1] > stop_s + slack)
+    if beyond.any():
+        notes.append(
+            f"The window reaches beyond {int(beyond.sum())} of {len(start_s)} trials; there it "
+            "holds what was recorded between trials, and is missing where nothing was recorded."
+        )
 
 
 def _check_count(times: float) -> None:

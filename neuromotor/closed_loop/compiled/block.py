@@ -122,7 +122,7 @@ class Room:
         """
         self._arrangement, self._dims, self.trials = arrangement, dims, trials
         self._groups = [group * units for units in net.layers for group in cell.GATES]
-        self._units = list(net.layers)
+        self._damped = [units * getattr(cell, "DAMPED", 1) for units in net.layers]
         parts = [cell.widths(units, numbers) for units in net.layers]
         self.memory_widths = [layer[0] for layer in parts]
         self._memory, self._kept, self._scratch = (
@@ -201,12 +201,12 @@ class Room:
     @cached_property
     def damped(self) -> Tape:
         """Room for changes of the quantities that structural damping holds back."""
-        return self._tape(self._units, self._dims.steps)
+        return self._tape(self._damped, self._dims.steps)
 
     @cached_property
     def undamped(self) -> Tape:
         """What stands for these where there is no structural damping."""
-        return self._tape([0] * len(self._units), 1)
+        return self._tape([0] * len(self._damped), 1)
 
     def _over_time(self) -> tuple[Array, Array]:
         steps = self._dims.steps

@@ -35,6 +35,7 @@ if "plant" not in globals():
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 GROUPS = len(cell.GATES)
+NOISY_GATE = getattr(cell, "NOISY_GATE", 0)  # which gate of the noisy group
 PLAIN, TANH, LOGISTIC, RECTIFIED = range(len(SQUASHED))
 
 
@@ -101,10 +102,10 @@ def forward_block(weights, net, body, dims, given, run, room):
                     below = part(layer(at(run.memory, t + 1), (number - 1) * cell.MEMORY), 0)
                     forth(weights, own.first + 3 * g + 1, below, drive, True)
             if noise.shape[1] > 0:
-                drive = part(drives, cell.NOISY)
+                drive, gate = part(drives, cell.NOISY), NOISY_GATE * units[number]
                 for b in range(count):
                     for j in range(units[number]):
-                        drive[b, j] += noise[b, offset + j]
+                        drive[b, gate + j] += noise[b, offset + j]
                 offset += units[number]
             cell.step(own, numbers, drives, before, after, kept)
         last = part(layer(at(run.memory, t + 1), (layers - 1) * cell.MEMORY), 0)

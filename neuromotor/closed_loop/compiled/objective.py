@@ -31,7 +31,7 @@ from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["CompiledLinearization", "CompiledObjective"]
+__all__ = ["CompiledLinearization", "CompiledObjective", "PackedNetwork", "Passes"]
 
 Array = NDArray[Any]
 _Result = TypeVar("_Result")
@@ -61,14 +61,14 @@ def _quiet_floats() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-class _Network(NamedTuple):
+class PackedNetwork(NamedTuple):
     """A network's weights, or a direction or the like, in the form that passes use."""
 
     weights: Weights
     initial: list[Array]  # each layer's learnt memory before the first step; none where it is zero
 
 
-class _Loop:
+class Passes:
     """A machine on fixed trials: their blocks, and passes over these."""
 
     def __init__(self, machine: Machine, trials: Trials) -> None:
@@ -126,16 +126,16 @@ class _Loop:
         return flat
 
     @contextmanager
-    def packed(self, parameters: Tensor) -> Iterator[_Network]:
+    def packed(self, parameters: Tensor) -> Iterator[PackedNetwork]:
         """Lend a flat vector (P,) in the form that passes use."""
         with self.machine.weights() as weights:
             yield self.network(parameters, weights)
 
-    def network(self, parameters: Tensor, weights: Weights) -> _Network:
+    def network(self, parameters: Tensor, weights: Weights) -> PackedNetwork:
         """Return a flat vector (P,) in the form that passes use."""
         flat = self.take(parameters)
         self.arrangement.fill(weights, flat)
-        return _Network(weights, [flat[places] for places in self.arrangement.initial])
+        return PackedNetwork(weights, [flat[places] for places in self.arrangement.initial])
 
     def begin(self, tape: Tape, trials: int, parts: list[list[Array]]) -> None:
         """Write each layer's memory before the first step, or its change."""
@@ -145,7 +145,7 @@ class _Loop:
                 width = min(len(values), view.shape[1])
                 view[:, :width] = values[:width]
 
-    def forward(self, block: int, room: Room, run: Run, network: _Network) -> float:
+    def forward(self, block: int, room: Room, run: Run, network: PackedNetwork) -> float:
         """Run a block; return twice the sum of its losses."""
         run.x[0] = self.start[block]
         trials = run.x.shape[2]
@@ -164,7 +164,7 @@ class _Loop:
         block: int,
         room: Room,
         run: Run,
-        network: _Network,
+        network: PackedNetwork,
         structural: float = 0.0,
         adjoint: AdjointRoom | None = None,
     ) -> list[Array]:
@@ -210,7 +210,13 @@ class _Loop:
         return room.damped if structural else room.undamped
 
     def tangent(
-        self, block: int, room: Room, run: Run, network: _Network, direction: _Network, s: float
+        self,
+        block: int,
+        room: Room,
+        run: Run,
+        network: PackedNetwork,
+        direction: PackedNetwork,
+        s: float,
     ) -> None:
         """Write changes along a direction to `room.changes`, and, times s, what is damped."""
         tangent = room.tangent
@@ -238,6 +244,27 @@ class _Loop:
             self.dims, self.given[block], states, commands, about_goal, *room.derivatives
         )
 
+    def drawn(
+        self, generator: torch.Generator, place: Place | None
+    ) -> list[tuple[Array | float, Array]]:
+        """Return random residuals of every block, pulled back to states and commands.
+
+        (T + 1, n, M), or one number for all, and (T, m, M).
+        """
+        steps, batch, plant = self.task.steps, len(self.trials), self.task.plant
+
+        def numbers(count: int, size: int) -> Array:
+            """Random residuals, (count, size, B)."""
+            drawn = drawn_residuals(count, batch, size, generator, place)
+            return np.array(drawn.permute(0, 2, 1).numpy(), self.dtype, order="C")
+
+        by_state = numbers(steps + 1, plant.state_size)
+        by_command = numbers(steps, plant.command_size) * (self.dims.energy / batch) ** 0.5
+        return [
+            (by_state[..., part] * np.sqrt(own.weight / batch), by_command[..., part])
+            for own, part in zip(self.given, self.parts, strict=True)
+        ]
+
     def flat_gradient(self, initial_pulls: Sequence[list[Array]]) -> Tensor:
         """Return the sum of the blocks' gradients, (P,)."""
         flat = self.arrangement.flat(self.gradients)
@@ -250,7 +277,7 @@ class _Loop:
         return or_infinity(sum(totals) / (2 * self.dims.batch))
 
     def value_and_gradient(
-        self, network: _Network, runs: Sequence[Run] | None = None
+        self, network: PackedNetwork, runs: Sequence[Run] | None = None
     ) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,); `runs` keep the passes if they are given."""
 
@@ -270,10 +297,16 @@ class CompiledObjective(LoopObjective):
     Gradients are added up in place, so one objective must not be used by two threads at once.
     """
 
-    def __init__(self, machine: Machine, trials: Trials) -> None:
-        """Give a loop its trials; `ClosedLoop.objective` says which can be compiled."""
+    def __init__(self, machine: Machine, trials: Trials, passes: Passes | None = None) -> None:
+        """Give a loop its trials; `ClosedLoop.objective` says which can be compiled.
+
+        Args:
+            machine: The loop.
+            trials: The batch.
+            passes: Passes over these trials, if others than usual.
+        """
         super().__init__(machine.task, machine.net, trials)
-        self._loop = _Loop(machine, trials)
+        self._loop = passes or Passes(machine, trials)
 
     def over(self, trials: Trials) -> CompiledObjective:
         """Return the mean loss of the same loop over other trials."""
@@ -306,22 +339,13 @@ class CompiledObjective(LoopObjective):
         """
         loop = self._loop
         batch, steps = len(self.trials), self.task.steps
+        drawn = loop.drawn(generator, place)
 
-        def drawn(count: int, size: int) -> Array:
-            """Random residuals, (count, size, B)."""
-            numbers = drawn_residuals(count, batch, size, generator, place)
-            return np.array(numbers.permute(0, 2, 1).numpy(), loop.dtype, order="C")
-
-        by_state = drawn(steps + 1, self.task.plant.state_size)
-        by_command = drawn(steps, loop.task.plant.command_size) * (loop.dims.energy / batch) ** 0.5
-
-        def job(i: int, room: Room, network: _Network) -> list[tuple[Array, Array]]:
+        def job(i: int, room: Room, network: PackedNetwork) -> list[tuple[Array, Array]]:
             run = room.shared_run
             loop.forward(i, room, run, network)
             d_x, d_u = room.derivatives
-            part = loop.parts[i]
-            d_x[:] = by_state[..., part] * np.sqrt(loop.given[i].weight / batch)
-            d_u[:] = by_command[..., part]
+            d_x[:], d_u[:] = drawn[i]
             adjoint = room.adjoint_of(steps)
             loop.backward(i, room, run, network, adjoint=adjoint)
             return _moments(loop, run, adjoint)
@@ -347,7 +371,7 @@ class CompiledObjective(LoopObjective):
         return CompiledLinearization(self._loop, parameters)
 
 
-def _moments(loop: _Loop, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
+def _moments(loop: Passes, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
     """Second moments of pulls and inputs of each gate group, and of the read-out, over a block."""
     cell, net = loop.cell, loop.net
     steps, _, trials = run.x.shape[0] - 1, *run.x.shape[1:]
@@ -382,7 +406,7 @@ def _moments(loop: _Loop, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
 class CompiledLinearization:
     """One trajectory: each product is a tangent and an adjoint pass over it."""
 
-    def __init__(self, loop: _Loop, parameters: Tensor) -> None:
+    def __init__(self, loop: Passes, parameters: Tensor) -> None:
         self._loop = loop
         self._network = loop.network(parameters, loop.arrangement.weights())
         self._runs = loop.each(lambda i, room: room.run())
@@ -395,7 +419,7 @@ class CompiledLinearization:
         loop, network = self._loop, self._network
         weight = structural / loop.dims.batch
 
-        def job(i: int, room: Room, direction: _Network) -> list[Array]:
+        def job(i: int, room: Room, direction: PackedNetwork) -> list[Array]:
             run = self._runs[i]
             loop.tangent(i, room, run, network, direction, weight)
             loop.pull(i, room, *room.changes, False)

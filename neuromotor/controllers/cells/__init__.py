@@ -8,6 +8,7 @@ from neuromotor.controllers.cells.leaky import LeakyCell
 from neuromotor.controllers.cells.lstm import LSTMCell
 from neuromotor.controllers.cells.multiplicative import MultiplicativeCell
 from neuromotor.controllers.cells.tanh import TanhCell
+from neuromotor.controllers.cells.tensor import TensorCell
 from neuromotor.extensions import Registry
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Products",
     "TanhCell",
     "Tape",
+    "TensorCell",
 ]
 
 CELLS: Registry[Cell] = Registry(
@@ -40,6 +42,7 @@ CELLS: Registry[Cell] = Registry(
         "lstm-1997": LSTMCell(forget=False),
         "context": ContextCell(),
         "multiplicative": MultiplicativeCell(),
+        "tensor": TensorCell(),
         "fast-weights": FastWeightsCell(),
     },
     members=("gates", "memory", "step", "rates"),

@@ -99,25 +99,34 @@ class Products:
 
         The arguments are those of a call.
         """
-        weights, units = self._weights, self._units
-        rows = slice(gates.start * units, gates.stop * units)
-        given = torch.addmm(weights.bias[rows], inputs, weights.feedforward[rows].T)
-        recalled = own @ weights.recurrent[rows].T
-        if self._tape is not None:
-            for part, seen, product in (
-                ("feedforward", inputs, given),
-                ("recurrent", own, recalled),
-            ):
-                place = LinearMap(self._layer, gates.start, gates.stop, part)
-                self._tape.write(place, seen, product)
-        return given, recalled
+        return self.given(gates, inputs), self.recalled(gates, own)
+
+    def given(self, gates: slice, inputs: Tensor) -> Tensor:
+        """Return ``inputs F^T + b`` for some gates, (B, gates units)."""
+        weights, rows = self._weights, self._rows(gates)
+        product = torch.addmm(weights.bias[rows], inputs, weights.feedforward[rows].T)
+        self._write(gates, "feedforward", inputs, product)
+        return product
+
+    def recalled(self, gates: slice, own: Tensor) -> Tensor:
+        """Return ``own U^T`` for some gates, (B, gates units)."""
+        product = own @ self._weights.recurrent[self._rows(gates)].T
+        self._write(gates, "recurrent", own, product)
+        return product
 
     def bias(self, gates: slice) -> Tensor:
         """Return the biases of some gates, (gates units,), for a cell with another use for them.
 
         Kronecker factors do not see such a use.
         """
-        return self._weights.bias[gates.start * self._units : gates.stop * self._units]
+        return self._weights.bias[self._rows(gates)]
+
+    def _rows(self, gates: slice) -> slice:
+        return slice(gates.start * self._units, gates.stop * self._units)
+
+    def _write(self, gates: slice, part: str, seen: Tensor, product: Tensor) -> None:
+        if self._tape is not None:
+            self._tape.write(LinearMap(self._layer, gates.start, gates.stop, part), seen, product)
 
 
 class Cell(Protocol):

@@ -33,7 +33,7 @@ class LSTMCell:
     3 is what its section 4.5.1 uses.
 
     Attributes:
-        forget: Whether there is a forget gate.
+        forget: Whether there is a forget gate. Units without have no compiled loops.
         forget_bias: Added to the bias of the forget gate, so that memories last at first.
 
     Raises:
@@ -52,6 +52,16 @@ class LSTMCell:
     def gates(self) -> int:
         """4, and 3 without forget gate."""
         return 4 if self.forget else 3
+
+    @property
+    def compiled(self) -> str:
+        """Where the compiled pieces are; empty where there are none."""
+        return "neuromotor.controllers.cells.lstm_compiled" if self.forget else ""
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The bias of the forget gate, which compiled loops need."""
+        return (self.forget_bias,)
 
     def step(
         self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None

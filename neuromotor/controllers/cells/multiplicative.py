@@ -54,7 +54,16 @@ class MultiplicativeCell:
     def step(
         self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None
     ) -> Tensor:
-        """Return the rates after a step, (B, units)."""
+        """Return the rates after a step, (B, units).
+
+        Raises:
+            ValueError: The gating columns are beyond the layer's inputs.
+        """
+        if max(self.gating_from + 1, self.gating_to or 0) > inputs.shape[1]:
+            raise ValueError(
+                f"`cell.gating_from` and `cell.gating_to` must name columns of the layer's "
+                f"{inputs.shape[1]} inputs, got {self.gating_from} and {self.gating_to}."
+            )
         gating = inputs
         if self.gating_from or self.gating_to is not None:
             chosen = slice(self.gating_from, self.gating_to)

@@ -26,37 +26,40 @@ __all__ = ["draw_ddn_reaches", "draw_robustness"]
 
 OFF, ON = COLORS[0], COLORS[1]  # blue without the disturbance, red with it, as in the thesis
 _PATHS = 10
+_SHOWN = 4  # every fourth path of center-out
 _EXPECTED_MS = (70, 90)
 
 
 def draw_robustness(networks: Networks, *, smoke: bool = False) -> Figure:
     """Draw reaches, end errors and corrections of networks trained with and without disturbances.
 
-    Both run the same held-out trials with delay and disturbance, without noise.
+    All run the same held-out trials with delay and disturbance, without noise. AHF's network was
+    trained on the whole task, with disturbances and noise.
     """
     robust, plain = networks.get("ddn-robust/best"), networks.get("ddn-delay/best")
     task, trials = robust_trials(robust, 40 if smoke else 1000)
     runs = {
         "trained with disturbances": disturbed(robust, task, trials),
+        "AHF, with disturbances": disturbed(networks.get("ddn/ahf"), task, trials),
         "trained without": disturbed(plain, task, trials),
     }
-    figure = plt.figure(figsize=(PAGE_IN, 5.6), layout="constrained")
-    grid = figure.add_gridspec(2, 2, height_ratios=(1.45, 1))
-    planes = [figure.add_subplot(grid[0, column]) for column in (0, 1)]
-    colors = dict(zip(runs, (COLORS[2], COLORS[3]), strict=True))  # of titles, C and D
-    for ax, (name, run), mark in zip(planes, runs.items(), "AB", strict=True):
-        _draw_disturbed(ax, task, run, next(iter(runs.values())))
-        ax.set_title(name, color=colors[name], fontweight="bold")
+    figure = plt.figure(figsize=(PAGE_IN, 4.3), layout="constrained")
+    grid = figure.add_gridspec(2, 6)
+    planes = [figure.add_subplot(grid[0, 2 * k : 2 * k + 2]) for k in range(3)]
+    colors = dict(zip(runs, (COLORS[2], "black", COLORS[3]), strict=True))  # of titles, D and E
+    for ax, (name, run), mark in zip(planes, runs.items(), "ABC", strict=True):
+        _draw_disturbed(ax, task, run, run)
+        ax.set_title(name, color=colors[name], fontweight="bold", fontsize=7)
         letter(ax, mark)
     match_planes(planes)
     handles = [
         Line2D([], [], color=OFF, label="disturbance off"),
         Line2D([], [], color=ON, label="disturbance on"),
-        Line2D([], [], color="0.65", label="A's network, no disturbance"),
+        Line2D([], [], color="0.65", label="the same, no disturbance"),
         Line2D([], [], color="black", marker="o", ms=2.5, ls="", label="target"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=7)
-    errors, course = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
+    errors, course = figure.add_subplot(grid[1, :3]), figure.add_subplot(grid[1, 3:])
     for name, run in runs.items():
         for values, line in ((run.error_cm, "-"), (run.calm_error_cm, ":")):
             known = np.sort(values.numpy())
@@ -65,7 +68,7 @@ def draw_robustness(networks: Networks, *, smoke: bool = False) -> Figure:
         _draw_correction(course, task, run, colors[name])
     errors.set(xscale="log", xlabel="hand's distance from target at the end (cm)", ylim=(0, 1))
     errors.set(ylabel="share of trials", title="dotted: no disturbance")
-    letter(errors, "C")
+    letter(errors, "D")
     course.axvspan(*_EXPECTED_MS, color="0.9", zorder=0)
     course.axhline(1, color="0.6", linewidth=0.6)
     late = next(iter(runs.values())).latency_ms
@@ -74,7 +77,7 @@ def draw_robustness(networks: Networks, *, smoke: bool = False) -> Figure:
     course.set_ylim(0, min(course.get_ylim()[1], 3))
     words = f"correction starts at {late.median():.0f} ms" if len(late) else "no correction"
     course.set(ylabel="change of torque / disturbance", title=words)
-    letter(course, "D")
+    letter(course, "E")
     return figure
 
 
@@ -107,27 +110,31 @@ def _draw_correction(ax: Axes, task: DDN, run: Disturbed, color: str) -> None:
 
 
 def draw_ddn_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
-    """Draw center-out reaches of the two networks that were trained on the whole DDN task."""
+    """Draw center-out reaches of the networks that were trained on the whole DDN task."""
     del smoke
-    rows = [networks.get("ddn/best"), networks.get("ddn/lbfgs")]
+    rows = [networks.get(f"ddn/{name}") for name in ("ahf", "best", "lbfgs")]
     own = rows[0].task
     if not isinstance(own, DDN):
-        raise ValueError(f"ddn/best must have been trained on a DDN task, got {own}.")
+        raise ValueError(f"ddn/ahf must have been trained on a DDN task, got {own}.")
     task = reaching_task(own)
     trials = task.trials()
     best = ILQR().solve(task, trials)
     center = hand_cm(task.plant, best.states[0, 0])
-    figure, axes = plt.subplots(1, 3, figsize=(PAGE_IN, 2.6), layout="constrained")
-    *planes, course = axes
+    figure = plt.figure(figsize=(PAGE_IN, 4.8), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=(1.7, 1))
+    planes = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    course = figure.add_subplot(grid[1, :])
     time_ms = 1e3 * task.plant.dt_s * np.arange(task.steps + 1)
-    for ax, trained, color, mark in zip(planes, rows, COLORS, "AB", strict=False):
+    for ax, trained, color, mark in zip(planes, rows, COLORS, "ABC", strict=False):
         run = trained.run(task, trials)
         for states, shade, width in ((best.states, "0.75", 1.2), (run.states, color, 0.6)):
-            for path in hand_cm(task.plant, states)[::2]:
+            for path in hand_cm(task.plant, states)[::_SHOWN]:
                 ax.plot(*(path - center).T, color=shade, linewidth=width)
         error = distance_cm(task, run.states[:, -1], trials.target)
-        ax.plot(*(hand_cm(task.plant, trials.target)[::2] - center).T, "o", color="black", ms=1.5)
-        ax.set_title(f"{method_label(trained)}\nerror at the end {error.mean():.2g} cm")
+        ax.plot(
+            *(hand_cm(task.plant, trials.target)[::_SHOWN] - center).T, "o", color="black", ms=1.5
+        )
+        ax.set_title(f"{method_label(trained)}\nend error {error.mean():.2g} cm")
         finish_plane(ax)
         ax.set(xlabel="x from centre (cm)", ylabel="y from centre (cm)")
         letter(ax, mark)
@@ -135,7 +142,7 @@ def draw_ddn_reaches(networks: Networks, *, smoke: bool = False) -> Figure:
         course.plot(time_ms, np.median(away, 0), color=color, label=method_label(trained))
         course.fill_between(time_ms, away.min(0), away.max(0), color=color, alpha=0.2, lw=0)
     match_planes(planes)
-    course.set(xlabel="time (ms)", ylabel="hand's distance from iLQR's (cm)")
-    course.legend(fontsize=6, loc="upper left")
-    letter(course, "C")
+    course.set(xlabel="time (ms)", ylabel="hand's distance\nfrom iLQR's (cm)")
+    course.legend(fontsize=6, loc="upper right")
+    letter(course, "D")
     return figure

@@ -41,16 +41,16 @@ def central_trials(task: Task) -> Trials:
 def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
     """Draw the hand's paths from one posture under eight loads, and its displacement over time."""
     del smoke
-    rows = [networks.get("postural/best"), networks.get("postural/lbfgs")]
+    rows = [networks.get(f"postural/{name}") for name in ("ahf", "best", "lbfgs")]
     task = rows[0].task
     trials = central_trials(task)
     start = hand_cm(task.plant, trials.initial_state)
-    figure, axes = plt.subplots(
-        1, 3, figsize=(PAGE_IN, 2.2), width_ratios=(1.25, 1.25, 1), layout="constrained"
-    )
-    *planes, course = axes
+    figure = plt.figure(figsize=(PAGE_IN, 4.0), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=(1.3, 1))
+    planes = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    course = figure.add_subplot(grid[1, :])
     time_ms = 1e3 * task.plant.dt_s * np.arange(task.steps + 1)
-    for ax, trained, color, mark in zip(planes, rows, COLORS, "AB", strict=False):
+    for ax, trained, color, mark in zip(planes, rows, COLORS, "ABC", strict=False):
         run = trained.run(task, trials)
         for path in hand_cm(task.plant, run.states) - start[:, None]:
             ax.plot(*path.T, color=color, linewidth=0.8)
@@ -67,7 +67,7 @@ def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
     course.set(xlabel="time (ms)", ylabel="displacement of the hand (cm)")
     course.set_ylim(0, None)
     course.legend(fontsize=6)
-    letter(course, "C")
+    letter(course, "D")
     return figure
 
 

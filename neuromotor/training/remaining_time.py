@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-__all__ = ["FIGURE_S", "Clock", "Tell"]
+__all__ = ["Clock", "Tell"]
 
-FIGURE_S = 0.7  # one figure as PNG and PDF, on one core
 _TRUST_S = 2.0  # counted as if it had gone as expected, since the first tasks say little
 
 Tell = Callable[[str, float, float], object]  # words, share that is done, seconds left

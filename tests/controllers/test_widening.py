@@ -1,0 +1,59 @@
+"""A network with more inputs does as before until their weights change."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from neuromotor.controllers import CommandTable, ContinuousTimeRNN, Network
+from neuromotor.controllers.cells import CELLS
+from neuromotor.controllers.widening import widened
+from neuromotor.runs.settings import resolve, with_clock
+from neuromotor.zoo import path
+from neuromotor.zoo.saved_controller import load_controller
+
+NETS = [
+    ContinuousTimeRNN(layers=(5, 4, 3)),
+    ContinuousTimeRNN(layers=(5, 4), skip_inputs=False, learn_initial_state=True),
+    Network(layers=(4, 3), cell=CELLS["lstm"]),
+]
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_new_inputs_do_nothing_at_first(net):
+    draws = torch.Generator().manual_seed(0)
+    theta = net.initial_parameters(draws)
+    theta = theta + 0.1 * torch.randn(len(theta), generator=draws).double()
+    wide, wider = widened(net, theta, 3)
+    assert wide.input_size == net.input_size + 3
+    own, new = net.unpack(theta), wide.unpack(wider)
+    before, after = net.initial_memory(own, 2), wide.initial_memory(new, 2)
+    for t in range(4):
+        seen, told, more = (torch.randn(2, k, generator=draws).double() for k in (4, 4, 3))
+        before, command = net.step(own, before, seen, told, t, None)
+        after, same = wide.step(new, after, seen, torch.cat([told, more], dim=1), t, None)
+        torch.testing.assert_close(same, command, rtol=1e-12, atol=1e-14)
+    moved = wider.clone().requires_grad_(True)
+    after = wide.initial_memory(wide.unpack(moved), 2)
+    told = torch.ones(2, 7, dtype=torch.float64)
+    _, command = wide.step(wide.unpack(moved), after, seen, told, 0, None)
+    (gradient,) = torch.autograd.grad(command.sum(), moved)
+    first = wide.unpack(gradient).layers[0].feedforward
+    assert (first[:, 8:11] != 0).any()  # they can be learnt
+
+
+def test_a_start_gets_the_inputs_of_a_clock():
+    saved = load_controller(path("ddn/best"))
+    clock = {"type": "ddn", "senses": {"clock": "time-basis"}}
+    wide = with_clock({"task": clock}, saved)
+    assert wide.controller.input_size == 20
+    assert with_clock({"task": "ddn"}, saved) is saved
+    assert with_clock({"task": clock}, wide) is wide
+    settings = resolve({"task": clock})
+    assert settings.controller.input_size == 20
+
+
+def test_only_networks_get_inputs():
+    table = CommandTable(trials=2, steps=3)
+    with pytest.raises(ValueError, match="network of cells"):
+        widened(table, torch.zeros(table.parameter_count), 1)
