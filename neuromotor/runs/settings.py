@@ -286,7 +286,7 @@ def with_clock(raw: Mapping[str, Any], saved: SavedController) -> SavedControlle
         raw: Settings, of which the task counts.
         saved: A controller to start from.
     """
-    _, task = _task(raw.get("task", _DEFAULTS["task"]), raw.get("plant"))
+    _, task = task_of(raw.get("task", _DEFAULTS["task"]), raw.get("plant"))
     clock = len(SensesInUse.of(task).clock_labels)
     lacks = input_size(task, task.trials()) - getattr(saved.controller, "input_size", 0)
     if not clock or lacks != clock:
