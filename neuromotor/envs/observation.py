@@ -138,6 +138,14 @@ class _Group:
         low, high = self.scaled(self.low), self.scaled(self.high)
         return spaces.Box(low, high, dtype=self.dtype.type)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name and unit of each number as it is shown."""
+        if self._scales is None:
+            return self.labels
+        pairs = zip(self.labels, *self._scales, strict=True)
+        return tuple(f"({label} - {centre:.3g}) / {scale:.3g}" for label, centre, scale in pairs)
+
     def scaled(self, shown: NDArray[Any]) -> NDArray[Any]:
         """Return numbers on their scales, (..., k)."""
         if self._scales is None:
@@ -207,7 +215,7 @@ class Layout:
         self._goal = options.goal
         if not options.goal:
             self._groups = {"": _Group(options, parts, scales)}
-            self.labels = self._groups[""].labels
+            self.labels = self._groups[""].names
             self.space: spaces.Space[Any] = self._groups[""].space
             return
         parts = [part for part in parts if not part.tells_target]
@@ -221,7 +229,7 @@ class Layout:
             "achieved_goal": _Group(options, [_ACHIEVED]),
             "desired_goal": _Group(options, [_DESIRED]),
         }
-        self.labels = self._groups["observation"].labels
+        self.labels = self._groups["observation"].names
         self.space = spaces.Dict({name: group.space for name, group in self._groups.items()})
 
     def __reduce__(self) -> tuple[Any, ...]:

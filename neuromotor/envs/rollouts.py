@@ -36,11 +36,11 @@ def rollout(
     Example:
         >>> from neuromotor import CenterOut
         >>> task = CenterOut(directions=8)
-        >>> policy = torch.nn.Linear(8, 2, dtype=torch.float64)
+        >>> policy = torch.nn.Linear(9, 2, dtype=torch.float64)
         >>> loss = -rollout(policy, task, task.trials()).returns.mean()
         >>> loss.backward()
         >>> policy.weight.grad.shape
-        torch.Size([2, 8])
+        torch.Size([2, 9])
     """
     settings = EnvOptions.of(task, options)
     if settings.goal:

@@ -40,6 +40,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
     Attributes:
         options: The settings.
         observation_labels: Name and unit of each number of the observation.
+        observation_scales: Centres and scales where observations are `standardized`, else None.
         action_labels: Name and unit of each number of an action.
         compute_reward: Only with goals: the reward of achieved and desired goals (m), (..., d), for
             hindsight replay.
@@ -77,6 +78,7 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         self._layout = layout_of(self.options)
         self.observation_space = self._layout.space
         self.observation_labels = self._layout.labels
+        self.observation_scales = self._layout.scales
         self.action_space = action_space(self.options)
         self.action_labels = tuple(self.options.typed_task.plant.command_labels)
         self.metadata = {**self.metadata, "render_fps": round(1 / self._physics.dt_s)}  # type: ignore[misc]

@@ -37,6 +37,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
     Attributes:
         options: The settings.
         observation_labels: Name and unit of each number of an arm's observation.
+        observation_scales: Centres and scales where observations are `standardized`, else None.
         action_labels: Name and unit of each number of an arm's action.
         autoreset_mode: How a finished arm starts its next trial, as in Gymnasium's own vector
             environments.
@@ -46,7 +47,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         >>> envs = MotorVectorEnv(4096, "center-out")
         >>> observations, infos = envs.reset(seed=0)
         >>> observations.shape
-        (4096, 8)
+        (4096, 9)
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -98,6 +99,7 @@ class MotorVectorEnv(VectorEnv[Any, Any, Any]):
         }
         self._layout = layout_of(self.options)
         self.observation_labels = self._layout.labels
+        self.observation_scales = self._layout.scales
         self.action_labels = tuple(self.options.typed_task.plant.command_labels)
         self.single_observation_space = self._layout.space
         self.single_action_space = action_space(self.options)
