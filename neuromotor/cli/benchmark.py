@@ -15,9 +15,11 @@ from rich.table import Table
 from neuromotor.benchmark import (
     BenchmarkSettings,
     EnvBenchmarkSettings,
+    LearningBenchmarkSettings,
     SessionBenchmarkSettings,
     run_benchmark,
     run_env_benchmark,
+    run_learning_benchmark,
     run_session_benchmark,
 )
 from neuromotor.cli.display import (
@@ -25,6 +27,8 @@ from neuromotor.cli.display import (
     benchmark_table,
     env_benchmark_markdown,
     env_benchmark_table,
+    learning_benchmark_markdown,
+    learning_benchmark_table,
     messages,
     output,
     session_benchmark_markdown,
@@ -72,6 +76,14 @@ def bench(
             "with the peak of memory (extras `nwb` and `analysis`).",
         ),
     ] = False,
+    learning: Annotated[
+        bool,
+        typer.Option(
+            "--rl",
+            help="Measure PPO instead, in the vector environment and in single ones: steps per "
+            "second (extra `rl`).",
+        ),
+    ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the table in Markdown, for a report.")
     ] = False,
@@ -87,6 +99,9 @@ def bench(
     """
     if sessions:
         _bench_sessions(smoke=smoke, markdown=markdown, as_json=json_)
+        return
+    if learning:
+        _bench_learning(repeats, smoke=smoke, markdown=markdown, as_json=json_)
         return
     if envs:
         _bench_envs(repeats, peers=peers, smoke=smoke, markdown=markdown, as_json=json_)
@@ -116,6 +131,19 @@ def _bench_envs(repeats: int, *, peers: bool, smoke: bool, markdown: bool, as_js
     choose_threads(1)
     rows = run_env_benchmark(settings, progress=messages.print)
     text = env_benchmark_markdown(rows) if markdown else env_benchmark_table(rows)
+    _print_measurements(rows, text, as_json=as_json)
+
+
+def _bench_learning(repeats: int, *, smoke: bool, markdown: bool, as_json: bool) -> None:
+    """Time PPO."""
+    try:
+        sizes: dict[str, Any] = {"num_envs": (4,)} if smoke else {}
+        settings = LearningBenchmarkSettings(repeats=2 if smoke else repeats, **sizes)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"in the options of `bench`: {error}") from error
+    choose_threads(1)
+    rows = run_learning_benchmark(settings, progress=messages.print)
+    text = learning_benchmark_markdown(rows) if markdown else learning_benchmark_table(rows)
     _print_measurements(rows, text, as_json=as_json)
 
 

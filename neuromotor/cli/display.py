@@ -13,7 +13,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from neuromotor.benchmark import EnvRow, Row, SessionRow
+from neuromotor.benchmark import EnvRow, LearningRow, Row, SessionRow
 from neuromotor.cli.console import WordConsole
 from neuromotor.evaluation.explain import Explanation
 from neuromotor.optim import Budget
@@ -40,6 +40,8 @@ __all__ = [
     "explanation_tables",
     "robustness_table",
     "seeds_table",
+    "learning_benchmark_markdown",
+    "learning_benchmark_table",
     "session_benchmark_markdown",
     "session_benchmark_table",
     "working",
@@ -343,6 +345,24 @@ def session_benchmark_table(rows: Sequence[SessionRow]) -> Table:
 def session_benchmark_markdown(rows: Sequence[SessionRow]) -> str:
     """Return the same table in Markdown."""
     return _markdown(*_session_cells(rows))
+
+
+def learning_benchmark_table(rows: Sequence[LearningRow]) -> Table:
+    """Return steps a second of PPO."""
+    return _text_table("steps of an arm a second in PPO", *_learning_cells(rows))
+
+
+def learning_benchmark_markdown(rows: Sequence[LearningRow]) -> str:
+    """Return the same table in Markdown."""
+    return _markdown(*_learning_cells(rows))
+
+
+def _learning_cells(rows: Sequence[LearningRow]) -> _Cells:
+    lines = [
+        [row.implementation, str(row.num_envs), str(row.epochs), f"{row.steps_per_second:,.0f}"]
+        for row in rows
+    ]
+    return ["arms of"], ["arms", "epochs", "steps a second"], lines
 
 
 def _session_cells(rows: Sequence[SessionRow]) -> _Cells:

@@ -45,7 +45,9 @@ def seen_in_the_loop(task, trials, commands):
     run = ClosedLoop(task, FunctionController(controller, task.plant.command_size)).simulate(
         torch.zeros(0, dtype=torch.float64), trials
     )
-    return torch.cat([run.observations, torch.stack(told, dim=1)], dim=-1).numpy()
+    share = torch.arange(task.steps, dtype=torch.float64) / task.steps
+    time = share[None, :, None].expand(len(trials), -1, 1)
+    return torch.cat([run.observations, torch.stack(told, dim=1), time], dim=-1).numpy()
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -121,6 +123,7 @@ def test_their_space_names_the_channels_and_goals_are_refused():
         "target hand y (m)",
         "target shoulder velocity (rad/s)",
         "target elbow velocity (rad/s)",
+        "elapsed share of trial",
     )
     with pytest.raises(ValueError, match="`goal` must be False"):
         MotorEnv(REACH, goal=True)

@@ -71,7 +71,7 @@ def test_the_go_cue_reaches_a_controller_in_an_environment():
     trials = WAIT.trials(generator(1))
     losses = ClosedLoop(WAIT, net).losses(theta, trials)
     envs = MotorVectorEnv(6, WAIT, dtype="float64")
-    assert envs.options.observe == ("state", "target", "cue")
+    assert envs.options.observe == ("state", "target", "cue", "time")
     policy = ControllerPolicy(net, theta, envs.options)
     shown, _ = envs.reset(options={"trials": trials})
     memory = None
@@ -195,7 +195,7 @@ def test_what_does_not_fit_is_refused():
     three = ContinuousTimeRNN(layers=(3,), command_size=3)
     with pytest.raises(ValueError, match="must give 2 commands"):
         ControllerPolicy(three, torch.zeros(three.parameter_count), options)
-    with pytest.raises(ValueError, match="must hold 8 numbers"):
+    with pytest.raises(ValueError, match="must hold 9 numbers"):
         ControllerPolicy(NET, THETA, options).predict(np.zeros(5))
 
     class Wide:

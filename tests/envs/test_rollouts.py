@@ -75,7 +75,7 @@ def test_a_network_has_the_closed_loops_loss_and_gradient():
 
     def policy(seen):
         nonlocal memory
-        memory, command = net.step(weights, memory, seen[:, :4], seen[:, 4:], 0, None)
+        memory, command = net.step(weights, memory, seen[:, :4], seen[:, 4:8], 0, None)
         return command
 
     run = rollout(policy, TASK, trials, normalized=False, dtype="float64")
@@ -86,7 +86,7 @@ def test_a_network_has_the_closed_loops_loss_and_gradient():
 
 
 def test_an_arm_at_rest_has_a_finite_gradient():
-    weights = torch.zeros(8, 2, dtype=torch.float64, requires_grad=True)
+    weights = torch.zeros(9, 2, dtype=torch.float64, requires_grad=True)
     run = rollout(linear(weights), TASK, TASK.trials(), reward="dense")
     (gradient,) = torch.autograd.grad(run.returns.mean(), weights)
     assert torch.isfinite(gradient).all()

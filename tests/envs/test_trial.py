@@ -48,7 +48,7 @@ def test_a_controllers_return_is_the_closed_loops_loss():
     assert -sum(rewards) == pytest.approx(float(loop.losses(theta, trials)[2]), rel=1e-12)
     observations = loop.simulate(theta, trials).observations[2]
     np.testing.assert_allclose(np.stack(seen[:-1])[:, :4], observations, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(np.stack(seen[:-1])[:, 4:], one.shown_target[0], rtol=1e-12)
+    np.testing.assert_allclose(np.stack(seen[:-1])[:, 4:8], one.shown_target[0], rtol=1e-12)
 
 
 def test_an_open_loop_table_has_the_loss_of_its_trials():
@@ -122,7 +122,7 @@ def test_while_a_trial_waits_the_goal_is_the_start():
         task.plant.hand_position(x).numpy() for x in (trials.initial_state, trials.end)
     )
     envs = MotorVectorEnv(4, task, goal=True)
-    assert envs.observation_labels[-1] == "cue (0 or 1)"
+    assert envs.observation_labels[-2:] == ("cue (0 or 1)", "elapsed share of trial")
     shown, _ = envs.reset(options={"trials": trials})
     alone, first = MotorEnv(task, goal=True), trials.subset(slice(1))
     one, _ = alone.reset(options={"trials": first})

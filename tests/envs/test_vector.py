@@ -110,7 +110,7 @@ def test_arms_that_began_apart_go_the_same_way(own_times):
         np.testing.assert_allclose(observation[late, 4:8], shown[pick], rtol=1e-12)
         if own_times:
             cue = trials.cue[:, min(t + 1, task.steps - 1)]
-            np.testing.assert_allclose(observation[late, 8:], cue[pick], rtol=1e-12)
+            np.testing.assert_allclose(observation[late, 8:9], cue[pick], rtol=1e-12)
     np.testing.assert_allclose(-total[late], losses[pick], rtol=1e-12)
 
 
