@@ -44,3 +44,12 @@ def test_the_example_runs_at_smoke_size(tmp_path):
     with Image.open(tmp_path / "rl_center_out.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert (pixels == (0, 114, 178)).all(axis=-1).any()  # the curve's colour
+
+
+def test_ppo_in_one_file_runs():
+    script = ROOT / "examples" / "ppo_single_file.py"
+    (done,) = together([script, "--updates", "2", "--arms", "8"])
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1].startswith("640 steps")
+    assert lines[-1].endswith("x iLQR")
