@@ -89,9 +89,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 
 def check_figure(path: Path | None) -> None:
-    """Raise unless a figure is written in a format that there is; None is no figure."""
-    if path is not None and path.suffix not in (".png", ".pdf", ".svg"):
+    """Raise unless a figure has a format that there is and a new name; None is no figure."""
+    if path is None:
+        return
+    if path.suffix not in (".png", ".pdf", ".svg"):
         raise SettingsError(f"`--figure` must end in .png, .pdf or .svg, got {path}.")
+    if path.exists():
+        raise FileExistsError(f"{path} exists; choose another name for `--figure`, or remove it.")
 
 
 def check_new(path: Path, *, force: bool) -> None:

@@ -40,7 +40,8 @@ class Arms:
         options, plant = physics.options, physics.plant
         n, m, d = plant.state_size, plant.command_size, plant.hand_size
         self._physics, self._layout, self.changing = physics, layout, False
-        starts = np.cumsum([0, n, n, 2 * d, d, d, 1, m, 1, m, plant.load_size, d, n]).tolist()
+        c = options.cues
+        starts = np.cumsum([0, n, n, 2 * d, d, d, 1, m, c, m, plant.load_size, d, n]).tolist()
         self._room = np.zeros((starts[-1], count))
         rows = [list(range(a, b)) for a, b in pairwise(starts)]
         seen, target, hand, hand_target, goal, time, command, cue = rows[:8]
@@ -54,7 +55,7 @@ class Arms:
                 hand_goal=goal,
                 time=time[0],
                 command=command,
-                cue=cue[0],
+                cue=cue,
             )
         )
         form: Any = physics.form
@@ -183,10 +184,9 @@ class Arms:
         self.changing = any(name in parts for name in _SHOWN)
 
     def tell(self, target: Any, hand_target: Any, hand_goal: Any, cue: Any) -> None:
-        """Take what is shown beside the arms: (n, N), (d, N), (d, N) and (N,)."""
-        for row, values in zip(self._told[:3], (target, hand_target, hand_goal), strict=True):
+        """Take what is shown beside the arms: (n, N), (d, N), (d, N) and (c, N)."""
+        for row, values in zip(self._told, (target, hand_target, hand_goal, cue), strict=True):
             self._room[row : row + len(values)] = values
-        self._room[self._told[3]] = cue
 
     def advance(
         self,

@@ -88,7 +88,7 @@ def step_arms(
     steps, axes, ring = weights.shape[0] - 1, force.shape[2], past.shape[0]
     hand = 2 * n
     time = hand + 4 * axes
-    drive = time + 2 + m
+    drive = room.shape[0] - m - load.shape[2] - axes - n  # after the cues
     loads = drive + m
     forces = loads + load.shape[2]
     jolts = forces + axes

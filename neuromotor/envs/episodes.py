@@ -42,16 +42,7 @@ class TrialArrays:
 
     @classmethod
     def whole(cls, trials: Trials) -> TrialArrays:
-        """Return a batch as it is.
-
-        Raises:
-            ValueError: The batch has a part that the environments cannot play.
-        """
-        if trials.cue is not None and trials.cue.shape[2] != 1:
-            raise ValueError(
-                f"`trials.cue` must be one number a step for environments, got "
-                f"{trials.cue.shape[2]}."
-            )
+        """Return a batch as it is."""
         return cls(
             initial_state=_array(trials.initial_state),
             target=_array(trials.target),
@@ -144,7 +135,7 @@ def dealt(
         lookup("reset option", name, dict.fromkeys(RESET_OPTIONS))
     task = physics.options.typed_task
     if "trials" in options:
-        batch = _given(options["trials"], count, task)
+        batch = _given(options["trials"], count, task, physics.options.cues)
     elif len(sources) == 1:
         batch = TrialArrays.of(list(sources[0].take(count)))
     else:
@@ -168,7 +159,7 @@ def dealt(
     return batch
 
 
-def _given(trials: object, count: int, task: Task) -> TrialArrays:
+def _given(trials: object, count: int, task: Task, cues: int) -> TrialArrays:
     """A batch from outside."""
     if not isinstance(trials, Trials):
         raise TypeError(f"`options['trials']` must be a Trials batch, got {type(trials).__name__}.")
@@ -177,6 +168,11 @@ def _given(trials: object, count: int, task: Task) -> TrialArrays:
         raise ValueError(
             f"`options['trials']` must hold {count} trial{'s' if count > 1 else ''}, one an arm, "
             f"got {len(trials)}; use `trials.subset(...)`."
+        )
+    if trials.cue is not None and trials.cue.shape[2] != cues:
+        raise ValueError(
+            f"`options['trials']` must have {cues} numbers in its cue, as the task has, got "
+            f"{trials.cue.shape[2]}."
         )
     return TrialArrays.of(
         [(TrialArrays.whole(trials), np.arange(count))]

@@ -31,7 +31,7 @@ class Observables:
     hand_goal: Any  # d, where the hand is to be now
     time: Any  # elapsed share of the trial
     command: Any  # the last action, m
-    cue: Any  # the trial's own cue; else 1 while another target is shown than at first, else 0
+    cue: Any  # the trial's own cues, c; else 1 while another target is shown than at first, else 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,12 @@ def _command_bounds(options: EnvOptions) -> list[tuple[float, float]]:
     return list(zip(options.actions.low, options.actions.high, strict=True))
 
 
+def _cue_labels(options: EnvOptions) -> Sequence[str]:
+    if options.cues == 1:
+        return ("cue (0 or 1)",)
+    return [f"cue {number + 1} (0 or 1)" for number in range(options.cues)]
+
+
 PARTS: dict[str, _Part] = {
     "state": _Part(
         lambda g: g.sensed, lambda o: o.senses.labels, lambda o: _bounds(o.senses.channels)
@@ -100,7 +106,7 @@ PARTS: dict[str, _Part] = {
     ),
     "time": _Part(lambda g: (g.time,), lambda o: ("elapsed share of trial",), lambda o: [(0, 1)]),
     "command": _Part(lambda g: g.command, _command_labels, _command_bounds),
-    "cue": _Part(lambda g: (g.cue,), lambda o: ("cue (0 or 1)",), lambda o: [(0, 1)]),
+    "cue": _Part(lambda g: g.cue, _cue_labels, lambda o: [(0, 1)] * o.cues),
 }
 _DESIRED = _Part(lambda g: g.hand_goal, PARTS["hand_target"].labels, _place_bounds)
 _ACHIEVED = _Part(

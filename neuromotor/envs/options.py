@@ -94,6 +94,7 @@ class EnvOptions:
     compiled: bool | None = None
     limits: Limits = field(init=False)
     senses: SensesInUse = field(init=False)
+    cues: int = field(init=False)  # numbers of the cue
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -104,8 +105,10 @@ class EnvOptions:
                 f"`task` must be a task, a name or a table of settings, got {self.task!r}; "
                 f"{did_you_mean(str(self.task), TASKS)}."
             )
+        cue_of_task = self.typed_task.trials().cue
+        set_(self, "cues", 1 if cue_of_task is None else cue_of_task.shape[2])
         if self.observe is None:
-            cue = () if self.typed_task.trials().cue is None else ("cue",)
+            cue = () if cue_of_task is None else ("cue",)
             time = ("time",) if self.horizon == "terminated" else ()
             set_(self, "observe", ("state", "target", *cue, *time))
         if isinstance(self.observe, str):

@@ -72,6 +72,10 @@ def test_the_excess_over_ilqg_is_explained(tmp_path):
     assert found["handover_loss"][0] <= found["handover_loss"][-1]
     width, height = plt.imread(picture).shape[1::-1]
     assert height > width > 400
-    done = neuromotor("evaluate", "center-out/lbfgs", "--figure", picture)
+    done = neuromotor(*words, "--figure", picture)
+    assert done.returncode != 0
+    assert "exists; choose another name for `--figure`" in done.stderr
+    other = tmp_path / "other.png"
+    done = neuromotor("evaluate", "center-out/lbfgs", "--figure", other)
     assert done.returncode != 0
     assert "give `--explain` too" in done.stderr

@@ -64,7 +64,12 @@ def test_runs_are_compared(folders, command, tmp_path):
     code, out, _ = command("runs", "compare", folders / "one", folders / "two", "--figure", figure)
     assert code == 0
     assert "budget" in out
-    assert figure.read_bytes().startswith(b"\x89PNG")
+    drawn = figure.read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+    code, _, err = command("runs", "compare", folders / "one", folders / "two", "--figure", figure)
+    assert code != 0
+    assert "exists; choose another name" in err
+    assert figure.read_bytes() == drawn
     code, out, _ = command("runs", "compare", folders / "one", folders / "two", "--json")
     data = json.loads(out)
     assert data["settings"] == {"budget": [8, 16]}

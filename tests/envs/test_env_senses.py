@@ -132,4 +132,4 @@ def test_their_space_names_the_channels_and_goals_are_refused():
     made = gymnasium.make(
         "neuromotor/DDN-v0", task={"type": "ddn", "senses": "proprioception-and-vision"}
     )
-    assert made.observation_space.shape == (12,)
+    assert made.observation_space.shape == (13,)

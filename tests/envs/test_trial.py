@@ -131,7 +131,7 @@ def test_while_a_trial_waits_the_goal_is_the_start():
         expected = np.where(reached, target, start)
         np.testing.assert_allclose(shown["desired_goal"], expected, rtol=1e-6)
         np.testing.assert_allclose(one["desired_goal"], expected[0], rtol=1e-6)
-        np.testing.assert_array_equal(shown["observation"][:, -1], t >= go)
+        np.testing.assert_array_equal(shown["observation"][:, -2], t >= go)
         shown, *_ = envs.step(np.zeros((4, 2)))
         one, *_ = alone.step(np.zeros(2))
     caught = replace(task, catch_fraction=1.0)

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cases import generator, normal
@@ -59,8 +60,18 @@ def test_the_gradient_goes_through_the_encoder(example):
 def test_what_does_not_fit_is_refused(example):
     with pytest.raises(ValueError, match="`input_size` must leave a square image"):
         example.RetinaRNN(input_size=8)
-    with pytest.raises(ValueError, match=r"`trials.cue` must be one number a step"):
-        MotorEnv(example.RetinaReach()).reset(seed=0)
+
+
+def test_an_environment_shows_the_image(example):
+    task = example.RetinaReach(nm.CenterOut(directions=3, steps=6), pixels=4)
+    env = MotorEnv(task, dtype="float64")
+    trials = task.trials()
+    seen, _ = env.reset(options={"trials": trials.subset(slice(1, 2))})
+    assert env.observation_labels[8:24] == tuple(f"cue {k + 1} (0 or 1)" for k in range(16))
+    np.testing.assert_allclose(seen[8:24], trials.cue[1, 0], rtol=1e-12)
+    other = example.RetinaReach(task.reach, pixels=3)
+    with pytest.raises(ValueError, match="must have 16 numbers in its cue"):
+        env.reset(options={"trials": other.trials().subset(slice(1))})
 
 
 def test_the_command_line_trains_it(tmp_path):
