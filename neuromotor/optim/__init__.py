@@ -16,11 +16,11 @@ from neuromotor.optim.modules import ModuleObjective, ModuleTrainer
 from neuromotor.optim.nesterov import NesterovGradient
 from neuromotor.optim.nonlinear_cg import NonlinearCG
 from neuromotor.optim.objective import CountedObjective, Linearization, Objective
+from neuromotor.optim.penalties import Penalized
 from neuromotor.optim.result import Budget, Counts, HistoryPoint, Progress, Result
 from neuromotor.optim.run import Callback, Optimizer, Run
 from neuromotor.optim.state import Snapshot
 from neuromotor.optim.truncated_newton import TruncatedNewton
-from neuromotor.optim.penalties import Penalized
 from neuromotor.optim.wrappers import MixedPrecision, Resampled
 
 __all__ = [
