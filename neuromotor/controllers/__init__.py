@@ -104,6 +104,7 @@ CONTROLLERS: Registry[Controller] = Registry(
         "network": Network(),
         "gated": Network(layers=(50, 50), cell=GatedCell()),
         "lstm": Network(layers=(50, 50), cell=LSTMCell()),
+        "irnn": Network(layers=(100,), cell=CELLS["rectified-linear"], initializer=Identity()),
         "constrained": ConstrainedNetwork(),
         "gated-feedback": GatedFeedbackNetwork(),
         "reservoir": Reservoir(),

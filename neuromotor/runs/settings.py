@@ -105,6 +105,7 @@ _SMOKE_CONTROLLERS = {
         for name in ("rnn", "network", "gated", "lstm", "gated-feedback", "feedforward")
     },
     "constrained": {"layers": [20]},
+    "irnn": {"layers": [20]},
     "reservoir": {"layers": [40]},
 }
 

@@ -215,7 +215,7 @@ def test_wrong_settings_are_named():
         MultiplicativeCell(4, 4)
     for cell in (MultiplicativeCell(4), MultiplicativeCell(0, 9), TensorCell(2, 9)):
         network = network_of(cell)
-        with pytest.raises(ValueError, match="inputs, (got|4, got)"):
+        with pytest.raises(ValueError, match=r"inputs, (got|4, got)"):
             rates_of(network, drawn(network), normal(1, 1, INPUTS))
     network = Network(layers=(4,), cell=replace(FastWeightsCell(), units=5))
     with pytest.raises(ValueError, match=r"`cell\.units` must be the units of the layer, got 5"):
