@@ -185,7 +185,7 @@ def train(
     def draw(number: int) -> Objective:
         if number == 0:
             return objective_of(first)
-        drawn = {"grow": grow, "antithetic": antithetic}
+        drawn: dict[str, Any] = {"grow": grow, "antithetic": antithetic}
         place: dict[str, Any] = {"dtype": first.dtype, "device": first.device}
         return objective_of(fresh_trials(task, controller, seed, number, **drawn, **place))
 
