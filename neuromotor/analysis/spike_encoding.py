@@ -289,4 +289,6 @@ SECTION = SectionSpec(
     _section,
     ("changing rates", "encoded variables"),
     lambda given: 0.5 + 5 * given.million_rates,
+    reading="Units to the right of the grey bars encode the movement; grey are movements "
+    "exchanged between held-out trials, which are the null.",
 )
