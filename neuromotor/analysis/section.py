@@ -63,6 +63,7 @@ class Section:
         numbers: Numbers by name, or tables by name where there are several populations.
         figures: Functions by name, each of which draws a figure.
         skipped: Why it was not computed, or empty.
+        reading: How to read its figures, in one sentence.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Section:
     numbers: dict[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Draw] = field(default_factory=dict)
     skipped: str = ""
+    reading: str = ""
 
 
 class Findings(NamedTuple):
@@ -175,6 +177,7 @@ class SectionSpec:
             everything as it is.
         in_parts: Whether it reads rates part by part, so that it is there for a recording that
             does not fit in memory too.
+        reading: How to read its figures, and against which null, in one sentence.
     """
 
     name: str
@@ -190,6 +193,7 @@ class SectionSpec:
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
     in_parts: bool = False
+    reading: str = ""
 
     def wanted(self, given: Material) -> bool:
         """Return whether the section belongs in a report of this material."""
@@ -217,7 +221,8 @@ class SectionSpec:
             if "changing rates" in self.needs:
                 _check_changing_rates(given.activity)
             text, numbers, figures = self.compute(given)
-            return Section(self.name, self.title, text + left_out, numbers, figures)
+            words = text + left_out
+            return Section(self.name, self.title, words, numbers, figures, reading=self.reading)
         except RecordingError as error:
             return Section(self.name, self.title, "", skipped=str(error))
 

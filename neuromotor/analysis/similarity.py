@@ -214,4 +214,6 @@ SECTION = SectionSpec(
     lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
     gaps="averages",
     in_parts=True,
+    reading="The further canonical correlations lie above those of exchanged conditions, which "
+    "are the null, the more alike both populations are.",
 )

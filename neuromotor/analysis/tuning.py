@@ -394,4 +394,7 @@ SECTION = SectionSpec(
     ("changing rates",),
     lambda given: 0.2 + 0.5 * given.million_rates,
     in_parts=True,
+    reading="Each bar counts the tuned units that prefer a direction, and the line is their axis; "
+    "the null of a unit is permuted directions, that of the population uniform angles "
+    "(Rayleigh).",
 )

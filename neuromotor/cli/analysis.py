@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -157,16 +158,21 @@ def record(
 def _format(out: Path | None, given: str | None) -> str:
     """Return the format that a file's name says, or the option, or netCDF."""
     if given is not None and given not in FORMATS:
-        raise SettingsError(f"`--format` must be {' or '.join(FORMATS)}, got {given!r}.")
+        raise SettingsError(f"`--format` must be {_one_of(FORMATS)}, got {given!r}.")
     if out is None:
         return given or "netcdf"
     found = [name for name, suffix in FORMATS.items() if suffix == out.suffix.lower()]
     if not found or (given is not None and given != found[0]):
-        endings = " or ".join(FORMATS.values()) if given is None else FORMATS[given]
+        endings = _one_of(FORMATS.values()) if given is None else FORMATS[given]
         raise SettingsError(
             f"`--out` must end in {endings}, got {out.name!r}: a file's name says its format."
         )
     return found[0]
+
+
+def _one_of(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}"
 
 
 def _change(
