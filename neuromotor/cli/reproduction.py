@@ -185,7 +185,8 @@ def _memory(
             _say(f"Stopped; what there is was saved in {out}. The same command goes on.")
             sys.exit(130)
     about = {"command": shlex.join(["neuromotor", *sys.argv[1:]])}
-    tables = reproduce_memory(chapter, measured(chapter, data), out, about)
+    others = measured(4)["rows"] if chapter == 7 and data is None else ()
+    tables = reproduce_memory(chapter, measured(chapter, data), out, about, others)
     _show(tables, out, document, as_json=as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ __all__ = ["reproduce_memory"]
 
 
 def reproduce_memory(
-    chapter: int, data: Mapping[str, Any], out: Path, about: Mapping[str, Any]
+    chapter: int,
+    data: Mapping[str, Any],
+    out: Path,
+    about: Mapping[str, Any],
+    others: Sequence[dict[str, Any]] = (),
 ) -> list[Table]:
     """Write tables.md, tables.json and, for chapter 4, its figure; return the tables.
 
@@ -26,8 +30,9 @@ def reproduce_memory(
         data: As `memory_runs.measured` returns it.
         out: The folder.
         about: Command, machine and versions, kept in tables.json.
+        others: For chapter 7: rows of chapter 4 to stand beside.
     """
-    tables = chapter4_tables(data) if chapter == 4 else chapter7_tables(data)
+    tables = chapter4_tables(data) if chapter == 4 else chapter7_tables(data, others)
     write_tables(tables, out, {**about, "measured_by": data["command"]})
     if chapter == 4 and any(row["problem"] != "balls" for row in data["rows"]):
         (out / "figures").mkdir(exist_ok=True)

@@ -70,11 +70,14 @@ def test_table_4_1_sets_our_films_beside_the_sources():
 def test_table_7_3_is_the_mean_error_of_each_method():
     rows = [row("addition", 80, "NAG", s, 50_000, wrong_steps=e) for s, e in enumerate((0.1, 0.3))]
     rows.append(row("addition", 80, "momentum", 0, 50_000, wrong_steps=0.5))
-    (table,) = chapter7_tables({"command": "", "rows": rows})
+    others = [row("addition", 80, OURS, 0, 500, wrong_steps=0.004), row("xor", 80, OURS, 0, 9)]
+    (table,) = chapter7_tables({"command": "", "rows": rows}, others)
     (found,) = table.rows
     assert (found["source: NAG"], found["source: momentum"]) == (0.011, 0.25)
     assert (found["NAG"], found["momentum"]) == (pytest.approx(0.2), 0.5)
     assert (found["iterations"], found["seeds"]) == (50_000, 2)
+    assert found["chapter 4: kron-hf"] == 0.004
+    assert found["chapter 4: HF"] is None
 
 
 @pytest.mark.parametrize("chapter", [4, 7])
@@ -139,3 +142,14 @@ def test_the_command_shows_a_file_and_names_what_does_not_fit(tmp_path):
     for wrong in (["--quick"], ["--whole"], ["--from-scratch", "--data", "x"]):
         refused = CliRunner().invoke(app, ["reproduce", "chapter7", *wrong])
         assert refused.exit_code != 0
+
+
+@pytest.mark.parametrize("chapter", [4, 7])
+def test_results_of_the_package_are_those_of_its_trainings(chapter):
+    data = measured(chapter)
+    known = {(one.settings["problem"], one.method) for one in memory_runs(chapter)}
+    assert {(r["problem"], r["method"]) for r in data["rows"]} <= known
+    keys = [(r["problem"], r["method"], r["lag"], r["seed"]) for r in data["rows"]]
+    assert len(set(keys)) == len(keys)
+    for one in data["rows"]:
+        assert one["solved"] == (one["wrong"] is not None and one["wrong"] < 0.01)
