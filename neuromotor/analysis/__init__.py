@@ -8,6 +8,7 @@ from neuromotor.analysis.alignment import Alignment, plot_alignment, subspace_al
 from neuromotor.analysis.averages import ConditionAverages, condition_averages, plot_averages
 from neuromotor.analysis.behaviour import Behaviour, behaviour, plot_movements
 from neuromotor.analysis.bridges import export_recording, to_arrays, to_pynapple, to_table
+from neuromotor.analysis.ceilings import GroupSimilarity, compare_groups, plot_groups
 from neuromotor.analysis.components import (
     PrincipalComponents,
     participation_ratio,
@@ -31,6 +32,11 @@ from neuromotor.analysis.demixing import (
     plot_demixed_components,
 )
 from neuromotor.analysis.deviations import HandDeviations, hand_deviations, plot_deviations
+from neuromotor.analysis.dynamical_similarity import (
+    DynamicalSimilarity,
+    dynamical_similarity,
+    dynamical_similarity_of,
+)
 from neuromotor.analysis.ellipses import EndPoints, end_points, plot_end_points
 from neuromotor.analysis.fixed_points import (
     FixedPoints,
@@ -62,12 +68,16 @@ from neuromotor.analysis.loop_dynamics import (
     loop_dynamics,
     plot_loop_dynamics,
 )
+from neuromotor.analysis.monkey_data import (
+    posture_recordings,
+    posture_rotations,
+    reach_muscle_tuning,
+)
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
 from neuromotor.analysis.pooling import pool_sessions
-from neuromotor.analysis.posture_data import posture_recordings, posture_rotations
 from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.recording_files import load_recording, save_recording
 from neuromotor.analysis.reliability import (
@@ -172,6 +182,7 @@ __all__ = [
     "pool_sessions",
     "posture_recordings",
     "posture_rotations",
+    "reach_muscle_tuning",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
@@ -200,9 +211,12 @@ __all__ = [
     "RotationFit",
     "RotationValidation",
     "Rotations",
+    "DynamicalSimilarity",
+    "GroupSimilarity",
     "Similarity",
     "Tangling",
     "canonical_correlations",
+    "compare_groups",
     "compare_populations",
     "covariance_matched_test",
     "covariance_matched_test_of",
@@ -214,6 +228,8 @@ __all__ = [
     "split_half_reliability",
     "demixed_components",
     "downsampled_rotations",
+    "dynamical_similarity",
+    "dynamical_similarity_of",
     "encode_units",
     "fit_rotations",
     "location_planes",
@@ -263,6 +279,7 @@ __all__ = [
     "plot_deviations",
     "plot_end_points",
     "plot_fixed_points",
+    "plot_groups",
     "plot_jacobian_spectrum",
     "plot_lags",
     "plot_latency",

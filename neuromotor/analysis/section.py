@@ -90,6 +90,8 @@ class Material:
         lags_s: Lags (s) at which movement is decoded; none by default.
         difference: Which state belongs to a difference over a step in fits of rotations.
         loop: Whether the loop of controller, delay and limb is analysed as a whole.
+        group: Recordings by name that the recording is held against together, such as monkeys.
+        siblings: Recordings by name of the recording's own kind, such as other seeds.
     """
 
     recording: xr.Dataset
@@ -102,6 +104,8 @@ class Material:
     lags_s: tuple[float, ...] = ()
     difference: Difference = "starts"
     loop: bool = False
+    group: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    siblings: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -157,8 +161,8 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller, another recording, lags or the wish for the whole loop, sections
-            that need them are not in the report.
+            without a controller, another recording, a group of them, lags or the wish for the whole
+            loop, sections that need them are not in the report.
         seconds: About how long it takes on one core.
         gaps: What it gets of a recording in which samples are missing: `complete trials`, those
             that lack none; everything, for `averages` over the trials that have each sample; or
@@ -170,7 +174,7 @@ class SectionSpec:
     place: int
     compute: Callable[[Material], Findings]
     needs: tuple[
-        Literal["changing rates", "controller", "other recording", "lags", "loop"], ...
+        Literal["changing rates", "controller", "other recording", "group", "lags", "loop"], ...
     ] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
@@ -182,6 +186,7 @@ class SectionSpec:
             "other recording": given.against,
             "lags": given.lags_s or None,
             "loop": given.loop or None,
+            "group": given.group or None,
         }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 

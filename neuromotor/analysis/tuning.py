@@ -103,13 +103,14 @@ class Tuning:
 def preferred_directions(
     recording: xr.Dataset,
     space: str = "hand",
+    variable: str = "rate",
     *,
     window_s: tuple[float, float] | None = None,
     bootstraps: int = 500,
     shuffles: int = 500,
     seed: int = 0,
 ) -> Tuning:
-    """Return each unit's preferred direction of hand movement, joint torque or load.
+    """Return each unit's, or muscle's, preferred direction of hand movement, joint torque or load.
 
     A trial's rate is its mean over the window; for loads, over that part of the window which comes
     after the load. Its direction is, in `hand` space, that from the hand's position at the
@@ -121,6 +122,8 @@ def preferred_directions(
     Args:
         recording: Trials.
         space: `hand`, `torque`, `load` or `force`.
+        variable: What is tuned: `rate`, `command`, `actuator_activation` or any other over trial,
+            time and something.
         window_s: First and last time (s); all times by default.
         bootstraps: Resamplings of trials for the intervals.
         shuffles: Permutations of directions for p.
@@ -134,7 +137,7 @@ def preferred_directions(
     lookup("space", space, _SPACES)
     part = window(recording, window_s)
     if space == "hand":
-        check_recording(recording, ["rate", "hand_position"])
+        check_recording(recording, [variable, "hand_position"])
         check_in_plane(recording)
         hand = recording["hand_position"].values
         goal = (
@@ -143,7 +146,7 @@ def preferred_directions(
         vector = goal - hand[:, 0]
     else:
         name = _SPACES[space]
-        check_recording(recording, ["rate", name])
+        check_recording(recording, [variable, name])
         if recording[name].shape[2] != 2:
             raise RecordingError(f"{space} space needs two values of `{name}`.")
         vector = (part if space == "torque" else recording)[name].values.mean(1)
@@ -151,7 +154,7 @@ def preferred_directions(
             raise RecordingError(_nothing(recording, space))
     length = np.linalg.norm(vector, axis=-1)
     moved = length > 1e-6 * max(float(length.max()), 1e-300)
-    rate = part["rate"].values.astype(np.float64)
+    rate = part[variable].values.astype(np.float64)
     counted = np.ones(rate.shape[:2], bool)
     if space in ("load", "force"):
         loaded = (recording[_SPACES[space]].values != 0).any(-1)
