@@ -25,6 +25,7 @@ from neuromotor.analysis.section import (
     Material,
     SectionSpec,
     by_layer,
+    layers_of,
     median,
     span,
     with_reasons,
@@ -120,16 +121,10 @@ def _section(given: Material) -> Findings:
     reasons: list[str] = []
     numbers: dict[str, Any] = {}
     if "rate" in recording:
-        parts: dict[int, xr.Dataset] = {}
-
-        def of_layer(part: xr.Dataset) -> Rotations:
-            own = shared(part, soft=given.soft)
-            parts[id(own)] = part
-            return own
-
-        found, reasons = by_layer(recording, of_layer)
+        found, reasons = by_layer(recording, partial(shared, soft=given.soft))
+        parts = layers_of(recording)
         for layer, own in found.items():
-            numbers[layer] = _row(own) | _tests(parts[id(own)], given, own)
+            numbers[layer] = _row(own) | _tests(parts[layer], given, own)
     for name, variables in _others(recording).items():
         try:
             own = shared(recording, variables)
