@@ -100,6 +100,8 @@ class Material:
         labels: Labels of the trials that components are demixed by; the condition by default.
         difference: Which state belongs to a difference over a step in fits of rotations.
         loop: Whether the loop of controller, delay and limb is analysed as a whole.
+        group: Recordings by name that the recording is held against together, such as monkeys.
+        siblings: Recordings by name of the recording's own kind, such as other seeds.
     """
 
     recording: xr.Dataset
@@ -114,6 +116,8 @@ class Material:
     encoded: tuple[str, ...] = ()
     difference: Difference = "starts"
     loop: bool = False
+    group: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    siblings: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -169,8 +173,8 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller, another recording, lags, encoded variables or the wish for the
-            whole loop, sections that need them are not in the report.
+            without a controller, another recording, a group of them, lags, encoded variables or
+            the wish for the whole loop, sections that need them are not in the report.
         seconds: About how long it takes on one core.
         gaps: What it gets of a recording in which samples are missing: `complete trials`, those
             that lack none; everything, for `averages` over the trials that have each sample; or
@@ -186,7 +190,13 @@ class SectionSpec:
     compute: Callable[[Material], Findings]
     needs: tuple[
         Literal[
-            "changing rates", "controller", "other recording", "lags", "encoded variables", "loop"
+            "changing rates",
+            "controller",
+            "other recording",
+            "group",
+            "lags",
+            "encoded variables",
+            "loop",
         ],
         ...,
     ] = ()
@@ -203,6 +213,7 @@ class SectionSpec:
             "lags": given.lags_s or None,
             "encoded variables": given.encoded or None,
             "loop": given.loop or None,
+            "group": given.group or None,
         }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 

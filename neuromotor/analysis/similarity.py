@@ -104,9 +104,10 @@ def compare_populations(
         other = second[generator.permutation(len(second))]
         null_r.append(canonical_correlations(by_sample(first), by_sample(other)))
         null_d.append(procrustes_distance(by_sample(first), by_sample(other)))
+    correlations = canonical_correlations(by_sample(first), by_sample(second))
     return Similarity(
-        canonical_correlations(by_sample(first), by_sample(second)),
-        np.array(null_r).reshape(shuffles, -1),
+        correlations,
+        np.array(null_r).reshape(shuffles, len(correlations)),
         procrustes_distance(by_sample(first), by_sample(second)),
         np.array(null_d),
     )
