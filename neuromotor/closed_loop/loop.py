@@ -12,6 +12,7 @@ from neuromotor._checks import declares
 from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.objective import LoopObjective
+from neuromotor.closed_loop.penalties import penalties_of_run
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.compiled.availability import announce, availability
 from neuromotor.controllers.controller import Controller, writes_tape
@@ -73,12 +74,29 @@ class ClosedLoop:
         return simulate(self.task, self.controller, parameters, trials)
 
     def losses(self, parameters: Tensor, trials: Trials) -> Tensor:
-        """Return each trial's loss, (B,); differentiable in `parameters`."""
+        """Return each trial's loss by the task's cost, (B,); differentiable in `parameters`.
+
+        Penalties on the network are not in it; `penalties` gives them.
+        """
         trajectory = self.simulate(parameters, trials)
         return self.task.cost.losses(trajectory.states, trajectory.commands, trials)
 
+    def penalties(self, parameters: Tensor, trials: Trials) -> dict[str, Tensor]:
+        """Return what each kind of penalty adds to each trial's loss, (B,), by kind.
+
+        Those of the task's `penalties` that are on the network; there may be none. Differentiable
+        in `parameters`.
+
+        Raises:
+            ValueError: Shapes, dtype or device do not fit together, or a penalty does not suit the
+                controller.
+        """
+        return penalties_of_run(
+            self.task, self.controller, parameters, self.simulate(parameters, trials)
+        )
+
     def objective(self, trials: Trials, *, fast: bool | None = None) -> LoopObjective:
-        """Return the mean loss over `trials` as a function of the parameters.
+        """Return the mean loss over `trials`, penalties included, by the parameters.
 
         There are two ways to the same numbers, up to rounding: compiled loops on the CPU, for
         networks whose cell and plants whose physics have compiled pieces; and autograd, for

@@ -84,6 +84,8 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
             *("interception", "tracking", "figure-eight", "friction"),
         )
     },
+    "posture-loads": {"directions": 2},
+    "reach-hold": {"directions": 2, "radii_m": [0.05]},
     "sequence": {"sequences": 8},
     "instructed-delay": {"reach": {"directions": 2}, "repeats": 2},
 }
@@ -92,6 +94,7 @@ _SMOKE_CONTROLLERS = {
         name: {"layers": [20, 20]} for name in ("rnn", "network", "gated", "lstm", "gated-feedback")
     },
     "constrained": {"layers": [20]},
+    **{name: {"layers": [20, 20]} for name in ("kalidindi-2021", "kalidindi-2021-no-rec")},
 }
 
 

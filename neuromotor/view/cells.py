@@ -55,10 +55,10 @@ class Pieces(NamedTuple):
 
 def pieces_of(cell: Cell) -> Pieces | None:
     """Return what a page needs of a cell; None where its own class has nothing of the kind."""
+    if type(cell) is LeakyCell:  # whose pieces here know every setting but noise on the rate
+        return _leaky(cell) if cell.noise_on == "input" else None
     if declares(cell, "compiled"):
         return _compiled(cell)
-    if type(cell) is LeakyCell:
-        return _leaky(cell)
     return _lstm(cell) if type(cell) is LSTMCell else None
 
 
