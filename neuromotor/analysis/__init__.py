@@ -60,6 +60,7 @@ from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
 from neuromotor.analysis.pooling import pool_sessions
+from neuromotor.analysis.posture_data import posture_recordings, posture_rotations
 from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.recording_files import load_recording, save_recording
 from neuromotor.analysis.reliability import (
@@ -68,8 +69,30 @@ from neuromotor.analysis.reliability import (
     split_half_reliability,
 )
 from neuromotor.analysis.report import Report, analyze
-from neuromotor.analysis.rotations import (
+from neuromotor.analysis.rotation_fits import (
     NullBand,
+    RotationFit,
+    fit_rotations,
+)
+from neuromotor.analysis.rotation_locations import (
+    LocationPlanes,
+    location_planes,
+    location_planes_of,
+    plot_location_planes,
+)
+from neuromotor.analysis.rotation_nulls import (
+    CovarianceMatched,
+    DownsampledNull,
+    covariance_matched_test,
+    covariance_matched_test_of,
+    downsampled_rotations,
+)
+from neuromotor.analysis.rotation_validation import (
+    RotationValidation,
+    cross_validated_rotations,
+    cross_validated_rotations_of,
+)
+from neuromotor.analysis.rotations import (
     Rotations,
     plot_rotations,
     rotational_dynamics,
@@ -140,6 +163,8 @@ __all__ = [
     "import_recording",
     "missing_samples",
     "pool_sessions",
+    "posture_recordings",
+    "posture_rotations",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
@@ -162,17 +187,30 @@ __all__ = [
     "NullBand",
     "PrincipalComponents",
     "Regression",
+    "CovarianceMatched",
+    "DownsampledNull",
+    "LocationPlanes",
+    "RotationFit",
+    "RotationValidation",
     "Rotations",
     "Similarity",
     "Tangling",
     "canonical_correlations",
     "compare_populations",
+    "covariance_matched_test",
+    "covariance_matched_test_of",
+    "cross_validated_rotations",
+    "cross_validated_rotations_of",
     "decode",
     "decode_each",
     "decode_lags",
     "split_half_reliability",
     "demixed_components",
+    "downsampled_rotations",
     "encode_units",
+    "fit_rotations",
+    "location_planes",
+    "location_planes_of",
     "fit_maximum_entropy",
     "participation_ratio",
     "principal_components",
@@ -216,6 +254,7 @@ __all__ = [
     "plot_lags",
     "plot_latency",
     "plot_lesions",
+    "plot_location_planes",
     "plot_movements",
     "plot_recording",
     "plot_principal_components",

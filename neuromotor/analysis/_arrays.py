@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "Difference",
     "by_sample",
     "check_dimensions",
     "differences",
     "in_own_space",
     "null_p",
+    "principal_axes",
     "r_squared",
     "rank_above_rounding",
     "reduced",
@@ -29,11 +31,14 @@ __all__ = [
     "unique",
 ]
 
+Difference = Literal["starts", "midpoints"]  # of which state a difference over a step is taken
+
 # Added to a unit's range before division by it (Kalidindi et al. 2021).
 _SOFT_NETWORK = 5e-4  # rates of tanh units
 _SOFT_SPIKES = 5.0  # spikes/s
 _SPIKES = {"spikes/s", "spike/s", "spikes/sec", "spikes s-1", "spikes s^-1", "sp/s", "imp/s"}
 _SPIKES |= {"hz", "1/s", "s-1", "s^-1"}
+_UNITS = ("rate", "activation")  # of neurons or of a network: what the constants above are for
 _ROUNDING = 1e-9  # of the norm before anything was subtracted: smaller values are no variation
 
 
@@ -43,13 +48,16 @@ def by_sample(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def soft_constant(recording: xr.Dataset, variable: str, soft: float | None) -> float:
-    """Return what is added to the ranges of a variable: `soft`, or the constant for its unit.
+    """Return what is added to the ranges of a variable: `soft`, or the constant for its kind.
 
-    The constant is 5 for spikes/s, 5e-4 for rates without a unit, and 0 for all else.
+    The constant is 5 for rates in spikes/s, 5e-4 for rates without a unit, and 0 for all else, such
+    as kinematics and muscles (Kalidindi et al. 2021).
     """
     if soft is not None:
         check_number("soft", soft, minimum=0.0)
         return float(soft)
+    if variable not in _UNITS:
+        return 0.0
     unit = str(recording[variable].attrs.get("units", "1")).strip().lower()
     if unit in _SPIKES:
         return _SOFT_SPIKES
@@ -113,24 +121,29 @@ def check_dimensions(
 
 def reduced(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], float]:
     """Return scores on the first k principal components, (..., k), and their share of variance."""
+    axes, share = principal_axes(centered, k)
+    return np.asarray(centered @ axes, np.float64), share
+
+
+def principal_axes(centered: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], float]:
+    """Return the first k principal axes of values (..., N), (N, k), and their share of variance."""
     flat = by_sample(centered)
     size = flat.shape[1]
     gram = flat.T @ flat
     first = max(size - k, 0)
     values, vectors = eigh(gram, subset_by_index=(first, size - 1), check_finite=False)
-    share = float(values.sum() / np.trace(gram))
-    return np.asarray(centered @ vectors[:, ::-1], np.float64), share
+    return np.asarray(vectors[:, ::-1], np.float64), float(values.sum() / np.trace(gram))
 
 
 def differences(
-    states: NDArray[np.float64], dt_s: float, at: Literal["start", "middle"] = "middle"
+    states: NDArray[np.float64], dt_s: float, difference: Difference = "midpoints"
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return states of (C, T, k) and their derivatives, as differences over a step.
 
     The states are those at the start of each step, or halfway. Both are (C (T - 1), k).
     """
     first, last = states[:, :-1], states[:, 1:]
-    where = first if at == "start" else 0.5 * (first + last)
+    where = first if difference == "starts" else 0.5 * (first + last)
     return by_sample(where), by_sample((last - first) / dt_s)
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuromotor._checks import lookup
+from neuromotor.analysis._arrays import Difference
 from neuromotor.analysis._clock import FIGURE_S, Clock, Tell
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import check_recording
+from neuromotor.analysis.rotation_fits import DIFFERENCES
 from neuromotor.analysis.section import Material, Section, report_sections
 from neuromotor.analysis.unperturbed import check_controller
 from neuromotor.closed_loop.blas import blas_threads, torch_threads
@@ -51,6 +54,7 @@ def analyze(
     surrogates: int = 50,
     seed: int = 0,
     lags_s: Sequence[float] = (),
+    difference: Difference = "starts",
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -70,6 +74,8 @@ def analyze(
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded too, positive where rates lead it.
+        difference: States that fits of rotations use: at the `starts` of steps, as published, or at
+            their `midpoints`.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -78,8 +84,9 @@ def analyze(
             controller that was recorded.
     """
     check_recording(recording, gaps=True)
+    lookup("difference", difference, DIFFERENCES)
     given = Material(
-        recording, saved, against, window_s, soft, surrogates, seed, lags_s=tuple(lags_s)
+        recording, saved, against, window_s, soft, surrogates, seed, tuple(lags_s), difference
     )
     _ = given.activity  # a window beside the recording is an error, not a reason to skip
     if saved is not None:

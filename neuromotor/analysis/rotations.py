@@ -1,16 +1,11 @@
 """Rotational dynamics (jPCA) with their nulls.
 
-Notation: X are the states of k principal components (samples, k), X' their time derivatives, and M
-is the matrix of the dynamics. The derivatives are differences over a step; X are the states at the
-start of each step.
-
-    X' = X M,   M = -M^T of least squares solves (X^T X) M + M (X^T X) = X^T X' - X'^T X
-
-(Churchland et al. 2012; the Lyapunov form of the normal equations is ours and exact). Preprocessing
-as there and in Kalidindi et al. (2021): average over trials, divide each unit by its range plus a
-constant (5e-4 for tanh units, 5 for spikes/s), subtract the mean over conditions, keep six
-principal components. Their published R^2 take the states at the start of each step; states halfway
-(`at="middle"`) raise the unconstrained R^2 by .01 to .02.
+Preprocessing as in Churchland et al. (2012) and Kalidindi et al. (2021): average over trials,
+divide each signal by its range plus a constant (5e-4 for tanh units, 5 for spikes/s, 0 for
+kinematics and muscles), subtract the mean over conditions, keep six principal components (four of
+muscles, two of kinematics). `rotation_fits` has the fits. The published R^2 take the states at the
+start of each step; states halfway (`difference="midpoints"`) raise the unconstrained R^2 by .01 to
+.02.
 
 Smooth data fit well to some dynamics whatever they are, so R^2 means something only against a null.
 The p comes from tensors of maximum entropy (Elsayed & Cunningham 2017; `nulls`). With fewer than
@@ -18,43 +13,34 @@ The p comes from tensors of maximum entropy (Elsayed & Cunningham 2017; `nulls`)
 p. The other surrogates, half of the conditions turned around their first sample (Churchland's
 "invert half"), give no p: smooth noise without any structure lies beyond them in most cases. They
 show how much of R^2 single smooth courses reach whose directions from the start do not fit
-together; docs/analysis.md holds the measured error rates.
+together; docs/analysis.md holds the measured error rates. `rotation_nulls` and
+`rotation_validation` have further tests, `rotation_locations` planes that differ by condition.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_continuous_lyapunov
 
-from neuromotor._checks import check_number, lookup
 from neuromotor.analysis._arrays import (
+    Difference,
     by_sample,
-    check_dimensions,
     differences,
     in_own_space,
     null_p,
     reduced,
-    soft_constant,
-    soft_normalised,
 )
-from neuromotor.analysis.averages import condition_averages
-from neuromotor.analysis.cutting import align
-from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.nulls import fit_maximum_entropy
-from neuromotor.analysis.section import (
-    Findings,
-    Material,
-    SectionSpec,
-    by_layer,
-    span,
-    with_reasons,
+from neuromotor.analysis.rotation_fits import (
+    NullBand,
+    band_of,
+    centred,
+    fit_rotations,
+    signals_of,
 )
 
 if TYPE_CHECKING:
@@ -63,33 +49,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FEWEST_CONDITIONS",
-    "NullBand",
-    "RotationFit",
+    "FEWEST_SIGNALS",
     "Rotations",
-    "fit_rotations",
     "plot_rotations",
     "rotational_dynamics",
     "rotations_of",
 ]
 
 FEWEST_CONDITIONS = 8  # with fewer, the null rejects structureless data too often
-_AFTER_ONSET_S = 0.3  # Churchland et al. 2012, Kalidindi et al. 2021
-_COLUMNS = {"invert": "half_inverted", "maximum entropy": "null_maximum entropy"}
+FEWEST_SIGNALS = 30  # below about so many that null is unreliable (Kalidindi et al. 2021)
 _ROWS = {"invert": "not a null:\nhalf inverted", "maximum entropy": "null:\nmaximum entropy"}
-_STATES = {"start": "at the start of each step", "middle": "halfway through it"}
-
-
-@dataclass(frozen=True)
-class NullBand:
-    """R^2 of the skew-symmetric and the unconstrained fits to surrogates, (S,) each."""
-
-    skew: NDArray[np.float64]
-    unconstrained: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Rotations:
-    """Linear dynamics of a population; C conditions, T times, k components.
+    """Linear dynamics of a population, or of other signals; C conditions, T times, k components.
 
     Attributes:
         time_s: Times, (T,).
@@ -105,7 +79,10 @@ class Rotations:
             90 for pure rotation.
         projection: Conditions in the first plane, (C, T, 2).
         skew: M^T, so that x' = skew x, (k, k).
-        soft: What was added to each unit's range.
+        soft: What was added to each signal's range.
+        difference: Which state a difference over a step belongs to: `starts` or `midpoints`.
+        signals: How many signals there are, N. With fewer than `FEWEST_SIGNALS`, compare with as
+            many neurons (`downsampled_rotations`) and do not lean on p.
         nulls: R^2 of surrogates by name; none where there are fewer conditions than
             `FEWEST_CONDITIONS`. `maximum entropy` is the null; `invert` holds data in which half
             of the conditions are inverted, which are no null and give no p.
@@ -123,42 +100,50 @@ class Rotations:
     projection: NDArray[np.float64]
     skew: NDArray[np.float64]
     soft: float
+    difference: Difference
+    signals: int
     nulls: dict[str, NullBand]
 
 
 def rotational_dynamics(
     recording: xr.Dataset,
+    variable: str | Sequence[str] = "rate",
     *,
     window_s: tuple[float, float] | None = None,
-    components: int = 6,
+    components: int | None = None,
     soft: float | None = None,
-    at: Literal["start", "middle"] = "start",
+    difference: Difference = "starts",
     surrogates: int = 50,
     seed: int = 0,
 ) -> Rotations:
-    """Return the rotations in a recording's condition averages.
+    """Return the rotations in the condition averages of units, muscles, kinematics or commands.
 
     Args:
         recording: Trials; `align` them to movement or load first where onsets differ.
+        variable: `rate`, `command`, `actuator_activation`, ... or several variables side by side,
+            such as `("joint_position", "joint_velocity")`.
         window_s: First and last time (s); 300 ms from onset are usual.
-        components: Principal components, even.
-        soft: Added to each unit's range before it is divided by it. None goes by the unit of the
-            rates: 5 for spikes/s (also Hz, 1/s), 5e-4 for rates without a unit, as of tanh units.
-        at: States that the fits use: at the `start` of each step, as published, or in its `middle`.
+        components: Principal components, even. By default six of units, four of muscles and
+            commands, two of kinematics (Kalidindi et al. 2021).
+        soft: Added to each signal's range before it is divided by it. None goes by kind and unit: 5
+            for rates in spikes/s (also Hz, 1/s), 5e-4 for rates without a unit, as of tanh units, 0
+            for all else.
+        difference: States that the fits use: at the `starts` of steps, as published, or at their
+            `midpoints`.
         surrogates: Number of surrogates of each kind.
         seed: Random seed of the surrogates.
 
     Raises:
-        RecordingError: There are too few conditions, times or units.
+        RecordingError: There are too few conditions, times or signals.
     """
-    averages = condition_averages(recording, window_s=window_s, shuffles=0)
+    found = signals_of(recording, variable, window_s=window_s, components=components, soft=soft)
     return rotations_of(
-        averages.mean,
-        averages.time_s,
-        conditions=averages.conditions,
-        components=components,
-        soft=soft_constant(recording, "rate", soft),
-        at=at,
+        found.mean,
+        found.time_s,
+        conditions=found.conditions,
+        components=found.components,
+        soft=found.soft,
+        difference=difference,
         surrogates=surrogates,
         seed=seed,
     )
@@ -171,7 +156,7 @@ def rotations_of(
     conditions: NDArray[np.generic] | None = None,
     components: int = 6,
     soft: float,
-    at: Literal["start", "middle"] = "start",
+    difference: Difference = "starts",
     surrogates: int = 50,
     fewest: int = FEWEST_CONDITIONS,
     seed: int = 0,
@@ -183,51 +168,40 @@ def rotations_of(
         time_s: Even grid.
         conditions: Labels, (C,); numbers by default.
         components: Principal components, even.
-        soft: Added to each unit's range: 5 for spikes/s, 5e-4 for rates of tanh units.
-        at: States that the fits use, as in `rotational_dynamics`.
+        soft: Added to each signal's range: 5 for spikes/s, 5e-4 for rates of tanh units, 0 for
+            kinematics and muscles.
+        difference: States that the fits use, as in `rotational_dynamics`.
         surrogates: Number of surrogates of each kind.
         fewest: Conditions below which there is no null, for measuring how wrong it is there.
         seed: Random seed of the surrogates.
 
     Raises:
-        RecordingError: There are too few conditions, times or units.
+        RecordingError: There are too few conditions, times or signals.
     """
-    lookup("at", at, _STATES)
-    check_number("soft", soft, minimum=0.0)
+    centered = centred(mean, components, soft, difference)
     count, steps, size = mean.shape
-    if components < 2 or components % 2:
-        raise ValueError(f"`components` must be even, 2 or more, got {components}.")
-    if count < 2 or steps < 3 or size < components:
-        raise RecordingError(
-            f"rotational dynamics need two conditions, three times and {components} units or more, "
-            f"got {count}, {steps} and {size}."
-        )
-    normalised = soft_normalised(mean, soft)
-    centered = normalised - normalised.mean(0)
-    norm = float(np.linalg.norm(normalised))
-    check_dimensions(centered, norm, components, "the activity beyond its mean over conditions")
     dt = float(time_s[1] - time_s[0])
     states, share = reduced(centered, components)
-    fit = fit_rotations(states, dt, at)
+    fit = fit_rotations(states, dt, difference)
     values, vectors = np.linalg.eig(fit.skew)
     order = [i for i in np.argsort(-values.imag) if values[i].imag > -1e-12][: components // 2]
     planes = [_plane(vectors[:, i], states) for i in order]
     flat = by_sample(states)
     total = (centered**2).sum()
     projection = flat @ planes[0]
-    middle, derivative = differences(states, dt, "middle")
+    middle, derivative = differences(states, dt, "midpoints")
     angle = np.angle(_complex(derivative @ planes[0]) * _complex(middle @ planes[0]).conj())
     # A difference over one step sees sin(w dt) for w dt, or tan(w dt / 2) for w dt / 2 with states
     # halfway; this undoes it exactly.
     turn = np.abs(values[order].imag) * dt
-    turn = np.arcsin(np.minimum(turn, 1.0)) if at == "start" else 2 * np.arctan(turn / 2)
+    turn = np.arcsin(np.minimum(turn, 1.0)) if difference == "starts" else 2 * np.arctan(turn / 2)
     null, p = {}, float("nan")
     if surrogates and count >= fewest:
         generator = np.random.default_rng(seed)
         own = in_own_space(centered)  # the same numbers, from fewer axes than there are units
-        null["invert"] = _band(_inverted(own, surrogates, generator), components, dt, at)
+        null["invert"] = band_of(_inverted(own, surrogates, generator), components, dt, difference)
         drawn = fit_maximum_entropy(own).draw(surrogates, seed)
-        null["maximum entropy"] = _band(drawn, components, dt, at)
+        null["maximum entropy"] = band_of(drawn, components, dt, difference)
         p = null_p(fit.r2_skew, null["maximum entropy"].skew)
     return Rotations(
         time_s=time_s,
@@ -242,30 +216,10 @@ def rotations_of(
         projection=projection.reshape(count, steps, 2),
         skew=fit.skew,
         soft=soft,
+        difference=difference,
+        signals=size,
         nulls=null,
     )
-
-
-@dataclass(frozen=True)
-class RotationFit:
-    """R^2 of both fits, and M^T of the skew-symmetric one, (k, k)."""
-
-    r2_skew: float
-    r2_unconstrained: float
-    skew: NDArray[np.float64]
-
-
-def fit_rotations(
-    states: NDArray[np.float64], dt: float, at: Literal["start", "middle"]
-) -> RotationFit:
-    """Return the fits of rotations, and of any linear dynamics, to states (C, T, k)."""
-    x, derivative = differences(states, dt, at)
-    gram, cross = x.T @ x, x.T @ derivative
-    free = np.linalg.lstsq(gram, cross, rcond=None)[0]
-    skew = np.asarray(solve_continuous_lyapunov(gram, cross - cross.T), np.float64)
-    total = (derivative**2).sum()
-    r2 = [1 - ((derivative - x @ m) ** 2).sum() / total for m in (skew, free)]
-    return RotationFit(float(r2[0]), float(r2[1]), skew.T)
 
 
 def _plane(vector: NDArray[np.complex128], states: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -297,18 +251,6 @@ def _inverted(
         first = centered[:, :1]
         turned = first + sign[:, None, None] * (centered - first)
         yield turned - turned.mean(0)
-
-
-def _band(
-    tensors: Iterable[NDArray[np.float64]],
-    components: int,
-    dt: float,
-    at: Literal["start", "middle"],
-) -> NullBand:
-    fits = [fit_rotations(reduced(tensor, components)[0], dt, at) for tensor in tensors]
-    return NullBand(
-        np.array([fit.r2_skew for fit in fits]), np.array([fit.r2_unconstrained for fit in fits])
-    )
 
 
 def plot_rotations(found: dict[str, Rotations]) -> Figure:
@@ -348,69 +290,3 @@ def plot_rotations(found: dict[str, Rotations]) -> Figure:
             bars.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         add_condition_key(figure, next(iter(found.values())).conditions)
     return figure
-
-
-def _section(given: Material) -> Findings:
-    """Rotations of each layer, in the window that was given or after movement onset."""
-    recording = given.activity
-    times = f"{span(recording)}, as given"
-    if given.window_s is None:
-        times = f"{span(recording)}, the whole recording"
-        with contextlib.suppress(RecordingError):
-            aligned = align(recording, "movement_onset", 0.0, _AFTER_ONSET_S)
-            times = (
-                f"{span(aligned)}, in {aligned.sizes['trial']} of {recording.sizes['trial']} trials"
-            )
-            recording = aligned
-    found, reasons = by_layer(
-        recording,
-        lambda part: rotational_dynamics(
-            part, soft=given.soft, surrogates=given.surrogates, seed=given.seed
-        ),
-    )
-    numbers = {}
-    for layer, result in found.items():
-        row = {
-            "r2_skew": result.r2_skew,
-            "r2_unconstrained": result.r2_unconstrained,
-            "p_skew": result.p_skew,
-            "angle_deg": result.angle_deg,
-            "first_plane_variance": result.plane_variance[0],
-            "kept_variance": result.kept_variance,
-        }
-        row |= {f"frequency_{i + 1}_hz": hz for i, hz in enumerate(result.frequencies_hz)}
-        for name, band in result.nulls.items():
-            row[f"{_COLUMNS[name]}_median_r2_skew"] = np.median(band.skew)
-            row[f"{_COLUMNS[name]}_median_r2_unconstrained"] = np.median(band.unconstrained)
-        numbers[layer] = row
-    first = next(iter(found.values()))
-    unit = str(recording["rate"].attrs.get("units", "1"))
-    text = (
-        f"jPCA of {times}, with six components. Each unit is divided by its range plus "
-        f"{first.soft:g} ({'rates without a unit' if unit == '1' else unit}). "
-    )
-    if first.nulls:
-        text += (
-            "p compares the skew-symmetric fit with fits of maximum-entropy tensors that have the "
-            "same covariances. Data in which half of the conditions are inverted are no null and "
-            "give no p: most smooth noise without structure lies beyond them."
-        )
-    else:
-        text += (
-            f"No p: {len(first.conditions)} conditions are fewer than {FEWEST_CONDITIONS}, with "
-            "which the null rejects structureless data too often."
-        )
-    return Findings(
-        with_reasons(text, reasons), numbers, {"rotations": partial(plot_rotations, found)}
-    )
-
-
-SECTION = SectionSpec(
-    "rotations",
-    "Rotational dynamics",
-    70,
-    _section,
-    ("changing rates",),
-    lambda given: 0.3 + 0.1 * given.million_surrogate_rates,
-    gaps="averages",
-)

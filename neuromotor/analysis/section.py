@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from neuromotor.analysis._arrays import Difference
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.gaps import averaged_window, complete_trials, fullest_window
 from neuromotor.analysis.layout import GAPS, RecordingError
@@ -87,6 +88,7 @@ class Material:
         surrogates: Size of the nulls.
         seed: Random seed of the nulls.
         lags_s: Lags (s) at which movement is decoded; none by default.
+        difference: Which state belongs to a difference over a step in fits of rotations.
     """
 
     recording: xr.Dataset
@@ -97,6 +99,7 @@ class Material:
     surrogates: int = 50
     seed: int = 0
     lags_s: tuple[float, ...] = ()
+    difference: Difference = "starts"
 
     @cached_property
     def activity(self) -> xr.Dataset:

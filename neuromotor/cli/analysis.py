@@ -6,7 +6,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import typer
@@ -206,6 +206,14 @@ def analyze(
             help="Decode movement from rates that lead it by so much, too; may be repeated.",
         ),
     ] = None,
+    difference: Annotated[
+        str,
+        typer.Option(
+            metavar="STATES",
+            help="Fits of rotations take the state at the `starts` of steps, as published, or at "
+            "their `midpoints`.",
+        ),
+    ] = "starts",
     surrogates: Annotated[int, typer.Option(min=1, help="Number of surrogates in each null.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the nulls.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing report.")] = False,
@@ -219,7 +227,13 @@ def analyze(
     from neuromotor.analysis import analyze as run
     from neuromotor.analysis import load_recording, write_report
     from neuromotor.analysis.layout import EVENTS
+    from neuromotor.analysis.rotation_fits import DIFFERENCES
 
+    if difference not in DIFFERENCES:
+        raise SettingsError(
+            f"`--difference` must be {' or '.join(DIFFERENCES)}, got {difference!r}."
+        )
+    states = cast(Literal["starts", "midpoints"], difference)
     choose_threads(1)
     draw_without_screen()
     data = load_recording(recording)
@@ -241,6 +255,7 @@ def analyze(
         "window": window,
         "soft": soft,
         "lags_s": lag or [],
+        "difference": difference,
         "surrogates": surrogates,
         "seed": seed,
     }
@@ -256,6 +271,7 @@ def analyze(
             surrogates=surrogates,
             seed=seed,
             lags_s=lag or (),
+            difference=states,
             progress=progress,
         )
         warn = partial(messages.print, soft_wrap=True)

@@ -1,0 +1,121 @@
+"""The monkeys of Kalidindi et al. (2021) as recordings, from a folder of their public data.
+
+Each file is a MATLAB file with one structure a load, as jPCA takes it: `A` (time, signal) and
+`times` (ms). Loads pushed the arm while it held a posture; cortex and muscles cover 300 ms from
+70 ms after the load, joints 1.1 s from the load on. A ninth structure of the joints, without a
+load, is left out. Nothing of these data comes with this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuromotor.analysis.layout import RecordingError
+from neuromotor.analysis.pooling import pool_sessions
+from neuromotor.analysis.rotations import Rotations, rotational_dynamics
+from neuromotor.analysis.sessions import FileNames, ImportOptions, from_mat
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["posture_recordings", "posture_rotations"]
+
+_STRUCTS = FileNames(trials="Data_struct", time="times")
+_OPTIONS = ImportOptions(
+    conditions=("trial",), units={"time": "ms"}, find_onset=False, names=_STRUCTS
+)
+_UNITS = replace(
+    _OPTIONS,
+    units={"time": "ms", "rate": "spikes/s"},
+    names=replace(_STRUCTS, rates="A"),
+)
+_MUSCLES = replace(
+    _OPTIONS,
+    units={"time": "ms", "command": "1"},
+    behaviour={"command": "signals"},
+    names=replace(_STRUCTS, series={"signals": "A"}),
+)
+_JOINTS = replace(
+    _OPTIONS,
+    units={"time": "ms", "joint_position": "rad", "joint_velocity": "rad/s"},
+    behaviour={"joint_position": "signals[0,1]", "joint_velocity": "signals[2,3]"},
+    select="trial < 8",
+    window_s=(0.0, 0.29),  # the 30 samples that the paper's own analysis takes
+    names=replace(_STRUCTS, series={"signals": "A"}),
+)
+_KINDS = {
+    "motor_cortex": ("motor cortex", _UNITS),
+    "area5": ("area 5", _UNITS),
+    "emg": ("muscles", _MUSCLES),
+    "joints": ("kinematics", _JOINTS),
+}
+_JOINT_STATE = ("joint_position", "joint_velocity")
+
+
+def posture_recordings(folder: Path | str) -> dict[str, xr.Dataset]:
+    """Return the recordings in a folder by name, such as `motor cortex P` or `muscles X`.
+
+    Units of motor cortex have rates in spikes/s; muscles are `command`, without a unit; kinematics
+    are joint angles and velocities. Times count from the first sample. Where there are several
+    monkeys, `motor cortex, all` has the neurons of all of them.
+
+    Args:
+        folder: Holds `motor_cortex_P.mat`, `area5_P.mat`, `emg_P.mat`, `joints_P.mat` and the same
+            of other monkeys.
+
+    Raises:
+        RecordingError: The folder holds none of these files, or one is damaged.
+    """
+    found: dict[str, xr.Dataset] = {}
+    for kind, monkey, path in _files(Path(folder)):
+        words, options = _KINDS[kind]
+        found[f"{words} {monkey}"] = from_mat(path, options)
+    if not found:
+        raise RecordingError(
+            f"`folder` must hold files such as motor_cortex_P.mat, of {', '.join(_KINDS)}; "
+            f"{folder} holds none."
+        )
+    cortex = {name: own for name, own in found.items() if name.startswith("motor cortex")}
+    if len(cortex) > 1:
+        found["motor cortex, all"] = pool_sessions(list(cortex.values()), list(cortex))
+    return found
+
+
+def posture_rotations(
+    folder: Path | str, *, surrogates: int = 50, seed: int = 0
+) -> dict[str, Rotations]:
+    """Return jPCA of every recording in the folder, with the settings of the published numbers.
+
+    Six components of neurons and of muscles, four of kinematics: so many give the published R^2 of
+    single monkeys. States are those at the start of each difference.
+
+    Args:
+        folder: As in `posture_recordings`.
+        surrogates: Surrogates of each null.
+        seed: Random seed of the surrogates.
+
+    Raises:
+        RecordingError: The folder holds none of the files, or one is damaged.
+    """
+    found = {}
+    for name, recording in posture_recordings(folder).items():
+        variable: str | tuple[str, ...] = "rate"
+        components = 6
+        if name.startswith("muscles"):
+            variable = "command"
+        elif name.startswith("kinematics"):
+            variable, components = _JOINT_STATE, 4
+        found[name] = rotational_dynamics(
+            recording, variable, components=components, surrogates=surrogates, seed=seed
+        )
+    return found
+
+
+def _files(folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """Yield kind, monkey and path of each file, kinds in their order."""
+    for kind in _KINDS:
+        for path in sorted(folder.glob(f"{kind}_*.mat")):
+            yield kind, path.stem.removeprefix(f"{kind}_"), path
