@@ -60,7 +60,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         *places, last = key.split(".")
         place = table
         for part in places:
-            place[part] = place = _table(place.get(part, {}))
+            place[part] = place = _table(part, place.get(part, {}))
         if isinstance(place.get(last), dict) and isinstance(value, str):
             value = {**place[last], "type": value}
         place[last] = value
