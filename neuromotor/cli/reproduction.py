@@ -129,6 +129,10 @@ def kalidindi2021(
     budget: Annotated[
         int | None, typer.Option(metavar="UPDATES", min=1, help="Of a training. Default: 2000.")
     ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(help="Markdown file, as docs/kalidindi2021.md, whose tables are replaced."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("kalidindi2021"),
     smoke: SmokeOption = False,
     json_: JsonOption = False,
@@ -144,6 +148,7 @@ def kalidindi2021(
     draw_without_screen()
     from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, suitable_rate
     from neuromotor.reproduction.kalidindi.results import MAIN, QUICK, reproduce
+    from neuromotor.reproduction.tables import update_document
 
     names = list(MAIN)
     effort = Effort()
@@ -176,6 +181,9 @@ def kalidindi2021(
     except KeyboardInterrupt:
         _say(f"Stopped; what there is was saved in {out}. The same command goes on.")
         sys.exit(130)
+    if document is not None:
+        for name in update_document(document, tables):
+            _say(f"{document} has no place for the table {name}")
     if json_:
         print(json.dumps([table.as_dict() for table in tables], indent=2))
         return
