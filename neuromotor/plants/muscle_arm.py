@@ -35,6 +35,7 @@ _DRAWN = (
     *((*_TWO_JOINT, True),) * 2,
 )
 _NEAR, _FAR = 0.09, 0.2
+_UNBOUNDED = 10.0  # full activations that count as flown off; ours
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,9 @@ class MuscleArm(MechanicalPlant):
 
     @property
     def state_limits(self) -> tuple[float, ...]:
-        """Those of the arm; bounded activations are 1 at most."""
-        return (*self._arm.state_limits, *(self.command_bounds[1]))
+        """Those of the arm; activations are 1 at most, ten times that without a bound."""
+        most = 1.0 if self.bounded else _UNBOUNDED
+        return (*self._arm.state_limits, *((most,) * 6))
 
     @property
     def hand_limits(self) -> tuple[float, float]:
