@@ -3,7 +3,7 @@
 Trials are run without noise, which stands for an average over many. Windows and settings are those
 of Kalidindi et al. (2021): 70 to 370 ms after the load, or 0 to 300 ms of movement; units are
 divided by their range plus 5e-4, other signals by their range; the mean over conditions is taken
-away; six components, four of kinematics.
+away; six components, four of muscles, two of kinematics.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Behaviour", "Measured", "behaviour_of", "measured", "rotations_in"]
 
 Array = NDArray[np.float64]
 SOFT = {"output layer": 5e-4, "input layer": 5e-4, "muscles": 0.0, "kinematics": 0.0}
-COMPONENTS = {"output layer": 6, "input layer": 6, "muscles": 6, "kinematics": 4}
+COMPONENTS = {"output layer": 6, "input layer": 6, "muscles": 4, "kinematics": 2}
 _AFTER_LOAD_STEPS = (7, 37)  # 70 to 370 ms
 _OF_MOVEMENT_STEPS = (0, 30)  # 0 to 300 ms
 _MOVING = 0.05  # of the hand's peak speed: movement has begun; ours
