@@ -84,3 +84,27 @@ def test_an_unknown_condition_is_refused():
     result = CliRunner().invoke(app, ["reproduce", "kalidindi2021", "--conditions", "postures"])
     assert result.exit_code != 0
     assert "postures" in str(result.exception) or "postures" in result.output
+
+
+def test_the_shipped_posture_network_turns_as_the_published_ones_do(tmp_path):
+    """Output and input layer of Kalidindi et al. (2021): R², and the first two frequencies."""
+    posture = CONDITIONS["posture"]
+    saved = network(posture, 0, Effort(shipped=True), tmp_path, print)
+    assert (tmp_path / "posture-0.safetensors").exists()
+    assert saved.task == task_of(posture)
+    found = measure.measured(saved, saved.task, surrogates=0)
+    for layer in ("output layer", "input layer"):
+        skew, free, hz, _ = PAPER["posture", layer]
+        own = found.rotations[layer]
+        assert own.r2_skew == pytest.approx(skew, abs=0.1)
+        assert own.r2_unconstrained == pytest.approx(free, abs=0.1)
+        assert own.frequencies_hz[:2] == pytest.approx(hz, abs=0.5)
+    assert 300 <= found.behaviour.reversal_ms <= 400
+    assert found.behaviour.end_error_cm < 0.1
+
+
+def test_what_does_not_come_with_the_package_is_left_out():
+    effort = Effort(shipped=True, seeds=3)
+    assert 0 in effort.seeds_of(CONDITIONS["posture"])
+    assert effort.seeds_of(CONDITIONS["posture-hand"]) == []
+    assert Effort(seeds=3).seeds_of(CONDITIONS["posture-hand"]) == [0, 1, 2]

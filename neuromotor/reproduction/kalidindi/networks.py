@@ -1,8 +1,13 @@
-"""Which networks the study trains, and where trained ones come from: a folder, or a training."""
+"""Which networks the study trains, and where trained ones come from.
+
+They come from a folder, from those that come with the package (two layers of 200 units), or from a
+training.
+"""
 
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -14,6 +19,8 @@ from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim import Adam, Budget, Progress
+from neuromotor.reproduction.data import DATA
+from neuromotor.storage.files import atomic_path
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import SENSES, TASKS, Task
 from neuromotor.tasks.task import input_size
@@ -77,6 +84,8 @@ class Effort:
         calls: Updates of a training; about 2,000 in the study.
         surrogates: Surrogates of each null.
         learning_rate: Of Adam, at its largest. The study has 1e-4 to 3e-4 for 500 units.
+        shipped: Whether networks that come with the package are taken in place of trainings, and
+            what it lacks is left out.
     """
 
     seeds: int = 5
@@ -84,6 +93,12 @@ class Effort:
     calls: int = 2000
     surrogates: int = 100
     learning_rate: float = 3e-4
+    shipped: bool = False
+
+    def seeds_of(self, condition: Condition) -> list[int]:
+        """Return the seeds of a condition's networks."""
+        seeds = list(range(self.seeds))
+        return [seed for seed in seeds if _shipped(condition, seed).exists() or not self.shipped]
 
     def method(self) -> Adam:
         """Return the study's optimizer, with a learning rate that falls to zero (ours)."""
@@ -95,6 +110,11 @@ def suitable_rate(units: int) -> float:
     return min(2e-3, 3e-4 * (500 / units) ** 1.3)
 
 
+def _shipped(condition: Condition, seed: int) -> Path:
+    """Where a network lies that comes with the package, if it does."""
+    return DATA / "kalidindi2021" / f"{condition.name}-{seed}.safetensors"
+
+
 def task_of(condition: Condition) -> Task:
     """Return a condition's task."""
     return replace(TASKS[condition.task], **condition.changes)  # type: ignore[type-var]
@@ -103,7 +123,9 @@ def task_of(condition: Condition) -> Task:
 def network(
     condition: Condition, seed: int, effort: Effort, folder: Path, say: Say
 ) -> SavedController:
-    """Return a trained network from a folder, or train it there; a stopped training goes on.
+    """Return a trained network from a folder, where a copy of a shipped one or a training puts it.
+
+    A stopped training goes on.
 
     Args:
         condition: Which.
@@ -114,6 +136,11 @@ def network(
     """
     path = folder / f"{condition.name}-{seed}.safetensors"
     if path.exists():
+        return load_controller(path)
+    if effort.shipped:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            shutil.copyfile(_shipped(condition, seed), temporary)
         return load_controller(path)
     task = task_of(condition)
     controller = _controller(condition, task, effort.units)

@@ -81,8 +81,12 @@ def reproduce(
     found: dict[str, list[Measured]] = {}
     for name in conditions:
         condition = CONDITIONS[name]
+        seeds = effort.seeds_of(condition)
+        if not seeds:
+            progress(f"{name}: no network comes with the package; left out")
+            continue
         found[name] = []
-        for seed in range(effort.seeds):
+        for seed in seeds:
             saved = network(condition, seed, effort, networks, progress)
             progress(f"{name}, seed {seed}: rotations")
             task = saved.task or task_of(condition)
