@@ -195,7 +195,8 @@ def with_muscles(cost: QuadraticCost, task: Any) -> QuadraticCost:
 def muscle_penalties(task: Any, states: Tensor) -> Tensor:
     """Return what each trial pays for its muscles, (B,), of states (B, T + 1, n)."""
     activity = states[:, 1:, _activations(task.plant)].square().sum(-1)
-    return 0.5 * activity @ _of_muscles(task).to(states)
+    paid: Tensor = 0.5 * activity @ _of_muscles(task).to(states)
+    return paid
 
 
 def _of_muscles(task: Any) -> Tensor:

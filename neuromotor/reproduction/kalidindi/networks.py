@@ -107,7 +107,7 @@ class Effort:
 
 def suitable_rate(units: int) -> float:
     """Return a learning rate of Adam for two layers of some units: 3e-4 at 500, more for fewer."""
-    return min(2e-3, 3e-4 * (500 / units) ** 1.3)
+    return min(2e-3, 3e-4 * math.pow(500 / units, 1.3))
 
 
 def _shipped(condition: Condition, seed: int) -> Path:
