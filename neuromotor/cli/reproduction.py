@@ -163,8 +163,12 @@ def kalidindi2021(
         names = list(CONDITIONS) if conditions == "all" else conditions.split(",")
         for name in names:
             lookup("condition", name, CONDITIONS)
-    given = {"seeds": seeds, "units": units, "calls": budget}
-    effort = replace(effort, **{key: n for key, n in given.items() if n is not None})
+    effort = replace(
+        effort,
+        seeds=seeds or effort.seeds,
+        units=units or effort.units,
+        calls=budget or effort.calls,
+    )
     if units is not None and not smoke:
         effort = replace(effort, learning_rate=suitable_rate(units))
     choose_threads(1)

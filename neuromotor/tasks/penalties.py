@@ -201,7 +201,7 @@ def muscle_penalties(task: Any, states: Tensor) -> Tensor:
 
 def _of_muscles(task: Any) -> Tensor:
     """Weights of squared activity after each step, (T,)."""
-    dt_s = task.plant.dt_s
+    dt_s: float = task.plant.dt_s
     return dt_s * penalties_of(task).over_time("muscles", task.steps, dt_s)
 
 

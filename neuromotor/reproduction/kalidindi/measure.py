@@ -127,7 +127,7 @@ def rotations_in(
         try:
             found[name] = rotations_of(
                 np.asarray(values, np.float64),
-                dt_s * np.arange(values.shape[1]),
+                np.asarray(dt_s * np.arange(values.shape[1]), np.float64),
                 components=COMPONENTS[name],
                 soft=SOFT[name],
                 surrogates=surrogates,

@@ -183,8 +183,13 @@ def _quantity(
     name: str, title: str, paper: str, values: Sequence[float], digits: int
 ) -> dict[str, str | float | int | None]:
     """One line of the table of behaviour."""
-    shown = {"condition": CONDITIONS[name].title, "quantity": title, "networks": len(values)}
-    return {**shown, "paper": paper, "ours": _text(values, digits)}
+    return {
+        "condition": CONDITIONS[name].title,
+        "quantity": title,
+        "networks": len(values),
+        "paper": paper,
+        "ours": _text(values, digits),
+    }
 
 
 def _text(values: Sequence[float], digits: int = 2) -> str:
