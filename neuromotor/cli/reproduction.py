@@ -1,16 +1,18 @@
-"""The commands `reproduce`, which repeat chapters 4, 6 and 7 of Sutskever (2013)."""
+"""The commands `reproduce`, which repeat published studies."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table as Grid
 
+from neuromotor._checks import lookup
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.closed_loop.blas import choose_threads
@@ -27,11 +29,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Repeat chapters 4, 6 and 7 of Sutskever (2013): tables, figures and trainings.",
+        help="Repeat published studies: chapters 4, 6 and 7 of Sutskever (2013), Kalidindi et al. "
+        "(2021).",
     )
     group.command()(chapter4)
     group.command()(chapter6)
     group.command()(chapter7)
+    group.command()(kalidindi2021)
     group.command()(sensitivity)
     group.command()(evidence)
     group.command()(convergence)
@@ -199,6 +203,111 @@ def _show(tables: list[Table], out: Path, document: Path | None, *, as_json: boo
         for name in update_document(document, tables):
             _say(f"{document} has no place for the table {name}")
     if as_json:
+        print(json.dumps([table.as_dict() for table in tables], indent=2))
+        return
+    for table in tables:
+        output.print(f"\n{table.title}", style="bold")
+        output.print(_printed(table))
+    output.print(f"\nFolder: {out}", soft_wrap=True)
+
+
+def kalidindi2021(
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Take the networks of 2 x 200 units that come with the package: under a minute.",
+        ),
+    ] = False,
+    monkeys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the study's recordings, as motor_cortex_P.mat; without it no monkeys.",
+        ),
+    ] = None,
+    networks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of trained networks; what it lacks is trained into it."),
+    ] = None,
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            help="Names with commas, or `all`: posture, reach, posture-no-rec, reach-no-rec, and "
+            "posture- or reach- with 0ms, 100ms or hand. Default: the first four."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Networks of each condition. Default: 5.")
+    ] = None,
+    units: Annotated[
+        int | None, typer.Option(min=6, help="Units in each of the two layers. Default: 500.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(metavar="UPDATES", min=1, help="Of a training. Default: 2000.")
+    ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(help="Markdown file, as docs/kalidindi2021.md, whose tables are replaced."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("kalidindi2021"),
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train networks that hold posture and reach, and hold their rotations against monkeys.
+
+    Each network's units, muscles and kinematics are analysed as the study does, beside nulls and
+    the published numbers. Leaves tables.md, tables.json, rotations.png and networks/ in the folder.
+    Stopped, the same command goes on. A network of 500 units takes about 4 minutes on one core.
+
+    Example: `neuromotor reproduce kalidindi2021 --quick --monkeys recordings/`
+    """
+    draw_without_screen()
+    from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, suitable_rate
+    from neuromotor.reproduction.kalidindi.results import MAIN, QUICK, reproduce
+    from neuromotor.reproduction.tables import update_document
+
+    names = list(MAIN)
+    effort = Effort()
+    if quick:
+        effort = Effort(surrogates=100, shipped=True)
+        if units is not None or budget is not None:
+            raise SettingsError("`--quick` trains nothing: leave `--units` and `--budget` out.")
+    if smoke:
+        names = list(QUICK)
+        effort = Effort(seeds=1, units=12, calls=5, surrogates=3, learning_rate=2e-3)
+    if conditions is not None:
+        names = list(CONDITIONS) if conditions == "all" else conditions.split(",")
+        for name in names:
+            lookup("condition", name, CONDITIONS)
+    effort = replace(
+        effort,
+        seeds=seeds or effort.seeds,
+        units=units or effort.units,
+        calls=budget or effort.calls,
+    )
+    if units is not None and not smoke:
+        effort = replace(effort, learning_rate=suitable_rate(units))
+    choose_threads(1)
+    command = shlex.join(["neuromotor", *sys.argv[1:]])
+    about = {"command": command, "versions": versions(), "machine": machine()}
+    try:
+        tables = reproduce(
+            networks or out / "networks",
+            out,
+            about,
+            conditions=names,
+            effort=effort,
+            monkeys=monkeys,
+            progress=_say,
+        )
+    except KeyboardInterrupt:
+        _say(f"Stopped; what there is was saved in {out}. The same command goes on.")
+        sys.exit(130)
+    if document is not None:
+        for name in update_document(document, tables):
+            _say(f"{document} has no place for the table {name}")
+    if json_:
         print(json.dumps([table.as_dict() for table in tables], indent=2))
         return
     for table in tables:

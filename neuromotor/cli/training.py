@@ -18,6 +18,7 @@ from neuromotor.cli.display import (
     evaluation_tables,
     messages,
     output,
+    penalty_table,
     seeds_table,
 )
 from neuromotor.cli.options import (
@@ -394,6 +395,8 @@ def _run_and_report(
             )
             rows = summary["rows"]
             tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]
+            paid = penalty_table(rows)
+            tables += [] if paid is None else [paid]
             tables += evaluation_tables([rows[0], *summary["references"], *rows[1:]])
     except Stopped as stop:
         stop.folder = folder
