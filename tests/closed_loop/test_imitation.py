@@ -10,7 +10,7 @@ import torch
 from neuromotor.closed_loop import ClosedLoop, Lesson
 from neuromotor.controllers import ContinuousTimeRNN, Network
 from neuromotor.controllers.cells import CELLS
-from neuromotor.tasks import DDN, CenterOut, InstructedDelay, Penalty, Senses
+from neuromotor.tasks import DDN, CenterOut, InstructedDelay, Penalties, Penalty, Senses
 from neuromotor.tasks.task import input_size
 
 
@@ -163,7 +163,7 @@ def test_what_does_not_fit_is_refused(change, words):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_penalties_are_refused(fast):
-    task = CenterOut(directions=2, steps=5, penalties=(Penalty("rates", 1e-3),))
+    task = CenterOut(directions=2, steps=5, penalties=Penalties((Penalty("rates", 1e-3),)))
     loop = ClosedLoop(task, ContinuousTimeRNN(layers=(4,)))
-    with pytest.raises(ValueError, match="`task.penalties` on the network must be none"):
+    with pytest.raises(ValueError, match=r"`task.penalties` on the network must be none"):
         loop.imitation(lesson_of(task), fast=fast)
