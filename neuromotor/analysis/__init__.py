@@ -9,6 +9,7 @@ from neuromotor.analysis.averages import ConditionAverages, condition_averages, 
 from neuromotor.analysis.behaviour import Behaviour, behaviour, plot_movements
 from neuromotor.analysis.binary import BinaryActivity, binarized
 from neuromotor.analysis.bridges import export_recording, to_arrays, to_pynapple, to_table
+from neuromotor.analysis.ceilings import GroupSimilarity, compare_groups, plot_groups
 from neuromotor.analysis.components import (
     PrincipalComponents,
     participation_ratio,
@@ -36,6 +37,11 @@ from neuromotor.analysis.drifting_tuning import (
     DriftingTuning,
     drifting_tuning,
     plot_drifting_tuning,
+)
+from neuromotor.analysis.dynamical_similarity import (
+    DynamicalSimilarity,
+    dynamical_similarity,
+    dynamical_similarity_of,
 )
 from neuromotor.analysis.ellipses import EndPoints, end_points, plot_end_points
 from neuromotor.analysis.fixed_points import (
@@ -90,12 +96,16 @@ from neuromotor.analysis.loop_dynamics import (
     loop_dynamics,
     plot_loop_dynamics,
 )
+from neuromotor.analysis.monkey_data import (
+    posture_recordings,
+    posture_rotations,
+    reach_muscle_tuning,
+)
 from neuromotor.analysis.nulls import MaximumEntropy, fit_maximum_entropy
 from neuromotor.analysis.nwb import save_nwb
 from neuromotor.analysis.overview import plot_recording
 from neuromotor.analysis.page import write_report
 from neuromotor.analysis.pooling import pool_sessions
-from neuromotor.analysis.posture_data import posture_recordings, posture_rotations
 from neuromotor.analysis.recording import record, recorded_run
 from neuromotor.analysis.recording_files import (
     load_recording,
@@ -144,6 +154,7 @@ from neuromotor.analysis.sessions import (
     ImportOptions,
     from_mat,
     from_neo,
+    from_neo_file,
     from_npz,
     from_nwb,
     from_pynapple,
@@ -213,6 +224,7 @@ __all__ = [
     "complete_units",
     "from_mat",
     "from_neo",
+    "from_neo_file",
     "from_npz",
     "from_nwb",
     "from_pynapple",
@@ -222,6 +234,7 @@ __all__ = [
     "pool_sessions",
     "posture_recordings",
     "posture_rotations",
+    "reach_muscle_tuning",
     # averages and tuning
     "CircularSummary",
     "ConditionAverages",
@@ -254,11 +267,14 @@ __all__ = [
     "RotationFit",
     "RotationValidation",
     "Rotations",
+    "DynamicalSimilarity",
+    "GroupSimilarity",
     "Similarity",
     "SpikeEncoding",
     "Tangling",
     "canonical_correlations",
     "compare_geometries",
+    "compare_groups",
     "compare_populations",
     "covariance_matched_test",
     "covariance_matched_test_of",
@@ -271,6 +287,8 @@ __all__ = [
     "demixed_components",
     "encode_spikes",
     "downsampled_rotations",
+    "dynamical_similarity",
+    "dynamical_similarity_of",
     "encode_units",
     "fit_rotations",
     "location_planes",
@@ -338,6 +356,7 @@ __all__ = [
     "plot_drifting_tuning",
     "plot_end_points",
     "plot_fixed_points",
+    "plot_groups",
     "plot_jacobian_spectrum",
     "plot_geometries",
     "plot_lags",

@@ -163,4 +163,6 @@ SECTION = SectionSpec(
     ("changing rates",),
     gaps="averages",
     in_parts=True,
+    reading="The further right the line, the more of its variance the second half keeps in the "
+    "subspace of the first; the grey bars are random subspaces, which are the null.",
 )

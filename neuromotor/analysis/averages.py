@@ -269,4 +269,6 @@ SECTION = SectionSpec(
     lambda given: 0.2 + given.million_rates,
     gaps="averages",
     in_parts=True,
+    reading="Each line is the average over the trials of a condition, for the units that vary "
+    "most; the null, permuted conditions, is in the table.",
 )

@@ -332,4 +332,12 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"movement": partial(plot_movements, recording, ellipses)})
 
 
-SECTION = SectionSpec("movement", "Movement", 10, _section, in_parts=True)
+SECTION = SectionSpec(
+    "movement",
+    "Movement",
+    10,
+    _section,
+    in_parts=True,
+    reading="Each line is a trial, in the colour of its condition: the hand's path to its target "
+    "and its speed over time; the reference is minimum jerk, and there is no null.",
+)

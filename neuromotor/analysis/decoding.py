@@ -318,4 +318,6 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.05 + 0.25 * given.million_rates,
+    reading="The longer a bar, the better rates of trials that were not fitted tell the variable; "
+    "grey marks are exchanged trials, which are the null.",
 )

@@ -203,4 +203,12 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"deviations": partial(plot_deviations, found)})
 
 
-SECTION = SectionSpec("deviations", "Deviation after a push", 110, _section, in_parts=True)
+SECTION = SectionSpec(
+    "deviations",
+    "Deviation after a push",
+    110,
+    _section,
+    in_parts=True,
+    reading="Each line is how far the hand is off the reach without its push; that reach is the "
+    "reference, and there is no null.",
+)

@@ -336,4 +336,6 @@ SECTION = SectionSpec(
     ("changing rates",),
     lambda given: 0.3 + 0.3 * given.million_rates,
     in_parts=True,
+    reading="Lines in blue are units whose preferred direction turns; for the null, residuals of "
+    "one direction are exchanged between trials.",
 )

@@ -235,4 +235,13 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"fixed-points": draw})
 
 
-SECTION = SectionSpec("fixed-points", "Fixed points", 140, _section, ("controller",), lambda _: 0.7)
+SECTION = SectionSpec(
+    "fixed-points",
+    "Fixed points",
+    140,
+    _section,
+    ("controller",),
+    lambda _: 0.7,
+    reading="Eigenvalues inside the circle are modes that decay, and the further out, the slower; "
+    "starts are visited states, and there is no null.",
+)

@@ -298,4 +298,6 @@ SECTION = SectionSpec(
     _section,
     ("changing rates", "other recording"),
     lambda given: 3.0 + 0.2 * given.million_rates,
+    reading="Two populations tell the same conditions apart where their pictures have the same "
+    "pattern; for the null, conditions are permuted.",
 )

@@ -109,4 +109,12 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"sensitivity": partial(plot_sensitivity, times, values)})
 
 
-SECTION = SectionSpec("sensitivity", "Gradient over time", 160, _section, ("controller",))
+SECTION = SectionSpec(
+    "sensitivity",
+    "Gradient over time",
+    160,
+    _section,
+    ("controller",),
+    reading="The higher a line, the more the loss depends on activity at that moment; there is no "
+    "null.",
+)

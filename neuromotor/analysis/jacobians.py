@@ -199,4 +199,13 @@ def _seconds(given: Material) -> float:
     return float(0.2 + 0.012 * sizes.get("time", 0) * sizes.get("unit", 0) ** 3 / 1e6)
 
 
-SECTION = SectionSpec("jacobian", "Jacobian over time", 150, _section, ("controller",), _seconds)
+SECTION = SectionSpec(
+    "jacobian",
+    "Jacobian over time",
+    150,
+    _section,
+    ("controller",),
+    _seconds,
+    reading="Where moduli exceed 1, small differences grow from step to step; 1 is the reference, "
+    "and there is no null.",
+)

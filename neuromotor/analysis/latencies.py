@@ -270,4 +270,11 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"latency": partial(plot_latency, found)})
 
 
-SECTION = SectionSpec("latency", "Response to loads", 120, _section)
+SECTION = SectionSpec(
+    "latency",
+    "Response to loads",
+    120,
+    _section,
+    reading="The curve rises where trials begin to answer a load; the null is the same trial "
+    "without its load, unperturbed trials, or a quiet baseline.",
+)

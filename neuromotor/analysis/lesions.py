@@ -260,4 +260,13 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"lesions": partial(plot_lesions, effects)})
 
 
-SECTION = SectionSpec("lesions", "Lesions", 170, _section, ("controller",), lambda _: 0.5)
+SECTION = SectionSpec(
+    "lesions",
+    "Lesions",
+    170,
+    _section,
+    ("controller",),
+    lambda _: 0.5,
+    reading="A lesion matters where its error lies beyond those of as many random units of the "
+    "layer, which are the null.",
+)

@@ -134,7 +134,7 @@ def loop_dynamics(
         ValueError: Trial or step does not exist, or the parts do not fit together.
 
     Example:
-        >>> from neuromotor.zoo import load_controller
+        >>> from neuromotor import load_controller
         >>> saved = load_controller("center-out/best")
         >>> found = loop_dynamics(saved.task, saved.controller, saved.parameters, starts=1)
         >>> bool(found.converged[0]), found.modes[0].parts[:2]

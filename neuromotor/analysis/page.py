@@ -34,7 +34,8 @@ def write_report(
 ) -> None:
     """Write report.html (self-contained), analysis.json and figures into a folder.
 
-    Each figure is there as PNG and PDF, and its numbers as CSV. The page opens with its contents.
+    Each figure is there as PNG and PDF, and its numbers as CSV; below it stands how to read it. The
+    page opens with its contents, and prints on paper without what only a screen can use.
 
     Names of layers and areas become safe and unique names of files.
 
@@ -77,9 +78,12 @@ def write_report(
                 with atomic_path(folder / "figures" / f"{file}.{suffix}") as temporary:
                     temporary.write_bytes(picture)
             data = base64.b64encode(pictures[0]).decode()
-            body.append(f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">')
             links = ", ".join(f'<a href="figures/{file}.{s}">{s.upper()}</a>' for s in _ALSO)
-            body.append(f"<p class=files>{html.escape(name)} as {links}</p>")
+            body.append(
+                f'<figure><img alt="{html.escape(name)}" src="data:image/png;base64,{data}">'
+                f"<figcaption>{html.escape(section.reading)} <span class=files>"
+                f"{html.escape(name)} as {links}</span></figcaption></figure>"
+            )
         body.append(_table(numbers[section.name]))
     title = html.escape(f"Analysis of {report.source}" if report.source else "Analysis")
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>{_CSS}"
@@ -199,12 +203,15 @@ _ALSO = ("pdf", "csv")
 _CSS = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-img { max-width: 100%; display: block; margin: .6rem 0 }
+figure { margin: .8rem 0 } img { max-width: 100%; display: block; margin: .6rem 0 }
+figcaption { font-size: .9rem; color: #333; max-width: 46rem }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .15rem .9rem .15rem 0; border-bottom: 1px solid #ddd }
 th { font-weight: 500 } .skipped { color: #777 } .files { font-size: .85rem; color: #777 }
 nav ol { columns: 2; padding-left: 1.4rem } a { color: #246 } a.skipped { color: #999 }
-@media print { nav, .files { display: none } h2 { break-after: avoid } img, table { break-inside:
-avoid } }
+@page { margin: 18mm 16mm }
+@media print { body { font-size: 10.5pt; max-width: none; margin: 0; padding: 0 } .files { display:
+none } nav { break-after: page } nav a { color: inherit; text-decoration: none } h2 { break-after:
+avoid } figure, table, tr { break-inside: avoid } img { max-height: 22cm } }
 </style>
 """

@@ -163,7 +163,7 @@ def record(
         moved = _first_time(time_s, (trials.shown_target != trials.shown_target[:, :1]).any(-1))
         variables["target_time"] = np.nan_to_num(moved)
     if trials.cue is not None:
-        variables["go_time"] = _first_time(time_s, (trials.cue != 0).any(-1))
+        variables["go_time"] = _first_time(time_s, trials.cue[..., 0] != 0)
     variables["final_time"] = np.full(len(trials), plant.dt_s * task.steps)
     pushed = trials.acting()
     pushed = torch.zeros(shape, dtype=torch.bool) if pushed is None else pushed

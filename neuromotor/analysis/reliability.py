@@ -275,4 +275,6 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.5 + 2e-3 * given.million_rates * max(given.surrogates, _FEWEST_SHUFFLES),
+    reading="The further right a unit stands, the more of its averages comes back in other trials; "
+    "components above the dotted line hold more signal than permuted conditions, the null, give.",
 )

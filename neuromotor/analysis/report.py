@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,8 @@ def analyze(
     encoded: Sequence[str] = (),
     difference: Difference = "starts",
     loop: bool = False,
+    group: Mapping[str, xr.Dataset] | None = None,
+    siblings: Mapping[str, xr.Dataset] | None = None,
     progress: Tell | None = None,
 ) -> Report:
     """Run every analysis that a recording allows; the report says why it lacks the others.
@@ -86,6 +88,10 @@ def analyze(
             their `midpoints`.
         loop: Whether to find fixed points and modes of controller, delay and limb together, which
             needs `saved` and takes minutes for a thousand units.
+        group: Recordings by name, such as monkeys, which each layer is held against, with what they
+            reach among themselves.
+        siblings: Recordings by name of the same kind as `recording`, such as other seeds of a
+            network, for what these reach among themselves.
         progress: Called before each analysis with its name and place, the share of the work that is
             done, and about how many seconds are left until all figures are drawn.
 
@@ -110,7 +116,11 @@ def analyze(
         encoded=tuple(encoded),
         difference=difference,
         loop=loop,
+        group=dict(group or {}),
+        siblings=dict(siblings or {}),
     )
+    for other in (*given.group.values(), *given.siblings.values()):
+        window(other, window_s)
     wanted = [spec for spec in report_sections() if spec.wanted(given)]
     expected = [spec.seconds(given) for spec in wanted]
     clock = Clock([*expected, FIGURE_S * len(wanted)])  # the figures are drawn at the end

@@ -25,6 +25,7 @@ from neuromotor.analysis.section import (
     Material,
     SectionSpec,
     by_layer,
+    layers_of,
     median,
     span,
     with_reasons,
@@ -120,16 +121,10 @@ def _section(given: Material) -> Findings:
     reasons: list[str] = []
     numbers: dict[str, Any] = {}
     if "rate" in recording:
-        parts: dict[int, xr.Dataset] = {}
-
-        def of_layer(part: xr.Dataset) -> Rotations:
-            own = shared(part, soft=given.soft)
-            parts[id(own)] = part
-            return own
-
-        found, reasons = by_layer(recording, of_layer)
+        found, reasons = by_layer(recording, partial(shared, soft=given.soft))
+        parts = layers_of(recording)
         for layer, own in found.items():
-            numbers[layer] = _row(own) | _tests(parts[id(own)], given, own)
+            numbers[layer] = _row(own) | _tests(parts[layer], given, own)
     for name, variables in _others(recording).items():
         try:
             own = shared(recording, variables)
@@ -146,19 +141,18 @@ def _section(given: Material) -> Findings:
     if not found:
         raise RecordingError(" ".join(reasons) or "the recording lacks `rate`.")
     return Findings(
-        with_reasons(_text(found, times), reasons),
+        with_reasons(_text(found, times, recording), reasons),
         numbers,
         {"rotations": partial(plot_rotations, found)},
     )
 
 
-def _text(found: dict[str, Rotations], times: str) -> str:
+def _text(found: dict[str, Rotations], times: str, recording: xr.Dataset) -> str:
     """Return what the numbers are, and how to read them."""
     first = next(iter(found.values()))
     text = (
         f"jPCA of {times}. Derivatives are differences over a step, states those "
-        f"{DIFFERENCES[first.difference]}. Each signal is divided by its range plus a constant, "
-        "which stands in the table (added to ranges). "
+        f"{DIFFERENCES[first.difference]}. {_divided(found, recording)} "
     )
     if first.nulls:
         text += (
@@ -184,6 +178,22 @@ def _text(found: dict[str, Rotations], times: str) -> str:
     return text
 
 
+def _divided(found: dict[str, Rotations], recording: xr.Dataset) -> str:
+    """Return what is added to the ranges, in words."""
+    names = _others(recording)
+    units = [own for name, own in found.items() if name not in names]
+    others = [own for name, own in found.items() if name in names]
+    text = ""
+    if units:
+        unit = str(recording["rate"].attrs.get("units", "1"))
+        kind = "rates without a unit" if unit == "1" else unit
+        text = f"Each unit is divided by its range plus {units[0].soft:g} ({kind})."
+    if others:
+        text += " " if text else ""
+        text += f"Each other signal is divided by its range plus {others[0].soft:g}."
+    return text
+
+
 SECTION = SectionSpec(
     "rotations",
     "Rotational dynamics",
@@ -193,4 +203,6 @@ SECTION = SectionSpec(
     lambda given: 0.5 + 0.2 * given.million_surrogate_rates,
     gaps="averages",
     in_parts=True,
+    reading="Lines that turn the same way are rotations, and the mark below shows whether their "
+    "R² lies beyond that of maximum-entropy surrogates, which are the null.",
 )

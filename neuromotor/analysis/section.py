@@ -63,6 +63,7 @@ class Section:
         numbers: Numbers by name, or tables by name where there are several populations.
         figures: Functions by name, each of which draws a figure.
         skipped: Why it was not computed, or empty.
+        reading: How to read its figures, in one sentence.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Section:
     numbers: dict[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Draw] = field(default_factory=dict)
     skipped: str = ""
+    reading: str = ""
 
 
 class Findings(NamedTuple):
@@ -98,6 +100,8 @@ class Material:
         labels: Labels of the trials that components are demixed by; the condition by default.
         difference: Which state belongs to a difference over a step in fits of rotations.
         loop: Whether the loop of controller, delay and limb is analysed as a whole.
+        group: Recordings by name that the recording is held against together, such as monkeys.
+        siblings: Recordings by name of the recording's own kind, such as other seeds.
     """
 
     recording: xr.Dataset
@@ -112,6 +116,8 @@ class Material:
     encoded: tuple[str, ...] = ()
     difference: Difference = "starts"
     loop: bool = False
+    group: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    siblings: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
     @cached_property
     def activity(self) -> xr.Dataset:
@@ -167,14 +173,15 @@ class SectionSpec:
         place: Sections stand in the order of their places.
         compute: The analysis. It raises a `RecordingError` where the recording does not allow it.
         needs: `changing rates` is for analyses of units, which a recording of silent units lacks;
-            without a controller, another recording, lags, encoded variables or the wish for the
-            whole loop, sections that need them are not in the report.
+            without a controller, another recording, a group of them, lags, encoded variables or
+            the wish for the whole loop, sections that need them are not in the report.
         seconds: About how long it takes on one core.
         gaps: What it gets of a recording in which samples are missing: `complete trials`, those
             that lack none; everything, for `averages` over the trials that have each sample; or
             everything as it is.
         in_parts: Whether it reads rates part by part, so that it is there for a recording that
             does not fit in memory too.
+        reading: How to read its figures, and against which null, in one sentence.
     """
 
     name: str
@@ -183,13 +190,20 @@ class SectionSpec:
     compute: Callable[[Material], Findings]
     needs: tuple[
         Literal[
-            "changing rates", "controller", "other recording", "lags", "encoded variables", "loop"
+            "changing rates",
+            "controller",
+            "other recording",
+            "group",
+            "lags",
+            "encoded variables",
+            "loop",
         ],
         ...,
     ] = ()
     seconds: Callable[[Material], float] = lambda _: 0.1
     gaps: Literal["complete trials", "averages", "as it is"] = "complete trials"
     in_parts: bool = False
+    reading: str = ""
 
     def wanted(self, given: Material) -> bool:
         """Return whether the section belongs in a report of this material."""
@@ -199,6 +213,7 @@ class SectionSpec:
             "lags": given.lags_s or None,
             "encoded variables": given.encoded or None,
             "loop": given.loop or None,
+            "group": given.group or None,
         }
         return all(lacking[need] is not None for need in self.needs if need in lacking)
 
@@ -217,7 +232,8 @@ class SectionSpec:
             if "changing rates" in self.needs:
                 _check_changing_rates(given.activity)
             text, numbers, figures = self.compute(given)
-            return Section(self.name, self.title, text + left_out, numbers, figures)
+            words = text + left_out
+            return Section(self.name, self.title, words, numbers, figures, reading=self.reading)
         except RecordingError as error:
             return Section(self.name, self.title, "", skipped=str(error))
 

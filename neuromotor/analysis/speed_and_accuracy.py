@@ -163,4 +163,13 @@ def _section(given: Material) -> Findings:
     return Findings(text, numbers, {"speed-accuracy": partial(plot_speed_accuracy, found)})
 
 
-SECTION = SectionSpec("speed-accuracy", "Speed and accuracy", 20, _section, in_parts=True)
+SECTION = SectionSpec(
+    "speed-accuracy",
+    "Speed and accuracy",
+    20,
+    _section,
+    in_parts=True,
+    reading="Each point is a condition: movement time against difficulty, and spread against "
+    "speed, with lines of least squares; for the null, movement times are permuted over "
+    "conditions.",
+)

@@ -275,9 +275,9 @@ def _section(given: Material) -> Findings:
         f"Poisson regression predicts each unit's spike counts from {', '.join(given.encoded)} at "
         f"lags of {', '.join(f'{1e3 * lag:g}' for lag in found.lags_s)} ms (positive: spikes "
         f"lead), {span(given.activity)}. Pseudo-R² is the share of the deviance of held-out "
-        "trials that is predicted. For the null, movements are exchanged between held-out trials; units are "
-        "said to encode after Benjamini and Hochberg's correction (5 % false discoveries). Weights "
-        "are medians over units of their size."
+        "trials that is predicted. For the null, movements are exchanged between held-out trials; "
+        "units are said to encode after Benjamini and Hochberg's correction (5 % false "
+        "discoveries). Weights are medians over units of their size."
     )
     return Findings(text, numbers, {"encoding": partial(plot_spike_encoding, found)})
 
@@ -289,4 +289,6 @@ SECTION = SectionSpec(
     _section,
     ("changing rates", "encoded variables"),
     lambda given: 0.5 + 5 * given.million_rates,
+    reading="Units to the right of the grey bars encode the movement; grey are movements "
+    "exchanged between held-out trials, which are the null.",
 )

@@ -161,4 +161,6 @@ SECTION = SectionSpec(
     lambda given: 0.3 + 0.05 * given.million_surrogate_rates,
     gaps="averages",
     in_parts=True,
+    reading="The further left a curve, the better the state at a moment tells what comes next; "
+    "the line of surrogates with the same covariances is the null.",
 )

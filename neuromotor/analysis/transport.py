@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientTransport", "gradient_transport", "plot_transport"]
 
-_SHOWN_TRIALS = 4  # that the report has, spread over the recording
-_SHOWN_LAGS = 100
+_SHOWN_TRIALS = 2  # that the report has, spread over the recording
+_SHOWN_LAGS = 60
 _EQUAL = 1e-9  # by which the equation's Jacobian may differ from the network's own
 
 

@@ -105,13 +105,14 @@ class Tuning:
 def preferred_directions(
     recording: xr.Dataset,
     space: str = "hand",
+    variable: str = "rate",
     *,
     window_s: tuple[float, float] | None = None,
     bootstraps: int = 500,
     shuffles: int = 500,
     seed: int = 0,
 ) -> Tuning:
-    """Return each unit's preferred direction of hand movement, joint torque or load.
+    """Return each unit's, or muscle's, preferred direction of hand movement, joint torque or load.
 
     A trial's rate is its mean over the window; for loads, over that part of the window which comes
     after the load. Its direction is, in `hand` space, that from the hand's position at the
@@ -123,6 +124,8 @@ def preferred_directions(
     Args:
         recording: Trials.
         space: `hand`, `torque`, `load` or `force`.
+        variable: What is tuned: `rate`, `command`, `actuator_activation` or any other over trial,
+            time and something.
         window_s: First and last time (s); all times by default.
         bootstraps: Resamplings of trials for the intervals.
         shuffles: Permutations of directions for p.
@@ -135,8 +138,8 @@ def preferred_directions(
     """
     lookup("space", space, _SPACES)
     part = window(recording, window_s)
-    vector, moved = _vectors(recording, part, space)
-    counted = np.ones(part["rate"].shape[:2], bool)
+    vector, moved = _vectors(recording, part, space, variable)
+    counted = np.ones(part[variable].shape[:2], bool)
     if space in ("load", "force"):
         loaded = (recording[_SPACES[space]].values != 0).any(-1)
         first = recording["time"].values[loaded.argmax(1)]
@@ -146,7 +149,7 @@ def preferred_directions(
     rate = joined(
         [
             np.einsum("btn,bt->bn", some.values[moved].astype(np.float64), weights)
-            for _, some in pieces(part["rate"])
+            for _, some in pieces(part[variable])
         ]
     )
     angle = np.arctan2(vector[moved, 1], vector[moved, 0])
@@ -168,11 +171,11 @@ def trial_directions(
 
 
 def _vectors(
-    recording: xr.Dataset, part: xr.Dataset, space: str
+    recording: xr.Dataset, part: xr.Dataset, space: str, variable: str = "rate"
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return what gives each trial its direction, (B, 2), and which trials have one, (B,)."""
     if space == "hand":
-        check_recording(recording, ["rate", "hand_position"])
+        check_recording(recording, [variable, "hand_position"])
         check_in_plane(recording)
         hand = recording["hand_position"].values
         goal = (
@@ -181,7 +184,7 @@ def _vectors(
         vector = goal - hand[:, 0]
     else:
         name = _SPACES[space]
-        check_recording(recording, ["rate", name])
+        check_recording(recording, [variable, name])
         if recording[name].shape[2] != 2:
             raise RecordingError(f"{space} space needs two values of `{name}`.")
         vector = (part if space == "torque" else recording)[name].values.mean(1)
@@ -394,4 +397,7 @@ SECTION = SectionSpec(
     ("changing rates",),
     lambda given: 0.2 + 0.5 * given.million_rates,
     in_parts=True,
+    reading="Each bar counts the tuned units that prefer a direction, and the line is their axis; "
+    "the null of a unit is permuted directions, that of the population uniform angles "
+    "(Rayleigh).",
 )

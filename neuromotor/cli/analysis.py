@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -157,16 +158,21 @@ def record(
 def _format(out: Path | None, given: str | None) -> str:
     """Return the format that a file's name says, or the option, or netCDF."""
     if given is not None and given not in FORMATS:
-        raise SettingsError(f"`--format` must be {' or '.join(FORMATS)}, got {given!r}.")
+        raise SettingsError(f"`--format` must be {_one_of(FORMATS)}, got {given!r}.")
     if out is None:
         return given or "netcdf"
     found = [name for name, suffix in FORMATS.items() if suffix == out.suffix.lower()]
     if not found or (given is not None and given != found[0]):
-        endings = " or ".join(FORMATS.values()) if given is None else FORMATS[given]
+        endings = _one_of(FORMATS.values()) if given is None else FORMATS[given]
         raise SettingsError(
             f"`--out` must end in {endings}, got {out.name!r}: a file's name says its format."
         )
     return found[0]
+
+
+def _one_of(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}"
 
 
 def _change(
@@ -202,16 +208,15 @@ def _perturbation(text: str) -> NetworkPerturbation:
         for part in () if units == "all" else units.split(","):
             start, _, stop = part.partition("-")
             chosen += range(int(start), int(stop or start) + 1)
-        numbers = [int(layer) - 1, int(first), int(last)]
+        place, begin, end = int(layer) - 1, int(first), int(last)
         amount = float(more[0]) if more else 0.0
     except ValueError as error:
         raise SettingsError(f"`--perturb` has a number that is none, {shown}: {error}") from error
     if kind != "silence" and not more:
         raise SettingsError(f"`--perturb` with {kind} needs an amount behind LAST, got {text!r}.")
     try:
-        return NetworkPerturbation(
-            kind, *numbers, tuple(chosen), amount, *(more[1:] or ["recurrent"])
-        )
+        matrix = more[1] if len(more) > 1 else "recurrent"
+        return NetworkPerturbation(kind, place, begin, end, tuple(chosen), amount, matrix)
     except ValueError as error:
         raise SettingsError(f"in `--perturb`: {error}") from error
 
@@ -230,8 +235,18 @@ def analyze(
         ),
     ] = None,
     against: Annotated[
-        Path | None,
-        typer.Option(help="Another recording of the same conditions: adds how alike both are."),
+        list[Path] | None,
+        typer.Option(
+            help="Another recording of the same conditions: adds how alike both are. Given several "
+            "times, as for each monkey: adds what these reach among themselves, too."
+        ),
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="With several `--against`: a recording of the same kind, as another seed of the "
+            "network. May be repeated."
+        ),
     ] = None,
     align: Annotated[
         tuple[str, float, float] | None,
@@ -324,6 +339,11 @@ def analyze(
         )
     if loop and controller is None:
         raise SettingsError("`--loop` needs `--controller`: the controller that was recorded.")
+    for name, paths in (("against", against or []), ("beside", beside or [])):
+        if len({path.name for path in paths}) < len(paths):
+            raise SettingsError(f"`--{name}` needs files of different names; rename one.")
+    if beside and not against:
+        raise SettingsError("`--beside` needs `--against`: what both are compared with.")
     states: Literal["starts", "midpoints"] = "starts" if difference == "starts" else "midpoints"
     choose_threads(1)
     draw_without_screen()
@@ -331,20 +351,23 @@ def analyze(
         check_positive("--memory", memory, "GB")
     most = _half_of_memory() if memory is None else round(1e9 * memory)
     data = read_recording(recording, most)
-    other = None if against is None else read_recording(against, most)
+    others = {path.name: read_recording(path, most) for path in against or []}
+    siblings = {path.name: read_recording(path, most) for path in beside or []}
     if align is not None:
         if align[0] not in EVENTS:
             raise SettingsError(
                 f"`--align` must name one of {', '.join(EVENTS)}, got {align[0]!r}."
             )
         data = cut(data, *align)
-        other = None if other is None else cut(other, *align)
+        others = {name: cut(own, *align) for name, own in others.items()}
+        siblings = {name: cut(own, *align) for name, own in siblings.items()}
     saved = None if controller is None else load_controller(controller)
     folder = out or recording.with_name(f"{recording.stem}-analysis")
     settings = {
         "recording": str(recording),
         "controller": None if controller is None else str(controller),
-        "against": None if against is None else str(against),
+        "against": [str(path) for path in against or []],
+        "beside": [str(path) for path in beside or []],
         "align": align,
         "window": window,
         "soft": soft,
@@ -356,14 +379,22 @@ def analyze(
         "surrogates": surrogates,
         "seed": seed,
     }
-    check_analysis(data, saved=saved, against=other, window_s=window, labels=label or ())
+    check_analysis(
+        data,
+        saved=saved,
+        against=next(iter(others.values()), None),
+        window_s=window,
+        labels=label or (),
+    )
     create_run_folder(folder, settings, force=force, resumable=False)
     with working() as progress:
         report = run(
             data,
             source=recording.name,
             saved=saved,
-            against=other,
+            against=next(iter(others.values()), None),
+            group=others if len(others) > 1 or siblings else None,
+            siblings=siblings,
             window_s=window,
             soft=soft,
             surrogates=surrogates,

@@ -36,6 +36,8 @@ __all__ = [
     "interval_words",
     "messages",
     "output",
+    "penalty_lines",
+    "penalty_table",
     "ratio_words",
     "explanation_tables",
     "robustness_table",
@@ -153,6 +155,30 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         )
     table.caption = "error and speed: of the hand at the end, means over trials"
     return table
+
+
+def penalty_table(rows: Sequence[dict[str, Any]]) -> Table | None:
+    """Return what each method's network pays in penalties, or None where nobody does."""
+    paying = [row for row in rows if row.get("penalties")]
+    if not paying:
+        return None
+    kinds = list(paying[0]["penalties"])
+    table = _table("penalties", ["method"], [*(kind.replace("_", "\n") for kind in kinds), "sum"])
+    for row in paying:
+        paid = row["penalties"]
+        own = sum(value for kind, value in paid.items() if kind != "muscles")
+        cells = (f"{paid[kind]:.3g}" for kind in kinds)
+        table.add_row(row["method"], *cells, f"{row['loss'] + own:.3g}")
+    table.caption = "sum: the loss of the training; muscles are part of the task's own loss already"
+    return table
+
+
+def penalty_lines(paid: Mapping[str, float]) -> list[str]:
+    """Return a line for each penalty that a network pays."""
+    words = {"muscles": ", part of the loss"}
+    return [
+        f"penalty       {kind} {value:.4g}{words.get(kind, '')}" for kind, value in paid.items()
+    ]
 
 
 def difference_lines(differences: Mapping[str, tuple[Any, Any]] | None) -> list[str]:

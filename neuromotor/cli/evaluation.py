@@ -15,6 +15,7 @@ from neuromotor.cli.display import (
     explanation_tables,
     messages,
     output,
+    penalty_lines,
 )
 from neuromotor.cli.options import (
     ConfigOption,
@@ -127,6 +128,8 @@ def evaluate(
     output.print(f"  end speed     {result['end_speed_cm_s']:.4g} cm/s")
     output.print(f"  energy        {result['energy']:.4g}")
     output.print(f"  commands      up to {result['largest_command']:.4g} {unit}".rstrip())
+    for line in penalty_lines(result["penalties"]):
+        output.print(f"  {line}")
     if settings.task.random or bound == "clairvoyant":
         row = {"method": controller.stem, "evaluation": result["evaluation"]}
         for report in evaluation_tables([*result["evaluated_references"], row]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,8 +131,12 @@ def _recalled(
         stored = [random_patterns(count, units, seed) for count in counts]
     tests = []
     with working() as tell:
-        for number, xi in enumerate(stored):
-            tell(f"{len(xi)} patterns", number / len(stored), 0.0)
+        began, done, whole = time.monotonic(), 0, sum(len(xi) + starts for xi in stored)
+        for xi in stored:
+            spent_s = time.monotonic() - began
+            left_s = spent_s * (whole - done) / done if done else 1.0
+            tell(f"{len(xi)} patterns", done / whole, left_s)
+            done += len(xi) + starts
             found = recall_test(hebbian_weights(xi), xi, shares, starts=starts, seed=seed)
             names = ("flips", "overlap", "recalled", "energy_before", "energy_after")
             columns = zip(*(getattr(found, name).tolist() for name in names), strict=True)

@@ -27,8 +27,8 @@ def import_(
     source: Annotated[
         list[Path],
         typer.Argument(
-            help="File: .nwb, .mat (MATLAB 5 to 7.3) or .npz (numpy). The units of several files "
-            "are put together by condition."
+            help="File: .nwb, .mat (MATLAB 5 to 7.3), .npz (numpy), or any file or folder that neo "
+            "reads. The units of several files are put together by condition."
         ),
     ],
     out: Annotated[

@@ -29,7 +29,16 @@ from neuromotor.runs.problems import PROBLEM_FILE, problem_settings, run_problem
 from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError
 
-__all__ = ["register"]
+__all__ = ["CellsOption", "LagsOption", "is_problem_run", "register", "solve_and_report"]
+
+LagsOption = Annotated[
+    str | None,
+    typer.Option(help="Lengths T with commas, as `30,50,100`. Default: the problem's own."),
+]
+CellsOption = Annotated[
+    str | None,
+    typer.Option(help=f"Cells with commas: {', '.join(CELLS)}. Default: tanh."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,14 +51,8 @@ def solve(
         str | None,
         typer.Argument(help=f"The problem: {', '.join(PROBLEMS)}. Leave it out with `--resume`."),
     ] = None,
-    lags: Annotated[
-        str | None,
-        typer.Option(help="Lengths T with commas, as `30,50,100`. Default: the problem's own."),
-    ] = None,
-    cells: Annotated[
-        str | None,
-        typer.Option(help=f"Cells with commas: {', '.join(CELLS)}. Default: tanh."),
-    ] = None,
+    lags: LagsOption = None,
+    cells: CellsOption = None,
     optimizers: Annotated[
         str | None,
         typer.Option(
@@ -116,16 +119,54 @@ def solve(
         "dtype": dtype,
         "threads": threads,
     }
+    solve_and_report(
+        options,
+        set_ or [],
+        config=config,
+        resume=resume,
+        out=out,
+        force=force,
+        smoke=smoke,
+        as_json=json_,
+    )
+
+
+def solve_and_report(
+    options: dict[str, Any],
+    assignments: list[str],
+    *,
+    config: Path | None,
+    resume: Path | None,
+    out: Path | None,
+    force: bool,
+    smoke: bool,
+    as_json: bool,
+) -> None:
+    """Make or go on with a run on a problem, and print what was solved.
+
+    Args:
+        options: The settings that were given, None where nothing was.
+        assignments: What `--set` says.
+        config: TOML file of settings.
+        resume: Folder of a run to go on with, or None.
+        out: Folder of a new run, or None for one of its own.
+        force: Whether the results of an earlier run in the folder are removed.
+        smoke: Whether sizes that are not given are tiny.
+        as_json: Whether stdout is the summary as JSON instead of a table.
+
+    Raises:
+        SettingsError: A setting is wrong, or there is no problem.
+    """
     if resume is not None:
-        raw = _resumed(resume, options | {"config": config, "out": out}, set_ or [])
+        raw = _resumed(resume, options | {"config": config, "out": out}, assignments)
         settings, folder = problem_settings(raw), resume
     else:
-        if problem is None and config is None:
+        if options["problem"] is None and config is None:
             raise SettingsError(
                 f"Missing argument 'PROBLEM': name one ({', '.join(PROBLEMS)}), or go on with a "
                 "run by `--resume RUN`."
             )
-        raw = gather(config, options, set_ or [], smoke=False)
+        raw = gather(config, options, assignments, smoke=False)
         settings = problem_settings(raw, smoke=smoke)
         folder = out or default_folder("solve", settings.given["problem"]["type"])
     summary = run_problems(
@@ -135,7 +176,7 @@ def solve(
         force=force,
         say=lambda words: messages.print(words, soft_wrap=True),
     )
-    if json_:
+    if as_json:
         print(json.dumps({**summary, "out": str(folder)}, indent=2))
     else:
         output.print(_table(summary))
@@ -158,6 +199,11 @@ def _resumed(folder: Path, options: dict[str, Any], assignments: list[str]) -> d
     if not path.is_file():
         raise SettingsError(f"`--resume` must be a folder with {PROBLEM_FILE}, got {folder}.")
     return gather(path, given, [], smoke=False)
+
+
+def is_problem_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run on a problem."""
+    return (folder / PROBLEM_FILE).is_file()
 
 
 def _table(summary: dict[str, Any]) -> Table:

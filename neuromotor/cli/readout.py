@@ -60,8 +60,8 @@ def fit_readout(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help=f"Who says what to command, on a task: {', '.join(TEACHERS)}. Default: ilqr, which "
-            "knows the limb's state without delay or noise; ilqg estimates as the network must."
+            help=f"Who says what to command, on a task: {', '.join(TEACHERS)}. Default: ilqr, "
+            "which knows the limb's state without delay or noise; ilqg estimates like the network."
         ),
     ] = None,
     rounds: Annotated[

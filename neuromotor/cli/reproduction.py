@@ -1,16 +1,18 @@
-"""The commands `reproduce`, which repeat chapter 6 of Sutskever (2013)."""
+"""The commands `reproduce`, which repeat published studies."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table as Grid
 
+from neuromotor._checks import lookup
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import JsonOption, SmokeOption
 from neuromotor.closed_loop.blas import choose_threads
@@ -27,9 +29,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Repeat chapter 6 of Sutskever (2013): its tables, figures and trainings.",
+        help="Repeat published studies: chapters 4, 6 and 7 of Sutskever (2013), Kalidindi et al. "
+        "(2021).",
     )
+    group.command()(chapter4)
     group.command()(chapter6)
+    group.command()(chapter7)
+    group.command()(kalidindi2021)
     group.command()(sensitivity)
     group.command()(evidence)
     group.command()(convergence)
@@ -68,7 +74,6 @@ def chapter6(
     draw_without_screen()
     from neuromotor.reproduction.chapter6 import reproduce
     from neuromotor.reproduction.networks import Networks
-    from neuromotor.reproduction.tables import update_document
 
     if from_scratch and networks is not None:
         raise SettingsError("`--from-scratch` makes its own networks; leave `--networks` out.")
@@ -80,6 +85,225 @@ def chapter6(
     command = shlex.join(["neuromotor", *sys.argv[1:]])
     about = {"command": command, "versions": versions(), "machine": machine()}
     tables = reproduce(source, out, about, quick=quick, smoke=smoke, progress=_say)
+    _show(tables, out, document, as_json=json_)
+
+
+QuickOption = Annotated[
+    bool,
+    typer.Option("--quick", help="With `--from-scratch`: tiny trainings, to try the command out."),
+]
+WholeOption = Annotated[
+    bool,
+    typer.Option(
+        "--whole",
+        help="With `--from-scratch`: trainings of the source's size, weeks on two cores.",
+    ),
+]
+ScratchOption = Annotated[
+    bool,
+    typer.Option(
+        "--from-scratch", help="Make all trainings again, from where this stopped before."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Results to show, a data.json of `--from-scratch`. Default: the package's."),
+]
+DocumentOption = Annotated[
+    Path | None, typer.Option(help="Markdown file whose tables are replaced.")
+]
+
+
+def chapter4(
+    from_scratch: ScratchOption = False,
+    whole: WholeOption = False,
+    quick: QuickOption = False,
+    data: DataOption = None,
+    document: DocumentOption = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("reproduction4"),
+    json_: JsonOption = False,
+) -> None:
+    """Show which problems of memory Hessian-free methods solve, and table 4.1's films of balls.
+
+    Prints figure 4.1 as a table, by problem, length T and method, beside what the source says, from
+    trainings whose results come with the package. Leaves tables.md, tables.json and
+    figures/fig4_1.png, and with `--from-scratch` runs/ and data.json.
+
+    Example: `neuromotor reproduce chapter4`
+    """
+    _memory(4, from_scratch, whole, quick, data, document, out, as_json=json_)
+
+
+def chapter7(
+    from_scratch: ScratchOption = False,
+    whole: WholeOption = False,
+    quick: QuickOption = False,
+    data: DataOption = None,
+    document: DocumentOption = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("reproduction7"),
+    json_: JsonOption = False,
+) -> None:
+    """Show table 7.3: what Nesterov's accelerated gradient and momentum make of long memory.
+
+    From trainings whose results come with the package. Leaves tables.md and tables.json, and with
+    `--from-scratch` runs/ and data.json.
+
+    Example: `neuromotor reproduce chapter7`
+    """
+    _memory(7, from_scratch, whole, quick, data, document, out, as_json=json_)
+
+
+def _memory(
+    chapter: int,
+    from_scratch: bool,
+    whole: bool,
+    quick: bool,
+    data: Path | None,
+    document: Path | None,
+    out: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Do what `chapter4` and `chapter7` say."""
+    draw_without_screen()
+    from neuromotor.reproduction.memory import reproduce_memory
+    from neuromotor.reproduction.memory_runs import (
+        measured,
+        memory_runs,
+        train_memory,
+        write_measured,
+    )
+
+    if from_scratch and data is not None:
+        raise SettingsError("`--from-scratch` makes its own results; leave `--data` out.")
+    if (whole or quick) and not from_scratch:
+        raise SettingsError("`--whole` and `--quick` are for trainings; add `--from-scratch`.")
+    if whole and quick:
+        raise SettingsError("`--whole` and `--quick` exclude each other; give one of them.")
+    if from_scratch:
+        choose_threads(1)
+        runs = memory_runs(chapter, whole=whole, quick=quick)
+        finished = train_memory(runs, out / "runs", progress=_say)
+        data = out / "data.json"
+        write_measured(runs, out / "runs", data)
+        if not finished:
+            _say(f"Stopped; what there is was saved in {out}. The same command goes on.")
+            sys.exit(130)
+    about = {"command": shlex.join(["neuromotor", *sys.argv[1:]])}
+    others = measured(4)["rows"] if chapter == 7 and data is None else ()
+    tables = reproduce_memory(chapter, measured(chapter, data), out, about, others)
+    _show(tables, out, document, as_json=as_json)
+
+
+def _show(tables: list[Table], out: Path, document: Path | None, *, as_json: bool) -> None:
+    """Put the tables into a document, and print them."""
+    from neuromotor.reproduction.tables import update_document
+
+    if document is not None:
+        for name in update_document(document, tables):
+            _say(f"{document} has no place for the table {name}")
+    if as_json:
+        print(json.dumps([table.as_dict() for table in tables], indent=2))
+        return
+    for table in tables:
+        output.print(f"\n{table.title}", style="bold")
+        output.print(_printed(table))
+    output.print(f"\nFolder: {out}", soft_wrap=True)
+
+
+def kalidindi2021(
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Take the networks of 2 x 200 units that come with the package: under a minute.",
+        ),
+    ] = False,
+    monkeys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the study's recordings, as motor_cortex_P.mat; without it no monkeys.",
+        ),
+    ] = None,
+    networks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of trained networks; what it lacks is trained into it."),
+    ] = None,
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            help="Names with commas, or `all`: posture, reach, posture-no-rec, reach-no-rec, and "
+            "posture- or reach- with 0ms, 100ms or hand. Default: the first four."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Networks of each condition. Default: 5.")
+    ] = None,
+    units: Annotated[
+        int | None, typer.Option(min=6, help="Units in each of the two layers. Default: 500.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(metavar="UPDATES", min=1, help="Of a training. Default: 2000.")
+    ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(help="Markdown file, as docs/kalidindi2021.md, whose tables are replaced."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("kalidindi2021"),
+    smoke: SmokeOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train networks that hold posture and reach, and hold their rotations against monkeys.
+
+    Each network's units, muscles and kinematics are analysed as the study does, beside nulls and
+    the published numbers. Leaves tables.md, tables.json, rotations.png and networks/ in the folder.
+    Stopped, the same command goes on. A network of 500 units takes about 4 minutes on one core.
+
+    Example: `neuromotor reproduce kalidindi2021 --quick --monkeys recordings/`
+    """
+    draw_without_screen()
+    from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, suitable_rate
+    from neuromotor.reproduction.kalidindi.results import MAIN, QUICK, reproduce
+    from neuromotor.reproduction.tables import update_document
+
+    names = list(MAIN)
+    effort = Effort()
+    if quick:
+        effort = Effort(surrogates=100, shipped=True)
+        if units is not None or budget is not None:
+            raise SettingsError("`--quick` trains nothing: leave `--units` and `--budget` out.")
+    if smoke:
+        names = list(QUICK)
+        effort = Effort(seeds=1, units=12, calls=5, surrogates=3, learning_rate=2e-3)
+    if conditions is not None:
+        names = list(CONDITIONS) if conditions == "all" else conditions.split(",")
+        for name in names:
+            lookup("condition", name, CONDITIONS)
+    effort = replace(
+        effort,
+        seeds=seeds or effort.seeds,
+        units=units or effort.units,
+        calls=budget or effort.calls,
+    )
+    if units is not None and not smoke:
+        effort = replace(effort, learning_rate=suitable_rate(units))
+    choose_threads(1)
+    command = shlex.join(["neuromotor", *sys.argv[1:]])
+    about = {"command": command, "versions": versions(), "machine": machine()}
+    try:
+        tables = reproduce(
+            networks or out / "networks",
+            out,
+            about,
+            conditions=names,
+            effort=effort,
+            monkeys=monkeys,
+            progress=_say,
+        )
+    except KeyboardInterrupt:
+        _say(f"Stopped; what there is was saved in {out}. The same command goes on.")
+        sys.exit(130)
     if document is not None:
         for name in update_document(document, tables):
             _say(f"{document} has no place for the table {name}")

@@ -18,6 +18,7 @@ from neuromotor.cli.display import (
     evaluation_tables,
     messages,
     output,
+    penalty_table,
     seeds_table,
 )
 from neuromotor.cli.options import (
@@ -36,7 +37,9 @@ from neuromotor.cli.options import (
     SmokeOption,
     ThreadsOption,
 )
+from neuromotor.cli.problems import CellsOption, LagsOption, is_problem_run, solve_and_report
 from neuromotor.optim import OPTIMIZERS
+from neuromotor.problems import PROBLEMS
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.execute import RunOutputs, Stopped, default_folder, run_comparison, run_seeds
 from neuromotor.runs.progress_log import require_tensorboard
@@ -56,6 +59,7 @@ from neuromotor.zoo.saved_controller import find_controller, load_controller
 
 __all__ = ["register"]
 
+_NOT_ON_PROBLEMS = ("plant", "device", "checkpoint_every", "tensorboard", "figures", "live")
 _SETTINGS = (
     *("task", "optimizers", "plant", "controller", "budget", "seconds"),
     *("seed", "seeds", "dtype", "device", "threads"),
@@ -92,7 +96,13 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     context: typer.Context,
-    task: TaskArgument = None,
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"The task: {', '.join(TASKS)}. Or a problem of memory: {', '.join(PROBLEMS)}. "
+            "`--resume` knows it."
+        ),
+    ] = None,
     optimizers: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +110,8 @@ def compare(
             f"{', '.join(OPTIMIZERS)}. Default: kron-lbfgs,lbfgs,adam."
         ),
     ] = None,
+    lags: LagsOption = None,
+    cells: CellsOption = None,
     plant: PlantOption = None,
     controller: ControllerOption = None,
     budget: BudgetOption = None,
@@ -137,9 +149,34 @@ def compare(
     settings.json, every trained controller, and figures as PNG and PDF. With several seeds: such a
     folder a seed, and medians and ranges over them. Stopped or killed, it goes on by `--resume`.
 
+    On a problem of memory it does what `solve` does: it says how many seeds solved the problem at
+    each length, with each cell (`--lags`, `--cells`) and optimizer.
+
     Example: `neuromotor compare center-out --optimizers lbfgs,kron-lbfgs --seeds 5`
+
+    Example: `neuromotor compare memory-5bit --lags 30,50 --cells tanh,lstm --optimizers hf,adam`
     """
     options = _settings(context)
+    if task in PROBLEMS or (resume is not None and is_problem_run(resume)):
+        _refuse(context, *_NOT_ON_PROBLEMS)
+        own = {name: value for name, value in options.items() if name not in _NOT_ON_PROBLEMS}
+        own["problem"] = own.pop("task")
+        solve_and_report(
+            own | {"lags": lags, "cells": cells},
+            set_ or [],
+            config=config,
+            resume=resume,
+            out=out,
+            force=force,
+            smoke=smoke,
+            as_json=json_,
+        )
+        return
+    if lags is not None or cells is not None:
+        raise SettingsError(
+            f"`--lags` and `--cells` are for problems of memory ({', '.join(PROBLEMS)}), got the "
+            f"task {task}; leave them out, or name a cell by `--set controller.cell.type=NAME`."
+        )
     outputs = _outputs(
         checkpoint_every, last_state=False, tensorboard=tensorboard, figures=figures, live=live
     )
@@ -223,6 +260,20 @@ def train(
     _check_single(settings)
     folder = out or default_folder("train", settings.task_name)
     _run_and_report(settings, folder, force=force, as_json=json_, start=start, outputs=outputs)
+
+
+def _refuse(context: typer.Context, *names: str) -> None:
+    """Raise if one of these options was given."""
+    given = [
+        f"`--{name.replace('_', '-')}`"
+        for name in names
+        if getattr(context.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"
+    ]
+    if given:
+        raise SettingsError(
+            f"{', '.join(given)} must be left out on a problem of memory, which has no limb, no "
+            "page and its own checkpoints."
+        )
 
 
 def _settings(context: typer.Context) -> dict[str, Any]:
@@ -344,6 +395,8 @@ def _run_and_report(
             )
             rows = summary["rows"]
             tables = [comparison_table(f"{task}, seed {settings.seed}", rows)]
+            paid = penalty_table(rows)
+            tables += [] if paid is None else [paid]
             tables += evaluation_tables([rows[0], *summary["references"], *rows[1:]])
     except Stopped as stop:
         stop.folder = folder

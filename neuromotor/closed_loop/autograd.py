@@ -11,33 +11,38 @@ Gauss-Newton matrix is G = J^T J / B.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from neuromotor._checks import declares, up_to_date
 from neuromotor.closed_loop.objective import LoopObjective, Place
+from neuromotor.closed_loop.penalties import Matrices, NetworkPenalties
 from neuromotor.closed_loop.recorded import recorded_factors
-from neuromotor.closed_loop.simulate import Trajectory, simulate
+from neuromotor.closed_loop.simulate import Trajectory, check_inputs, run
 from neuromotor.controllers.controller import Controller, damped_quantities
 from neuromotor.optim.jacobian import JacobianProducts
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["AutogradLinearization", "AutogradObjective"]
+__all__ = ["AutogradLinearization", "AutogradObjective", "Happened"]
 
 
 class AutogradObjective(LoopObjective):
     """Mean loss over fixed trials: value, gradient and Gauss-Newton product, by autograd.
 
-    Value and gradient are those of the cost's `losses`, products those of its `residuals`.
+    Value and gradient are those of the cost's `losses`, products those of its `residuals`; the
+    penalties of the task on the network come to both.
     """
 
     def __init__(self, task: Task, controller: Controller, trials: Trials) -> None:
         """Join a loop and its trials.
 
         Raises:
-            ValueError: The cost's class overrides `residuals` and leaves `losses` as they were.
+            ValueError: The cost's class overrides `residuals` and leaves `losses` as they were; or
+                the task's penalties do not suit the controller.
         """
         if not up_to_date(task.cost, "losses", "residuals"):
             raise ValueError(
@@ -46,6 +51,7 @@ class AutogradObjective(LoopObjective):
                 "overrides `residuals` alone."
             )
         super().__init__(task, controller, trials)
+        self.penalties = NetworkPenalties.of(task, controller)
 
     def over(self, trials: Trials) -> AutogradObjective:
         """Return the mean loss of the same loop over other trials."""
@@ -81,19 +87,30 @@ class AutogradObjective(LoopObjective):
                 f"Kronecker factors, got a {type(self.controller).__name__}; use lbfgs or adam."
             )
         return recorded_factors(
-            self.task, self.controller, parameters, self.trials, generator, place
+            self.task,
+            self.controller,
+            parameters,
+            self.trials,
+            generator,
+            place,
+            penalties=self.penalties,
         )
 
     def linearize(self, parameters: Tensor) -> AutogradLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
         return AutogradLinearization(self, parameters)
 
-    def run(self, parameters: Tensor) -> tuple[Trajectory, Tensor]:
-        """Return what happens, and each trial's loss, (B,)."""
-        trajectory = simulate(self.task, self.controller, parameters, self.trials)
-        return trajectory, self.task.cost.losses(
-            trajectory.states, trajectory.commands, self.trials
-        )
+    def run(self, parameters: Tensor) -> Happened:
+        """Return what happens, and each trial's loss."""
+        check_inputs(self.task, parameters, self.trials)
+        weights = self.controller.unpack(parameters)
+        trajectory = run(self.task, self.controller, weights, self.trials)
+        losses = self.task.cost.losses(trajectory.states, trajectory.commands, self.trials)
+        if self.penalties is None:
+            return Happened(trajectory, losses, [], None)
+        matrices = Matrices.of(weights)
+        rates = self.penalties.of_memory(trajectory.memory)
+        return Happened(trajectory, losses, rates, matrices)
 
     def residuals(self, trajectory: Trajectory, losses: Tensor) -> Tensor:
         """Return the residuals, (B, R), of a run with these losses, (B,).
@@ -108,7 +125,24 @@ class AutogradObjective(LoopObjective):
         return residuals
 
     def _loss(self, parameters: Tensor) -> Tensor:
-        return self.run(parameters)[1].mean()
+        return self.mean(self.run(parameters))
+
+    def mean(self, happened: Happened) -> Tensor:
+        """Return the mean loss, penalties included."""
+        loss = happened.losses.mean()
+        if self.penalties is not None and happened.matrices is not None:
+            for values in self.penalties.values(happened.rates, happened.matrices).values():
+                loss = loss + values.mean()
+        return loss
+
+
+class Happened(NamedTuple):
+    """What happened in a run of B trials."""
+
+    trajectory: Trajectory
+    losses: Tensor  # the cost's, (B,)
+    rates: list[Tensor]  # of each layer, (T, B, units), for penalties
+    matrices: Matrices | None
 
 
 class AutogradLinearization:
@@ -117,16 +151,21 @@ class AutogradLinearization:
     def __init__(self, objective: AutogradObjective, parameters: Tensor) -> None:
         self._batch = len(objective.trials)
         self._theta = parameters.detach().requires_grad_(True)
-        self._controller = objective.controller
-        trajectory, losses = objective.run(self._theta)
-        self._residuals = objective.residuals(trajectory, losses)
+        self._controller, self._penalties = objective.controller, objective.penalties
+        happened = self._happened = objective.run(self._theta)
+        trajectory = happened.trajectory
+        self._residuals = objective.residuals(trajectory, happened.losses)
         self._memory = trajectory.memory
-        value = float(losses.detach().mean())
-        self.value = or_infinity(value)
+        loss = objective.mean(happened)
+        self.value = or_infinity(float(loss.detach()))
         (self.gradient,) = torch.autograd.grad(
-            losses.mean(), self._theta, retain_graph=True, materialize_grads=True
+            loss, self._theta, retain_graph=True, materialize_grads=True
         )
-        self._plain = JacobianProducts([self._residuals], [self._theta])
+        self._quantities = [self._residuals]
+        if happened.matrices is not None:
+            matrices = happened.matrices
+            self._quantities += [*happened.rates, *matrices.recurrent, *matrices.every]
+        self._plain = JacobianProducts(self._quantities, [self._theta])
         self._damped: tuple[JacobianProducts, list[Tensor]] | None = None
 
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
@@ -142,15 +181,32 @@ class AutogradLinearization:
             ValueError: Structural damping is asked for, and the controller declares no quantities.
         """
         jacobian, held = self._with_damped() if structural else (self._plain, [])
-        change, *others = jacobian.forward(vector)
-        pulls = [structural * weight * one for weight, one in zip(held, others, strict=True)]
-        return jacobian.backward([change, *pulls]) / self._batch
+        changes = jacobian.forward(vector)
+        count = len(self._quantities)
+        pulls = [
+            structural * weight * one for weight, one in zip(held, changes[count:], strict=True)
+        ]
+        return jacobian.backward([*self._penalised(changes[:count]), *pulls]) / self._batch
+
+    def _penalised(self, changes: list[Tensor]) -> list[Tensor]:
+        """Changes of residuals, and of rates and matrices those that their penalties make."""
+        penalties, matrices = self._penalties, self._happened.matrices
+        if penalties is None or matrices is None:
+            return changes
+        layers = len(matrices.recurrent)
+        (residuals, *rest), rates = changes, [one.detach() for one in self._happened.rates]
+        now = Matrices([one.detach() for one in matrices.recurrent], [])
+        on_rates, on_recurrent = penalties.products(
+            rates, now, rest[:layers], rest[layers : 2 * layers]
+        )
+        on_every = [self._batch * penalties.weights * one for one in rest[2 * layers :]]
+        return [residuals, *on_rates, *on_recurrent, *on_every]
 
     def _with_damped(self) -> tuple[JacobianProducts, list[Tensor]]:
         """The products with residuals and damped quantities together, and the weights of these."""
         if self._damped is None:
             pairs = damped_quantities(self._controller, self._memory)
-            quantities = [self._residuals, *(quantity for quantity, _ in pairs)]
+            quantities = [*self._quantities, *(quantity for quantity, _ in pairs)]
             held = [weight.detach() for _, weight in pairs]
             self._damped = JacobianProducts(quantities, [self._theta]), held
         return self._damped

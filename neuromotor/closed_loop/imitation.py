@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor
-from neuromotor.closed_loop.autograd import AutogradObjective
+from neuromotor.closed_loop.autograd import AutogradObjective, Happened
 from neuromotor.closed_loop.objective import Place, drawn_residuals
 from neuromotor.closed_loop.recorded import tape_blocks
 from neuromotor.closed_loop.simulate import Trajectory, check_inputs
@@ -135,11 +135,11 @@ class AutogradImitation(AutogradObjective):
         rows = torch.randperm(count, generator=generator)[:size]
         return AutogradImitation(self.task, self.controller, self._lesson.subset(rows))
 
-    def run(self, parameters: Tensor) -> tuple[Trajectory, Tensor]:
-        """Return what is commanded along the lesson, and each trial's loss, (B,)."""
+    def run(self, parameters: Tensor) -> Happened:
+        """Return what is commanded along the lesson, and each trial's loss."""
         check_inputs(self.task, parameters, self.trials)
         trajectory = self._along(self.controller.unpack(parameters))
-        return trajectory, 0.5 * self._errors(trajectory).square().sum(1)
+        return Happened(trajectory, 0.5 * self._errors(trajectory).square().sum(1), [], None)
 
     def residuals(self, trajectory: Trajectory, losses: Tensor) -> Tensor:
         """Return the residuals, (B, T m)."""

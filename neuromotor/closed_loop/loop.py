@@ -13,11 +13,13 @@ from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
 from neuromotor.closed_loop.imitation import AutogradImitation, Lesson, check_lesson
 from neuromotor.closed_loop.objective import LoopObjective
+from neuromotor.closed_loop.penalties import penalties_of_run
 from neuromotor.closed_loop.simulate import Trajectory, simulate
 from neuromotor.compiled.availability import announce, availability
 from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.penalties import network_penalties
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -74,12 +76,29 @@ class ClosedLoop:
         return simulate(self.task, self.controller, parameters, trials)
 
     def losses(self, parameters: Tensor, trials: Trials) -> Tensor:
-        """Return each trial's loss, (B,); differentiable in `parameters`."""
+        """Return each trial's loss by the task's cost, (B,); differentiable in `parameters`.
+
+        Penalties on the network are not in it; `penalties` gives them.
+        """
         trajectory = self.simulate(parameters, trials)
         return self.task.cost.losses(trajectory.states, trajectory.commands, trials)
 
+    def penalties(self, parameters: Tensor, trials: Trials) -> dict[str, Tensor]:
+        """Return what each kind of penalty adds to each trial's loss, (B,), by kind.
+
+        Those of the task's `penalties` that are on the network; there may be none. Differentiable
+        in `parameters`.
+
+        Raises:
+            ValueError: Shapes, dtype or device do not fit together, or a penalty does not suit the
+                controller.
+        """
+        return penalties_of_run(
+            self.task, self.controller, parameters, self.simulate(parameters, trials)
+        )
+
     def objective(self, trials: Trials, *, fast: bool | None = None) -> LoopObjective:
-        """Return the mean loss over `trials` as a function of the parameters.
+        """Return the mean loss over `trials`, penalties included, by the parameters.
 
         There are two ways to the same numbers, up to rounding: compiled loops on the CPU, for
         networks whose cell and plants whose physics have compiled pieces; and autograd, for
@@ -109,11 +128,17 @@ class ClosedLoop:
             fast: As for `objective`.
 
         Raises:
-            ValueError: The lesson does not fit the task, or `fast` is True for a loop that does not
-                run compiled.
+            ValueError: The lesson does not fit the task, the task has penalties on the network, or
+                `fast` is True for a loop that does not run compiled.
         """
         check_trials(self.task, lesson.trials)
         check_lesson(self.task, lesson)
+        if network_penalties(self.task):
+            raise ValueError(
+                "`task.penalties` on the network must be none for lessons, which have errors of "
+                f"commands only, got {', '.join(network_penalties(self.task))}; give them to the "
+                "training that follows."
+            )
         if not self._runs_compiled(lesson.trials, fast):
             return AutogradImitation(self.task, self.controller, lesson)
         from neuromotor.closed_loop.compiled.imitation import CompiledImitation  # needs numba

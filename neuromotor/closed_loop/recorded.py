@@ -18,6 +18,7 @@ from torch import Tensor
 
 from neuromotor._checks import declares
 from neuromotor.closed_loop.objective import Place, drawn_residuals
+from neuromotor.closed_loop.penalties import Matrices, NetworkPenalties
 from neuromotor.closed_loop.simulate import Trajectory, check_inputs, run
 from neuromotor.controllers.cells import Tape
 from neuromotor.controllers.controller import Controller, WritesTape
@@ -36,6 +37,7 @@ def recorded_factors(
     trials: Trials,
     generator: torch.Generator,
     place: Place | None = None,
+    penalties: NetworkPenalties | None = None,
 ) -> tuple[KroneckerBlock, ...]:
     """Return the factors of each map, with the draws that compiled loops make.
 
@@ -46,12 +48,18 @@ def recorded_factors(
         trials: B trials.
         generator: Source of the random residuals.
         place: Where the trials stand in a larger batch; residuals are drawn for all of that.
+        penalties: On the network, if there are any.
     """
     check_inputs(task, parameters, trials)
     theta = parameters.detach().requires_grad_(True)
     tape, network = Tape(), cast(WritesTape, controller)
-    trajectory = run(task, controller, network.recorded(network.unpack(theta), tape), trials)
-    pulled = _random_pull(task, trajectory, trials, generator, place or Place(0, len(trials)))
+    weights = network.unpack(theta)
+    trajectory = run(task, controller, network.recorded(weights, tape), trials)
+    place = place or Place(0, len(trials))
+    pulled = _random_pull(task, trajectory, trials, generator, place)
+    if penalties is not None and penalties.on_rates:
+        rates = penalties.of_memory(trajectory.memory)
+        pulled = pulled + penalised_pull(penalties, rates, Matrices.of(weights), generator, place)
     return tape_blocks(network, tape, pulled)
 
 
@@ -92,6 +100,25 @@ def _random_pull(
     states = _draws(happened.states, generator, place) * weights * happened.states
     commands = _draws(happened.commands, generator, place) * energy * happened.commands
     return states.sum() + commands.sum()
+
+
+def penalised_pull(
+    penalties: NetworkPenalties,
+    rates: list[Tensor],
+    matrices: Matrices,
+    generator: torch.Generator,
+    place: Place,
+) -> Tensor:
+    """Return the penalties' residuals of the mean loss, each times a normal number, summed."""
+    steps, batch, _ = rates[0].shape
+
+    def drawn(units: int) -> Tensor:
+        return drawn_residuals(steps, batch, units, generator, place)
+
+    fixed = Matrices([one.detach() for one in matrices.recurrent], [])
+    pulls = penalties.random_pulls([one.detach() for one in rates], fixed, drawn)
+    pairs = zip(pulls, rates, strict=True)
+    return torch.stack([(pull * one).sum() for pull, one in pairs]).sum() / math.sqrt(batch)
 
 
 def _draws(like: Tensor, generator: torch.Generator, place: Place) -> Tensor:

@@ -34,6 +34,7 @@ from neuromotor.controllers.initializers import (
     Initializer,
     Orthogonal,
     Sparse,
+    UniformFanIn,
     VariancePreserving,
 )
 from neuromotor.controllers.network import (
@@ -96,6 +97,7 @@ __all__ = [
     "Initializer",
     "Orthogonal",
     "Sparse",
+    "UniformFanIn",
     "VariancePreserving",
 ]
 
@@ -106,11 +108,32 @@ CONTROLLERS: Registry[Controller] = Registry(
         "network": Network(),
         "gated": Network(layers=(50, 50), cell=GatedCell()),
         "lstm": Network(layers=(50, 50), cell=LSTMCell()),
+        "irnn": Network(layers=(100,), cell=CELLS["rectified-linear"], initializer=Identity()),
         "constrained": ConstrainedNetwork(),
         "gated-feedback": GatedFeedbackNetwork(),
         "reservoir": Reservoir(),
         "feedforward": FeedforwardNetwork(),
         "policy": PolicyNetwork(),
+        # Kalidindi et al. (2021), methods and published code: two layers without skips, whose units
+        # leak with 20 ms, and muscles that only pull; NO-REC is without recurrence and leak.
+        "kalidindi-2021": Network(
+            layers=(500, 500),
+            cell=LeakyCell(leak=(0.5,), leak_on="rate", noise_on="rate"),
+            skip_inputs=False,
+            squash="rectified",
+            private_noise=0.03,
+            initializer=UniformFanIn(),
+        ),
+        "kalidindi-2021-no-rec": ConstrainedNetwork(
+            layers=(500, 500),
+            cell=LeakyCell(leak=(1.0,), leak_on="rate", noise_on="rate"),
+            excitatory=None,
+            recurrence=False,
+            skip_inputs=False,
+            squash="rectified",
+            private_noise=0.03,
+            initializer=UniformFanIn(),
+        ),
         "command-table": CommandTable(trials=64, steps=40),
     },
     members=("initial_parameters", "unpack", "step"),

@@ -128,6 +128,15 @@ class ConstrainedNetwork(RecurrentNetwork):
                     f"{type(self.cell).__name__} without."
                 )
 
+    @property
+    def follows_equations(self) -> bool:
+        """Whether compiled loops are right: where only connections are chosen, and no signs."""
+        return type(self) is ConstrainedNetwork and self.excitatory is None
+
+    def connections(self, layer: int) -> Tensor:
+        """Return which recurrent weights of a layer exist, 1 or 0, (gates units, units)."""
+        return _masks(self)[layer].recurrent
+
     def unpack(self, parameters: Tensor) -> NetworkWeights:
         """Return the weights that a flat vector (P,) of free parameters stands for.
 

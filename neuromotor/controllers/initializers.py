@@ -24,6 +24,7 @@ __all__ = [
     "Initializer",
     "Orthogonal",
     "Sparse",
+    "UniformFanIn",
     "VariancePreserving",
 ]
 
@@ -236,6 +237,42 @@ class VariancePreserving:
 
 
 @dataclass(frozen=True)
+class UniformFanIn:
+    """Uniform weights between ``-gain / sqrt(incoming connections)`` and the same above zero.
+
+    Source: Kalidindi et al. (2021), methods; it is what torch does in its linear layers.
+
+    Attributes:
+        gain: Factor of all weights.
+
+    Raises:
+        ValueError: `gain` is negative or not finite.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("gain", self.gain, minimum=0.0)
+
+    def biases(self, size: int, generator: torch.Generator) -> Tensor:
+        """Return zeros, (size,)."""
+        return torch.zeros(size, dtype=torch.float64)
+
+    def feedforward(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return uniform weights, (rows, columns)."""
+        uniform = 2 * torch.rand(rows, columns, generator=generator, dtype=torch.float64) - 1
+        return self.gain / math.sqrt(columns) * uniform
+
+    def recurrent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Return uniform weights, (size, size)."""
+        return self.feedforward(size, size, generator)
+
+    def output(self, rows: int, columns: int, generator: torch.Generator) -> Tensor:
+        """Return uniform weights, (rows, columns)."""
+        return self.feedforward(rows, columns, generator)
+
+
+@dataclass(frozen=True)
 class Orthogonal(Gaussian):
     """Random orthogonal weights within a layer, times a gain; dense normal weights elsewhere.
 
@@ -326,6 +363,7 @@ INITIALIZERS: Registry[Initializer] = Registry(
             scale=15**-0.5, output_scale=15**-0.5, input_scale=1.0, bias_scale=15**-0.5
         ),
         "variance-preserving": VariancePreserving(),
+        "uniform-fan-in": UniformFanIn(),
         "orthogonal": Orthogonal(),
         "identity": Identity(),
     },

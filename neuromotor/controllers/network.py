@@ -176,6 +176,11 @@ class RecurrentNetwork(ABC):
         )
         return NetworkWeights(layers, next(matrices), next(matrices)[0])
 
+    def connections(self, layer: int) -> Tensor | None:
+        """Return which recurrent weights of a layer exist, (gates units, units); None is all."""
+        del layer
+        return None
+
     def initial_memory(self, weights: NetworkWeights, batch: int) -> tuple[Tensor, ...]:
         """Return each layer's memory before the first step, (B, memory units) each."""
         sizes = [self.cell.memory * units for units in self.layers]

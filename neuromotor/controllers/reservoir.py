@@ -103,11 +103,13 @@ class Reservoir(RecurrentNetwork):
         """
         check_parameters(parameters, self.parameter_count)
         layers = tuple(
-            LayerWeights(*(part.to(parameters) for part in layer), initial=None)
-            for layer in _frozen(self)
+            LayerWeights(
+                feedforward.to(parameters), recurrent.to(parameters), bias.to(parameters), None
+            )
+            for feedforward, recurrent, bias in _frozen(self)
         )
         shape = self.command_size, self.layers[-1]
-        output, bias = parameters.split([shape[0] * shape[1], shape[0]])
+        output, bias = torch.split(parameters, [shape[0] * shape[1], shape[0]])
         return NetworkWeights(layers, output.view(shape), bias)
 
 

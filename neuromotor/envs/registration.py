@@ -19,7 +19,10 @@ _VECTOR = "neuromotor.envs.vector:MotorVectorEnv"
 
 
 def environment_ids() -> dict[str, dict[str, object]]:
-    """Return every registered id and its settings: each task, and the same with goals."""
+    """Return every registered id and its settings: each task, and the same with goals.
+
+    Tasks with senses of their own have none with goals.
+    """
     ids: dict[str, dict[str, object]] = {}
     for name, task in TASKS.items():
         ids |= _ids(name, task)
@@ -60,7 +63,10 @@ def _check_ids(name: str, task: Task) -> None:
 def _ids(name: str, task: Task) -> dict[str, dict[str, object]]:
     """Return the environments of one task, and their settings."""
     title = f"{NAMESPACE}/{_title(name, task)}"
-    return {f"{title}-v0": {"task": name}, f"{title}Goal-v0": {"task": name, "goal": True}}
+    ids: dict[str, dict[str, object]] = {f"{title}-v0": {"task": name}}
+    if getattr(task, "senses", None) is None:  # goals are states, which channels do not show
+        ids[f"{title}Goal-v0"] = {"task": name, "goal": True}
+    return ids
 
 
 def _title(name: str, task: Task) -> str:

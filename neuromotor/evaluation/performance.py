@@ -16,12 +16,14 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_seed
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
+from neuromotor.closed_loop.penalties import penalties_of_run
 from neuromotor.control import ILQR
 from neuromotor.controllers import Controller
 from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
 from neuromotor.evaluation.load_responses import LoadResponse, load_response
 from neuromotor.plants import actuated
 from neuromotor.tasks import Task, Trials
+from neuromotor.tasks.penalties import muscle_penalties, penalties_of
 
 __all__ = [
     "Evaluation",
@@ -36,6 +38,7 @@ __all__ = [
     "ilqr_runner",
     "known_runner",
     "measure",
+    "penalties_paid",
     "reference_name",
 ]
 
@@ -77,6 +80,32 @@ def measure(task: Task, trials: Trials, states: Tensor, commands: Tensor) -> Per
             energy=plant.dt_s * float(commands.square().sum((-2, -1)).mean()),
             largest_command=float(actuated(plant, commands).abs().max()),
         )
+
+
+def penalties_paid(
+    task: Task, controller: Controller, parameters: Tensor, trials: Trials
+) -> dict[str, float]:
+    """Return what each kind of a task's penalties comes to, a mean over trials, by kind.
+
+    That of muscles is part of the task's loss; the others come to it in training.
+
+    Args:
+        task: Whose penalties; without any, the result is empty.
+        controller: What pays them.
+        parameters: Its parameters, (P,).
+        trials: B trials.
+    """
+    kinds = penalties_of(task).kinds
+    if not kinds:
+        return {}
+    with torch.no_grad():
+        own = parameters.to(trials.initial_state)
+        happened = ClosedLoop(task, controller).simulate(own, trials)
+        paid = penalties_of_run(task, controller, own, happened)
+    found = {kind: float(values.mean()) for kind, values in paid.items()}
+    if "muscles" in kinds:
+        found["muscles"] = float(muscle_penalties(task, happened.states).mean())
+    return {kind: found[kind] for kind in kinds}
 
 
 HELD_OUT_TRIALS = 1000

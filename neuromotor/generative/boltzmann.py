@@ -113,14 +113,14 @@ def log_partition(weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) ->
         alone = softplus(every @ weights + visible_bias).sum(-1)  # (2^H,)
         parts = [
             torch.logsumexp(alone + rows @ every.T, dim=-1)
-            for rows in hidden_bias.split(max(1, _ROWS // len(every)))
+            for rows in torch.split(hidden_bias, max(1, _ROWS // len(every)))
         ]
         return torch.cat(parts)
     every = states(visible, weights)
     drive, alone = every @ weights.T, every @ visible_bias
     parts = [
         torch.logsumexp(alone + softplus(drive + rows[:, None]).sum(-1), dim=-1)
-        for rows in hidden_bias.split(max(1, _ROWS // drive.numel()))
+        for rows in torch.split(hidden_bias, max(1, _ROWS // drive.numel()))
     ]
     return torch.cat(parts)
 

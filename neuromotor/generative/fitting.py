@@ -215,7 +215,9 @@ def _block(training: Training, draw: Draw, fitting: Fitting) -> Training:
     dtype = training.model.visible_hidden.dtype
     sequences = draw((last - first) * fitting.batch, generator).to(dtype)
     model, velocity, square = training.model, training.velocity, 0.0
-    for update, frames in zip(range(first, last), sequences.split(fitting.batch), strict=True):
+    for update, frames in zip(
+        range(first, last), torch.split(sequences, fitting.batch), strict=True
+    ):
         negative = ContrastiveDivergence(fitting.gibbs_steps(update), generator)
         slope = gradient(model, frames, negative)
         rate = fitting.rate * (1 - update / fitting.updates) / frames.shape[1]

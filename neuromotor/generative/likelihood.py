@@ -87,7 +87,7 @@ def log_likelihood(
         annealed_log_partition(
             weights, own, rows, base, generator, temperatures=temperatures, chains=chains
         )
-        for rows in biases.split(256)
+        for rows in torch.split(biases, 256)
     ]
     found = torch.cat([piece.log_partition for piece in pieces])
     error = torch.cat([piece.standard_error for piece in pieces]).view(shape)

@@ -159,20 +159,20 @@ def check_frames(frames: object, visible: int | None, *, binary: bool = False) -
         ValueError: The shape or a number is wrong.
     """
     check_finite_tensor("frames", frames, (None, None, visible))
-    frames = cast(Tensor, frames)
-    if min(frames.shape) == 0:
-        raise ValueError(f"`frames` must hold numbers, got shape {tuple(frames.shape)}.")
-    low, high = float(frames.min()), float(frames.max())
+    found = cast(Tensor, frames)
+    if min(found.shape) == 0:
+        raise ValueError(f"`frames` must hold numbers, got shape {tuple(found.shape)}.")
+    low, high = float(found.min()), float(found.max())
     if low < 0 or high > 1:
         raise ValueError(
             f"`frames` must lie between 0 and 1, got {low:g} to {high:g}; make them binary first, "
             "as `binarized` does with a recording."
         )
-    if binary and bool(((frames != 0) & (frames != 1)).any()):
-        share = float(((frames != 0) & (frames != 1)).double().mean())
+    if binary and bool(((found != 0) & (found != 1)).any()):
+        share = float(((found != 0) & (found != 1)).double().mean())
         raise ValueError(
             f"`frames` must hold zeros and ones alone, since the model gives probabilities to "
             f"nothing else; {100 * share:.3g} % of them lie between. Draw them first, as "
             "`torch.bernoulli(frames)` does."
         )
-    return frames
+    return found

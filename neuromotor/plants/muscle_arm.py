@@ -35,6 +35,7 @@ _DRAWN = (
     *((*_TWO_JOINT, True),) * 2,
 )
 _NEAR, _FAR = 0.09, 0.2
+_UNBOUNDED = 10.0  # full activations that count as flown off; ours
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class MuscleArm(MechanicalPlant):
             a bound acts as at the bound.
         gravity: Acceleration (m/s^2) against y; 0 is the horizontal plane, 9.81 a vertical one.
         feedback: Which numbers of a state a controller is given.
+        home_deg: Shoulder and elbow angle (deg) at home; None is 30 and 90.
 
     Raises:
         ValueError: `dt_s` is not positive, a time constant is shorter than it, `gravity` is
@@ -89,6 +91,7 @@ class MuscleArm(MechanicalPlant):
     bounded: bool = True
     gravity: float = 0.0
     feedback: tuple[int, ...] = tuple(range(10))
+    home_deg: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _ = self._arm  # which checks the step and the viscosity
@@ -101,6 +104,8 @@ class MuscleArm(MechanicalPlant):
                     f"overshoot, got {value!r}; use a smaller `dt_s`."
                 )
         check_number("gravity", self.gravity, "m/s^2", minimum=0.0)
+        for angle in self.home_deg or ():
+            check_number("home_deg", angle, "degrees")
         if not self.feedback or len(set(self.feedback)) < len(self.feedback):
             raise ValueError(
                 "`feedback` must name at least one number of a state, and each only once, got "
@@ -122,8 +127,11 @@ class MuscleArm(MechanicalPlant):
 
     @property
     def home(self) -> tuple[float, float]:
-        """Shoulder at 30 degrees, elbow at 90 degrees (rad)."""
-        return self._arm.home
+        """Angles of shoulder and elbow (rad): `home_deg`, or 30 and 90 degrees."""
+        if self.home_deg is None:
+            return self._arm.home
+        shoulder, elbow = self.home_deg
+        return math.radians(shoulder), math.radians(elbow)
 
     @property
     def state_labels(self) -> tuple[str, ...]:
@@ -157,8 +165,9 @@ class MuscleArm(MechanicalPlant):
 
     @property
     def state_limits(self) -> tuple[float, ...]:
-        """Those of the arm; bounded activations are 1 at most."""
-        return (*self._arm.state_limits, *(self.command_bounds[1]))
+        """Those of the arm; activations are 1 at most, ten times that without a bound."""
+        most = 1.0 if self.bounded else _UNBOUNDED
+        return (*self._arm.state_limits, *((most,) * 6))
 
     @property
     def hand_limits(self) -> tuple[float, float]:

@@ -1,1 +1,1 @@
-"""Repeats chapter 6 of Sutskever (2013), Training Recurrent Neural Networks (the thesis)."""
+"""Repeats chapters 4, 6 and 7 of Sutskever (2013), Training Recurrent Neural Networks."""

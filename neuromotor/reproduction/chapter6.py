@@ -8,8 +8,7 @@ from typing import Any
 
 from neuromotor.reproduction.networks import Networks
 from neuromotor.reproduction.results import Effort, chapter6_tables
-from neuromotor.reproduction.tables import Table
-from neuromotor.storage.files import atomic_path, write_json
+from neuromotor.reproduction.tables import Table, write_tables
 
 __all__ = ["QUICK", "reproduce"]
 
@@ -38,13 +37,8 @@ def reproduce(
     """
     from neuromotor.reproduction.figures import FIGURES, FILM, needs, write_figure
 
-    out.mkdir(parents=True, exist_ok=True)
     tables = chapter6_tables(networks, _QUICK_EFFORT if quick else Effort(), progress)
-    data = {**about, "quick": quick, "tables": [table.as_dict() for table in tables]}
-    write_json(out / "tables.json", data)
-    text = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in tables)
-    with atomic_path(out / "tables.md") as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_tables(tables, out, {**about, "quick": quick})
     for name in QUICK if quick else (*FIGURES, FILM):
         if missing := networks.missing(needs(name)):
             progress(f"{name} is left out: {', '.join(missing)} not there")

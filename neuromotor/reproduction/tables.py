@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuromotor.storage.files import atomic_path
+from neuromotor.storage.files import atomic_path, write_json
 
-__all__ = ["Table", "cell", "update_document"]
+__all__ = ["Table", "cell", "update_document", "write_tables"]
 
 Value = str | float | int | bool | None
 
@@ -66,6 +67,21 @@ def cell(value: Value) -> str:
         return "-"
     near_one = 0.99 < value < 1.1
     return f"{value:.5f}" if near_one else f"{value:.3g}"
+
+
+def write_tables(tables: Sequence[Table], out: Path, about: Mapping[str, Any]) -> None:
+    """Write tables.json and tables.md into a folder.
+
+    Args:
+        tables: What is written.
+        out: The folder.
+        about: Command, machine and versions, kept in tables.json.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "tables.json", {**about, "tables": [table.as_dict() for table in tables]})
+    text = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in tables)
+    with atomic_path(out / "tables.md") as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def update_document(path: Path, tables: list[Table]) -> list[str]:

@@ -10,7 +10,12 @@ from neuromotor.controllers.controller import belongs_to_trials
 from neuromotor.evaluation.against_references import evaluate_ilqr, reference_rows
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.explain import Explanation, explain
-from neuromotor.evaluation.performance import HELD_OUT_SEED, controller_runner, held_out
+from neuromotor.evaluation.performance import (
+    HELD_OUT_SEED,
+    controller_runner,
+    held_out,
+    penalties_paid,
+)
 from neuromotor.runs.settings import RunSettings
 from neuromotor.tasks import Trials
 from neuromotor.tasks.ranges import outside
@@ -34,9 +39,10 @@ def evaluate_saved(
 
     Returns:
         A table for JSON: `task`; `differs_from_training`, see `SavedController.differences`; the
-        means of `Performance` and `trials`, their number; `references` and `ratios`, the loss of
-        iLQR and the ratio to it by iLQR's name; `evaluation`; `evaluated_references`, see
-        `reference_rows`; and `outside_training`, sentences on settings that lie outside of it.
+        means of `Performance`; `penalties` by kind; `trials`, their number; `references` and
+        `ratios`, the loss of iLQR and the ratio to it by iLQR's name; `evaluation`;
+        `evaluated_references`, see `reference_rows`; and `outside_training`, sentences on settings
+        that lie outside of it.
     """
     task, trials = settings.task, _trials(saved, settings, seed)
     ilqr = evaluate_ilqr(task, trials, settings.ilqr, responses=False)
@@ -48,6 +54,7 @@ def evaluate_saved(
         "task": settings.as_dict()["task"],
         "differs_from_training": saved.differences(task),
         **found.performance.as_dict(),
+        "penalties": penalties_paid(task, saved.controller, saved.parameters, trials),
         "trials": len(trials),
         "references": {ilqr.bound: floor},
         "ratios": {ilqr.bound: None if math.isnan(ratio) else ratio},

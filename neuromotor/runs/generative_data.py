@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neuromotor.analysis import BinaryActivity, RecordingError, binarized, load_recording
 from neuromotor.generative import Draw, taken_from
 from neuromotor.problems import PROBLEMS, BouncingBalls
 from neuromotor.storage.components import SettingsError, decode, encode
+
+if TYPE_CHECKING:
+    from neuromotor.analysis import BinaryActivity
 
 __all__ = ["BALLS", "SequenceData", "balls_data", "data_for", "open_data", "recording_data"]
 
@@ -150,6 +152,8 @@ def data_for(info: Mapping[str, Any], recording: Path | None, count: int) -> Seq
         return balls_data(decode(spec, PROBLEMS, "data"), count)
     if spec.get("type") != "recording":
         raise SettingsError("the model's file does not say what it learned from.")
+    from neuromotor.analysis import RecordingError
+
     if recording is None:
         raise SettingsError(
             f"name a recording of the same units: this model learned from {spec['file']}."
@@ -164,4 +168,6 @@ def data_for(info: Mapping[str, Any], recording: Path | None, count: int) -> Seq
 
 def _binary(path: Path, bin_s: float | None, threshold: Any) -> BinaryActivity:
     """Return a recording's binary activity."""
+    from neuromotor.analysis import binarized, load_recording
+
     return binarized(load_recording(path), bin_s=bin_s, threshold=threshold)

@@ -52,20 +52,18 @@ def plot_frames(
     shown = np.unique(np.linspace(1, steps - 1, min(_SHOWN, steps - 1)).round().astype(int))
     style: Any = {"cmap": "gray_r", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            len(rows),
-            len(shown),
-            figsize=(0.62 * len(shown), 0.82 * len(rows)),
-            squeeze=False,
-            layout="constrained",
-        )
-        for line, (title, sequence) in zip(axes, rows.items(), strict=True):
+        size = (0.62 * len(shown), 0.82 * len(rows) + 0.1)
+        figure = plt.figure(figsize=size, layout="constrained")
+        strips = np.atleast_1d(figure.subfigures(len(rows), 1))
+        for strip, (title, sequence) in zip(strips, rows.items(), strict=True):
+            strip.suptitle(title, x=0.01, ha="left", fontsize=7)
+            line = strip.subplots(1, len(shown), squeeze=False)[0]
             for ax, place in zip(line, shown, strict=True):
                 ax.imshow(sequence[place].view(picture).numpy(), **style)
                 ax.set(xticks=[], yticks=[])
-            line[0].set_title(title, loc="left", fontsize=7)
-        for ax, place in zip(axes[-1], shown, strict=True):
-            ax.set_xlabel(f"frame {place}", fontsize=6)
+                ax.spines[:].set(visible=True, linewidth=0.5)
+                if strip is strips[0]:
+                    ax.set_title(f"frame {place}", fontsize=6)
     return figure
 
 

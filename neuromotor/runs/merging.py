@@ -17,6 +17,7 @@ from neuromotor.storage.components import SettingsError, time_stem
 __all__ = ["flattened", "merged", "nested"]
 
 _PLANT = "plant"
+_ITEMS = {"penalties": "terms"}  # what a list of a setting stands for; else `channels`
 _CHANNELS = "channels"
 
 
@@ -59,7 +60,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         *places, last = key.split(".")
         place = table
         for part in places:
-            place[part] = place = _table(place.get(part, {}))
+            place[part] = place = _table(part, place.get(part, {}))
         if isinstance(place.get(last), dict) and isinstance(value, str):
             value = {**place[last], "type": value}
         place[last] = value
@@ -75,12 +76,12 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _table(spec: Any) -> dict[str, Any]:
-    """Return a table that says the same as a name, a number, or the list of channels of senses."""
+def _table(key: str, spec: Any) -> dict[str, Any]:
+    """Return a table that says the same as a name, a number, or the list of a setting's items."""
     if isinstance(spec, dict):
         return spec
     if isinstance(spec, list):
-        return {_CHANNELS: spec}
+        return {_ITEMS.get(key, _CHANNELS): spec}
     return {"others" if isinstance(spec, int) else "type": spec}
 
 
@@ -95,7 +96,7 @@ def _pop_plants(table: Mapping[str, Any]) -> list[Any]:
 def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
     """Merge tables level by level.
 
-    In a table, a name is the `type`, a number is `others` and a list the `channels`.
+    In a table, a name is the `type`, a number is `others` and a list the items (`_ITEMS`).
     """
     spelt = {time_stem(name, part): name for name, part in into.items() if name not in extra}
     for key, value in extra.items():
@@ -104,12 +105,14 @@ def _merge(into: dict[str, Any], extra: Mapping[str, Any]) -> None:
             into.pop(other, None)
         old = into.get(key)
         if isinstance(value, Mapping) and isinstance(old, dict | str | int | list):
-            old = _table(old)
+            old = _table(key, old)
             into[key] = value if _renamed(old, value) else old
             if into[key] is old:
                 _merge(old, value)
         elif isinstance(value, str) and isinstance(old, dict) and "type" not in old:
             old["type"] = value
+        elif isinstance(value, list) and isinstance(old, dict) and key in _ITEMS:
+            into[key] = {_ITEMS[key]: value}
         elif isinstance(value, list) and isinstance(old, dict) and _CHANNELS not in old:
             old[_CHANNELS] = value
         else:

@@ -71,8 +71,22 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
 
 def _assignments(given: Mapping[str, Any]) -> list[str]:
     """Return a text for `--set` for everything that has no option of its own."""
-    texts = {key: "none" if value is None else json.dumps(value) for key, value in given.items()}
-    return [f"{key}={text}" for key, text in texts.items() if key not in _OPTIONS]
+    return [f"{key}={_toml(value)}" for key, value in given.items() if key not in _OPTIONS]
+
+
+def _toml(value: Any) -> str:
+    """Return a value on one line of TOML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(part) for part in value) + "]"
+    return "none" if value is None else json.dumps(value)
+
+
+def _items(values: Any) -> list[dict[str, Any]]:
+    """Return the tables of components in a tuple, without what is left out."""
+    tables = [{one.name: getattr(item, one.name) for one in fields(item)} for item in values]
+    return [{key: part for key, part in table.items() if part is not None} for table in tables]
 
 
 def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
@@ -87,7 +101,7 @@ def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
         if value == old:
             continue
         if registry is None or value is None:
-            found[key] = value
+            found[key] = _items(value) if "item" in field.metadata and value else value
             continue
         name = encode(value, registry)["type"]
         preset = {f"{key}.type": name, **_changes(key, value, registry[name])}

@@ -94,6 +94,8 @@ _SMOKE_TASKS: dict[str, dict[str, Any]] = {
             *("interception", "tracking", "figure-eight", "friction"),
         )
     },
+    "posture-loads": {"directions": 2},
+    "reach-hold": {"directions": 2, "radii_m": [0.05]},
     "sequence": {"sequences": 8},
     **{
         name: {"reach": {"directions": 2}, "repeats": 2}
@@ -106,7 +108,9 @@ _SMOKE_CONTROLLERS = {
         for name in ("rnn", "network", "gated", "lstm", "gated-feedback", "feedforward")
     },
     "constrained": {"layers": [20]},
+    "irnn": {"layers": [20]},
     "reservoir": {"layers": [40]},
+    **{name: {"layers": [20, 20]} for name in ("kalidindi-2021", "kalidindi-2021-no-rec")},
 }
 
 

@@ -10,8 +10,11 @@ from neuromotor.tasks.friction import Friction
 from neuromotor.tasks.instructed_delay import InstructedDelay
 from neuromotor.tasks.interception import Interception
 from neuromotor.tasks.memory_reach import CuedReach, MemoryReach
+from neuromotor.tasks.penalties import PENALTIES, Penalties, Penalty
 from neuromotor.tasks.postural import CALIBRATED_FORCE_N, Postural
+from neuromotor.tasks.posture_loads import PostureLoads
 from neuromotor.tasks.reach_experiments import PulsedReach, ReachExperiment, TargetJump, with_plant
+from neuromotor.tasks.reach_hold import ReachHold
 from neuromotor.tasks.senses import SENSES, Channel, Senses, SensesInUse
 from neuromotor.tasks.sequence import ReachSequence
 from neuromotor.tasks.swing import Swing
@@ -21,6 +24,7 @@ from neuromotor.tasks.trials import Trials
 
 __all__ = [
     "DDN",
+    "PENALTIES",
     "SENSES",
     "TASKS",
     "CenterOut",
@@ -32,12 +36,16 @@ __all__ = [
     "InstructedDelay",
     "Interception",
     "MemoryReach",
+    "Penalties",
+    "Penalty",
     "Postural",
+    "PostureLoads",
     "PulsedReach",
     "QuadraticCost",
     "ReachExperiment",
     "Senses",
     "SensesInUse",
+    "ReachHold",
     "ReachSequence",
     "Swing",
     "TargetJump",
@@ -75,6 +83,8 @@ TASKS: Registry[Task] = Registry(
         "figure-eight": figure_eight(),
         "sequence": ReachSequence(),
         "friction": Friction(),
+        "posture-loads": PostureLoads(),
+        "reach-hold": ReachHold(),
     },
     members=("plant", "cost", "trials"),
 )

@@ -24,6 +24,7 @@ from neuromotor.tasks.chance import (
     with_chance,
 )
 from neuromotor.tasks.cost import QuadraticCost, check_weights, final_state_cost
+from neuromotor.tasks.penalties import PENALTIES_FIELD, Penalties, check_penalties
 from neuromotor.tasks.senses import SENSES, Senses, SensesInUse, check_senses
 from neuromotor.tasks.trials import Trials
 
@@ -63,6 +64,8 @@ class CenterOut(TableInNotebooks):
             Channels without a delay of their own have that of `delay_steps`.
         targets: Where they lie: ``circle``, in the plane of x and y, or ``sphere``, for a plant
             whose hand moves in space.
+        penalties: What a training pays for beside the movement (`tasks.penalties`): rates, weights,
+            muscles and more; None is nothing.
 
     Raises:
         ValueError: A setting is out of range, or a target is out of reach.
@@ -87,6 +90,7 @@ class CenterOut(TableInNotebooks):
     repeats: int = 1
     senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
     targets: str = "circle"
+    penalties: Penalties | None = field(default=None, metadata=PENALTIES_FIELD)
 
     def __post_init__(self) -> None:
         check_plant(self.plant)
@@ -104,6 +108,7 @@ class CenterOut(TableInNotebooks):
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
         check_senses(self)
+        check_penalties(self)
         check_weights(self)
         for angle in self.center_posture_deg or ():
             check_number("center_posture_deg", angle, "degrees")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor, check_number, declares, up_to_date
 from neuromotor.plants.plant import by_part
+from neuromotor.tasks.penalties import with_muscles
 from neuromotor.tasks.trials import Trials
 
 __all__ = [
@@ -171,9 +172,11 @@ def final_state_cost(task: Any) -> QuadraticCost:
     """Return a reach's cost by the task's weights: errors at the last step, energy at every one."""
     weights = torch.zeros(task.steps + 1, task.plant.state_size, dtype=torch.float64)
     weights[-1] = by_part(task.plant, position=task.error_weight, velocity=task.velocity_weight)
-    return QuadraticCost(weights, task.energy_weight * task.plant.dt_s)
+    return with_muscles(QuadraticCost(weights, task.energy_weight * task.plant.dt_s), task)
 
 
-def at_every_step(cost: QuadraticCost) -> QuadraticCost:
-    """Return a cost that weighs the state at every step as another one does at the last."""
-    return replace(cost, state_weights=cost.state_weights[-1:].repeat(cost.steps + 1, 1))
+def at_every_step(reach: Any) -> QuadraticCost:
+    """Return a cost that weighs the error at every step as that of a reach does at the last."""
+    weights = by_part(reach.plant, position=reach.error_weight, velocity=reach.velocity_weight)
+    every = weights.repeat(reach.steps + 1, 1)
+    return with_muscles(QuadraticCost(every, reach.energy_weight * reach.plant.dt_s), reach)

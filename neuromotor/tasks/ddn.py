@@ -22,6 +22,7 @@ from neuromotor.tasks.chance import (
     with_noisy_senses,
 )
 from neuromotor.tasks.cost import QuadraticCost, check_weights, final_state_cost
+from neuromotor.tasks.penalties import PENALTIES_FIELD, Penalties, check_penalties
 from neuromotor.tasks.ranges import Range
 from neuromotor.tasks.senses import SENSES, Senses, SensesInUse, check_senses
 from neuromotor.tasks.trials import Trials
@@ -60,6 +61,8 @@ class DDN(TableInNotebooks):
         senses: Channels that the controller senses, each with its own delay and noise
             (`tasks.senses`); None is the plant's state after `delay_steps`, with `sensory_noise`.
             Channels without a delay of their own have that of `delay_steps`.
+        penalties: What a training pays for beside the movement (`tasks.penalties`): rates, weights,
+            muscles and more; None is nothing.
 
     Raises:
         ValueError: A number is out of range, or the plant has no joints.
@@ -84,6 +87,7 @@ class DDN(TableInNotebooks):
     error_weight: float = 1.0
     velocity_weight: float = 1.0
     senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
+    penalties: Penalties | None = field(default=None, metadata=PENALTIES_FIELD)
 
     def __post_init__(self) -> None:
         check_plant(self.plant)
@@ -100,6 +104,7 @@ class DDN(TableInNotebooks):
         check_integer("steps", self.steps, minimum=2)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_senses(self)
+        check_penalties(self)
         check_weights(self)
         self._workspace()  # a plant without joints is refused here
 

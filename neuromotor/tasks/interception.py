@@ -74,7 +74,7 @@ class Interception(ReachExperiment):
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the state at every step, where the trials count it, and energy."""
-        return at_every_step(self.reach.cost)
+        return at_every_step(self.reach)
 
     def trials(
         self,

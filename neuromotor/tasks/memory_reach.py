@@ -195,9 +195,9 @@ class CuedReach(_Remembered):
             hold leaves no time to reach, or a target is out of reach.
 
     Example:
-        >>> trials = CuedReach(targets=3, repeats=2).trials(torch.Generator().manual_seed(1))
+        >>> trials = CuedReach(repeats=2).trials(torch.Generator().manual_seed(1))
         >>> trials.cue.shape, trials.input_size
-        (torch.Size([16, 150, 4]), 12)
+        (torch.Size([16, 150, 3]), 11)
     """
 
     targets: int = 2

@@ -26,6 +26,7 @@ from neuromotor.tasks.chance import (
     with_chance,
 )
 from neuromotor.tasks.cost import QuadraticCost, check_weights
+from neuromotor.tasks.penalties import PENALTIES_FIELD, Penalties, check_penalties, with_muscles
 from neuromotor.tasks.ranges import Range
 from neuromotor.tasks.senses import SENSES, Senses, SensesInUse, check_senses
 from neuromotor.tasks.trials import Trials
@@ -84,6 +85,8 @@ class Postural(TableInNotebooks):
         senses: Channels that the controller senses, each with its own delay and noise
             (`tasks.senses`); None is the plant's state after `delay_steps`, with `sensory_noise`.
             Channels without a delay of their own have that of `delay_steps`.
+        penalties: What a training pays for beside the movement (`tasks.penalties`): rates, weights,
+            muscles and more; None is nothing.
 
     Raises:
         ValueError: A number is out of range, or a posture is out of reach.
@@ -112,6 +115,7 @@ class Postural(TableInNotebooks):
     sensory_noise: SensoryNoise = 0.0
     repeats: int = 1
     senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
+    penalties: Penalties | None = field(default=None, metadata=PENALTIES_FIELD)
 
     def __post_init__(self) -> None:
         check_plant(self.plant)
@@ -154,6 +158,7 @@ class Postural(TableInNotebooks):
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, self.sensory_noise, self.repeats, self.plant.state_size)
         check_senses(self)
+        check_penalties(self)
         check_weights(self)
         if self.postures_deg is not None and not self.postures_deg:
             raise ValueError("`postures_deg` must name at least one posture, got none.")
@@ -172,11 +177,14 @@ class Postural(TableInNotebooks):
 
     @property
     def cost(self) -> QuadraticCost:
-        """Squared error of the configuration, of the velocity in the second half, and energy."""
+        """Squared error of the configuration, of the velocity in the second half, and energy.
+
+        With penalties on muscles, these too.
+        """
         weights = torch.zeros(self.steps + 1, self.plant.state_size, dtype=torch.float64)
         weights[1:] = by_part(self.plant, position=self.error_weight)
         weights[self.steps // 2 + 1 :] += by_part(self.plant, velocity=self.velocity_weight)
-        return QuadraticCost(weights, self.energy_weight * self.plant.dt_s)
+        return with_muscles(QuadraticCost(weights, self.energy_weight * self.plant.dt_s), self)
 
     @property
     def random(self) -> bool:

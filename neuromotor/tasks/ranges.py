@@ -114,6 +114,8 @@ def numbers(component: Any, prefix: str = "") -> Iterator[tuple[str, float, bool
     property `in_use`, the number is that property's.
     """
     for field in dataclasses.fields(component):
+        if field.metadata.get("training"):
+            continue
         name, value = f"{prefix}{field.name}", getattr(component, field.name)
         if value is None and "in_use" in field.metadata:
             value = getattr(component, field.metadata["in_use"])
@@ -159,7 +161,7 @@ def _words(component: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     own = () if prefix else _own(component)
     for field in dataclasses.fields(component):
         name, value = f"{prefix}{field.name}", getattr(component, field.name)
-        if name in own:
+        if name in own or field.metadata.get("training"):
             continue
         for place, item in _components(name, value):
             yield place, type(item).__name__

@@ -510,6 +510,16 @@ SENSES: Registry[Any] = Registry(
             ),
             target=(Channel("joint_position", relative=True),),
         ),
+        # The same study's variant that senses the hand in place of the joints; it does not give the
+        # factors, which are ours.
+        "kalidindi-2021-hand": Senses(
+            channels=(
+                Channel("hand_position", scale=10.0, relative=True),
+                Channel("hand_velocity", scale=2.5),
+                Channel("muscle_activity"),
+            ),
+            target=(Channel("hand_position", scale=5.0, relative=True),),
+        ),
     },
     members=("channels", "target"),
 )

@@ -10,6 +10,7 @@ import torch
 from neuromotor._showing import TableInNotebooks
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.penalties import Penalties
 from neuromotor.tasks.senses import Senses, SensesInUse
 from neuromotor.tasks.trials import Trials
 
@@ -21,7 +22,8 @@ class Task(Protocol):
 
     A task with an attribute `senses` (`tasks.senses.Senses`) has channels of feedback, each with
     its own delay and noise; without it, or where it is None, a controller observes the plant's
-    `feedback` after `delay_steps`.
+    `feedback` after `delay_steps`. One with an attribute `penalties` (`tasks.penalties.Penalties`)
+    adds them to the loss of a training.
     """
 
     @property
@@ -87,6 +89,11 @@ class DerivedTask(TableInNotebooks, ABC):
     def senses(self) -> Senses | None:
         """What the controller senses."""
         return getattr(self.source, "senses", None)
+
+    @property
+    def penalties(self) -> Penalties | None:
+        """What a training pays for beside the movement."""
+        return getattr(self.source, "penalties", None)
 
     @property
     def cost(self) -> QuadraticCost:

@@ -76,7 +76,7 @@ class Tracking(ReachExperiment):
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the state at every step, and energy."""
-        return at_every_step(self.reach.cost)
+        return at_every_step(self.reach)
 
     @property
     def mean_speed_m_s(self) -> float:

@@ -60,7 +60,8 @@ class Trials:
         target: States to be reached, (B, n).
         shown_target: What the controller is told to reach, where that changes within a trial,
             (B, T, n); `target` throughout if None.
-        cue: Signals that the controller gets beside the target, such as a go cue, (B, T, c).
+        cue: Signals that the controller gets beside the target, such as a go cue, (B, T, c). The
+            first of them is the go cue, where there is one.
         wanted: What the cost compares the states with, where that changes within a trial,
             (B, T + 1, n); `target` throughout if None.
         counted: Factors, zero or more, on the cost's weights of the states, where trials differ in

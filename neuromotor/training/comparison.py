@@ -30,6 +30,7 @@ from neuromotor.evaluation.performance import (
     controller_runner,
     held_out,
     measure,
+    penalties_paid,
     reference_name,
 )
 from neuromotor.evaluation.references import default_references
@@ -81,6 +82,7 @@ class MethodRun:
         reason: Why it stopped, in words.
         history: One point an iteration; empty for iLQR.
         evaluation: On the comparison's `evaluated` trials, if it has them.
+        penalties: What the task's penalties came to on these trials, by kind.
     """
 
     method: str
@@ -96,6 +98,7 @@ class MethodRun:
     reason: str
     history: tuple[HistoryPoint, ...]
     evaluation: Evaluation | None = None
+    penalties: Mapping[str, float] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """Return the method's line of the table."""
@@ -105,6 +108,7 @@ class MethodRun:
             "loss": numbers.pop("loss"),
             "ratio": None if math.isnan(self.ratio) else self.ratio,
             **numbers,
+            **({"penalties": dict(self.penalties)} if self.penalties else {}),
             **self.counts.as_dict(),
             "seconds": self.seconds,
             "converged": self.converged,
@@ -428,4 +432,5 @@ def _trained(
         converged=result.converged,
         reason=result.reason,
         history=result.history,
+        penalties=penalties_paid(task, controller, parameters, trials),
     )

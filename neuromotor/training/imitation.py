@@ -164,8 +164,8 @@ def imitate(
     best = min(range(rounds), key=lambda one: found[one][0].loss)
     if not math.isfinite(found[best][0].loss):
         raise ValueError(
-            "`controller` lets the limb fly off after every round; try a larger `ridge`, more units "
-            "or more rounds."
+            "`controller` lets the limb fly off after every round; try a larger `ridge`, more "
+            "units or more rounds."
         )
     return Imitation(
         controller, found[best][1], tuple(one for one, _ in found), best, watch.seconds

@@ -105,8 +105,8 @@ def train(
             trials' own if None.
         l2: Weight of half the squared norm of the parameters, which is added to the loss.
         norm_preserving: Weight of the norm-preserving regularizer of Pascanu, Mikolov & Bengio
-            (2013), which is added to the loss (`closed_loop.transport`). It comes by autograd, which
-            takes several times as long as a compiled loop.
+            (2013), which is added to the loss (`closed_loop.transport`). It comes by autograd,
+            which takes several times as long as a compiled loop.
         resume: Where the training goes on: a snapshot of the same training, from
             `Progress.snapshot` or `load_snapshot(checkpoint)`.
         threads: How many threads torch uses meanwhile on the CPU. One is the fastest for networks
@@ -185,7 +185,7 @@ def train(
     def draw(number: int) -> Objective:
         if number == 0:
             return objective_of(first)
-        drawn = {"grow": grow, "antithetic": antithetic}
+        drawn: dict[str, Any] = {"grow": grow, "antithetic": antithetic}
         place: dict[str, Any] = {"dtype": first.dtype, "device": first.device}
         return objective_of(fresh_trials(task, controller, seed, number, **drawn, **place))
 

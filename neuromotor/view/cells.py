@@ -58,9 +58,9 @@ def pieces_of(cell: Cell) -> Pieces | None:
     """Return what a page needs of a cell; None where its own class has nothing of the kind."""
     if type(cell) is LSTMCell:  # both forms of it
         return _lstm(cell)
-    if declares(cell, "compiled"):
-        return _compiled(cell)
-    return _leaky(cell) if type(cell) is LeakyCell else None
+    if type(cell) is LeakyCell:  # whose pieces here know every setting but noise on the rate
+        return _leaky(cell) if cell.noise_on == "input" else None
+    return _compiled(cell) if declares(cell, "compiled") else None
 
 
 def _compiled(cell: Any) -> Pieces:

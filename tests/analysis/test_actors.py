@@ -108,5 +108,6 @@ def test_a_recording_without_units_has_a_report():
     report = analyze(record(CenterOut(directions=4), "open-loop"), surrogates=2)
     sections = {section.name: section for section in report.sections}
     assert not sections["movement"].skipped
-    for name in ("averages", "tuning", "components", "rotations", "decoding"):
+    assert set(sections["rotations"].numbers) == {"kinematics", "command"}
+    for name in ("averages", "tuning", "components", "decoding"):
         assert "lacks `rate`" in sections[name].skipped

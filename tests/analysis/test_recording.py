@@ -14,6 +14,7 @@ from neuromotor import (
     Channel,
     ClosedLoop,
     ContinuousTimeRNN,
+    CuedReach,
     InstructedDelay,
     MuscleArm,
     PointMass,
@@ -303,3 +304,15 @@ def test_loads_of_earlier_recordings_lay_over_the_actuators(tmp_path):
     found = load_recording(path)
     for name in ("load", "push_load", "load_axis"):
         assert found[name].identical(recording[name])
+
+
+def test_the_go_time_is_that_of_the_first_cue_and_not_of_symbols_before_it():
+    reach = CenterOut(directions=3, steps=40, delay_steps=2)
+    times = {"target_step": 4, "show_steps": 5, "hold_steps": (3, 9), "reach_steps": 10}
+    task = CuedReach(reach, repeats=2, **times)
+    trials = task.trials(torch.Generator().manual_seed(3))
+    net = ContinuousTimeRNN(layers=(4,), input_size=trials.input_size)
+    found = record(task, net, initial_parameters(net, 0), trials)
+    np.testing.assert_allclose(found["target_time"], 0.04)
+    np.testing.assert_allclose(found["go_time"], 0.01 * trials.cue[..., 0].numpy().argmax(1))
+    assert (found["go_time"] > 0.01 * (4 + 2 * 5)).all()

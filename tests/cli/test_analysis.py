@@ -74,3 +74,40 @@ def test_an_instructed_delay_goes_all_the_way(tmp_path):
     wrong = neuromotor("analyze", recording, "--align", "gone", "0.3", "0.5")
     assert wrong.returncode == 2
     assert "`--align` must name one of target_time, go_time" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_the_whole_loop_and_perturbations_go_all_the_way(tmp_path):
+    pytest.importorskip("sklearn")
+    folder = tmp_path / "run"
+    smaller = ("--set", "task.delay_steps=2", "--set", "controller.layers=[8, 8]")
+    arguments = ("--optimizer", "lbfgs", "--smoke", "--out", folder, *smaller)
+    done = neuromotor("train", "center-out", *arguments)
+    assert done.returncode == 0, done.stderr
+    controller = folder / "controllers/lbfgs.safetensors"
+    file, silent = tmp_path / "own.nc", tmp_path / "silent.nc"
+    assert neuromotor("record", controller, "--out", file).returncode == 0
+    perturb = ("--perturb", "silence 2 0-3 2 5", "--perturb", "scale 1 all 0 3 0.5 recurrent")
+    done = neuromotor("record", controller, "--out", silent, *perturb)
+    assert done.returncode == 0, done.stderr
+    wrong = neuromotor("record", controller, "--out", tmp_path / "x.nc", "--perturb", "silence 2")
+    assert wrong.returncode == 2
+    assert "5 to 7 words" in wrong.stderr
+    out = ("--out", tmp_path / "report", "--surrogates", "2", "--json")
+    several = ("--against", file, "--against", silent)
+    options = ("--controller", controller, "--loop", "--difference", "midpoints", *several)
+    done = neuromotor("analyze", file, *options, *out)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["sections"]
+    assert found["loop"]["mode 1"]["share_of_delay_line"] >= 0
+    assert "sensory" in found["currents"]["layer 1"]
+    assert found["rotations"]["layer 1"]["difference"] == "midpoints"
+    assert found["groups"]["layer 1: correlation"]["across_most"] == pytest.approx(1)
+    for wrong, words in (
+        (("--loop",), "needs `--controller`"),
+        (("--difference", "ends"), "must be starts or midpoints"),
+        (("--beside", file), "needs `--against`"),
+    ):
+        done = neuromotor("analyze", file, *wrong, "--out", tmp_path / "y")
+        assert done.returncode == 2
+        assert words in done.stderr

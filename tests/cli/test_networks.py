@@ -59,12 +59,14 @@ def test_other_cells_and_constrained_networks_are_trained_on_reaches(tmp_path):
             "--set",
             'controller.cell={type="leaky", nonlinearity=["tanh", "rectified"], leak=[0.5]}',
         ),
+        "window": ("--controller", "feedforward", "--set", "controller.window=3"),
         "dale": ("--controller", "constrained", "--set", "controller.density=0.5"),
     }.items():
         done = neuromotor("train", "center-out", *small, *words, "--out", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     saved = load_controller(tmp_path / "mixed/controllers/adam.safetensors")
     assert saved.controller.cell == LeakyCell(("tanh", "rectified"), leak=(0.5,), leak_on="rate")
+    assert load_controller(tmp_path / "window/controllers/adam.safetensors").controller.window == 3
     file = tmp_path / "dale/controllers/adam.safetensors"
     saved = load_controller(file)
     recurrent = saved.controller.unpack(saved.parameters).layers[0].recurrent

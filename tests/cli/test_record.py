@@ -35,10 +35,10 @@ def test_a_reference_is_recorded_and_the_name_says_the_format(tmp_path):
     ("arguments", "message"),
     [
         (("--out", "z.nc"), "`--task` must say what ilqg does"),
-        ((*REACH, "--out", "z.mat"), "must end in .nc or .nwb, got 'z.mat'"),
-        ((*REACH, "--out", "z"), "must end in .nc or .nwb, got 'z'"),
+        ((*REACH, "--out", "z.mat"), "must end in .nc, .nc4 or .nwb, got 'z.mat'"),
+        ((*REACH, "--out", "z"), "must end in .nc, .nc4 or .nwb, got 'z'"),
         ((*REACH, "--out", "z.nc", "--format", "nwb"), "must end in .nwb, got 'z.nc'"),
-        ((*REACH, "--format", "matlab"), "`--format` must be netcdf or nwb"),
+        ((*REACH, "--format", "matlab"), "`--format` must be netcdf, netcdf4 or nwb"),
         ((*REACH, "--feedback", "stop", "1", "2"), "unknown change of feedback 'stop'"),
         ((*REACH, "--feedback", "cut", "1", "12"), "must end before step 12"),
         ((*REACH, "--replay", "x.nc"), "need `--feedback`"),

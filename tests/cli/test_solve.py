@@ -50,3 +50,26 @@ def test_wrong_words_are_named(tmp_path):
         done = neuromotor("solve", *words, "--out", tmp_path / "none")
         assert done.returncode == 2, words
         assert message in done.stderr, done.stderr
+
+
+def test_compare_on_a_problem_is_solve(tmp_path):
+    words = ("memory-5bit", "--lags", "2,3", "--cells", "tanh", "--optimizers", "kron-hf,lbfgs")
+    small = ("--set", "problem.length=2", "--set", "controller.layers=[10]", "--budget", "100")
+    rows = []
+    for verb in ("solve", "compare"):
+        done = neuromotor(verb, *words, *small, "--json", "--out", tmp_path / verb)
+        assert done.returncode == 0, done.stderr
+        rows.append(json.loads(done.stdout)["rows"])
+    for row in (*rows[0], *rows[1]):
+        del row["seconds"]
+    assert rows[0] == rows[1]
+    assert [row["lag"] for row in rows[1]] == [2, 2, 3, 3]
+    again = neuromotor("compare", "--resume", tmp_path / "solve", "--json")
+    assert len(json.loads(again.stdout)["rows"]) == 4, again.stderr
+    for wrong, message in (
+        (("memory-5bit", "--plant", "monkey"), "`--plant` must be left out on a problem"),
+        (("center-out", "--lags", "30"), "`--lags` and `--cells` are for problems of memory"),
+    ):
+        done = neuromotor("compare", *wrong, "--out", tmp_path / "none")
+        assert done.returncode == 2
+        assert message in " ".join(done.stderr.split()), done.stderr

@@ -12,7 +12,14 @@ from cases import generator, noisy, normal
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.compiled.objective import CompiledObjective
-from neuromotor.controllers import ContinuousTimeRNN, GatedCell, LSTMCell, Network, TanhCell
+from neuromotor.controllers import (
+    ContinuousTimeRNN,
+    GatedCell,
+    LeakyCell,
+    LSTMCell,
+    Network,
+    TanhCell,
+)
 from neuromotor.plants import (
     HUMAN,
     HUMAN_VISCOSITY,
@@ -47,6 +54,20 @@ NETWORKS = {
     ),
     "logistic": Network(layers=(5, 4), squash="logistic", learn_initial_state=True),
     "rectified": Network(layers=(5,), squash="rectified"),
+    "leak on the rate": Network(
+        layers=(6, 4),
+        cell=LeakyCell(leak=(0.5,), leak_on="rate", noise_on="rate"),
+        private_noise=0.3,
+        learn_initial_state=True,
+    ),
+    **{
+        f"leak on the rate, {kind}": Network(
+            layers=(5,),
+            cell=LeakyCell((kind,), leak=(0.3,), leak_on="rate", threshold=0.1),
+            private_noise=0.1,
+        )
+        for kind in ("logistic", "rectified", "linear")
+    },
 }
 
 

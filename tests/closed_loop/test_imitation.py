@@ -10,7 +10,7 @@ import torch
 from neuromotor.closed_loop import ClosedLoop, Lesson
 from neuromotor.controllers import ContinuousTimeRNN, Network
 from neuromotor.controllers.cells import CELLS
-from neuromotor.tasks import DDN, CenterOut, InstructedDelay, Senses
+from neuromotor.tasks import DDN, CenterOut, InstructedDelay, Penalties, Penalty, Senses
 from neuromotor.tasks.task import input_size
 
 
@@ -159,3 +159,11 @@ def test_what_does_not_fit_is_refused(change, words):
     loop = ClosedLoop(task, ContinuousTimeRNN(layers=(4,)))
     with pytest.raises(ValueError, match=words):
         loop.imitation(replace(lesson_of(task), **change))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_penalties_are_refused(fast):
+    task = CenterOut(directions=2, steps=5, penalties=Penalties((Penalty("rates", 1e-3),)))
+    loop = ClosedLoop(task, ContinuousTimeRNN(layers=(4,)))
+    with pytest.raises(ValueError, match=r"`task.penalties` on the network must be none"):
+        loop.imitation(lesson_of(task), fast=fast)

@@ -215,8 +215,25 @@ def test_wrong_settings_are_named():
         MultiplicativeCell(4, 4)
     for cell in (MultiplicativeCell(4), MultiplicativeCell(0, 9), TensorCell(2, 9)):
         network = network_of(cell)
-        with pytest.raises(ValueError, match="inputs, (got|4, got)"):
+        with pytest.raises(ValueError, match=r"inputs, (got|4, got)"):
             rates_of(network, drawn(network), normal(1, 1, INPUTS))
     network = Network(layers=(4,), cell=replace(FastWeightsCell(), units=5))
     with pytest.raises(ValueError, match=r"`cell\.units` must be the units of the layer, got 5"):
         rates_of(network, drawn(network), normal(1, 1, 8))
+
+
+def test_noise_on_the_rate_grows_with_its_square():
+    """Kalidindi et al. (2021), published code: h <- a tanh(z) + (1 - a) h + xi h^2."""
+    cell = LeakyCell(leak=(0.5,), leak_on="rate", noise_on="rate")
+    net = Network(layers=(3,), cell=cell, input_size=2, command_size=1, private_noise=0.03)
+    theta = net.initial_parameters(torch.Generator().manual_seed(0))
+    weights, before = net.unpack(theta), torch.tensor([[0.4, -0.7, 0.0]], dtype=torch.float64)
+    inputs = torch.tensor([[0.3, -1.0]], dtype=torch.float64)
+    draws = torch.tensor([[1.0, -2.0, 3.0]], dtype=torch.float64)
+    (after,), _ = net.step(weights, (before,), inputs, inputs[:, :0], 0, draws)
+    layer = weights.layers[0]
+    drive = inputs @ layer.feedforward.T + before @ layer.recurrent.T + layer.bias
+    wanted = 0.5 * torch.tanh(drive) + 0.5 * before + 0.03 * draws * before**2
+    torch.testing.assert_close(after, wanted)
+    with pytest.raises(ValueError, match="leak_on"):
+        LeakyCell(noise_on="rate")

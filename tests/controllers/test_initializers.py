@@ -5,7 +5,14 @@ import pytest
 import torch
 from cases import generator
 
-from neuromotor.controllers import INITIALIZERS, Identity, LeakyCell, Network, Orthogonal
+from neuromotor.controllers import (
+    INITIALIZERS,
+    Identity,
+    LeakyCell,
+    Network,
+    Orthogonal,
+    UniformFanIn,
+)
 
 
 def test_orthogonal_weights_are_orthogonal():
@@ -41,3 +48,12 @@ def test_chapter_4_has_its_own_scales():
         assert matrix[matrix != 0].std() == pytest.approx(scale, rel=0.04)
     assert layer.bias.std() == pytest.approx(15**-0.5, rel=0.1)
     assert weights.output[weights.output != 0].std() == pytest.approx(15**-0.5, rel=0.3)
+
+
+def test_uniform_fan_in_draws_as_torchs_linear_layers_do():
+    """From -1 / sqrt(n) to 1 / sqrt(n) of n incoming connections: torch's default."""
+    bound = torch.nn.Linear(400, 50).weight.detach().abs().max()
+    drawn = UniformFanIn().feedforward(50, 400, generator())
+    assert float(drawn.abs().max()) == pytest.approx(float(bound), rel=1e-2)
+    assert float(drawn.std()) == pytest.approx(400**-0.5 / 3**0.5, rel=2e-2)
+    assert float(UniformFanIn(2.0).recurrent(400, generator()).abs().max()) <= 2 / 20

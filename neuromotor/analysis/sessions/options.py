@@ -126,6 +126,8 @@ class ImportOptions:
         units: Units of `time`, `target`, `angle`, `rate` and of series, where the file does not
             say them: `{hand_position = "cm", angle = "deg"}`.
         names: Where things stand in a MATLAB or numpy file.
+        reader: Reader of neo that takes the file, such as `BlackrockIO`, where its name does not
+            say.
         about: Anything worth keeping as text: `{subject_id = "J", species = "Macaca mulatta"}`.
     """
 
@@ -158,6 +160,7 @@ class ImportOptions:
     names: FileNames = field(
         default_factory=FileNames, metadata={"registry": {"names": FileNames()}}
     )
+    reader: str = ""
     about: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

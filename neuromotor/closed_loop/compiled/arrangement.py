@@ -81,6 +81,9 @@ class Arrangement:
             gates = sum(cell.GATES) * units
             feedforward = take(gates, (self.inputs if sees else 0) + below)
             recurrent, bias = take(gates, units), take(1, gates)[0]
+            exists = net.connections(index)
+            if exists is not None:
+                recurrent = np.where(exists.numpy() != 0, recurrent, -1)
             if net.learn_initial_state:
                 self.initial.append(take(1, net.cell.memory * units)[0])
             row = 0

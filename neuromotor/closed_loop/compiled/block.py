@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -207,6 +208,31 @@ class Room:
     def undamped(self) -> Tape:
         """What stands for these where there is no structural damping."""
         return self._tape([0] * len(self._damped), 1)
+
+    @cached_property
+    def rate_pulls(self) -> Tape:
+        """Room for derivatives by the rates after each step."""
+        return self._tape(self._units, self._dims.steps)
+
+    @cached_property
+    def rate_changes(self) -> Tape:
+        """Room for changes of the rates after each step."""
+        return self._tape(self._units, self._dims.steps)
+
+    def rates_of(self, tape: Tape, *, parts: int = 1, first: int = 0) -> list[Tensor]:
+        """Return views of the rates of each layer on a tape, (T, M, units).
+
+        Args:
+            tape: Of this block.
+            parts: Parts that a layer has on it, the rates being the first.
+            first: Step from which they count.
+        """
+        steps, found = self._dims.steps, []
+        for number, units in enumerate(self._units):
+            view = part_of(tape, number * parts, first, steps * self.trials)
+            cut = view.reshape(steps, self.trials, -1)[..., :units]
+            found.append(torch.from_numpy(cut))
+        return found
 
     def _over_time(self) -> tuple[Array, Array]:
         steps = self._dims.steps

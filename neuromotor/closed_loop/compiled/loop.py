@@ -102,10 +102,16 @@ def forward_block(weights, net, body, dims, given, run, room):
                     below = part(layer(at(run.memory, t + 1), (number - 1) * cell.MEMORY), 0)
                     forth(weights, own.first + 3 * g + 1, below, drive, True)
             if noise.shape[1] > 0:
-                drive, gate = part(drives, cell.NOISY), NOISY_GATE * units[number]
-                for b in range(count):
-                    for j in range(units[number]):
-                        drive[b, gate + j] += noise[b, offset + j]
+                if cell.NOISY < 0:
+                    own_noise = part(kept, 0)
+                    for b in range(count):
+                        for j in range(units[number]):
+                            own_noise[b, j] = noise[b, offset + j]
+                else:
+                    drive, gate = part(drives, cell.NOISY), NOISY_GATE * units[number]
+                    for b in range(count):
+                        for j in range(units[number]):
+                            drive[b, gate + j] += noise[b, offset + j]
                 offset += units[number]
             cell.step(own, numbers, drives, before, after, kept)
         last = part(layer(at(run.memory, t + 1), (layers - 1) * cell.MEMORY), 0)
@@ -150,9 +156,12 @@ def pull_block(dims, given, states, commands, about_goal, d_x, d_u):
 
 @compiled
 def tangent_block(
-    weights, direction, net, body, dims, given, run, structural, damped, room, r_x, r_u
+    weights, direction, net, body, dims, given, run, structural, damped, room, r_x, r_u, r_rates
 ):
-    """Write the changes of states and commands along a direction of the weights."""
+    """Write the changes of states, commands and rates along a direction of the weights.
+
+    Those of the rates have no width where nobody wants them.
+    """
     units, numbers = net
     par, limit = body
     layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
@@ -204,6 +213,10 @@ def tangent_block(
                 structural,
                 layer(at(damped, t), number),
             )
+            kept_rates, rates = part(layer(at(r_rates, t), number), 0), part(r_after, 0)
+            for b in range(kept_rates.shape[0]):
+                for j in range(kept_rates.shape[1]):
+                    kept_rates[b, j] = rates[b, j]
         top, readout = (layers - 1) * cell.MEMORY, 3 * GROUPS * layers
         forth(direction, readout, row, room.command, False)
         forth(
@@ -230,9 +243,12 @@ def tangent_block(
 
 @compiled
 def adjoint_block(
-    weights, gradient, net, body, dims, given, run, structural, damped, room, d_x, d_u
+    weights, gradient, net, body, dims, given, run, structural, damped, room, d_x, d_u, d_rates
 ):
-    """Add the trials' gradients; d_x and d_u are what the loss has otherwise (overwritten)."""
+    """Add the trials' gradients; d_x and d_u are what the loss has otherwise (overwritten).
+
+    So are d_rates, by the rates after each step; they have no width where there is nothing.
+    """
     units, numbers = net
     par, limit = body
     layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
@@ -255,6 +271,11 @@ def adjoint_block(
         for number in range(layers - 1, -1, -1):
             own, first = of_layer(weights, number), number * cell.MEMORY
             pulls = layer(at(room.pulls, k), number * GROUPS)
+            pulled = part(layer(at(room.memory, (t + 1) % 2), first), 0)
+            own_rates = part(layer(at(d_rates, t), number), 0)
+            for b in range(own_rates.shape[0]):
+                for j in range(own_rates.shape[1]):
+                    pulled[b, j] += own_rates[b, j]
             cell.adjoint(
                 own,
                 numbers,

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -25,8 +25,10 @@ from neuromotor.closed_loop.compiled.arrays import SQUASHED, AdjointRoom, Dimens
 from neuromotor.closed_loop.compiled.block import Room, given, initial_state, part_of
 from neuromotor.closed_loop.compiled.machine import Machine
 from neuromotor.closed_loop.objective import LoopObjective, Place, drawn_residuals
+from neuromotor.closed_loop.penalties import Matrices, NetworkPenalties
 from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.pieces import Tape, Weights
+from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
@@ -66,6 +68,7 @@ class PackedNetwork(NamedTuple):
 
     weights: Weights
     initial: list[Array]  # each layer's learnt memory before the first step; none where it is zero
+    matrices: Matrices | None  # those that penalties name
 
 
 class Passes:
@@ -94,6 +97,8 @@ class Passes:
             energy=float(cost.energy_weight),
         )
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
+        self.penalties = NetworkPenalties.of(task, net)
+        self.on_rates = self.penalties if self.penalties and self.penalties.on_rates else None
 
     def each(self, job: Callable[[int, Room], _Result]) -> list[_Result]:
         """Do a job for every block, blocks side by side on torch's number of threads."""
@@ -135,7 +140,12 @@ class Passes:
         """Return a flat vector (P,) in the form that passes use."""
         flat = self.take(parameters)
         self.arrangement.fill(weights, flat)
-        return PackedNetwork(weights, [flat[places] for places in self.arrangement.initial])
+        initial = [flat[places] for places in self.arrangement.initial]
+        if self.penalties is None:
+            return PackedNetwork(weights, initial, None)
+        return PackedNetwork(
+            weights, initial, Matrices.of(self.net.unpack(torch.from_numpy(flat.copy())))
+        )
 
     def begin(self, tape: Tape, trials: int, parts: list[list[Array]]) -> None:
         """Write each layer's memory before the first step, or its change."""
@@ -192,8 +202,9 @@ class Passes:
             dims,
             self.given[block],
         )
+        rates = room.undamped if self.on_rates is None else room.rate_pulls
         self.code("adjoint_block")(
-            network.weights, *arguments, run, weight, damped, adjoint, *room.derivatives
+            network.weights, *arguments, run, weight, damped, adjoint, *room.derivatives, rates
         )
         pulls = []
         for layer, one in enumerate(network.initial):
@@ -218,7 +229,10 @@ class Passes:
         direction: PackedNetwork,
         s: float,
     ) -> None:
-        """Write changes along a direction to `room.changes`, and, times s, what is damped."""
+        """Write changes along a direction to `room.changes`, and, times s, what is damped.
+
+        With penalties on rates also to `room.rate_changes`.
+        """
         tangent = room.tangent
         tangent.memory.data[:] = 0
         pairs = zip(network.initial, direction.initial, strict=True)
@@ -232,8 +246,9 @@ class Passes:
             self.dims,
         )
         weight, damped = self.dtype.type(s), self._damped(room, s)
+        rates = room.undamped if self.on_rates is None else room.rate_changes
         self.code("tangent_block")(
-            *arguments, self.given[block], run, weight, damped, tangent, *room.changes
+            *arguments, self.given[block], run, weight, damped, tangent, *room.changes, rates
         )
 
     def pull(
@@ -265,6 +280,87 @@ class Passes:
             for own, part in zip(self.given, self.parts, strict=True)
         ]
 
+    # ---- penalties ----
+
+    def rates(self, room: Room, run: Run) -> list[Tensor]:
+        """Return each layer's rates after every step of a block, (T, M, units)."""
+        return room.rates_of(run.memory, parts=self.cell.MEMORY, first=1)
+
+    def penalty(self, room: Room, run: Run, network: PackedNetwork) -> float:
+        """Return the summed penalties on rates of a block, twice."""
+        if self.on_rates is None or network.matrices is None:
+            return 0.0
+        values = self.on_rates.values(self.rates(room, run), network.matrices)
+        return 2 * float(sum(one.sum() for kind, one in values.items() if kind != "weights"))
+
+    def penalty_pulls(
+        self, room: Room, run: Run, network: PackedNetwork, direction: PackedNetwork | None = None
+    ) -> list[Tensor]:
+        """Write derivatives of the penalties by the rates to `room.rate_pulls`.
+
+        Args:
+            room: The worker's; with a direction it has the changes of the rates.
+            run: The block's forward pass.
+            network: The same as there.
+            direction: Of a Gauss-Newton product; None for the gradient.
+
+        Returns:
+            Those by the recurrent weights of each layer.
+        """
+        if self.on_rates is None or network.matrices is None:
+            return []
+        rates, changes, others = self.rates(room, run), None, None
+        if direction is not None and direction.matrices is not None:
+            changes, others = room.rates_of(room.rate_changes), direction.matrices.recurrent
+        pulls, on_weights = self.on_rates.products(
+            rates, network.matrices, rates if changes is None else changes, others
+        )
+        self.write_pulls(room, pulls)
+        return [one / self.dims.batch for one in on_weights]
+
+    def write_pulls(self, room: Room, pulls: Sequence[Tensor], scale: float | None = None) -> None:
+        """Write derivatives by the rates to `room.rate_pulls`, times a scale, or as of a mean."""
+        factor = 1 / self.dims.batch if scale is None else scale
+        for view, pull in zip(room.rates_of(room.rate_pulls), pulls, strict=True):
+            view.copy_(factor * pull)
+
+    def with_penalties(
+        self, flat: Tensor, at: Matrices | None, on_weights: Sequence[Sequence[Tensor]]
+    ) -> Tensor:
+        """Return a flat gradient or product with what penalties have by the weights themselves.
+
+        Args:
+            flat: Without, (P,); changed.
+            at: Weights of the parameters, or of the direction of a product.
+            on_weights: Of each block, by the recurrent weights of each layer.
+        """
+        places = self.places
+        if self.penalties is None or places is None or at is None:
+            return flat
+        if self.penalties.weights:
+            for where, one in zip(places.every, at.every, strict=True):
+                flat[where] += self.penalties.weights * one
+        if "dynamics" in self.penalties.kinds:
+            for block in on_weights:
+                for where, pull in zip(places.recurrent, block, strict=True):
+                    flat[where] += pull
+        return flat
+
+    @cached_property
+    def places(self) -> Matrices | None:
+        """Where the matrices that penalties name lie in the flat vector."""
+        if self.penalties is None:
+            return None
+        everything = torch.arange(self.net.parameter_count)
+        return Matrices.of(RecurrentNetwork.unpack(self.net, everything))
+
+    def weight_penalty(self, network: PackedNetwork) -> float:
+        """Return the penalty on the weights."""
+        if self.penalties is None or network.matrices is None or not self.penalties.weights:
+            return 0.0
+        squares = sum(float(one.square().sum()) for one in network.matrices.every)
+        return 0.5 * self.penalties.weights * squares
+
     def flat_gradient(self, initial_pulls: Sequence[list[Array]]) -> Tensor:
         """Return the sum of the blocks' gradients, (P,)."""
         flat = self.arrangement.flat(self.gradients)
@@ -272,23 +368,25 @@ class Passes:
             flat[places] = sum(pulls[layer] for pulls in initial_pulls)
         return torch.from_numpy(flat)
 
-    def mean(self, totals: Sequence[float]) -> float:
+    def mean(self, totals: Sequence[float], network: PackedNetwork) -> float:
         """Return the mean loss of twice the blocks' sums; infinity where it is not finite."""
-        return or_infinity(sum(totals) / (2 * self.dims.batch))
+        return or_infinity(sum(totals) / (2 * self.dims.batch) + self.weight_penalty(network))
 
     def value_and_gradient(
         self, network: PackedNetwork, runs: Sequence[Run] | None = None
     ) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,); `runs` keep the passes if they are given."""
 
-        def job(i: int, room: Room) -> tuple[float, list[Array]]:
+        def job(i: int, room: Room) -> tuple[float, list[Array], list[Tensor]]:
             run = room.shared_run if runs is None else runs[i]
-            total = self.forward(i, room, run, network)
+            total = self.forward(i, room, run, network) + self.penalty(room, run, network)
             self.pull(i, room, run.x, run.u, True)
-            return total, self.backward(i, room, run, network)
+            on_weights = self.penalty_pulls(room, run, network)
+            return total, self.backward(i, room, run, network), on_weights
 
-        totals, pulls = zip(*self.each(job), strict=True)
-        return self.mean(totals), self.flat_gradient(pulls)
+        totals, pulls, on_weights = zip(*self.each(job), strict=True)
+        gradient = self.with_penalties(self.flat_gradient(pulls), network.matrices, on_weights)
+        return self.mean(totals, network), gradient
 
 
 class CompiledObjective(LoopObjective):
@@ -317,9 +415,14 @@ class CompiledObjective(LoopObjective):
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
         loop = self._loop
+
+        def job(i: int, room: Room, network: PackedNetwork) -> float:
+            total = loop.forward(i, room, room.shared_run, network)
+            return total + loop.penalty(room, room.shared_run, network)
+
         with loop.packed(parameters) as network:
-            totals = loop.each(lambda i, room: loop.forward(i, room, room.shared_run, network))
-        return loop.mean(totals)
+            totals = loop.each(lambda i, room: job(i, room, network))
+            return loop.mean(totals, network)
 
     @torch.no_grad()
     @_quiet_floats()
@@ -341,11 +444,23 @@ class CompiledObjective(LoopObjective):
         batch, steps = len(self.trials), self.task.steps
         drawn = loop.drawn(generator, place)
 
+        by_rates: list[Tensor] = []  # of all trials, (T, B, units) a kind and layer
+        if loop.on_rates is not None:
+            for units in loop.net.layers:
+                for _ in range(loop.on_rates.draws):
+                    by_rates.append(drawn_residuals(steps, batch, units, generator, place))
+
         def job(i: int, room: Room, network: PackedNetwork) -> list[tuple[Array, Array]]:
             run = room.shared_run
             loop.forward(i, room, run, network)
             d_x, d_u = room.derivatives
             d_x[:], d_u[:] = drawn[i]
+            if loop.on_rates is not None and network.matrices is not None:
+                own = iter([one[:, loop.parts[i]] for one in by_rates])
+                pulls = loop.on_rates.random_pulls(
+                    loop.rates(room, run), network.matrices, lambda _: next(own)
+                )
+                loop.write_pulls(room, pulls, batch**-0.5)
             adjoint = room.adjoint_of(steps)
             loop.backward(i, room, run, network, adjoint=adjoint)
             return _moments(loop, run, adjoint)
@@ -419,12 +534,15 @@ class CompiledLinearization:
         loop, network = self._loop, self._network
         weight = structural / loop.dims.batch
 
-        def job(i: int, room: Room, direction: PackedNetwork) -> list[Array]:
+        def job(i: int, room: Room, direction: PackedNetwork) -> tuple[list[Array], list[Tensor]]:
             run = self._runs[i]
             loop.tangent(i, room, run, network, direction, weight)
             loop.pull(i, room, *room.changes, False)
-            return loop.backward(i, room, run, network, weight)
+            on_weights = loop.penalty_pulls(room, run, network, direction)
+            return loop.backward(i, room, run, network, weight), on_weights
 
         with loop.packed(vector) as direction:
-            pulls = loop.each(lambda i, room: job(i, room, direction))
-        return loop.flat_gradient(pulls)
+            pulls, on_weights = zip(
+                *loop.each(lambda i, room: job(i, room, direction)), strict=True
+            )
+            return loop.with_penalties(loop.flat_gradient(pulls), direction.matrices, on_weights)

@@ -141,6 +141,9 @@ class Cell(Protocol):
     `tanh_compiled.py` is an example, and `compiled.pieces` says what they work with. A subclass
     does not inherit them.
 
+    A cell whose rates are one nonlinearity of its drive may say by `slopes(rates)` how steep that
+    is where it gives these rates; the penalty on the smoothness of the dynamics asks for it.
+
     A cell whose rates are never negative may say so by `positive = True`; sign constraints on
     weights ask for it.
     """

@@ -63,6 +63,10 @@ class TanhCell:
         """Return tanh(v)."""
         return torch.tanh(memory)
 
+    def slopes(self, rates: Tensor) -> Tensor:
+        """Return the slopes of tanh, (..., units), where it gives these rates."""
+        return 1 - rates.square()
+
     def damped(self, memory: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
         """Return the activations v and the weights 1 - h^2 of their squared changes.
 

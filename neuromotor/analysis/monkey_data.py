@@ -1,27 +1,36 @@
-"""The monkeys of Kalidindi et al. (2021) as recordings, from a folder of their public data.
+"""Monkeys' public data as this package reads them; nothing of these data comes with it.
 
-Each file is a MATLAB file with one structure a load, as jPCA takes it: `A` (time, signal) and
-`times` (ms). Loads pushed the arm while it held a posture; cortex and muscles cover 300 ms from
-70 ms after the load, joints 1.1 s from the load on. A ninth structure of the joints, without a
-load, is left out. Nothing of these data comes with this package.
+**Posture** (Kalidindi et al. 2021): loads on an arm that holds a posture. Each file is a MATLAB
+file with one structure a load, as jPCA takes it: `A` (time, signal) and `times` (ms). Cortex and
+muscles cover 300 ms from 70 ms after the load, joints 1.1 s from the load on. A ninth structure of
+the joints, without a load, is left out.
+
+**Reaching muscles** (Liang et al. 2023): `EMG.mat` has the EMG of 13 arm muscles in centre-out
+reaches, `all_EMG` (muscle, ms, direction). The file names neither muscles nor directions; that the
+eight directions follow each other by 45 degrees is our reading, with which cosines explain most of
+what muscles do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.pooling import pool_sessions
 from neuromotor.analysis.rotations import Rotations, rotational_dynamics
 from neuromotor.analysis.sessions import FileNames, ImportOptions, from_mat
+from neuromotor.analysis.sessions.trees import read_tree
+from neuromotor.analysis.tuning import Tuning, cosine_tuning
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["posture_recordings", "posture_rotations"]
+__all__ = ["posture_recordings", "posture_rotations", "reach_muscle_tuning"]
 
 _STRUCTS = FileNames(trials="Data_struct", time="times")
 _OPTIONS = ImportOptions(
@@ -112,6 +121,51 @@ def posture_rotations(
             recording, variable, components=components, surrogates=surrogates, seed=seed
         )
     return found
+
+
+def reach_muscle_tuning(
+    path: Path | str,
+    *,
+    window_s: tuple[float, float] = (0.6, 1.2),
+    directions_deg: Sequence[float] | None = None,
+    shuffles: int = 500,
+    seed: int = 0,
+) -> Tuning:
+    """Return the preferred directions of a monkey's arm muscles in reaching.
+
+    Hold them against those of a model's muscles, `preferred_directions(recording, "hand",
+    "actuator_activation")`.
+
+    Args:
+        path: `EMG.mat`.
+        window_s: First and last time (s) from the first sample; by default the first 0.6 s in which
+            muscles are active.
+        directions_deg: Direction of each condition; by default 0, 45, ..., 315 degrees.
+        shuffles: Permutations of directions for p.
+        seed: Random seed of these.
+
+    Raises:
+        RecordingError: The file does not hold these data, or the window misses them.
+        ValueError: There are not as many directions as conditions.
+    """
+    tree = read_tree(Path(path))
+    values = np.asarray(tree.get("all_EMG", np.zeros(0)))
+    if values.ndim != 3 or values.dtype.kind != "f":
+        raise RecordingError(
+            f"`path` must be a file with `all_EMG` (muscle, ms, direction), {Path(path).name} "
+            f"holds {', '.join(sorted(tree)) or 'nothing'}."
+        )
+    first, last = (round(1e3 * moment) for moment in window_s)
+    if not 0 <= first < last <= values.shape[1]:
+        raise RecordingError(
+            f"`window_s` must lie in 0 to {1e-3 * values.shape[1]:g} s, got {window_s}."
+        )
+    count = values.shape[2]
+    angles = np.arange(count) * 360 / count if directions_deg is None else np.array(directions_deg)
+    if angles.shape != (count,):
+        raise ValueError(f"`directions_deg` must have {count} numbers, got {angles.size}.")
+    mean = values[:, first:last].mean(1).T
+    return cosine_tuning(np.radians(angles), mean, bootstraps=0, shuffles=shuffles, seed=seed)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str, Path]]:

@@ -8,7 +8,11 @@ import pytest
 from scipy.io import savemat
 
 from neuromotor.analysis import RecordingError
-from neuromotor.analysis.posture_data import posture_recordings, posture_rotations
+from neuromotor.analysis.monkey_data import (
+    posture_recordings,
+    posture_rotations,
+    reach_muscle_tuning,
+)
 from neuromotor.analysis.rotations import rotational_dynamics
 
 
@@ -59,3 +63,27 @@ def test_published_numbers_of_monkeys_in_posture():
     middle = rotational_dynamics(cortex, difference="midpoints", surrogates=0)
     starts = found["motor cortex P"]
     assert 0.01 < middle.r2_unconstrained - starts.r2_unconstrained < 0.025
+
+
+def test_muscles_get_the_directions_that_were_planted(tmp_path):
+    angle = np.radians(45 * np.arange(8))
+    wanted = np.array([30.0, -120.0])
+    active = np.cos(angle - np.radians(wanted)[:, None])[:, None]
+    emg = np.ones((2, 1000, 8))
+    emg[:, 600:] += active
+    savemat(tmp_path / "EMG.mat", {"all_EMG": emg})
+    found = reach_muscle_tuning(tmp_path / "EMG.mat", window_s=(0.6, 1.0), shuffles=20)
+    np.testing.assert_allclose(found.direction_deg, wanted)
+    with pytest.raises(RecordingError, match="must lie in 0 to 1 s"):
+        reach_muscle_tuning(tmp_path / "EMG.mat")
+    with pytest.raises(ValueError, match="must have 8 numbers, got 2"):
+        reach_muscle_tuning(tmp_path / "EMG.mat", window_s=(0.0, 1.0), directions_deg=(0, 90))
+
+
+@pytest.mark.skipif(
+    "NEUROMOTOR_MONKEY_EMG" not in os.environ, reason="needs the folder of the data"
+)
+def test_a_monkey_s_muscles_are_tuned_to_direction():
+    found = reach_muscle_tuning(Path(os.environ["NEUROMOTOR_MONKEY_EMG"]) / "EMG.mat")
+    assert found.r2.shape == (13,)
+    assert np.median(found.r2) > 0.6

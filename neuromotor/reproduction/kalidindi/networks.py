@@ -1,0 +1,192 @@
+"""Which networks the study trains, and where trained ones come from.
+
+They come from a folder, from those that come with the package (two layers of 200 units), or from a
+training.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neuromotor.closed_loop.blas import torch_threads
+from neuromotor.controllers import CONTROLLERS
+from neuromotor.controllers.network import RecurrentNetwork
+from neuromotor.optim import Adam, Budget, Progress
+from neuromotor.reproduction.data import DATA
+from neuromotor.storage.files import atomic_path
+from neuromotor.storage.snapshots import load_snapshot
+from neuromotor.tasks import SENSES, TASKS, Task
+from neuromotor.tasks.task import input_size
+from neuromotor.training.single import make_trials, train
+from neuromotor.zoo.saved_controller import SavedController, load_controller, save_controller
+
+__all__ = ["CONDITIONS", "Condition", "Effort", "network", "suitable_rate", "task_of"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One kind of network of the study.
+
+    Attributes:
+        name: Of its files.
+        title: In tables.
+        task: Preset of the task.
+        controller: Preset of the network.
+        changes: Fields of the task that differ from the preset.
+    """
+
+    name: str
+    title: str
+    task: str
+    controller: str = "kalidindi-2021"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reaches(self) -> bool:
+        """Whether it is the reach task."""
+        return self.task == "reach-hold"
+
+
+_HAND = {"senses": SENSES["kalidindi-2021-hand"]}
+CONDITIONS = {
+    one.name: one
+    for one in (
+        Condition("posture", "posture", "posture-loads"),
+        Condition("reach", "reach", "reach-hold"),
+        Condition("posture-no-rec", "posture, NO-REC", "posture-loads", "kalidindi-2021-no-rec"),
+        Condition("reach-no-rec", "reach, NO-REC", "reach-hold", "kalidindi-2021-no-rec"),
+        Condition("posture-0ms", "posture, no delay", "posture-loads", changes={"delay_steps": 0}),
+        Condition("posture-100ms", "posture, 100 ms", "posture-loads", changes={"delay_steps": 10}),
+        Condition("reach-0ms", "reach, no delay", "reach-hold", changes={"delay_steps": 0}),
+        Condition("reach-100ms", "reach, 100 ms", "reach-hold", changes={"delay_steps": 10}),
+        Condition("posture-hand", "posture, hand sensed", "posture-loads", changes=_HAND),
+        Condition("reach-hand", "reach, hand sensed", "reach-hold", changes=_HAND),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is trained and drawn.
+
+    Attributes:
+        seeds: Networks of each condition.
+        units: Units in each of the two layers; 500 in the study.
+        calls: Updates of a training; about 2,000 in the study.
+        surrogates: Surrogates of each null.
+        learning_rate: Of Adam, at its largest. The study has 1e-4 to 3e-4 for 500 units.
+        shipped: Whether networks that come with the package are taken in place of trainings, and
+            what it lacks is left out.
+    """
+
+    seeds: int = 5
+    units: int = 500
+    calls: int = 2000
+    surrogates: int = 100
+    learning_rate: float = 3e-4
+    shipped: bool = False
+
+    def seeds_of(self, condition: Condition) -> list[int]:
+        """Return the seeds of a condition's networks."""
+        seeds = list(range(self.seeds))
+        return [seed for seed in seeds if _shipped(condition, seed).exists() or not self.shipped]
+
+    def method(self) -> Adam:
+        """Return the study's optimizer, with a learning rate that falls to zero (ours)."""
+        return Adam(learning_rate=self.learning_rate, clip_norm=None, warmup=0.0)
+
+
+def suitable_rate(units: int) -> float:
+    """Return a learning rate of Adam for two layers of some units: 3e-4 at 500, more for fewer."""
+    return min(2e-3, 3e-4 * math.pow(500 / units, 1.3))
+
+
+def _shipped(condition: Condition, seed: int) -> Path:
+    """Where a network lies that comes with the package, if it does."""
+    return DATA / "kalidindi2021" / f"{condition.name}-{seed}.safetensors"
+
+
+def task_of(condition: Condition) -> Task:
+    """Return a condition's task."""
+    return replace(TASKS[condition.task], **condition.changes)  # type: ignore[type-var]
+
+
+def network(
+    condition: Condition, seed: int, effort: Effort, folder: Path, say: Say
+) -> SavedController:
+    """Return a trained network from a folder, where a copy of a shipped one or a training puts it.
+
+    A stopped training goes on.
+
+    Args:
+        condition: Which.
+        seed: Of the training.
+        effort: How much.
+        folder: Where the networks lie, as NAME-SEED.safetensors.
+        say: Told how the training goes.
+    """
+    path = folder / f"{condition.name}-{seed}.safetensors"
+    if path.exists():
+        return load_controller(path)
+    if effort.shipped:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            shutil.copyfile(_shipped(condition, seed), temporary)
+        return load_controller(path)
+    task = task_of(condition)
+    controller = _controller(condition, task, effort.units)
+    checkpoint = folder / f"{condition.name}-{seed}.checkpoint.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    told = 0
+
+    def tell(progress: Progress) -> None:
+        nonlocal told
+        if progress.counts.calls >= told:
+            told += max(1, effort.calls // 10)
+            say(
+                f"{path.stem}: {progress.counts.calls} of {effort.calls} updates, "
+                f"loss {progress.point.value:.3g}"
+            )
+
+    with torch_threads(1):
+        result = train(
+            task,
+            controller,
+            effort.method(),
+            budget=Budget(calls=effort.calls),
+            seed=seed,
+            trials=make_trials(task, controller, seed, dtype=torch.float32),
+            refresh=1,
+            callback=tell,
+            checkpoint=checkpoint,
+            resume=load_snapshot(checkpoint) if checkpoint.exists() else None,
+        )
+    if not math.isfinite(result.value):
+        raise ValueError(f"the training of {path.stem} came to no finite loss: {result.reason}.")
+    about = {"seed": seed, "updates": result.counts.calls, "seconds": result.seconds}
+    save_controller(path, controller, result.parameters, task=task, info=about)
+    checkpoint.unlink(missing_ok=True)
+    return load_controller(path)
+
+
+def _controller(condition: Condition, task: Task, units: int) -> RecurrentNetwork:
+    """The network with the sizes of its task."""
+    preset: Any = CONTROLLERS[condition.controller]
+    sizes = {
+        "layers": (units, units),
+        "input_size": input_size(task, task.trials()),
+        "command_size": task.plant.command_size,
+        "dt_s": task.plant.dt_s,
+    }
+    names = {one.name for one in fields(preset)}
+    made: RecurrentNetwork = replace(preset, **{k: v for k, v in sizes.items() if k in names})
+    return made

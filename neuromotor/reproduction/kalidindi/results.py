@@ -1,0 +1,217 @@
+"""The study's numbers beside ours and the monkeys': one table, one of behaviour, one figure."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuromotor.analysis import Rotations
+from neuromotor.analysis.rotations import plot_rotations
+from neuromotor.reproduction.kalidindi.measure import Measured, measured
+from neuromotor.reproduction.kalidindi.monkeys import monkeys_of
+from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, network, task_of
+from neuromotor.reproduction.tables import Table
+from neuromotor.storage.files import atomic_path, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["MAIN", "PAPER", "QUICK", "reproduce"]
+
+# Kalidindi et al. (2021): R^2 of the skew-symmetric and the unconstrained fit, frequencies (Hz) of
+# the first two planes, and their share of the variance. None is what the paper does not say.
+_Row = tuple[float, float, tuple[float, ...], float | None]
+PAPER: dict[tuple[str, str], _Row] = {
+    ("posture", "output layer"): (0.55, 0.83, (2.0, 0.7), 0.60),
+    ("posture", "input layer"): (0.51, 0.88, (1.8, 0.95), 0.74),
+    ("posture", "muscles"): (0.02, 0.31, (), None),
+    ("posture", "kinematics"): (0.39, 0.48, (1.1,), None),
+    ("posture-no-rec", "output layer"): (0.43, 0.54, (1.0, 0.74), 0.92),
+    ("reach", "output layer"): (0.70, 0.83, (2.1, 1.1), 0.83),
+    ("reach", "input layer"): (0.54, 0.72, (2.1, 0.9), None),
+    ("reach", "muscles"): (0.03, 0.35, (), None),
+    ("reach", "kinematics"): (0.35, 0.80, (0.94,), None),
+    ("reach-no-rec", "output layer"): (0.46, 0.56, (1.4, 0.85), 0.82),
+    ("posture-0ms", "output layer"): (0.38, 0.67, (1.60,), None),
+    ("posture-100ms", "output layer"): (0.44, 0.83, (1.42,), None),
+    ("reach-0ms", "output layer"): (0.72, 0.82, (1.90,), None),
+    ("reach-100ms", "output layer"): (0.58, 0.79, (1.47,), None),
+    ("posture-hand", "output layer"): (0.20, 0.62, (), None),
+    ("reach-hand", "output layer"): (0.40, 0.77, (), None),
+}
+MONKEYS: dict[str, _Row] = {
+    "motor cortex, all": (0.41, 0.50, (1.3, 1.1), 0.63),
+    "motor cortex P": (0.403, math.nan, (), None),
+    "motor cortex Pu": (0.428, math.nan, (), None),
+    "motor cortex X": (0.480, math.nan, (), None),
+}
+_NOT_PUBLISHED: _Row = (math.nan, math.nan, (), None)
+QUICK = ("posture", "reach", "posture-no-rec")
+MAIN = (*QUICK, "reach-no-rec")
+_ALONE = ("output layer",)  # of the conditions beyond the main ones
+
+
+def reproduce(
+    networks: Path,
+    out: Path,
+    about: Mapping[str, Any],
+    *,
+    conditions: Sequence[str] = MAIN,
+    effort: Effort | None = None,
+    monkeys: Path | None = None,
+    progress: Callable[[str], None] = lambda words: None,
+) -> list[Table]:
+    """Train what is missing, measure it, write tables and figures; return the tables.
+
+    Args:
+        networks: Folder of the trained networks; what it lacks is trained into it.
+        out: Folder of tables.md, tables.json and rotations.png.
+        about: Command, machine and versions, kept in tables.json.
+        conditions: Names among `CONDITIONS`.
+        effort: How much is trained and drawn.
+        monkeys: Folder of the study's recordings, or None.
+        progress: Told what is done.
+    """
+    effort = effort or Effort()
+    found: dict[str, list[Measured]] = {}
+    for name in conditions:
+        condition = CONDITIONS[name]
+        seeds = effort.seeds_of(condition)
+        if not seeds:
+            progress(f"{name}: no network comes with the package; left out")
+            continue
+        found[name] = []
+        for seed in seeds:
+            saved = network(condition, seed, effort, networks, progress)
+            progress(f"{name}, seed {seed}: rotations")
+            task = saved.task or task_of(condition)
+            found[name].append(measured(saved, task, surrogates=effort.surrogates, seed=seed))
+    recorded = {} if monkeys is None else monkeys_of(monkeys, effort.surrogates)
+    tables = [_rotations_table(found, recorded), _behaviour_table(found)]
+    out.mkdir(parents=True, exist_ok=True)
+    words = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in tables)
+    with atomic_path(out / "tables.md") as temporary:
+        temporary.write_text(words + "\n", encoding="utf-8")
+    write_json(out / "tables.json", {**about, "tables": [table.as_dict() for table in tables]})
+    figure = _figure(found, recorded)
+    if figure is not None:
+        from neuromotor.plotting import save_figure  # matplotlib
+
+        save_figure(figure, out / "rotations.png")
+    return tables
+
+
+def _rotations_table(
+    found: Mapping[str, Sequence[Measured]], recorded: Mapping[str, Rotations]
+) -> Table:
+    """Paper, ours and nulls, a row for each signal of each condition; then the monkeys."""
+    rows = []
+    for name, networks in found.items():
+        signals = list(networks[0].rotations) if name in MAIN else _ALONE
+        for signal in signals:
+            own = [one.rotations[signal] for one in networks if signal in one.rotations]
+            rows.append(_row(CONDITIONS[name].title, signal, PAPER.get((name, signal)), own))
+    for name, rotation in recorded.items():
+        rows.append(_row("monkeys", name, MONKEYS.get(name), [rotation]))
+    note = (
+        "Medians over networks, with their range where there are several. skew and free: R² of the "
+        "skew-symmetric and the unconstrained fit. null: median of the skew R² of maximum-entropy "
+        "surrogates, and the share of surrogates that reach the data's (the largest of the "
+        "networks). A dash is what was not published, or not measured."
+    )
+    return Table("rotations", "Rotations in networks and monkeys", tuple(rows), note)
+
+
+def _row(
+    title: str, signal: str, paper: _Row | None, own: Sequence[Rotations]
+) -> dict[str, str | float | int | None]:
+    """One line: published numbers and ours."""
+    skew, free, hz, planes = paper or _NOT_PUBLISHED
+    nulls = [one.nulls["maximum entropy"] for one in own if "maximum entropy" in one.nulls]
+    return {
+        "condition": title,
+        "signal": signal,
+        "networks": len(own),
+        "skew, paper": _text([skew]),
+        "skew": _text([one.r2_skew for one in own]),
+        "null": _text([float(np.median(one.skew)) for one in nulls]),
+        "p": _text([max((one.p_skew for one in own), default=math.nan)], 3),
+        "free, paper": _text([free]),
+        "free": _text([one.r2_unconstrained for one in own]),
+        "Hz, paper": ", ".join(f"{one:g}" for one in hz) or "-",
+        "Hz": ", ".join(
+            _text([float(one.frequencies_hz[plane]) for one in own]) for plane in range(2)
+        ),
+        "planes 1 + 2, paper": "-" if planes is None else f"{100 * planes:.0f} %",
+        "planes 1 + 2": _text([100 * float(one.plane_variance[:2].sum()) for one in own], 0) + " %",
+    }
+
+
+_BEHAVIOUR = (
+    ("displacement_cm", "displacement (cm)", "about 3", 2),
+    ("reversal_ms", "reversal (ms)", "300 to 400", 0),
+    ("muscles_ms", "muscles begin (ms)", "50", 0),
+    ("end_error_cm", "hand from its posture, at the end (cm)", "-", 2),
+    ("axis_deg", "axis of preferred loads, output layer (deg)", "-", 0),
+    ("axis_strength", "strength of that axis, 0 to 1", "-", 2),
+)
+
+
+def _behaviour_table(found: Mapping[str, Sequence[Measured]]) -> Table:
+    """How the hand answers loads, and how near reaches end."""
+    rows = []
+    for name, networks in found.items():
+        answers = [one.behaviour for one in networks if one.behaviour is not None]
+        for key, title, paper, digits in _BEHAVIOUR if answers else ():
+            values = [float(getattr(one, key)) for one in answers]
+            rows.append(_quantity(name, title, paper, values, digits))
+        if not answers:
+            errors = [one.error_cm for one in networks]
+            rows.append(_quantity(name, "hand from its target, at the end (cm)", "-", errors, 2))
+    note = (
+        "Trials without noise, means or medians over loads; medians over networks with their range."
+    )
+    return Table("behaviour", "What hand and muscles do", tuple(rows), note)
+
+
+def _quantity(
+    name: str, title: str, paper: str, values: Sequence[float], digits: int
+) -> dict[str, str | float | int | None]:
+    """One line of the table of behaviour."""
+    return {
+        "condition": CONDITIONS[name].title,
+        "quantity": title,
+        "networks": len(values),
+        "paper": paper,
+        "ours": _text(values, digits),
+    }
+
+
+def _text(values: Sequence[float], digits: int = 2) -> str:
+    """Median and range of what is finite; a dash where nothing is."""
+    kept = [value for value in values if math.isfinite(value)]
+    if not kept:
+        return "-"
+    middle = f"{statistics.median(kept):.{digits}f}"
+    if len(kept) == 1:
+        return middle
+    return f"{middle} ({min(kept):.{digits}f} to {max(kept):.{digits}f})"
+
+
+def _figure(
+    found: Mapping[str, Sequence[Measured]], recorded: Mapping[str, Rotations]
+) -> Figure | None:
+    """First planes of the first posture network's signals, and of the monkeys', side by side."""
+    panels: dict[str, Rotations] = {}
+    for name in ("posture", "posture-no-rec", "reach"):
+        if name in found:
+            own = found[name][0].rotations
+            signals = list(own) if name == "posture" else [one for one in _ALONE if one in own]
+            panels |= {f"{CONDITIONS[name].title}, {signal}": own[signal] for signal in signals}
+    panels |= {name: one for name, one in recorded.items() if name == "motor cortex, all"}
+    return plot_rotations(panels) if panels else None
