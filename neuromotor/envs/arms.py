@@ -40,11 +40,14 @@ class Arms:
         options, plant = physics.options, physics.plant
         n, m, d = plant.state_size, plant.command_size, plant.hand_size
         self._physics, self._layout, self.changing = physics, layout, False
-        starts = np.cumsum([0, n, n, 2 * d, d, d, 1, m, 1, m, plant.load_size, d, n]).tolist()
+        more = options.cue_size - 1  # behind all that the compiled step works with
+        sizes = [0, n, n, 2 * d, d, d, 1, m, 1, m, plant.load_size, d, n, more]
+        starts = np.cumsum(sizes).tolist()
         self._room = np.zeros((starts[-1], count))
         rows = [list(range(a, b)) for a, b in pairwise(starts)]
         seen, target, hand, hand_target, goal, time, command, cue = rows[:8]
-        self._told = (target[0], hand_target[0], goal[0], cue[0])
+        cue += rows[-1]
+        self._told, self._cues = (target[0], hand_target[0], goal[0]), cue
         order = layout.order(
             Observables(
                 sensed=[seen[i] for i in plant.feedback],
@@ -54,7 +57,7 @@ class Arms:
                 hand_goal=goal,
                 time=time[0],
                 command=command,
-                cue=cue[0],
+                cue=cue,
             )
         )
         form: Any = physics.form
@@ -75,8 +78,8 @@ class Arms:
             self._room,
         )
         n, m, d = plant.state_size, plant.command_size, plant.hand_size
-        sizes = {"load": plant.load_size, "hand_force": d, "command_noise": m, "plant_noise": n}
-        self._missing = {name: np.zeros((1, 1, size)) for name, size in sizes.items()}
+        widths = {"load": plant.load_size, "hand_force": d, "command_noise": m, "plant_noise": n}
+        self._missing = {name: np.zeros((1, 1, size)) for name, size in widths.items()}
         self._missing |= {"sensory_noise": np.zeros((1, 1, n)), "counted": np.ones((1, 1, n))}
         self._arrays: tuple[NDArray[np.float64], ...] = ()
         self._table = np.zeros((0, 4), dtype=np.int64)
@@ -183,10 +186,11 @@ class Arms:
         self.changing = any(name in parts for name in _SHOWN)
 
     def tell(self, target: Any, hand_target: Any, hand_goal: Any, cue: Any) -> None:
-        """Take what is shown beside the arms: (n, N), (d, N), (d, N) and (N,)."""
-        for row, values in zip(self._told[:3], (target, hand_target, hand_goal), strict=True):
+        """Take what is shown beside the arms: (n, N), (d, N), (d, N), and the cues, (c, N)."""
+        for row, values in zip(self._told, (target, hand_target, hand_goal), strict=True):
             self._room[row : row + len(values)] = values
-        self._room[self._told[3]] = cue
+        for row, values in zip(self._cues, cue, strict=True):
+            self._room[row] = values
 
     def advance(
         self,

@@ -42,16 +42,7 @@ class TrialArrays:
 
     @classmethod
     def whole(cls, trials: Trials) -> TrialArrays:
-        """Return a batch as it is.
-
-        Raises:
-            ValueError: The batch has a part that the environments cannot play.
-        """
-        if trials.cue is not None and trials.cue.shape[2] != 1:
-            raise ValueError(
-                f"`trials.cue` must be one number a step for environments, got "
-                f"{trials.cue.shape[2]}."
-            )
+        """Return a batch as it is."""
         return cls(
             initial_state=_array(trials.initial_state),
             target=_array(trials.target),

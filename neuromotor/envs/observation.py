@@ -31,7 +31,9 @@ class Observables:
     hand_goal: Any  # d, where the hand is to be now
     time: Any  # elapsed share of the trial
     command: Any  # the last action, m
-    cue: Any  # the trial's own cue; else 1 while another target is shown than at first, else 0
+    cue: (
+        Any  # the trial's own cues; else one, 1 while another target is shown than at first, else 0
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def _command_bounds(options: EnvOptions) -> list[tuple[float, float]]:
     return list(zip(options.actions.low, options.actions.high, strict=True))
 
 
+def _cue_labels(options: EnvOptions) -> list[str]:
+    count = options.cue_size
+    return ["cue (0 or 1)"] if count == 1 else [f"cue {i + 1} (0 or 1)" for i in range(count)]
+
+
 PARTS: dict[str, _Part] = {
     "state": _Part(
         lambda g: g.sensed, lambda o: o.senses.labels, lambda o: _bounds(o.senses.channels)
@@ -100,7 +107,7 @@ PARTS: dict[str, _Part] = {
     ),
     "time": _Part(lambda g: (g.time,), lambda o: ("elapsed share of trial",), lambda o: [(0, 1)]),
     "command": _Part(lambda g: g.command, _command_labels, _command_bounds),
-    "cue": _Part(lambda g: (g.cue,), lambda o: ("cue (0 or 1)",), lambda o: [(0, 1)]),
+    "cue": _Part(lambda g: g.cue, _cue_labels, lambda o: [(0, 1)] * len(_cue_labels(o))),
 }
 _DESIRED = _Part(lambda g: g.hand_goal, PARTS["hand_target"].labels, _place_bounds)
 _ACHIEVED = _Part(

@@ -79,6 +79,7 @@ class EnvOptions:
     compiled: bool | None = None
     limits: Limits = field(init=False)
     senses: SensesInUse = field(init=False)
+    cue_size: int = field(init=False)  # numbers of the part `cue`
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -89,9 +90,10 @@ class EnvOptions:
                 f"`task` must be a task, a name or a table of settings, got {self.task!r}; "
                 f"{did_you_mean(str(self.task), TASKS)}."
             )
+        cues = self.typed_task.trials().cue_size
+        set_(self, "cue_size", max(1, cues))
         if self.observe is None:
-            cue = () if self.typed_task.trials().cue is None else ("cue",)
-            set_(self, "observe", ("state", "target", *cue))
+            set_(self, "observe", ("state", "target", *(["cue"] if cues else [])))
         if isinstance(self.observe, str):
             set_(self, "observe", (self.observe,))
         set_(self, "observe", tuple(self.observe or ()))

@@ -267,7 +267,7 @@ class PolicyController(ZeroStart):
             hand_goal=place,
             time=np.full(count, t / self._physics.steps),
             command=self._action,
-            cue=cues[0] if len(cues) else (goal != self._first_goal).any(axis=0),
+            cue=cues if len(cues) else [(goal != self._first_goal).any(axis=0)],
         )
         actions, self._memory = self.policy.predict(
             self._normalize(self._layout.many(observables, count)),

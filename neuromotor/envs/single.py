@@ -304,8 +304,8 @@ class MotorEnv(gymnasium.Env[Any, NDArray[Any]]):
         assert arms is not None
         target, hand_target, cue = trial.shown()
         goal = trial.hand_goal(trial.step) if "wanted" in trial.parts else hand_target
-        target, hand_target, goal = (np.array(p)[:, None] for p in (target, hand_target, goal))
-        arms.tell(target, hand_target, goal, float(cue))
+        shown = (np.array(p)[:, None] for p in (target, hand_target, goal, cue))
+        arms.tell(*shown)
 
     def _running(self) -> Trial:
         """The trial, if there is one."""

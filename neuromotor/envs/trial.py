@@ -70,17 +70,15 @@ class Trial:
     # ---- what is shown ----
 
     def shown(self) -> tuple[Components, Components, Any]:
-        """Return the target that is shown now, as a state and as the hand's place, and the cue."""
+        """Return the target that is shown now, as a state and as the hand's place, and the cues."""
         if "shown_target" not in self.parts and "cue" not in self.parts:
-            return self.target, self.hand_target, 0.0
+            return self.target, self.hand_target, (0.0,)
         target, cue = self.part("shown_target"), self.part("cue")
-        if cue is not None:
-            cue = cue[0]
         if target is None:
             return self.target, self.hand_target, cue
         if cue is None:
             first = self.first("shown_target")
-            cue = reduce(or_, (now != then for now, then in zip(target, first, strict=True)))
+            cue = (reduce(or_, (now != then for now, then in zip(target, first, strict=True))),)
         return target, self.task.place(target), cue
 
     def observables(self, past: Callable[[int], Components], action: Components) -> Observables:

@@ -59,8 +59,13 @@ def test_the_gradient_goes_through_the_encoder(example):
 def test_what_does_not_fit_is_refused(example):
     with pytest.raises(ValueError, match="`input_size` must leave a square image"):
         example.RetinaRNN(input_size=8)
-    with pytest.raises(ValueError, match=r"`trials.cue` must be one number a step"):
-        MotorEnv(example.RetinaReach()).reset(seed=0)
+
+
+def test_an_environment_shows_the_image(example):
+    task = example.RetinaReach(nm.CenterOut(directions=3, steps=10), pixels=4)
+    trials = task.trials().subset(slice(1, 2))
+    seen, _ = MotorEnv(task, observe=("cue",)).reset(options={"trials": trials})
+    torch.testing.assert_close(torch.from_numpy(seen), trials.cue[0, 0].float())
 
 
 def test_the_command_line_trains_it(tmp_path):
