@@ -12,7 +12,7 @@ from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, P
 from neuromotor.closed_loop import advance
 from neuromotor.envs import MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import TwoJointArm
-from neuromotor.tasks import InstructedDelay, TargetJump, Trials
+from neuromotor.tasks import CuedReach, InstructedDelay, TargetJump, Trials
 
 
 @pytest.mark.parametrize("task", MESSY.values(), ids=MESSY)
@@ -182,3 +182,24 @@ def test_success_is_near_and_slow():
         assert info["is_success"] is success
         assert info["hand_speed_m_s"] == pytest.approx(speed)
     assert play(MotorEnv(task, success_speed_m_s=0.1), trial, [np.zeros(2)])[2]["is_success"]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_all_cues_of_a_task_are_shown(compiled):
+    reach = CenterOut(directions=3, steps=30, delay_steps=2)
+    times = {"target_step": 2, "show_steps": 4, "hold_steps": (3, 8), "reach_steps": 8}
+    task = CuedReach(reach, repeats=1, targets=3, **times)
+    trials = task.trials(generator(1))
+    options = {"observe": ("time", "cue", "target"), "compiled": compiled}
+    envs = MotorVectorEnv(3, task, **options)
+    assert envs.observation_labels[1:5] == tuple(f"cue {i + 1} (0 or 1)" for i in range(4))
+    seen, _ = envs.reset(options={"trials": trials})
+    one = MotorEnv(task, **options)
+    alone, _ = one.reset(options={"trials": trials.subset(slice(1))})
+    for t in range(29):
+        for shown, rows in ((seen, slice(0, 3)), (alone[None], slice(0, 1))):
+            np.testing.assert_array_equal(shown[:, 1:5], trials.cue[rows, t].numpy())
+            told = trials.shown_target[rows, t].numpy()
+            np.testing.assert_allclose(shown[:, 5:], told, rtol=0, atol=1e-6)
+        seen, *_ = envs.step(np.zeros((3, 2), np.float32))
+        alone, *_ = one.step(np.zeros(2, np.float32))
