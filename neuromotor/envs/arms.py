@@ -45,8 +45,7 @@ class Arms:
         self._room = np.zeros((starts[-1], count))
         rows = [list(range(a, b)) for a, b in pairwise(starts)]
         seen, target, hand, hand_target, goal, time, command, cue = rows[:8]
-        cue += rows[-1]
-        self._told, self._cues = (target[0], hand_target[0], goal[0]), cue
+        self._told = (target[0], hand_target[0], goal[0], cue[0])
         order = layout.order(
             Observables(
                 sensed=[seen[i] for i in plant.feedback],
@@ -77,8 +76,8 @@ class Arms:
             self._room,
         )
         n, m, d = plant.state_size, plant.command_size, plant.hand_size
-        widths = {"load": plant.load_size, "hand_force": d, "command_noise": m, "plant_noise": n}
-        self._missing = {name: np.zeros((1, 1, size)) for name, size in widths.items()}
+        sizes = {"load": plant.load_size, "hand_force": d, "command_noise": m, "plant_noise": n}
+        self._missing = {name: np.zeros((1, 1, size)) for name, size in sizes.items()}
         self._missing |= {"sensory_noise": np.zeros((1, 1, n)), "counted": np.ones((1, 1, n))}
         self._arrays: tuple[NDArray[np.float64], ...] = ()
         self._table = np.zeros((0, 4), dtype=np.int64)

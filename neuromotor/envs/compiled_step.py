@@ -120,7 +120,7 @@ def step_arms(
             room[drive:loads],
             room[loads:forces],
             room[forces:jolts],
-            room[jolts : jolts + n],
+            room[jolts:],
             after,
         )
         for b in range(count):
