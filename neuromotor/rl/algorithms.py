@@ -129,7 +129,7 @@ class OnPolicy(Algorithm):
 
 @dataclass(frozen=True)
 class RecurrentPPO(OnPolicy):
-    """The same with an LSTM before the layers, for what a trial's past tells.
+    """Proximal policy optimization of a policy with an LSTM before its layers.
 
     Attributes:
         memory_units: Units of the LSTM, of actor and critic each.
@@ -147,7 +147,7 @@ class RecurrentPPO(OnPolicy):
 
 @dataclass(frozen=True)
 class OffPolicy(Algorithm):
-    """Learning from what is remembered: soft actor-critic (Haarnoja et al. 2018).
+    """Soft actor-critic (Haarnoja et al. 2018): learning from what is remembered.
 
     Attributes:
         buffer: Steps that are remembered.
@@ -174,7 +174,7 @@ class OffPolicy(Algorithm):
 
 @dataclass(frozen=True)
 class TD3(OffPolicy):
-    """The same by a policy without chance of its own (Fujimoto et al. 2018).
+    """TD3 (Fujimoto et al. 2018): learning from what is remembered, by a policy without chance.
 
     Attributes:
         noise: Standard deviation of the noise on actions, as a share of the command limit.
