@@ -54,7 +54,7 @@ def plot_frames(
     with mpl.rc_context(STYLE):
         size = (0.62 * len(shown), 0.82 * len(rows) + 0.1)
         figure = plt.figure(figsize=size, layout="constrained")
-        strips = np.atleast_1d(figure.subfigures(len(rows), 1))
+        strips = figure.subfigures(len(rows), 1, squeeze=False).ravel()
         for strip, (title, sequence) in zip(strips, rows.items(), strict=True):
             strip.suptitle(title, x=0.01, ha="left", fontsize=7)
             line = strip.subplots(1, len(shown), squeeze=False)[0]
