@@ -383,8 +383,9 @@ def _check_arrays(out: Path, force: bool) -> None:
 
 def _write_arrays(out: Path, arrays: Mapping[str, torch.Tensor]) -> None:
     """Write arrays, whole or not at all."""
+    contents: dict[str, Any] = {name: part.numpy() for name, part in arrays.items()}
     with atomic_path(out) as temporary:
-        np.savez_compressed(temporary, **{name: part.numpy() for name, part in arrays.items()})
+        np.savez_compressed(temporary, **contents)
 
 
 def _draw(figure: Path, rows: dict[str, torch.Tensor], info: Mapping[str, Any]) -> None:

@@ -6,9 +6,9 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -143,21 +143,18 @@ def run_generative(
     """
     data = open_data(settings["data"], settings["held_out"], settings["seed"])
     rows: list[dict[str, Any]] = []
-    jobs = list(_jobs(settings))
+    jobs = _jobs(settings)
     with claimed(folder), interruptible() as asked:
         _prepare(folder, settings, resume=resume, force=force)
-        for number, (kind, seed) in enumerate(jobs):
-            path = folder / "models" / f"{kind}-{seed}.safetensors"
-            if not path.is_file():
-                finished = _learn(
-                    settings, data, kind, seed, folder, path, asked, tell, number, len(jobs)
-                )
-                if not finished:
-                    break
+        for job in jobs:
+            path = folder / "models" / job.file
+            if not path.is_file() and not _learn(settings, data, job, folder, asked, tell):
+                break
             model, info = load_model(path)
-            found = measure(model, data, settings["gibbs_steps"], settings["flips"], seed)
-            rows.append({"model": kind, "seed": seed, **found, "seconds": info["seconds"]})
-            say(_sentence(rows[-1]))
+            found = measure(model, data, settings["gibbs_steps"], settings["flips"], job.seed)
+            row = {"model": job.kind, "seed": job.seed, **found, "seconds": info["seconds"]}
+            rows.append(row)
+            say(_sentence(row))
         interrupted = len(rows) < len(jobs)
         summary = {
             "data": data.name,
@@ -260,34 +257,45 @@ def over_seeds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _jobs(settings: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Return kind and seed of every model."""
-    for seed in range(settings["seed"], settings["seed"] + settings["seeds"]):
-        for kind in settings["models"]:
-            yield kind, seed
+class _Job(NamedTuple):
+    """One model of a run."""
+
+    kind: str
+    seed: int
+    number: int  # from 0
+    total: int  # of all
+
+    @property
+    def file(self) -> str:
+        """Name of its files."""
+        return f"{self.kind}-{self.seed}.safetensors"
+
+
+def _jobs(settings: Mapping[str, Any]) -> list[_Job]:
+    """Return every model of a run."""
+    seeds = range(settings["seed"], settings["seed"] + settings["seeds"])
+    pairs = [(kind, seed) for seed in seeds for kind in settings["models"]]
+    return [_Job(*pair, number, len(pairs)) for number, pair in enumerate(pairs)]
 
 
 def _learn(
     settings: Mapping[str, Any],
     data: SequenceData,
-    kind: str,
-    seed: int,
+    job: _Job,
     folder: Path,
-    path: Path,
     asked: Callable[[], bool],
     tell: Tell,
-    number: int,
-    count: int,
 ) -> bool:
     """Learn one model, from its checkpoint if there is one; return whether it was finished."""
-    fitting = _fitting(settings["fitting"], seed)
-    checkpoint = folder / "checkpoints" / f"{kind}-{seed}.safetensors"
+    fitting = _fitting(settings["fitting"], job.seed)
+    checkpoint = folder / "checkpoints" / job.file
     clock = checkpoint.with_suffix(".json")
     begun = checkpoint.is_file() and clock.is_file()
     before = float(parse_json(read_text(clock))["seconds"]) if begun else 0.0
-    start = (
-        load_training(checkpoint) if begun else begin(kind, settings["hidden"], data.draw, fitting)
-    )
+    if begun:
+        start = load_training(checkpoint)
+    else:
+        start = begin(job.kind, settings["hidden"], data.draw, fitting)
     began = saved = time.monotonic()
 
     def keep(training: Training) -> None:
@@ -299,9 +307,10 @@ def _learn(
         now = time.monotonic()
         done = training.updates / fitting.updates
         fresh = (training.updates - start.updates) / fitting.updates
-        left_s = (now - began) * (1 - done + count - 1 - number) / max(fresh, 1e-9)
-        words = f"{kind}, seed {seed}: update {training.updates}, rebuilt to {training.error:.3g}"
-        tell(words, (number + done) / count, left_s)
+        left_s = (now - began) * (job.total - job.number - done) / max(fresh, 1e-9)
+        words = f"{job.kind}, seed {job.seed}: update {training.updates}, "
+        words += f"rebuilt to {training.error:.3g}"
+        tell(words, (job.number + done) / job.total, left_s)
         stop = asked()
         if stop or now - saved > _CHECKPOINT_S:
             keep(training)
@@ -312,8 +321,8 @@ def _learn(
     if training.updates < fitting.updates:
         return False
     seconds = before + time.monotonic() - began
-    info = {"data": data.spec, "settings": dict(settings), "seed": seed, "seconds": seconds}
-    save_model(path, training.model, info, overwrite=True)
+    info = {"data": data.spec, "settings": dict(settings), "seed": job.seed, "seconds": seconds}
+    save_model(folder / "models" / job.file, training.model, info, overwrite=True)
     for old in (checkpoint, clock):
         old.unlink(missing_ok=True)
     return True

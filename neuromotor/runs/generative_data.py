@@ -92,7 +92,7 @@ def balls_data(problem: BouncingBalls, held_out: int) -> SequenceData:
     generator = torch.Generator().manual_seed(_HELD_OUT_SEED)
     films = draw(2 * held_out, generator)
     return SequenceData(
-        name=f"{problem.balls} balls, {problem.size} x {problem.size}",
+        name=f"{problem.balls} ball{'s' * (problem.balls > 1)}, {problem.size} x {problem.size}",
         draw=draw,
         held_out=films[:held_out],
         known=films[held_out:],

@@ -52,9 +52,10 @@ def plot_frames(
     shown = np.unique(np.linspace(1, steps - 1, min(_SHOWN, steps - 1)).round().astype(int))
     style: Any = {"cmap": "gray_r", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
-        size = (0.62 * len(shown), 0.82 * len(rows) + 0.1)
+        heights = [1.2, *[1.0] * (len(rows) - 1)]  # the first has the frames' numbers
+        size = (0.62 * len(shown), 0.82 * sum(heights))
         figure = plt.figure(figsize=size, layout="constrained")
-        strips = np.atleast_1d(figure.subfigures(len(rows), 1))
+        strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights).ravel()
         for strip, (title, sequence) in zip(strips, rows.items(), strict=True):
             strip.suptitle(title, x=0.01, ha="left", fontsize=7)
             line = strip.subplots(1, len(shown), squeeze=False)[0]
