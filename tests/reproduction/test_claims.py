@@ -112,19 +112,24 @@ def test_who_falls_first_and_whose_paths_are_worse():
 
 def test_evidence():
     def failure(method, ratio):
-        return {"about": "failures", "method": method, "ratio": ratio, "budget": 50}
+        row = {"about": "failures", "arm": "light", "method": method}
+        return {**row, "ratio": ratio, "budget": 50}
 
     def feedback(delay, network, ilqg):
         return {"about": "feedback", "delay": delay, "network_cm": network, "ilqg_cm": ilqg}
 
     table = {"about": "command table", "excess": 1e-9, "away_cm": 1e-6}
-    rows = [failure("ahf", 1.0), failure("ahf", 20.0), failure("hf", math.inf), failure("hf", 99.0)]
+    rows = [failure("ahf", 1.0)] * 9 + [failure("ahf", 20.0), failure("hf", 1.0)]
+    rows += [failure("hf", math.inf)] * 9
     rows += [feedback(0, 0.1, 0.1), feedback(7, 1.0, 0.6), table]
     found = verdicts([], evidence=rows)
+    # of the tables with these margins, 1 + 10 * 10 of binomial(20, 10) are as far or farther
     assert the_one(found, "fails less") == (
-        "1 of 2 against 2 of 2 small networks after 50 calls",
+        f"failures after 50 calls, light arm: ahf 1 of 10, hf 9 of 10 (p = {101 / 184756:.2g})",
         True,
     )
+    few = verdicts([], evidence=[failure("ahf", 1.0), failure("hf", 99.0)])
+    assert the_one(few, "fails less")[1] == "open"
     assert the_one(found, "without a delay")[1]
     assert the_one(found, "table of commands")[1]
     rows = [failure("ahf", 20.0), failure("hf", 20.0), feedback(0, 0.1, 0.2), feedback(7, 1.0, 0.6)]

@@ -34,7 +34,7 @@ class FigureEntry:
 FIGURES = {
     "fig6_1": FigureEntry(draw_reaches, ("center-out/ahf", "center-out/best", "center-out/lbfgs")),
     "fig6_2": FigureEntry(draw_convergence, ()),
-    "fig6_3": FigureEntry(draw_postures, ("postural/ahf", "postural/best", "postural/lbfgs")),
+    "fig6_3": FigureEntry(draw_postures, ("postural/best", "postural/lbfgs")),
     "fig6_4": FigureEntry(draw_robustness, ("ddn-robust/best", "ddn/ahf", "ddn-delay/best")),
     "fig6_5": FigureEntry(draw_ddn_reaches, ("ddn/ahf", "ddn/best", "ddn/lbfgs")),
     "fig7": FigureEntry(draw_loads, ("postural/best",)),

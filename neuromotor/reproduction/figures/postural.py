@@ -41,13 +41,14 @@ def central_trials(task: Task) -> Trials:
 def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
     """Draw the hand's paths from one posture under eight loads, and its displacement over time."""
     del smoke
-    rows = [networks.get(f"postural/{name}") for name in ("ahf", "best", "lbfgs")]
+    names = [f"postural/{name}" for name in ("ahf", "best", "lbfgs")]
+    rows = [networks.get(name) for name in names if not networks.missing([name])]
     task = rows[0].task
     trials = central_trials(task)
     start = hand_cm(task.plant, trials.initial_state)
     figure = plt.figure(figsize=(PAGE_IN, 4.0), layout="constrained")
-    grid = figure.add_gridspec(2, 3, height_ratios=(1.3, 1))
-    planes = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    grid = figure.add_gridspec(2, len(rows), height_ratios=(1.3, 1))
+    planes = [figure.add_subplot(grid[0, column]) for column in range(len(rows))]
     course = figure.add_subplot(grid[1, :])
     time_ms = 1e3 * task.plant.dt_s * np.arange(task.steps + 1)
     for ax, trained, color, mark in zip(planes, rows, COLORS, "ABC", strict=False):
@@ -67,7 +68,7 @@ def draw_postures(networks: Networks, *, smoke: bool = False) -> Figure:
     course.set(xlabel="time (ms)", ylabel="displacement\nof the hand (cm)")
     course.set_ylim(0, None)
     course.legend(fontsize=6)
-    letter(course, "D")
+    letter(course, "ABCD"[len(rows)])
     return figure
 
 
