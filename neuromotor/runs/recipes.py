@@ -49,7 +49,9 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
     given |= _changes(method, settings.optimizers[method], base.optimizers[method])
     given |= _changes("ilqr", settings.ilqr, base.ilqr)
     wanted, usual = settings.as_dict(), base.as_dict()
-    parts = {"task", "controller", "optimizers", method, "ilqr", "needs"}
+    taught = wanted.get("teacher") or {}
+    given |= {f"teacher.{key}": value for key, value in taught.items()}
+    parts = {"task", "controller", "optimizers", method, "ilqr", "teacher", "needs"}
     given |= {key: wanted[key] for key in wanted.keys() - parts if wanted[key] != usual.get(key)}
     impossible = [key for key, value in given.items() if value is None and "." not in key]
     if not impossible:

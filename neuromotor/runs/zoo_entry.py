@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ __all__ = [
     "joined_history",
     "measure_entry",
     "measure_robustness",
+    "sensed_alike",
     "trained_at",
     "update_entry",
     "write_entry",
@@ -131,7 +132,7 @@ def describe(
         `robustness` there. `largest_command` is over the trials of `training` and `evaluation` on
         both tasks.
     """
-    usual: Task = with_plant(TASKS[task_name], task.plant)
+    usual = sensed_alike(with_plant(TASKS[task_name], task.plant), task)
     own = not outside(task, usual) and not outside(usual, task)
     largest: float | None = 0.0
     for one in (task,) if own else (task, usual):
@@ -150,6 +151,21 @@ def describe(
         "usual": None if own else measure_entry(usual, saved, seed, trials=trials),
         "robustness": measure_robustness(usual, saved, trials=min(trials, ROBUSTNESS_TRIALS)),
     }
+
+
+def sensed_alike(task: Any, other: Any) -> Any:
+    """Return a task with the senses of another one of its class, which a controller needs.
+
+    Args:
+        task: A dataclass, like every task of this package.
+        other: The task whose senses it gets.
+    """
+    names = {field.name for field in fields(task)}
+    if "senses" in names:
+        return replace(task, senses=other.senses)
+    if "reach" in names:
+        return replace(task, reach=sensed_alike(task.reach, other.reach))
+    return task
 
 
 def trained_at(task: Task) -> dict[str, str]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_number
 from neuromotor.closed_loop import ClosedLoop, Lesson, LoopObjective
+from neuromotor.compiled.availability import announce
 from neuromotor.control import ILQG, ILQGResult, Uncertainty
 from neuromotor.controllers import Controller
 from neuromotor.controllers.controller import WritesTape, belongs_to_trials
@@ -120,6 +121,7 @@ class Taught:
         self._task, self._controller, self._teacher = task, controller, teacher
         self._seed, self._dtype = seed, dtype
         self._loop = ClosedLoop(task, controller)
+        announce(f"designing ILQG for {teacher.batches} batches of trials, which it teaches on")
         self._known = [self._designed(number) for number in range(teacher.batches)]
         self._number = 0
         self._objective: LoopObjective | None = None

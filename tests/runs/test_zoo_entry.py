@@ -1,6 +1,7 @@
 """Entries of the zoo: what is measured of them, and how their histories are joined."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from neuromotor.runs.zoo_entry import (
     Stage,
     joined_history,
     measure_entry,
+    sensed_alike,
     trained_at,
     update_entry,
     write_entry,
 )
+from neuromotor.tasks import TASKS, Senses
 from neuromotor.zoo import CONTROLLER
 from neuromotor.zoo.saved_controller import SavedController, load_controller, save_controller
 
@@ -100,3 +103,12 @@ def test_histories_are_joined_thinned_and_keep_their_meaning():
     starts = np.concatenate([[0], ends[:-1]])
     total = sum(v * n for v, n in zip(fresh["loss"], ends - starts, strict=True))
     assert total == pytest.approx(losses.sum(), rel=1e-5)
+
+
+def test_the_usual_task_tells_the_time_if_the_training_did():
+    clock = Senses(clock="time-left")
+    assert sensed_alike(TASKS["ddn"], DDN(senses=clock)) == DDN(senses=clock)
+    jump = TASKS["target-jump"]
+    own = replace(jump, reach=replace(jump.reach, senses=clock), jump_step=3)
+    found = sensed_alike(jump, own)
+    assert found == replace(jump, reach=replace(jump.reach, senses=clock))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from forked import neuromotor
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, Uncertainty
@@ -14,12 +15,14 @@ from neuromotor.controllers import CommandTable, ContinuousTimeRNN
 from neuromotor.evaluation.performance import held_out
 from neuromotor.optim import Adam, Budget, HessianFree, KroneckerAdam
 from neuromotor.plants import PointMass
+from neuromotor.runs.recipes import find_stages
 from neuromotor.runs.settings import resolve
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import DDN, CenterOut, ForceField, InstructedDelay
 from neuromotor.training.single import initial_parameters, train
 from neuromotor.training.teacher import ILQGTeacher, Taught
+from neuromotor.zoo.saved_controller import load_controller
 
 TASK = DDN(pairs=6, steps=14, delay_steps=3)
 NET = ContinuousTimeRNN(layers=(8,))
@@ -213,3 +216,31 @@ def test_cues_are_told_in_lessons():
         lesson = taught(task, net, own=own).lesson(0, initial_parameters(net, 0))
         assert lesson.trials.cue is not None
         assert lesson.weights.shape == (2, 14, 2, 2)
+
+
+def test_the_command_line_teaches_and_goes_on_with_a_clock(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = ("--smoke", "--set", "task.pairs=3", "--set", "held_out=4", "--budget", "6")
+    fewer = ("--no-figures", "--json", "--set", "references=[]", "--optimizer", "adam")
+    words = ("train", "ddn", *small, *fewer)
+    first = neuromotor(
+        *words,
+        "--set",
+        "teacher.batches=1",
+        "--set",
+        "controller.layers=[5]",
+        "--out",
+        "a",
+        cwd=tmp_path,
+    )
+    assert first.returncode == 0, first.stderr
+    assert "designing ILQG for 1 batches" in first.stderr
+    assert json.loads((tmp_path / "a/settings.json").read_text())["teacher"]["type"] == "ilqg"
+    start = ("--start", "a/controllers/adam.safetensors", "--set", "task.senses.clock=time-left")
+    second = neuromotor(*words, *start, "--set", "refresh=1", "--out", "b", cwd=tmp_path)
+    assert second.returncode == 0, second.stderr
+    saved = load_controller(tmp_path / "b/controllers/adam.safetensors")
+    assert saved.controller.input_size == 9
+    (taught, after) = find_stages(tmp_path / "b", "adam", "there")
+    assert "teacher" in taught.command
+    assert "task.senses.clock" in after.command
