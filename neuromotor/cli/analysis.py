@@ -283,7 +283,10 @@ def analyze(
                 f"`--align` must name one of {', '.join(EVENTS)}, got {align[0]!r}."
             )
         data = cut(data, *align)
-        other = None if other is None else cut(other, *align)
+        try:
+            other = None if other is None else cut(other, *align)
+        except ValueError as error:
+            raise SettingsError(f"in `--against` {against}: {error}") from error
     saved = None if controller is None else load_controller(controller)
     folder = out or recording.with_name(f"{recording.stem}-analysis")
     settings = {
