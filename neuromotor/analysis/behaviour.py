@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Behaviour", "behaviour", "hand_course", "plot_movements"]
 
 _BEHIND = "0.6"  # grey of a reference
+_MOST_DRAWN = 400  # trials in a figure
 
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
 _TRACE = 2e-3  # of peak speed
@@ -214,6 +215,8 @@ def plot_movements(
 ) -> Figure:
     """Draw hand paths (cm) and speeds (cm/s) over time, coloured by condition.
 
+    Of more than 400 trials, as many are drawn, evenly chosen, and the figure says so.
+
     Args:
         recording: Trials with hand positions and velocities.
         ellipses: Ellipses of their end points, which are drawn too where they are given.
@@ -238,9 +241,12 @@ def plot_movements(
                 plane.plot(*(100 * path).T, color=_BEHIND, linewidth=0.7)
                 course.plot(1e3 * other_s, 100 * trace, color=_BEHIND, linewidth=0.7)
             handles.append(Line2D([], [], color=_BEHIND, label="reference, behind"))
-        for path, trace, condition in zip(hand, speed, member, strict=True):
+        shown = np.unique(np.linspace(0, len(hand) - 1, min(len(hand), _MOST_DRAWN)).astype(int))
+        for path, trace, condition in zip(hand[shown], speed[shown], member[shown], strict=True):
             plane.plot(*path.T, color=colors[condition], linewidth=0.7)
             course.plot(time_ms, trace, color=colors[condition], linewidth=0.7)
+        if len(shown) < len(hand):
+            course.set_title(f"{len(shown)} of {len(hand)} trials")
         if "shown_target_position" in recording:
             for way in 100 * recording["shown_target_position"].values:
                 plane.plot(*way.T, ".", color="black", markersize=0.7, markeredgewidth=0)

@@ -166,6 +166,6 @@ SECTION = SectionSpec(
     lambda given: 0.3 + given.million_rates,
     gaps="averages",
     in_parts=True,
-    reading="The faster the bars fall, the fewer dimensions the averages need; the null, samples "
-    "permuted within each unit, is in the table.",
+    reading="The sooner the line reaches 90 %, the fewer dimensions the averages need; the null, "
+    "samples permuted within each unit, is in the table.",
 )

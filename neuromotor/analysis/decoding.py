@@ -319,5 +319,5 @@ SECTION = SectionSpec(
     ("changing rates",),
     lambda given: 0.05 + 0.25 * given.million_rates,
     reading="The longer a bar, the better rates of trials that were not fitted tell the variable; "
-    "grey marks are exchanged trials, which are the null.",
+    "black ticks are exchanged trials, which are the null.",
 )

@@ -348,6 +348,6 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + 1.5 * given.million_rates,
-    reading="Each panel is the component that holds most of what one label adds, a line a group "
-    "of trials; p is against exchanges of that label among held-out trials.",
+    reading="Each panel is the component that holds most of what one label adds, a line a group of "
+    "trials; exchanges of that label among held-out trials are the null of p.",
 )

@@ -48,6 +48,7 @@ _OVER = {"time": 0, "trials": 1}
 _WINDOWS = 5
 _LEVEL = 0.05
 _FEWEST_SHUFFLES = 199  # in a report: with fewer, no p can stand after correction
+_LEAST_SPREAD = 0.12  # variance of directions in a row of trials; 0.5 where they are even
 _EXACT = 1e-20  # of a sum of squares: what is left of it is rounding
 
 
@@ -101,7 +102,8 @@ def drifting_tuning(
 
     Raises:
         RecordingError: Positions or commands are missing, there are fewer times or trials than are
-            needed, or the directions of a window do not span the plane.
+            needed, or the directions of a window do not span the plane, or the order of trials is
+            tied to their directions.
         ValueError: `space` or `over` is none of these.
     """
     lookup("over", over, _OVER)
@@ -135,7 +137,7 @@ def drifting_tuning(
         rate = whole[:, None] * inside[:, :, None]
         rows = np.flatnonzero(moved)
         centers = np.array([rows[place == w].mean() for w in range(windows)])
-    fits = _Fits.of(design, inside)
+    fits = _Fits.of(design, inside, _LEAST_SPREAD if over == "trials" else 0.0)
     coefficients = fits.turning(rate)  # (W, 2, N)
     statistic, left, fitted = fits.compared(rate)
     generator = np.random.default_rng(seed)
@@ -180,7 +182,9 @@ class _Fits:
     scatter: NDArray[np.float64]
 
     @classmethod
-    def of(cls, design: NDArray[np.float64], inside: NDArray[np.bool_]) -> _Fits:
+    def of(
+        cls, design: NDArray[np.float64], inside: NDArray[np.bool_], least_spread: float
+    ) -> _Fits:
         counts = inside.sum(0)
         x = design[:, None] * inside[:, :, None]
         centered = (x - x.sum(0) / np.maximum(counts, 1)[:, None]) * inside[:, :, None]
@@ -191,12 +195,19 @@ class _Fits:
                 "every window needs four trials or more with directions that span the plane; use "
                 "fewer `windows`."
             )
+        if (least < least_spread * counts).any():
+            raise RecordingError(
+                "the trials of a window lie to one side, so that the order of trials is tied to "
+                "their directions and says nothing about time; the order must be mixed, as in an "
+                "experiment, or use fewer `windows`."
+            )
         along = np.einsum("gi,wij,gj->wg", _ways(_ANGLES), scatter, _ways(_ANGLES))
         return cls(inside, centered, np.linalg.inv(scatter), along)
 
     def turning(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return c_w, (W, 2, N)."""
-        return np.einsum("wij,bwj,bwn->win", self.inverse, self.centered, rate, optimize=True)
+        cross = np.einsum("bwj,bwn->wjn", self.centered, rate, optimize=True)
+        return np.asarray(np.einsum("wij,wjn->win", self.inverse, cross), np.float64)
 
     def compared(
         self, rate: NDArray[np.float64]

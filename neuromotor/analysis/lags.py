@@ -169,6 +169,6 @@ SECTION = SectionSpec(
     _section,
     ("changing rates", "lags"),
     lambda given: 0.3 + 5 * len(given.lags_s) * given.million_rates / 10,
-    reading="The lag with the highest R² is where rates tell most about the movement; the null is "
-    "the best lag of exchanged trials.",
+    reading="The lag with the highest R² is where rates tell most about the movement; the dotted "
+    "line is the best lag of exchanged trials, the null.",
 )

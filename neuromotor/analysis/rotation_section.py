@@ -203,6 +203,6 @@ SECTION = SectionSpec(
     lambda given: 0.5 + 0.2 * given.million_surrogate_rates,
     gaps="averages",
     in_parts=True,
-    reading="Lines that turn the same way are rotations, and the mark below shows whether their "
-    "R² lies beyond that of maximum-entropy surrogates, which are the null.",
+    reading="Lines that turn the same way are rotations, and the panel below shows whether their "
+    "R² lies beyond the ticks of maximum-entropy surrogates, which are the null.",
 )

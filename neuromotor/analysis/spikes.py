@@ -50,7 +50,8 @@ def draw_spikes(
         recording: Trials with rates.
         rate_hz: Spikes/s that a range of 1 in the rates is; a unit's lowest rate is 0 spikes/s.
         mean_rate_hz: Mean rate of every unit (spikes/s), whose rates are scaled to it. A constant
-            unit fires evenly. Without both, rates must be in spikes/s and are taken as they are.
+            unit fires evenly, unless it is silent in spikes/s. Without both, rates must be in
+            spikes/s and are taken as they are.
         fano: Fano factor F of counts of many spikes; 1 for Poisson, less for more regular ones.
         seed: Random seed.
 
@@ -100,7 +101,19 @@ def firing_rates(
         raise ValueError("`rate_hz` and `mean_rate_hz` exclude each other; give one.")
     rate = recording["rate"].values.astype(np.float64)
     unit = str(recording["rate"].attrs.get("units", "1"))
-    if rate_hz is None and mean_rate_hz is None:
+    if rate_hz is not None:
+        check_positive("rate_hz", rate_hz, "spikes/s")
+        found = rate_hz * (rate - rate.min((0, 1)))
+    elif mean_rate_hz is not None:
+        check_positive("mean_rate_hz", mean_rate_hz, "spikes/s")
+        spiking = unit == "spikes/s" and rate.min() >= 0
+        above = rate if spiking else rate - rate.min((0, 1))
+        mean = above.mean((0, 1))
+        flat = mean <= 1e-12 * np.maximum(np.abs(rate).max((0, 1)), 1e-300)
+        found = above * (mean_rate_hz / np.where(flat, 1.0, mean))
+        if not spiking:  # a constant unit of a network fires evenly; a silent neuron stays silent
+            found[:, :, flat] = mean_rate_hz
+    else:
         if unit != "spikes/s":
             raise RecordingError(
                 f"the rates are in {unit!r}, not in spikes/s; say how fast units fire, by "
@@ -109,22 +122,11 @@ def firing_rates(
         if rate.min() < 0:
             raise RecordingError(f"rates in spikes/s must not be negative, got {rate.min():g}.")
         found = rate
-    elif rate_hz is not None:
-        check_positive("rate_hz", rate_hz, "spikes/s")
-        found = rate_hz * (rate - rate.min((0, 1)))
-    else:
-        check_positive("mean_rate_hz", mean_rate_hz, "spikes/s")
-        above = rate if unit == "spikes/s" and rate.min() >= 0 else rate - rate.min((0, 1))
-        mean = above.mean((0, 1))
-        flat = mean <= 1e-12 * np.maximum(np.abs(rate).max((0, 1)), 1e-300)
-        silent = flat & (unit == "spikes/s")  # stays silent
-        scale = mean_rate_hz / np.where(flat, 1.0, mean)
-        found = np.where(flat, np.where(silent, 0.0, mean_rate_hz), above * scale)
     if found.sum() * _step(recording) > _MOST_SPIKES:
         raise RecordingError(
             f"that would be {found.sum() * _step(recording):.2g} spikes; choose a lower rate."
         )
-    return found
+    return np.asarray(found, np.float64)
 
 
 def spike_times_of(

@@ -162,5 +162,5 @@ SECTION = SectionSpec(
     gaps="averages",
     in_parts=True,
     reading="The further left a curve, the better the state at a moment tells what comes next; "
-    "the line of surrogates with the same covariances is the null.",
+    "the cross, 90 % of surrogates with the same covariances, is the null of the rates.",
 )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 import typer
@@ -24,6 +24,9 @@ from neuromotor.runs.settings import gather, resolve, resolve_saved
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS
 from neuromotor.zoo.saved_controller import SavedController, load_controller
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["register"]
 
@@ -359,8 +362,8 @@ def analyze(
                 f"`--align` must name one of {', '.join(EVENTS)}, got {align[0]!r}."
             )
         data = cut(data, *align)
-        others = {name: cut(own, *align) for name, own in others.items()}
-        siblings = {name: cut(own, *align) for name, own in siblings.items()}
+        others = _aligned(others, align, "against")
+        siblings = _aligned(siblings, align, "beside")
     saved = None if controller is None else load_controller(controller)
     folder = out or recording.with_name(f"{recording.stem}-analysis")
     settings = {
@@ -416,6 +419,21 @@ def analyze(
             what = f"{section.title} was not computed: {section.skipped}"
             messages.print(what, soft_wrap=True)
     output.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _aligned(
+    recordings: dict[str, xr.Dataset], align: tuple[str, float, float], option: str
+) -> dict[str, xr.Dataset]:
+    """Return recordings cut around an event."""
+    from neuromotor.analysis import align as cut
+
+    found = {}
+    for name, recording in recordings.items():
+        try:
+            found[name] = cut(recording, *align)
+        except ValueError as error:
+            raise SettingsError(f"in `--{option}` {name}: {error}") from error
+    return found
 
 
 def _half_of_memory() -> int | None:

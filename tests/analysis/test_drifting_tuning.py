@@ -92,6 +92,9 @@ def test_too_little_is_refused():
     made = turning(0.0, repeats=2)
     with pytest.raises(RecordingError, match="use fewer `windows`"):
         drifting_tuning(made, over="trials", windows=8)
+    order = np.argsort(made["condition"].values, kind="stable")
+    with pytest.raises(RecordingError, match="the order of trials is tied to their directions"):
+        drifting_tuning(turning(0.0).isel(trial=np.repeat(order, 3)), over="trials", windows=4)
     with pytest.raises(RecordingError, match="31 `windows` need as many times, got 30"):
         drifting_tuning(made, windows=31)
     with pytest.raises(ValueError, match="unknown over"):

@@ -3,9 +3,10 @@
 import itertools
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from planted import rotating
+from planted import reaches, rotating
 from scipy.stats import chi2
 
 from neuromotor import CenterOut, ContinuousTimeRNN
@@ -169,3 +170,11 @@ def test_ellipses_of_end_points_hold_what_they_say():
         plot_end_points({})
     with pytest.raises(ValueError, match="`magnified` must be a positive number"):
         plot_end_points({"planted": points}, magnified=0)
+
+
+def test_a_figure_of_many_trials_draws_some_and_says_so():
+    time, _, condition, hand = reaches(repeats=60)
+    figure = plot_movements(make_recording(time, condition, {"hand_position": hand}))
+    assert len(figure.axes[1].get_lines()) == 400
+    assert figure.axes[1].get_title() == "400 of 480 trials"
+    plt.close(figure)
