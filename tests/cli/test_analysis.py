@@ -102,7 +102,7 @@ def test_the_whole_loop_and_perturbations_go_all_the_way(tmp_path):
     assert found["loop"]["mode 1"]["share_of_delay_line"] >= 0
     assert "sensory" in found["currents"]["layer 1"]
     assert found["rotations"]["layer 1"]["difference"] == "midpoints"
-    assert found["groups"]["layer 1: correlation"]["across_most"] == pytest.approx(1)
+    assert 0.5 < found["groups"]["layer 1: correlation"]["across_most"] <= 1
     for wrong, words in (
         (("--loop",), "needs `--controller`"),
         (("--difference", "ends"), "must be starts or midpoints"),
