@@ -150,7 +150,7 @@ class PolicyNetwork:
         """
         check_parameters(parameters, self.parameter_count)
         shapes = self.shapes()
-        flat = parameters.split([math.prod(shape) for shape in shapes])
+        flat = parameters.split([math.prod(shape) for shape in shapes])  # type: ignore[no-untyped-call]
         parts = [part.view(shape) for part, shape in zip(flat, shapes, strict=True)]
         first = 4 if self.memory_units else 0
         pairs = zip(parts[first::2], parts[first + 1 :: 2], strict=True)
@@ -192,7 +192,7 @@ class PolicyNetwork:
         self, weights: PolicyWeights, memory: tuple[Tensor, ...], x: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """What the LSTM sends on, and its memory (Hochreiter & Schmidhuber 1997, forget gates)."""
-        sent, cell = memory[0].split(self.memory_units, dim=-1)
+        sent, cell = memory[0].split(self.memory_units, dim=-1)  # type: ignore[no-untyped-call]
         into, own, bias, own_bias = weights.memory
         gates = torch.addmm(bias, x, into.T) + torch.addmm(own_bias, sent, own.T)
         write, keep, new, send = gates.chunk(4, dim=-1)
