@@ -16,7 +16,7 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "reach.safetensors").is_file()
     assert capsys.readouterr().out.startswith("ilqr 8.95")
     exec(environments, scope)
-    assert scope["arms"].reset(seed=0)[0].shape == (4096, 8)
+    assert scope["arms"].reset(seed=0)[0].shape == (4096, 9)
 
 
 def test_every_link_leads_somewhere():
