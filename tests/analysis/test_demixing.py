@@ -1,12 +1,17 @@
 """Demixed components of planted parts, against a numerical optimum."""
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
 from neuromotor.analysis import RecordingError, demixed_components, make_recording
+from neuromotor.analysis.demixing import SECTION
 from neuromotor.analysis.factors import Factors
+from neuromotor.analysis.section import Material
 
+mpl.use("Agg")
 TIME = 0.01 * np.arange(40)
 SHARED = np.sin(2 * np.pi * 2 * TIME)
 BUMP = np.exp(-(((TIME - 0.2) / 0.08) ** 2))
@@ -181,3 +186,16 @@ def test_an_exchange_leaves_the_other_labels_where_they_are(label):
     np.testing.assert_array_equal(old[kept], new[kept])
     assert (old[1 - kept] != new[1 - kept]).any()
     np.testing.assert_array_equal(np.bincount(drawn), np.bincount(factors.member[rows]))
+
+
+def test_the_section_names_its_labels_and_what_stands():
+    recording, _ = crossed(noise=0.3)
+    section = SECTION.section(Material(recording, labels=("target", "load")))
+    assert not section.skipped
+    assert "target and load adds" in section.text
+    assert list(section.numbers) == ["shared", "target", "load", "target x load"]
+    assert section.numbers["target"]["components_that_stand"] >= 1
+    assert np.isnan(section.numbers["shared"]["components_that_stand"])
+    figure = section.figures["demixing"]()
+    assert len([ax for ax in figure.axes if ax.get_ylabel() == "score"]) == 4
+    plt.close(figure)

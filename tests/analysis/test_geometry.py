@@ -9,6 +9,8 @@ from neuromotor.analysis import (
     make_recording,
     representational_geometry,
 )
+from neuromotor.analysis.geometry import SECTION
+from neuromotor.analysis.section import Material
 
 pytest.importorskip("rsatoolbox")
 TIME = 0.01 * np.arange(20)
@@ -81,3 +83,12 @@ def test_what_cannot_be_compared_is_refused():
         representational_geometry(patterned(ring(1)))
     with pytest.raises(RecordingError, match="are the same"):
         representational_geometry(patterned(np.ones((4, 3)), noise=0.0))
+
+
+def test_the_section_compares_every_pair_and_corrects_for_their_number():
+    one, two = patterned(ring(seed=1), seed=1), patterned(ring(seed=2), seed=2)
+    one = one.assign_coords(layer=("unit", ["M1"] * 15 + ["PMd"] * 15))
+    section = SECTION.section(Material(one, against=two))
+    assert list(section.numbers) == ["M1 - all", "PMd - all"]
+    assert all(row["stands_corrected"] for row in section.numbers.values())
+    assert section.numbers["M1 - all"]["noise_ceiling_high"] > 0.9

@@ -206,8 +206,12 @@ def test_what_is_larger_than_the_memory_is_read_in_parts(tmp_path, file):
     xr.testing.assert_identical(load_recording(tmp_path / "again.nc4"), made)
 
 
-def test_a_refused_window_leaves_no_folder(tmp_path, file):
+def test_a_refused_option_leaves_no_folder(tmp_path, file):
     wrong = neuromotor("analyze", file, "--window", "7", "8", "--out", "report", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "`window_s` must overlap" in wrong.stderr
+    assert not (tmp_path / "report").exists()
+    wrong = neuromotor("analyze", file, "--label", "conditon", "--out", "report", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "did you mean 'condition'" in wrong.stderr
     assert not (tmp_path / "report").exists()

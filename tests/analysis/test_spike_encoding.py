@@ -6,6 +6,8 @@ from planted import reaches
 from sklearn.metrics import d2_tweedie_score
 
 from neuromotor.analysis import RecordingError, encode_spikes, make_recording
+from neuromotor.analysis.section import Material
+from neuromotor.analysis.spike_encoding import SECTION
 
 STEP, LAG = 0.01, 0.08
 GAIN = 8.0  # of the velocity (m/s) in the log of the rate
@@ -100,3 +102,15 @@ def test_what_is_no_count_or_no_movement_is_refused():
         encode_spikes(made, lags_s=(0.0, 0.001))
     with pytest.raises(RecordingError, match="too short"):
         encode_spikes(made, lags_s=(0.59,))
+
+
+def test_the_section_is_there_where_it_is_asked_for():
+    made, _ = planted(units=2)
+    assert not SECTION.wanted(Material(made))
+    given = Material(made, encoded=("hand_velocity",), lags_s=(LAG,))
+    assert SECTION.wanted(given)
+    section = SECTION.section(given)
+    assert section.numbers["units_that_encode"] == 2
+    assert section.numbers["80 ms"]["median_weight_hand_velocity x"] > 2
+    smooth = made.assign(rate=(made["rate"].dims, made["rate"].values * 0.7))
+    assert "no counts" in SECTION.section(Material(smooth, encoded=("hand_velocity",))).skipped
