@@ -48,15 +48,18 @@ def chapter4_tables(data: Mapping[str, Any]) -> list[Table]:
         tuple(
             {
                 "method": row["method"],
-                "source: error a film": _BALLS.get(row["method"]),
+                "source: error": _BALLS.get(row["method"]),
                 "error a film": row["loss"],
+                "error a picture": row["loss"] / (row["lag"] - 1),
                 "calls": row["calls"],
                 "seconds": row["seconds"],
             }
             for row in rows
             if row["problem"] == "balls"
         ),
-        "Error: Kullback-Leibler divergence, summed over pixels and pictures of a held-out film.",
+        "Error: Kullback-Leibler divergence, summed over the pixels of held-out films, and over "
+        "their pictures or as a mean of them. The source calls its number one of a sequence, and "
+        "does not say whether the pictures are summed.",
     )
     told = Table("claims-4", "What the source says in words", tuple(_claims(problems)))
     return [table for table in (told, solved, balls) if table.rows]

@@ -63,8 +63,9 @@ def test_figure_4_1_counts_seeds_and_takes_medians():
 def test_table_4_1_sets_our_films_beside_the_sources():
     data = {"command": "", "rows": [row("balls", 30, HF, 0, 300, loss=24.0, wrong=1.0)]}
     (table,) = chapter4_tables(data)
-    assert table.rows[0]["source: error a film"] == 22
+    assert table.rows[0]["source: error"] == 22
     assert table.rows[0]["error a film"] == 24
+    assert table.rows[0]["error a picture"] == pytest.approx(24 / 29)  # 29 are predicted
 
 
 def test_table_7_3_is_the_mean_error_of_each_method():
