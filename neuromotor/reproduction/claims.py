@@ -260,7 +260,7 @@ def _failures(facts: _Facts) -> Iterator[Found]:
         counts.append((sum(map(sum, own)), sum(map(len, own))))
         words.append(f"{name} {' and '.join(f'{sum(one)} of {len(one)}' for one in own)}")
     (ahf, of_ahf), (hf, of_hf) = counts
-    table = [[ahf, of_ahf - ahf], [hf, of_hf - hf]]
+    table = np.array([[ahf, of_ahf - ahf], [hf, of_hf - hf]])
     chance = float(fisher_exact(table, alternative="less").pvalue)
     calls = max(row["budget"] for row in rows)
     ours = (

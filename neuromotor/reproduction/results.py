@@ -308,7 +308,9 @@ def _optimizers() -> Table:
     """Return the numbers of figure 6.2."""
     data = load_convergence()
     rows: list[dict[str, Value]] = []
+    paths = any(found.get("away_cm") for found in data["methods"].values())
     for name, found in data["methods"].items():
+        away = found.get("away_cm")
         ratios = np.array([curve[-1] for curve in found["loss"]]) / data["reference"]
         rows.append(
             {
@@ -317,7 +319,7 @@ def _optimizers() -> Table:
                 "lowest": float(ratios.min()),
                 "highest": float(ratios.max()),
                 "calls": int(found["calls"][-1]),
-                AWAY: float(np.median(found["away_cm"])) if found.get("away_cm") else None,
+                **({AWAY: float(np.median(away)) if away else None} if paths else {}),
             }
         )
     rows.sort(key=lambda row: float(row["ratio to iLQR"] or 0))
