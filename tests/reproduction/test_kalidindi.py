@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from neuromotor.cli.app import app
 from neuromotor.controllers import CONTROLLERS
-from neuromotor.reproduction.kalidindi import measure
+from neuromotor.reproduction.kalidindi import measure, results
 from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, network, task_of
 from neuromotor.reproduction.kalidindi.results import PAPER, reproduce
 from neuromotor.tasks import PostureLoads
@@ -108,3 +108,14 @@ def test_what_does_not_come_with_the_package_is_left_out():
     assert 0 in effort.seeds_of(CONDITIONS["posture"])
     assert effort.seeds_of(CONDITIONS["posture-hand"]) == []
     assert Effort(seeds=3).seeds_of(CONDITIONS["posture-hand"]) == [0, 1, 2]
+
+
+def test_a_signal_with_one_plane_has_one_frequency():
+    """Kinematics keep two components."""
+    angles, time = PostureLoads().angles.numpy(), 0.01 * np.arange(30)
+    phase = angles[:, None] + 2 * math.pi * time
+    courses = np.stack([np.cos(phase), np.sin(phase)], axis=-1)
+    found = measure.rotations_in({"kinematics": courses}, 0.01, surrogates=0)["kinematics"]
+    row = results.row_of("posture", "kinematics", None, [found])
+    assert row["Hz"] == "1.00"
+    assert row["planes 1 + 2"] == "100 %"

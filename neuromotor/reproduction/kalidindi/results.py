@@ -21,7 +21,7 @@ from neuromotor.storage.files import atomic_path, write_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["MAIN", "PAPER", "QUICK", "reproduce"]
+__all__ = ["MAIN", "PAPER", "QUICK", "reproduce", "row_of"]
 
 # Kalidindi et al. (2021): R^2 of the skew-symmetric and the unconstrained fit, frequencies (Hz) of
 # the first two planes, and their share of the variance. None is what the paper does not say.
@@ -115,9 +115,9 @@ def _rotations_table(
         signals = list(networks[0].rotations) if name in MAIN else _ALONE
         for signal in signals:
             own = [one.rotations[signal] for one in networks if signal in one.rotations]
-            rows.append(_row(CONDITIONS[name].title, signal, PAPER.get((name, signal)), own))
+            rows.append(row_of(CONDITIONS[name].title, signal, PAPER.get((name, signal)), own))
     for name, rotation in recorded.items():
-        rows.append(_row("monkeys", name, MONKEYS.get(name), [rotation]))
+        rows.append(row_of("monkeys", name, MONKEYS.get(name), [rotation]))
     note = (
         "Medians over networks, with their range where there are several. skew and free: R² of the "
         "skew-symmetric and the unconstrained fit. null: median of the skew R² of maximum-entropy "
@@ -127,11 +127,12 @@ def _rotations_table(
     return Table("rotations", "Rotations in networks and monkeys", tuple(rows), note)
 
 
-def _row(
+def row_of(
     title: str, signal: str, paper: _Row | None, own: Sequence[Rotations]
 ) -> dict[str, str | float | int | None]:
-    """One line: published numbers and ours."""
+    """Return one line of the table: published numbers and ours."""
     skew, free, hz, planes = paper or _NOT_PUBLISHED
+    planes_shown = min((min(2, len(one.frequencies_hz)) for one in own), default=0)
     nulls = [one.nulls["maximum entropy"] for one in own if "maximum entropy" in one.nulls]
     return {
         "condition": title,
@@ -145,7 +146,8 @@ def _row(
         "free": _text([one.r2_unconstrained for one in own]),
         "Hz, paper": ", ".join(f"{one:g}" for one in hz) or "-",
         "Hz": ", ".join(
-            _text([float(one.frequencies_hz[plane]) for one in own]) for plane in range(2)
+            _text([float(one.frequencies_hz[plane]) for one in own])
+            for plane in range(planes_shown)
         ),
         "planes 1 + 2, paper": "-" if planes is None else f"{100 * planes:.0f} %",
         "planes 1 + 2": _text([100 * float(one.plane_variance[:2].sum()) for one in own], 0) + " %",
