@@ -357,7 +357,7 @@ def test_a_recording_needs_no_units(tmp_path):
 def test_a_files_name_says_its_format(tmp_path):
     made = make_recording(TIME, range(3), {"rate": rates()})
     for name in ("x.nwb", "x.mat", "x"):
-        with pytest.raises(ValueError, match=r"must end in \.nc for `save_recording`"):
+        with pytest.raises(ValueError, match=r"must end in \.nc or \.nc4 for `save_rec"):
             save_recording(tmp_path / name, made)
     assert not list(tmp_path.iterdir())
     (tmp_path / "x.nwb").write_bytes(b"\x89HDF\r\n\x1a\n")
