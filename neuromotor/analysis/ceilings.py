@@ -220,4 +220,6 @@ SECTION = SectionSpec(
     ("changing rates", "group"),
     lambda given: 1.0 + 0.2 * (len(given.group) + len(given.siblings)),
     gaps="averages",
+    reading="Marks near those within a group are as alike as the group is to itself, which is the "
+    "reference.",
 )

@@ -183,5 +183,11 @@ def _section(given: Material) -> Findings:
 
 
 SECTION = SectionSpec(
-    "currents", "Sensory and recurrent currents", 145, _section, ("controller",), lambda _: 0.2
+    "currents",
+    "Sensory and recurrent currents",
+    145,
+    _section,
+    ("controller",),
+    lambda _: 0.2,
+    reading="Higher lines are larger inputs of that kind, with zero as the reference.",
 )

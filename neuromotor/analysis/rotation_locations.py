@@ -343,5 +343,7 @@ SECTION = SectionSpec(
     _section,
     ("changing rates",),
     lambda given: 0.3 + 0.02 * given.million_surrogate_rates,
+    reading="A bar of planes by location above the grey marks shows that the location tells the "
+    "plane, and the grey marks are the null of exchanged locations.",
     gaps="averages",
 )

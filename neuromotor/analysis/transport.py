@@ -306,5 +306,12 @@ def _seconds(given: Material) -> float:
 
 
 SECTION = SectionSpec(
-    "transport", "Gradients carried through memory", 155, _section, ("controller",), _seconds
+    "transport",
+    "Gradients carried through memory",
+    155,
+    _section,
+    ("controller",),
+    _seconds,
+    reading="A line that falls shows gradients that fade over so many steps, with the dashed bounds "
+    "as the reference.",
 )

@@ -64,7 +64,7 @@ class _Remembered(ReachExperiment):
     @property
     def cost(self) -> QuadraticCost:
         """Squared error of the state at every step, where the trials count it, and energy."""
-        return at_every_step(self.reach.cost)
+        return at_every_step(self.reach)
 
     @property
     def random(self) -> bool:

@@ -182,7 +182,7 @@ def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Com
     pieces = pieces_of(controller.cell)
     if pieces is None:
         raise ViewError(
-            f"`controller.cell` must have compiled pieces, which a page translates, got a "
+            f"`controller.cell` must have compiled pieces for a page, which translates them, got a "
             f"{type(controller.cell).__name__} without; `neuromotor.compiled.pieces` says how to "
             "write them."
         )

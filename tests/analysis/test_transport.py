@@ -19,9 +19,9 @@ def test_every_cell_by_autograd_through_all_steps(name):
     cell, layers = CELLS[name], (3, 2)
     if name == "fast-weights":  # whose units are of one number in every layer
         cell, layers = replace(cell, units=3), (3, 3)
-    net = Network(layers=layers, cell=cell, input_size=4, command_size=1)
+    net = Network(layers=layers, cell=cell, input_size=8, command_size=1)
     parameters = initial_parameters(net, 0) + 0.3 * normal(net.parameter_count)
-    inputs = normal(2, 5, 4, seed=1)
+    inputs = normal(2, 5, 8, seed=1)
     found = gradient_transport(net, parameters, inputs)
     weights = net.unpack(parameters)
     for row in range(2):

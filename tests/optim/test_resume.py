@@ -148,7 +148,7 @@ HOSTILE = {
 # Where a number of either sign is as good as another: coordinates of points and directions.
 ANY_SIGN = (
     *("theta", "best_parameters", "mean", "velocity", "warm", "update", "direction", "downhill"),
-    *("pairs", "blocks", "last_slope", "reached"),
+    *("pairs", "blocks", "last_slope", "reached", "before"),
 )
 
 

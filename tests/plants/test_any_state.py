@@ -251,7 +251,7 @@ def test_environments_pass_gymnasiums_checks(task):
         check_env(MotorEnv(task, goal=True, **extra), skip_render_check=True)
     envs = MotorVectorEnv(3, task, **extra)
     observations, _ = envs.reset(seed=0)
-    assert observations.shape == (3, 2 * task.plant.state_size)
+    assert observations.shape == (3, 2 * task.plant.state_size + 1)
     assert envs.observation_space.contains(observations)
 
 
@@ -433,7 +433,7 @@ def test_a_controller_gets_the_feedback_alone():
     assert env.observation_labels[0] == "elbow angle (rad)"
     seen, _ = env.reset(seed=0)
     np.testing.assert_allclose(seen[:4], env.state[[1, 0, 3, 2]], rtol=1e-12)
-    np.testing.assert_allclose(seen[4:], env.target[[1, 0, 3, 2]], rtol=1e-12)
+    np.testing.assert_allclose(seen[4:8], env.target[[1, 0, 3, 2]], rtol=1e-12)
     recording = record(task, net, theta, trials)
     assert recording["observation"].shape[2] == recording["target"].shape[1] == 4
     assert recording["state"].values.tolist()[0] == "elbow angle"

@@ -82,7 +82,7 @@ def test_a_controller_may_see_its_hand_late(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("Swing", 8), ("FigureEight", 8), ("Sequence", 9), ("Friction", 8)]
+    ("name", "number"), [("Swing", 9), ("FigureEight", 9), ("Sequence", 10), ("Friction", 9)]
 )
 def test_environments_have_its_name(name, number):
     env = gymnasium.make(f"neuromotor/{name}-v0")

@@ -104,12 +104,12 @@ def test_the_best_commands_visit_the_targets_in_time():
 def test_an_environment_shows_the_cue():
     env = MotorEnv(TASK)
     shown, _ = env.reset(seed=1)
-    assert shown.shape == (9,)
+    assert shown.shape == (10,)
     total = 0.0
     for _ in range(80):
         shown, reward, terminated, _, info = env.step([0.0, 0.0])
         total += reward
-    assert shown[-1] == 1.0
+    assert shown[-2:].tolist() == [1.0, 1.0]  # the cue, and the time
     assert terminated
     assert info["loss"] == pytest.approx(-total)
 

@@ -122,6 +122,7 @@ class Room:
             trials: M.
         """
         self._arrangement, self._dims, self.trials = arrangement, dims, trials
+        self._units = list(net.layers)
         self._groups = [group * units for units in net.layers for group in cell.GATES]
         self._damped = [units * getattr(cell, "DAMPED", 1) for units in net.layers]
         parts = [cell.widths(units, numbers) for units in net.layers]
