@@ -379,6 +379,6 @@ SECTION = SectionSpec(
     _section,
     ("controller", "loop"),
     lambda _: 60.0,
-    reading="Points near the circle are modes that fade slowly, and the circle is the reference beyond "
-    "which modes grow.",
+    reading="Points near the circle are modes that fade slowly, and the circle is the reference, "
+    "beyond which modes grow.",
 )
