@@ -77,9 +77,9 @@ class _Modelled(Learner):
     """A model of Stable-Baselines3 in thousands of arms."""
 
     def __init__(self, options: EnvOptions, algorithm: Algorithm, seed: int) -> None:
-        from neuromotor.rl.arms import SB3Arms
-
         vec_env = require("stable_baselines3.common.vec_env", "rl")
+        from neuromotor.rl.arms import SB3Arms  # needs it too
+
         task = options.typed_task
         self._options, self._algorithm = options, algorithm
         self._scales = layout_of(options).scales

@@ -1,6 +1,7 @@
 """Learning by reinforcement: the same seed, the same curve; what is saved is what was learnt."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -147,3 +148,9 @@ def test_the_command_and_its_resume(tmp_path):
         assert bad.exit_code != 0
         assert told in str(bad.exception)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
+    with pytest.raises(RuntimeError, match=r"stable_baselines3: pip install 'neuromotor\[rl\]'"):
+        learner_of(TASK, small("ppo"), 0)
