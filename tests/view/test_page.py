@@ -137,7 +137,7 @@ class OwnArm(TwoJointArm):
     [
         (TASK, CommandTable(steps=8, trials=2), "network of cells .* got a CommandTable"),
         (TASK, OwnNetwork(layers=(6,)), "got a OwnNetwork, whose step the page does not know"),
-        (TASK, Network((6,), cell=OwnCell()), "compiled pieces, .* got a OwnCell without"),
+        (TASK, Network((6,), cell=OwnCell()), "compiled pieces for a page.* got a OwnCell without"),
         (CenterOut(plant=TwoJointArm(integrator=RK4()), steps=8), NETWORK, "use Euler steps"),
         (CenterOut(plant=TwoJointArm(limits=JointLimits()), steps=8), NETWORK, "without joint"),
         (CenterOut(plant=OwnArm(), steps=8), NETWORK, "got a OwnArm"),
