@@ -34,6 +34,7 @@ def rollout(
             asked for.
 
     Example:
+        >>> import torch
         >>> from neuromotor import CenterOut
         >>> task = CenterOut(directions=8)
         >>> policy = torch.nn.Linear(9, 2, dtype=torch.float64)
