@@ -55,7 +55,7 @@ def test_importing_the_package_is_enough(first):
     second = {"neuromotor": "gymnasium", "gymnasium": "neuromotor"}[first]
     code = f"import {first}\nimport {second}, gymnasium\n"
     code += "print(gymnasium.make('neuromotor/CenterOut-v0').reset(seed=0)[0].shape[0])"
-    assert run(code) == ["8"]
+    assert run(code) == ["9"]
 
 
 def test_every_task_has_its_ids():
