@@ -312,6 +312,6 @@ SECTION = SectionSpec(
     _section,
     ("controller",),
     _seconds,
-    reading="A line that falls shows gradients that fade over so many steps, and dashed lines, where "
-    "they hold, are bounds for reference.",
+    reading="A line that falls shows gradients that fade over so many steps, and dashed lines, "
+    "where they hold, are bounds for reference.",
 )
