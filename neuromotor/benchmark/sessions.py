@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -72,11 +73,18 @@ class SessionBenchmarkSettings:
 
 @dataclass(frozen=True)
 class SessionRow:
-    """What one stage took."""
+    """What one stage took.
+
+    Attributes:
+        stage: What was done.
+        seconds: Wall-clock time.
+        peak_mb: Its peak of memory (MB); None where it was below that of the benchmark's own
+            process, which the system counts to those that it starts.
+    """
 
     stage: str
     seconds: float
-    peak_mb: float
+    peak_mb: float | None
 
 
 def run_session_benchmark(
@@ -195,7 +203,9 @@ def _measured(stage: str, command: Sequence[str], folder: str) -> SessionRow:
             said.seek(0)
             last = said.read().decode(errors="replace").strip().splitlines()[-1:]
             raise RuntimeError(f"the stage {stage!r} failed: {' '.join(last)}")
-    return SessionRow(stage, elapsed, usage.ru_maxrss / _MEGABYTE)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = usage.ru_maxrss / _MEGABYTE if usage.ru_maxrss > own else None
+    return SessionRow(stage, elapsed, peak)
 
 
 def make_session(path: Path, settings: SessionBenchmarkSettings) -> None:

@@ -392,7 +392,7 @@ def _learning_cells(rows: Sequence[LearningRow]) -> _Cells:
 
 
 def _session_cells(rows: Sequence[SessionRow]) -> _Cells:
-    lines = [[row.stage, f"{row.seconds:.1f}", f"{row.peak_mb:.0f}"] for row in rows]
+    lines = [[row.stage, f"{row.seconds:.1f}", _or_dash(row.peak_mb, ".0f")] for row in rows]
     return ["stage"], ["seconds", "peak (MB)"], lines
 
 
