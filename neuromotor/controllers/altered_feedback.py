@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_finite_tensor, check_integer, lookup
+from neuromotor.controllers.around import AroundController
 from neuromotor.controllers.controller import Controller, unit_rates
 
 __all__ = ["FEEDBACK_CHANGES", "AlteredFeedback", "FeedbackChange"]
@@ -74,7 +75,7 @@ class FeedbackChange:
 
 
 @dataclass(frozen=True, eq=False)
-class AlteredFeedback:
+class AlteredFeedback(AroundController):
     """A controller whose feedback is changed; otherwise it is the controller itself.
 
     Memory is the controller's, then what it saw, (B, n), then the observations that a delay looks
@@ -87,36 +88,6 @@ class AlteredFeedback:
 
     controller: Controller
     change: FeedbackChange
-
-    @property
-    def parameter_count(self) -> int:
-        """Number P of the controller's parameters."""
-        return self.controller.parameter_count
-
-    @property
-    def dt_s(self) -> float:
-        """Step length (s) of the controller."""
-        return self.controller.dt_s
-
-    @property
-    def command_size(self) -> int:
-        """Numbers in a command."""
-        return self.controller.command_size
-
-    @property
-    def noise_size(self) -> int:
-        """Private noise sources of the controller."""
-        return self.controller.noise_size
-
-    def initial_parameters(
-        self,
-        generator: torch.Generator,
-        *,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str = "cpu",
-    ) -> Tensor:
-        """Return the controller's initial parameters, (P,)."""
-        return self.controller.initial_parameters(generator, dtype=dtype, device=device)
 
     def unpack(self, parameters: Tensor) -> Any:
         """Return the controller's weights."""

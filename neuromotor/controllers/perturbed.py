@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number, lookup
+from neuromotor.controllers.around import AroundController
 from neuromotor.controllers.controller import Controller, unit_rates
 from neuromotor.controllers.network import NetworkWeights, RecurrentNetwork
 
@@ -93,7 +94,7 @@ class _Schedule(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PerturbedNetwork:
+class PerturbedNetwork(AroundController):
     """A network with perturbations; otherwise it is the network itself.
 
     Attributes:
@@ -133,36 +134,6 @@ class PerturbedNetwork:
                     f"`matrix` 'output' belongs to the last layer, {len(network.layers) - 1}, got "
                     f"layer {own.layer}."
                 )
-
-    @property
-    def parameter_count(self) -> int:
-        """Number P of the network's parameters."""
-        return self.controller.parameter_count
-
-    @property
-    def dt_s(self) -> float:
-        """Step length (s) of the network."""
-        return self.controller.dt_s
-
-    @property
-    def command_size(self) -> int:
-        """Numbers in a command."""
-        return self.controller.command_size
-
-    @property
-    def noise_size(self) -> int:
-        """Private noise sources of the network."""
-        return self.controller.noise_size
-
-    def initial_parameters(
-        self,
-        generator: torch.Generator,
-        *,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | str = "cpu",
-    ) -> Tensor:
-        """Return the network's initial parameters, (P,)."""
-        return self.controller.initial_parameters(generator, dtype=dtype, device=device)
 
     def unpack(self, parameters: Tensor) -> _Schedule:
         """Return the network's weights, as they are and as each set of perturbations makes them.
