@@ -67,22 +67,19 @@ class Learner(ABC):
 
 def learner_of(task: Task, algorithm: Algorithm, seed: int) -> Learner:
     """Return a training that has not begun."""
-    options = EnvOptions.of(task, algorithm.options(task))
     if isinstance(algorithm, Analytic):
-        return _Analytic(options, algorithm, seed)
-    return _Modelled(options, algorithm, seed)
+        return _Analytic(EnvOptions.of(task, algorithm.options(task)), algorithm, seed)
+    return _Modelled(task, algorithm, seed)
 
 
 class _Modelled(Learner):
     """A model of Stable-Baselines3 in thousands of arms."""
 
-    def __init__(self, options: EnvOptions, algorithm: Algorithm, seed: int) -> None:
+    def __init__(self, task: Task, algorithm: Algorithm, seed: int) -> None:
         vec_env = require("stable_baselines3.common.vec_env", "rl")
         from neuromotor.rl.arms import SB3Arms  # needs it too
 
-        task = options.typed_task
-        self._options, self._algorithm = options, algorithm
-        self._scales = layout_of(options).scales
+        self._algorithm = algorithm
         self._arms = SB3Arms(algorithm.arms, task, **algorithm.options(task))
         self._rewards = vec_env.VecNormalize(
             self._arms,
@@ -112,7 +109,8 @@ class _Modelled(Learner):
         self.steps = model.num_timesteps
 
     def policy(self) -> tuple[PolicyNetwork, Tensor]:
-        return policy_of(self._algorithm, self._model, self._options, self._scales)
+        envs = self._arms.envs
+        return policy_of(self._algorithm, self._model, envs.options, envs.observation_scales)
 
     def state(self) -> dict[str, Any] | None:
         if not self._on_policy:
