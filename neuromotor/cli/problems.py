@@ -21,6 +21,7 @@ from neuromotor.cli.options import (
     SmokeOption,
     ThreadsOption,
 )
+from neuromotor.cli.resuming import resumed_settings
 from neuromotor.controllers import CELLS
 from neuromotor.optim import OPTIMIZERS
 from neuromotor.problems import PROBLEMS
@@ -158,7 +159,9 @@ def solve_and_report(
         SettingsError: A setting is wrong, or there is no problem.
     """
     if resume is not None:
-        raw = _resumed(resume, options | {"config": config, "out": out}, assignments)
+        given = options | {"config": config, "out": out}
+        may_change = ("budget", "seconds", "threads")
+        raw = resumed_settings(resume / PROBLEM_FILE, given, assignments, may_change)
         settings, folder = problem_settings(raw), resume
     else:
         if options["problem"] is None and config is None:
@@ -184,21 +187,6 @@ def solve_and_report(
     if summary["interrupted"]:
         messages.print(f"Interrupted. Go on with `--resume {folder}`.", soft_wrap=True)
         sys.exit(128 + summary["signal"])
-
-
-def _resumed(folder: Path, options: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
-    """Return the settings of a run, with another budget where one is given."""
-    given = {name: value for name, value in options.items() if value is not None}
-    others = sorted(given.keys() - {"budget", "seconds", "threads"})
-    if others or assignments:
-        names = ", ".join(f"`--{name}`" for name in [*others, *(["set"] if assignments else [])])
-        raise SettingsError(
-            f"`--resume` takes the settings from {folder}, got {names} too; leave them out."
-        )
-    path = folder / PROBLEM_FILE
-    if not path.is_file():
-        raise SettingsError(f"`--resume` must be a folder with {PROBLEM_FILE}, got {folder}.")
-    return gather(path, given, [], smoke=False)
 
 
 def is_problem_run(folder: Path) -> bool:

@@ -22,9 +22,9 @@ from neuromotor.cli.options import (
     SmokeOption,
     ThreadsOption,
 )
+from neuromotor.cli.resuming import resumed_settings
 from neuromotor.runs.execute import default_folder
 from neuromotor.runs.settings import gather
-from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import TASKS
 
 __all__ = ["register"]
@@ -96,18 +96,10 @@ def rl(
         "threads": threads,
     }
     if resume is not None:
-        given = {k for k, v in options.items() if v is not None} - {"seconds", "threads"}
-        given |= {k for k, v in (("config", config), ("out", out), ("set", set_)) if v}
-        if given:
-            names = ", ".join(f"`--{name}`" for name in sorted(given))
-            raise SettingsError(
-                f"`--resume` takes the settings from {resume}, got {names} too; leave them out."
-            )
-        path = resume / LEARNING_FILE
-        if not path.is_file():
-            raise SettingsError(f"`--resume` must be a folder with {LEARNING_FILE}, got {resume}.")
-        own = {k: v for k, v in options.items() if k in ("seconds", "threads")}
-        settings, folder = learning_settings(gather(path, own, [], smoke=False)), resume
+        given = options | {"config": config, "out": out}
+        may_change = ("seconds", "threads")
+        raw = resumed_settings(resume / LEARNING_FILE, given, set_ or [], may_change)
+        settings, folder = learning_settings(raw), resume
     else:
         raw = gather(config, options, set_ or [], smoke=False)
         settings = learning_settings(raw, smoke=smoke)
