@@ -292,7 +292,8 @@ class CursorReach(TableInNotebooks):
         arrival = (low + (high - low) * uniform(count)).clamp(max=self.steps * self.plant.dt_s)
         bar = torch.eye(2).double()[(uniform(count) < 0.5).long()]
         shape = torch.where((uniform(count) < self.bars)[:, None], bar, torch.ones_like(bar))
-        middle = self.home - away * uniform(count)[:, None]  # both ends lie about home
+        # home lies in the middle half of the way, so that both ends are within the arm's reach
+        middle = self.home - away * (0.25 + 0.5 * uniform(count)[:, None])
         own = uniform(count) < self.free
         timed = self.reaches(middle + away, start=middle, arrival_s=arrival, shape=shape)
         free = self.reaches(middle + away, start=middle, shape=shape)
