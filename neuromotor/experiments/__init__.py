@@ -7,6 +7,7 @@ and holds them against the ranges of people or monkeys.
 
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
 from neuromotor.experiments.findings import (
+    VERDICTS,
     CannotBeAskedError,
     Findings,
     Judgement,
@@ -29,6 +30,7 @@ from neuromotor.experiments.target_jumps import TargetJumps
 __all__ = [
     "EXPERIMENTS",
     "SUBJECTS",
+    "VERDICTS",
     "CannotBeAskedError",
     "Experiment",
     "Findings",
