@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuromotor._checks import check_positive
 
-__all__ = ["check_array", "check_courses", "hand_speed", "left_of"]
+__all__ = ["check_array", "check_courses", "hand_speed", "left_of", "one_each"]
 
 
 def check_array(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
@@ -26,6 +26,16 @@ def check_array(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> 
             "or cut all trials to the samples that each has."
         )
     return array
+
+
+def one_each(
+    name: str, values: ArrayLike, count: int, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return `count` arrays of `shape`, from as many or from one for all, or raise."""
+    array = np.asarray(values, np.float64)
+    if array.ndim == len(shape):
+        array = np.broadcast_to(check_array(name, array, shape), (count, *shape))
+    return check_array(name, array, (count, *shape))
 
 
 def check_courses(

@@ -105,9 +105,7 @@ def deviation_at_peak_speed(
     return np.where(inside.any(1), np.take_along_axis(off, peak[:, None], 1)[:, 0], np.nan)
 
 
-def during(
-    times: MovementTimes | None, count: int, samples: int, dt_s: float
-) -> NDArray[np.bool_]:
+def during(times: MovementTimes | None, count: int, samples: int, dt_s: float) -> NDArray[np.bool_]:
     """Return which samples belong to each movement, ends included, (B, T)."""
     if times is None:
         return np.ones((count, samples), bool)
