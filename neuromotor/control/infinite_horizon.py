@@ -73,6 +73,10 @@ class InfiniteHorizonResult:
 class InfiniteHorizonLQG:
     """Designs feedback that goes on for ever, one controller for each target, in float64.
 
+    At rest hardly anything is commanded, so that noise in proportion to commands hardly disturbs,
+    and a filter for rest alone would not look. So the filter counts the noise of a reach too, with
+    its mean over the steps of an undisturbed trial.
+
     A load or a force on the hand counts as one that is drawn anew from time to time: with
     probability ``dt / disturbance_s`` at each step. Its covariance over time is that of a
     disturbance which fades by this share at each step and gets as much noise as keeps its variance,
@@ -89,7 +93,8 @@ class InfiniteHorizonLQG:
             the gains of the design) or by the linearised one.
         rounds: Largest number of rounds of feedback and filter gains.
         tolerance: Rounds end when no target's expected cost changes by more than this fraction.
-        sensor_floor: Smallest standard deviation of sensory noise that the filter assumes.
+        noise_floor: Smallest standard deviation of sensory noise and of plant noise that the filter
+            assumes.
 
     Raises:
         ValueError: A setting is out of range.
@@ -104,11 +109,11 @@ class InfiniteHorizonLQG:
 
     error_scale: float = 1.0
     velocity_scale: float = 0.01
-    disturbance_s: float = 1.0
+    disturbance_s: float = 10.0
     extended: bool = True
     rounds: int = 50
     tolerance: float = 1e-6
-    sensor_floor: float = 1e-6
+    noise_floor: float = 1e-6
 
     def __post_init__(self) -> None:
         check_positive("error_scale", self.error_scale)
@@ -116,7 +121,7 @@ class InfiniteHorizonLQG:
         check_positive("disturbance_s", self.disturbance_s, "seconds")
         check_integer("rounds", self.rounds, minimum=1)
         check_positive("tolerance", self.tolerance)
-        check_positive("sensor_floor", self.sensor_floor)
+        check_positive("noise_floor", self.noise_floor)
 
     @torch.no_grad()
     @torch_threads()
@@ -161,12 +166,18 @@ class InfiniteHorizonLQG:
 
         always = replace(uncertainty, onset_steps=(0, 0))
         once = _OneStep(task, self.error_scale, self.velocity_scale)
-        step = linearized(once, at_rest, states, commands, always, self.sensor_floor)
+        step = linearized(once, at_rest, states, commands, always, self.noise_floor)
+        step = replace(step, plant_variance=step.plant_variance.clamp(min=self.noise_floor**2))
         retention = 1.0
         if step.disturbance.shape[3]:
             retention = 1 - min(task.plant.dt_s / self.disturbance_s, 1.0)
             fresh = (1 - retention**2) * step.onset_variance
             step = replace(step, retention=retention, onset_variance=fresh)
+        if step.coupled:
+            feedback, _ = StationaryLQG(step).valued_feedback()
+            power = _power(task, trials, feedback[index, 0], commands[index, 0])
+            mean = power.new_zeros(len(at_rest), power.shape[1]).index_add_(0, index, power)
+            step = replace(step, command_power=mean / torch.bincount(index)[:, None])
         gains = gains_in_turn(StationaryLQG(step), self.rounds, self.tolerance, note)
         weights = tables(step, gains.feedback, gains.correction, states)
         every = {
@@ -217,6 +228,25 @@ def _held(plant: Plant, target: Tensor) -> bool:
     """Return whether the plant can be held still at its targets, (B, n)."""
     after = plant.step(target, holding_command(plant, target))
     return bool(((after - target).abs() <= _STILL).all())
+
+
+def _power(task: Task, trials: Trials, feedback: Tensor, holding: Tensor) -> Tensor:
+    """Mean squares of the commands of undisturbed reaches beyond those that hold the end, (B, m).
+
+    Args:
+        task: Plant and number of steps.
+        trials: B trials.
+        feedback: L of each, (B, m, n + k + 1).
+        holding: Commands at the targets, (B, m).
+    """
+    state, goal = trials.initial_state.double(), trials.target.double()
+    n, total = state.shape[1], torch.zeros_like(holding)
+    for _ in range(task.steps):
+        away = (state - goal).unsqueeze(-1)
+        command = (feedback[..., :n] @ away + feedback[..., -1:]).squeeze(-1)
+        state = task.plant.step(state, command)
+        total += (command - holding).square()
+    return total / task.steps
 
 
 def _rest(weights: FeedbackWeights, name: str) -> tuple[int, ...]:

@@ -75,6 +75,8 @@ class LQG:
         signal_variance: rho^2, one number for each that is sensed; None is zero. It needs
             `sensors`.
         retention: phi, what is left of d after a step, before w is added.
+        command_power: Mean squares of what else is commanded, whose noise is there too and whose
+            effect is not, (B, m); None is nothing.
     """
 
     state: Tensor
@@ -92,6 +94,7 @@ class LQG:
     sensors: tuple[Sensor, ...] = ()
     signal_variance: Tensor | None = None
     retention: float = 1.0
+    command_power: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -244,7 +247,10 @@ class LQG:
         row = self._row(t)
         moment = self._carry(row + b_t @ full, moment)
         spread = self._carry(row, spread)
-        noise = self.command_variance * energy.diagonal(dim1=1, dim2=2)
+        power = energy.diagonal(dim1=1, dim2=2)
+        if self.command_power is not None:
+            power = power + self.command_power
+        noise = self.command_variance * power
         spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
         spread[:, :n, :n] += torch.diag(self.plant_variance)
         return cost, gain, mean, spread, moment

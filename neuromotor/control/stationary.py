@@ -83,8 +83,8 @@ class StationaryLQG:
             cost = cost + noise
             if correction is not None:
                 error_cost = errors
-            # Of the cost of errors only what reaches G counts, where it comes a delay late. The rest
-            # may settle slowly: a filter is slow for what is hardly disturbed and hardly seen.
+            # Of the cost of errors only what reaches G counts, a delay late. The rest may settle
+            # slowly: a filter is slow for what is hardly disturbed and hardly seen.
             late = turn > 2 * (one.delay_steps + 1)
             if late and self._still(cost[:, :n], before[:, :n]) and self._still(curvature, last):
                 return gain[:, None], curvature[:, None]
