@@ -9,6 +9,7 @@ import typer
 from neuromotor.cli import (
     analysis,
     benchmark,
+    dataset,
     evaluation,
     generative,
     hopfield,
@@ -72,6 +73,7 @@ for commands in (
     importing,
     problems,
     rl,
+    dataset,
     readout,
     zoo,
     runs_command,

@@ -132,13 +132,15 @@ def rl(
 
 def _table(summary: dict[str, Any]) -> Table:
     """Return how near each algorithm came, a line each."""
+    from neuromotor.runs.reinforcement import titled
+
     reference = summary["reference"]
     table = Table(title=f"{summary['task']}: loss in ratio to {reference['name']}", box=None)
     for name in ("algorithm", "seeds", "ratio", "lowest", "highest", "error (cm)", "steps", "secs"):
         table.add_column(name, justify="left" if name == "algorithm" else "right")
     for row in summary["medians"]:
         table.add_row(
-            row["algorithm"],
+            titled(row),
             str(row["seeds"]),
             f"{row['ratio']:.4g}",
             f"{row['lowest']:.4g}",

@@ -208,6 +208,7 @@ def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "algorithm": name,
+            "teacher": own[0].get("teacher", ""),
             "seeds": len(own),
             "ratio": statistics.median(row["ratio"] for row in own),
             "lowest": min(row["ratio"] for row in own),
@@ -238,9 +239,15 @@ def _kept(
     return {**row, "curve": [asdict(point) for point in found.curve]}
 
 
+def titled(row: Mapping[str, Any]) -> str:
+    """Return an algorithm's name, with its teacher if it had one."""
+    teacher = row.get("teacher")
+    return f"{row['algorithm']} after {teacher}" if teacher else str(row["algorithm"])
+
+
 def _sentence(row: Mapping[str, Any]) -> str:
     """Say what a training came to."""
     return (
-        f"{row['algorithm']}, seed {row['seed']}: {row['ratio']:.4g} x {row['reference']} after "
+        f"{titled(row)}, seed {row['seed']}: {row['ratio']:.4g} x {row['reference']} after "
         f"{row['steps']} steps, {row['seconds']:.0f} s ({row['reason']})"
     )
