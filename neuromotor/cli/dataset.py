@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neuromotor.cli.completing import named
 from neuromotor.cli.display import difference_lines, messages, output, working
 from neuromotor.cli.options import ConfigOption, JsonOption, PlantOption, SeedOption, SetOption
 from neuromotor.closed_loop.blas import choose_threads
@@ -26,7 +27,10 @@ def register(app: typer.Typer) -> None:
 
 
 def dataset(
-    task: Annotated[str, typer.Argument(help=f"The task: {', '.join(TASKS)}.")],
+    task: Annotated[
+        str,
+        typer.Argument(help=f"The task: {', '.join(TASKS)}.", autocompletion=named(TASKS)),
+    ],
     controller: Annotated[
         str,
         typer.Option(

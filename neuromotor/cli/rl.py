@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from neuromotor.cli.completing import named
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import (
     ConfigOption,
@@ -40,7 +41,10 @@ def register(app: typer.Typer) -> None:
 def rl(
     task: Annotated[
         str | None,
-        typer.Argument(help=f"The task: {', '.join(TASKS)}. Default: center-out."),
+        typer.Argument(
+            help=f"The task: {', '.join(TASKS)}. Default: center-out.",
+            autocompletion=named(TASKS),
+        ),
     ] = None,
     algorithm: Annotated[
         str | None, typer.Option(help=f"Names with commas: {_NAMES}. Default: ppo.")
