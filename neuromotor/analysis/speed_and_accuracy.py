@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import null_p, r_squared
+from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.behaviour import behaviour
 from neuromotor.analysis.ellipses import end_errors
 from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.measures.lines import least_squares_line
 from neuromotor.analysis.section import Findings, Material, SectionSpec
 
 if TYPE_CHECKING:
@@ -97,8 +98,10 @@ def speed_accuracy(
         raise RecordingError("difficulty and speed must vary over conditions.")
     generator = np.random.default_rng(seed)
     drawn = [generator.permutation(time_s) for _ in range(permutations)]
-    slope, intercept, r2 = _line(bits, time_s)
-    width_slope, _, width_r2 = _line(far / time_s, width)
+    slopes = [least_squares_line(bits, times)[0] for times in drawn]
+    width_slopes = [least_squares_line(far / times, width)[0] for times in drawn]
+    slope, intercept, r2 = least_squares_line(bits, time_s)
+    width_slope, _, width_r2 = least_squares_line(far / time_s, width)
     return SpeedAccuracy(
         conditions=np.array([row[0] for row in rows]),
         distance_m=far,
@@ -108,20 +111,11 @@ def speed_accuracy(
         slope_s=slope,
         intercept_s=intercept,
         r2=r2,
-        p_slope=null_p(slope, [_line(bits, times)[0] for times in drawn]),
+        p_slope=null_p(slope, slopes),
         width_slope_s=width_slope,
         width_r2=width_r2,
-        p_width_slope=null_p(width_slope, [_line(far / times, width)[0] for times in drawn]),
+        p_width_slope=null_p(width_slope, width_slopes),
     )
-
-
-def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return slope, intercept and R^2 of the line of least squares."""
-    away = x - x.mean()
-    spread = float(away @ away)
-    slope = float(away @ y) / spread if spread > 0 else 0.0
-    intercept = float(y.mean() - slope * x.mean())
-    return slope, intercept, float(r_squared(y, slope * x + intercept, (0,)))
 
 
 def plot_speed_accuracy(found: SpeedAccuracy) -> Figure:
