@@ -108,10 +108,10 @@ class TargetJumps(Experiment):
                 "latency": bootstrap_interval(latency),
             },
             data={
-                "time_s": task.plant.dt_s * np.arange(steps + 1),
-                "towards_m": towards.mean(1).numpy(),
+                "time_s": task.plant.dt_s * np.arange(steps + 1, dtype=np.float64),
+                "towards_m": np.asarray(towards.mean(1), np.float64),
                 "jumps_s": np.array(self.jumps_s),
-                "share": share.mean(1).numpy(),
+                "share": np.asarray(share.mean(1), np.float64),
             },
         )
 

@@ -1,8 +1,8 @@
-"""What a reach with a cursor costs: distance to the target, speed, torque and its rate, commands."""
+"""What a reach with a cursor costs: distance from the target, speed, torques and commands."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -44,7 +44,7 @@ class CursorCost(QuadraticCost):
         ValueError: As `QuadraticCost`.
     """
 
-    plant: CursorArm = CursorArm()
+    plant: CursorArm = field(default_factory=CursorArm)
 
     follows_equations: ClassVar[bool] = False
 

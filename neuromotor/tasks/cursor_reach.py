@@ -91,7 +91,8 @@ class CursorReach(TableInNotebooks):
     free_share: float = 0.1
     noise: float = 0.15
     senses: Senses | None = field(
-        default_factory=lambda: SENSES["eyes-and-joints"], metadata={"registry": SENSES, "left_out": True}
+        default_factory=lambda: SENSES["eyes-and-joints"],
+        metadata={"registry": SENSES, "left_out": True},
     )
     believed_load_nm: float = 0.3
     believed_jump_m: float = 0.002
