@@ -15,6 +15,9 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.gain_over_reach import GainOverReach
+from neuromotor.experiments.long_latency import LongLatency
+from neuromotor.experiments.minimal_intervention import MinimalIntervention
 from neuromotor.experiments.session import Run, Session
 from neuromotor.experiments.subjects import (
     SUBJECTS,
@@ -26,6 +29,7 @@ from neuromotor.experiments.subjects import (
     subject_of,
 )
 from neuromotor.experiments.target_jumps import TargetJumps
+from neuromotor.experiments.time_to_target import TimeToTarget
 
 __all__ = [
     "EXPERIMENTS",
@@ -34,7 +38,10 @@ __all__ = [
     "CannotBeAskedError",
     "Experiment",
     "Findings",
+    "GainOverReach",
     "Judgement",
+    "LongLatency",
+    "MinimalIntervention",
     "Nature",
     "OpenLoop",
     "Optimal",
@@ -42,6 +49,7 @@ __all__ = [
     "Session",
     "Subject",
     "TargetJumps",
+    "TimeToTarget",
     "Trained",
     "beliefs",
     "judge",
