@@ -333,6 +333,16 @@ def classics(
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer repeats of everything: at most 3 minutes.")
     ] = False,
+    fit_: Annotated[
+        int,
+        typer.Option(
+            "--fit",
+            metavar="TRIES",
+            min=0,
+            help="Also fit weights and noise of the conditions to the first controller, with fewer "
+            "repeats: the best of so many random ones.",
+        ),
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     document: DocumentOption = None,
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("classics"),
@@ -346,9 +356,9 @@ def classics(
     Example: `neuromotor reproduce classics --quick --controllers ilqg,lqg-infinite`
     """
     from neuromotor.experiments import EXPERIMENTS
-    from neuromotor.reproduction.classics import write_classics
+    from neuromotor.reproduction.classics import fitted_table, write_classics
     from neuromotor.reproduction.tables import update_document
-    from neuromotor.runs.experiments import conduct, plan
+    from neuromotor.runs.experiments import conduct, fit, plan
 
     choose_threads(1)
     names = list(EXPERIMENTS) if experiments is None else experiments.split(",")
@@ -359,14 +369,19 @@ def classics(
         "versions": versions(),
         "machine": machine(),
     }
-    tables = write_classics(todo, outcomes, out, about)
+    more = []
+    if fit_:
+        few = plan(names, config, set_ or [], quick=True)
+        found, there = fit(few, controllers.split(",")[0], fit_, seed, say=_say)
+        more.append(fitted_table(few, found, there, fit_))
+    tables = write_classics(todo, outcomes, out, about, more)
     if document is not None:
         for name in update_document(document, tables):
             _say(f"{document} has no place for the table {name}")
     if json_:
         print(json.dumps([table.as_dict() for table in tables], indent=2))
         return
-    for table in tables[:2]:
+    for table in (*tables[:2], *more):
         output.print(f"\n{table.title}", style="bold")
         output.print(_printed(table))
     output.print(f"\nFolder: {out}", soft_wrap=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 from neuromotor.experiments import VERDICTS, overall
 from neuromotor.reproduction.tables import Table, write_tables
-from neuromotor.runs.experiments import Outcome, Plan, draw_outcomes
+from neuromotor.runs.experiments import FITTED, Outcome, Plan, draw_outcomes
 from neuromotor.storage.components import encode
 from neuromotor.tasks import SENSES, TASKS
 
-__all__ = ["classics_tables", "write_classics"]
+__all__ = ["classics_tables", "fitted_table", "write_classics"]
 
 
 def classics_tables(todo: Plan, outcomes: Sequence[Outcome]) -> list[Table]:
@@ -50,6 +50,31 @@ _WORDS = (
     "absent: neither. cannot be asked: the controller cannot take part; the table of every measure "
     "says why."
 )
+
+
+def fitted_table(todo: Plan, fitted: Plan, outcomes: Sequence[Outcome], tries: int) -> Table:
+    """Return the score of one controller under conditions that were fitted to it.
+
+    Args:
+        todo: The conditions that the fit began with.
+        fitted: Those that it found.
+        outcomes: The controller in every experiment there.
+        tries: How many conditions were tried.
+    """
+    rows: list[dict[str, Any]] = [
+        {"experiment": one.experiment.title, one.controller: overall(one.judgements)}
+        for one in outcomes
+    ]
+    good = sum(overall(one.judgements) in VERDICTS[:2] for one in outcomes)
+    name = outcomes[0].controller
+    rows.append({"experiment": "inside or same direction", name: f"{good} of {len(outcomes)}"})
+    changed = ", ".join(
+        f"{name} {getattr(fitted.world, name):.3g} for {getattr(todo.world, name):g}"
+        for name in FITTED
+        if getattr(fitted.world, name) != getattr(todo.world, name)
+    )
+    note = f"The best of {tries} random conditions and the common ones: {changed or 'the latter'}."
+    return Table("fitted", "Score with fitted conditions", tuple(rows), note)
 
 
 def _measures(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -108,7 +133,11 @@ def _conditions(todo: Plan) -> list[dict[str, Any]]:
 
 
 def write_classics(
-    todo: Plan, outcomes: Sequence[Outcome], out: Path, about: Mapping[str, Any]
+    todo: Plan,
+    outcomes: Sequence[Outcome],
+    out: Path,
+    about: Mapping[str, Any],
+    more: Sequence[Table] = (),
 ) -> list[Table]:
     """Write tables.md, tables.json and a figure of each outcome into a folder.
 
@@ -117,8 +146,9 @@ def write_classics(
         outcomes: Every controller in every experiment.
         out: The folder.
         about: Command, machine and versions.
+        more: Further tables.
     """
-    tables = classics_tables(todo, outcomes)
+    tables = [*classics_tables(todo, outcomes), *more]
     details = {**about, **todo.as_dict(), "outcomes": [one.as_dict() for one in outcomes]}
     write_tables(tables, out, details)
     draw_outcomes(outcomes, out / "figures")

@@ -60,8 +60,8 @@ class CursorReach(TableInNotebooks):
         distance_m: Shortest and longest distance (m) of the targets that it draws.
         arrival_s: Shortest and longest time (s) that it gives.
         free: Share of its trials whose time is free.
-        bars: Share of its trials whose target is a bar along x or y, up to ten times as long as wide:
-            the factor along it is drawn log-uniformly from .01 to 1.
+        bars: Share of its trials whose target is a bar along x or y, up to ten times as long as
+            wide: the factor along it is drawn log-uniformly from .01 to 1.
         jumps: Share of its trials in which the target jumps, and share of those in which the cursor
             does, by a normal draw of `jump_m` in each direction.
         jump_m: See there (m).
