@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from neuromotor.analysis.ellipses import EndPoints, end_errors, end_points
 from neuromotor.analysis.layout import RecordingError, check_in_plane, check_recording, sample_at
 from neuromotor.analysis.measures.courses import left_of
+from neuromotor.analysis.measures.end_point_spread import EndPointSpread, end_point_spread
 from neuromotor.analysis.measures.movement_times import MovementTimes
 from neuromotor.analysis.measures.paths import (
     deviation_at_peak_speed,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Behaviour", "behaviour", "hand_course", "plot_movements"]
 
 _BEHIND = "0.6"  # grey of a reference
+_RESAMPLES = 500  # of end points, for intervals in a report
 _MOST_DRAWN = 400  # trials in a figure
 
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
@@ -303,6 +305,18 @@ def _section(given: Material) -> Findings:
         "median_long_over_short": median(elongation),
         "median_turned_from_movement_deg": median(ellipses.turned_deg),
     }
+    spread = _spread(recording)
+    if spread is not None:
+        for name in ("along_over_across", "aspect", "tilt_deg"):
+            one = getattr(spread, name)
+            numbers["end points"] |= {name: one.value, f"{name}_low": one.low}
+            numbers["end points"] |= {f"{name}_high": one.high}
+        numbers["end points"]["direction_spread_deg"] = spread.direction_spread_deg
+        text += (
+            " `along_over_across` is the spread of all end points along their movements over that "
+            "across, about the means of their conditions, with its 95 % interval: 1 where the "
+            "spread does not know the direction of movement."
+        )
     for i, label in enumerate(ellipses.conditions):
         x, y = 100 * ellipses.targets_m[i]
         numbers[f"end points, condition {label}, target ({x:.2f}, {y:.2f}) cm"] = {
@@ -319,6 +333,19 @@ def _section(given: Material) -> Findings:
         "normally distributed; the tables give their half axes."
     )
     return Findings(text, numbers, {"movement": partial(plot_movements, recording, ellipses)})
+
+
+def _spread(recording: xr.Dataset) -> EndPointSpread | None:
+    """Return the spread of end points that have a direction, None where too few have one."""
+    start, target = recording["hand_position"].values[:, 0], recording["target_position"].values
+    away = np.linalg.norm(target - start, axis=-1) > 0
+    if away.sum() < 3:
+        return None
+    groups = np.unique(recording["condition"].values, return_inverse=True)[1]
+    ends = target + end_errors(recording)
+    return end_point_spread(
+        ends[away], start[away], target[away], groups=groups[away], resamples=_RESAMPLES
+    )
 
 
 SECTION = SectionSpec(

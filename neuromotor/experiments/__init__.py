@@ -7,6 +7,7 @@ and holds them against the ranges of people or monkeys.
 
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
 from neuromotor.experiments.findings import (
+    VERDICTS,
     CannotBeAskedError,
     Findings,
     Judgement,
@@ -33,6 +34,7 @@ from neuromotor.experiments.time_to_target import TimeToTarget
 __all__ = [
     "EXPERIMENTS",
     "SUBJECTS",
+    "VERDICTS",
     "CannotBeAskedError",
     "Experiment",
     "Findings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ __all__ = ["SUBJECTS", "OpenLoop", "Optimal", "Subject", "Trained", "beliefs", "
 
 class Subject(ABC):
     """Something that decides on commands under the conditions of experiments."""
+
+    has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
 
     @property
     @abstractmethod
@@ -139,6 +141,8 @@ class Trained(Subject):
 
     saved: SavedController
     label: str
+
+    has_units: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

@@ -22,7 +22,6 @@ from scipy.stats import t as student
 from neuromotor._checks import check_below_one, check_positive, lookup
 from neuromotor.analysis._arrays import r_squared
 from neuromotor.analysis.measures.courses import check_array
-from neuromotor.evaluation.bootstrap import Interval
 
 __all__ = ["Difficulty", "Line", "fit_line", "fitts_law", "least_squares_line", "schmidt_law"]
 
@@ -37,7 +36,8 @@ class Line:
     Attributes:
         x: Abscissae, (K,).
         y: Ordinates, (K,).
-        slope: Slope with its interval.
+        slope: Slope.
+        slope_interval: Bounds of its interval; NaN where there are two points.
         intercept: Ordinate at 0.
         r2: Share of variance explained; NaN where the ordinates do not vary.
         p: p of no slope, two-sided; NaN where there are two points.
@@ -45,7 +45,8 @@ class Line:
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    slope: Interval
+    slope: float
+    slope_interval: tuple[float, float]
     intercept: float
     r2: float
     p: float
@@ -64,7 +65,7 @@ def fit_line(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
 
     Example:
         >>> line = fit_line([0.0, 1.0, 2.0, 3.0], [1.0, 3.1, 4.9, 7.0])
-        >>> round(line.slope.value, 2), round(line.intercept, 2)
+        >>> round(line.slope, 2), round(line.intercept, 2)
         (1.98, 1.03)
     """
     check_positive("level", level)
@@ -79,13 +80,14 @@ def fit_line(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> Line:
     slope, intercept, r2 = least_squares_line(across, up)
     free = len(across) - 2
     if free < 1:
-        return Line(across, up, Interval(slope, None, None), intercept, r2, float("nan"))
+        unknown = float("nan")
+        return Line(across, up, slope, (unknown, unknown), intercept, r2, unknown)
     left = float(((up - intercept - slope * across) ** 2).sum())
     error = np.sqrt(left / free / ((across - across.mean()) ** 2).sum())
     half = float(student.ppf(0.5 * (1 + level), free) * error)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = float(2 * student.sf(np.abs(slope / error), free))
-    return Line(across, up, Interval(slope, slope - half, slope + half), intercept, r2, p)
+    return Line(across, up, slope, (slope - half, slope + half), intercept, r2, p)
 
 
 def least_squares_line(
