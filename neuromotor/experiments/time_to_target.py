@@ -47,8 +47,8 @@ class TimeToTarget(Experiment):
     """
 
     distances_m: tuple[float, ...] = (0.1, 0.2, 0.15, 0.1, 0.2)
-    arrivals_s: tuple[float, ...] = (0.5, 0.5, 0.6, 0.7, 0.7)
-    left_s: tuple[float, ...] = (0.4, 0.35, 0.3, 0.25, 0.2)
+    arrivals_s: tuple[float, ...] = (0.55, 0.55, 0.6, 0.7, 0.7)
+    left_s: tuple[float, ...] = (0.5, 0.4, 0.35, 0.3, 0.25)
     jump_m: float = 0.02
     repeats: int = 10
 
