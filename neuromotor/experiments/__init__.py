@@ -5,6 +5,8 @@ weights of the cost. An `Experiment` asks a `Subject` in a `Session` for movemen
 and holds them against the ranges of people or monkeys.
 """
 
+from neuromotor.experiments.amplitude import Amplitude
+from neuromotor.experiments.endpoint_ellipses import EndpointEllipses
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
 from neuromotor.experiments.findings import (
     CannotBeAskedError,
@@ -14,7 +16,10 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.inertial_anisotropy import InertialAnisotropy
+from neuromotor.experiments.posture_units import PostureUnits
 from neuromotor.experiments.session import Run, Session
+from neuromotor.experiments.straight_reaches import StraightReaches
 from neuromotor.experiments.subjects import (
     SUBJECTS,
     OpenLoop,
@@ -29,15 +34,20 @@ from neuromotor.experiments.target_jumps import TargetJumps
 __all__ = [
     "EXPERIMENTS",
     "SUBJECTS",
+    "Amplitude",
     "CannotBeAskedError",
+    "EndpointEllipses",
     "Experiment",
     "Findings",
+    "InertialAnisotropy",
     "Judgement",
     "Nature",
     "OpenLoop",
     "Optimal",
+    "PostureUnits",
     "Run",
     "Session",
+    "StraightReaches",
     "Subject",
     "TargetJumps",
     "Trained",
