@@ -2,6 +2,7 @@
 
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
+from neuromotor.control.infinite_horizon import InfiniteHorizonLQG, InfiniteHorizonResult
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
 from neuromotor.control.online import OnlineTrajectoryOptimization
@@ -15,6 +16,8 @@ __all__ = [
     "FeedbackWeights",
     "ILQGResult",
     "ILQRResult",
+    "InfiniteHorizonLQG",
+    "InfiniteHorizonResult",
     "LinearFeedback",
     "OnlineTrajectoryOptimization",
     "Uncertainty",

@@ -9,6 +9,7 @@ from neuromotor.experiments.amplitude import Amplitude
 from neuromotor.experiments.endpoint_ellipses import EndpointEllipses
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
 from neuromotor.experiments.findings import (
+    VERDICTS,
     CannotBeAskedError,
     Findings,
     Judgement,
@@ -16,7 +17,10 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.gain_over_reach import GainOverReach
 from neuromotor.experiments.inertial_anisotropy import InertialAnisotropy
+from neuromotor.experiments.long_latency import LongLatency
+from neuromotor.experiments.minimal_intervention import MinimalIntervention
 from neuromotor.experiments.posture_units import PostureUnits
 from neuromotor.experiments.session import Run, Session
 from neuromotor.experiments.straight_reaches import StraightReaches
@@ -30,17 +34,22 @@ from neuromotor.experiments.subjects import (
     subject_of,
 )
 from neuromotor.experiments.target_jumps import TargetJumps
+from neuromotor.experiments.time_to_target import TimeToTarget
 
 __all__ = [
     "EXPERIMENTS",
     "SUBJECTS",
+    "VERDICTS",
     "Amplitude",
     "CannotBeAskedError",
     "EndpointEllipses",
     "Experiment",
     "Findings",
+    "GainOverReach",
     "InertialAnisotropy",
     "Judgement",
+    "LongLatency",
+    "MinimalIntervention",
     "Nature",
     "OpenLoop",
     "Optimal",
@@ -50,6 +59,7 @@ __all__ = [
     "StraightReaches",
     "Subject",
     "TargetJumps",
+    "TimeToTarget",
     "Trained",
     "beliefs",
     "judge",

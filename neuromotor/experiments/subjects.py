@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,10 +25,17 @@ __all__ = ["SUBJECTS", "OpenLoop", "Optimal", "Subject", "Trained", "beliefs", "
 class Subject(ABC):
     """Something that decides on commands under the conditions of experiments."""
 
+    has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
+
     @property
     @abstractmethod
     def name(self) -> str:
         """Its name in tables."""
+
+    @property
+    def made_for_cost(self) -> bool:
+        """Whether it is made anew for what counts in the trials; else it knows only their cues."""
+        return True
 
     @abstractmethod
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
@@ -135,10 +142,17 @@ class Trained(Subject):
     saved: SavedController
     label: str
 
+    has_units: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
         return self.label
+
+    @property
+    def made_for_cost(self) -> bool:
+        """False: it was trained once."""
+        return False
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return the network, as `Subject`."""

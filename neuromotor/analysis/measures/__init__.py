@@ -39,6 +39,7 @@ from neuromotor.analysis.measures.paths import (
     path_curvature,
 )
 from neuromotor.analysis.measures.power_law import PowerLaw, power_law
+from neuromotor.analysis.measures.response_onset import response_onset
 from neuromotor.analysis.measures.speed_profiles import (
     SpeedProfiles,
     profile_differences,
@@ -86,4 +87,5 @@ __all__ = [
     "mean_departure",
     "paired_responses",
     "response_in_window",
+    "response_onset",
 ]
