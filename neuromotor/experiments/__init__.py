@@ -22,6 +22,7 @@ from neuromotor.experiments.inertial_anisotropy import InertialAnisotropy
 from neuromotor.experiments.long_latency import LongLatency
 from neuromotor.experiments.minimal_intervention import MinimalIntervention
 from neuromotor.experiments.posture_units import PostureUnits
+from neuromotor.experiments.power_law import TwoThirdsPowerLaw
 from neuromotor.experiments.session import Run, Session
 from neuromotor.experiments.straight_reaches import StraightReaches
 from neuromotor.experiments.subjects import (
@@ -61,6 +62,7 @@ __all__ = [
     "TargetJumps",
     "TimeToTarget",
     "Trained",
+    "TwoThirdsPowerLaw",
     "beliefs",
     "judge",
     "overall",
