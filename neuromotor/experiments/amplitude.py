@@ -40,7 +40,7 @@ class Amplitude(Experiment):
     """
 
     directions: int = 4
-    distances_m: tuple[float, ...] = (0.025, 0.05, 0.1, 0.15, 0.2)
+    distances_m: tuple[float, ...] = (0.02, 0.04, 0.08, 0.12, 0.16)
     duration_s: float = 1.0
     repeats: int = 10
 
@@ -128,6 +128,11 @@ class Amplitude(Experiment):
         names = ("peak speed", "peak acceleration", "duration")
         for name, one in zip(names, data["means"], strict=True):
             growth.loglog(100 * data["distances_m"], one / one[0], "o-", ms=3, label=name)
+        growth.set_xticks(
+            100 * data["distances_m"], [f"{100 * far:g}" for far in data["distances_m"]]
+        )
+        growth.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+        growth.minorticks_off()
         growth.set_xlabel("distance (cm)")
         growth.set_ylabel("over that of the shortest")
         growth.legend(frameon=False, fontsize=6)

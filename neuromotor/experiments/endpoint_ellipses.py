@@ -47,8 +47,8 @@ class EndpointEllipses(Experiment):
     """
 
     directions: int = 8
-    short_m: float = 0.05
-    long_m: float = 0.2
+    short_m: float = 0.04
+    long_m: float = 0.16
     duration_s: float = 1.0
     repeats: int = 25
 

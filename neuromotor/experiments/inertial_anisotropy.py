@@ -158,7 +158,8 @@ class InertialAnisotropy(Experiment):
         for ax, (name, other) in zip(axes, beside.items(), strict=True):
             values = found.data[name]
             ax.plot(angle, np.append(values, values[0]), color="C0", lw=1)
-            scaled = other * np.nanmean(values) / other.mean()
+            known = values[np.isfinite(values)]
+            scaled = other * (known.mean() if len(known) else 1.0) / other.mean()
             ax.plot(angle, np.append(scaled, scaled[0]), color="0.6", ls="--", lw=0.8)
             ax.set_xticks([])
             ax.set_yticks([])
