@@ -15,9 +15,11 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.fitts import Fitts
 from neuromotor.experiments.gain_over_reach import GainOverReach
 from neuromotor.experiments.long_latency import LongLatency
 from neuromotor.experiments.minimal_intervention import MinimalIntervention
+from neuromotor.experiments.schmidt import Schmidt
 from neuromotor.experiments.session import Run, Session
 from neuromotor.experiments.subjects import (
     SUBJECTS,
@@ -39,6 +41,7 @@ __all__ = [
     "CannotBeAskedError",
     "Experiment",
     "Findings",
+    "Fitts",
     "GainOverReach",
     "Judgement",
     "LongLatency",
@@ -48,6 +51,7 @@ __all__ = [
     "Optimal",
     "OptimalForEver",
     "Run",
+    "Schmidt",
     "Session",
     "Subject",
     "TargetJumps",

@@ -32,7 +32,16 @@ __all__ = [
 
 
 class Subject(ABC):
-    """Something that decides on commands under the conditions of experiments."""
+    """Something that decides on commands under the conditions of experiments.
+
+    Attributes:
+        own_time: Whether it takes its own time where time is free. Of who does not, experiments
+            find the shortest time that is enough.
+        takes_costs: Whether it does what another cost asks for.
+    """
+
+    own_time: ClassVar[bool] = True
+    takes_costs: ClassVar[bool] = False
 
     has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
 
@@ -100,6 +109,9 @@ class Optimal(Subject):
 
     ilqg: ILQG = field(default_factory=_design)
 
+    own_time: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
@@ -126,6 +138,8 @@ class OptimalForEver(Subject):
         default_factory=lambda: InfiniteHorizonLQG(velocity_scale=1.0, rounds=20, tolerance=1e-3)
     )
 
+    takes_costs: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
@@ -146,6 +160,9 @@ class OpenLoop(Subject):
     """
 
     ilqr: ILQR = field(default_factory=lambda: ILQR(iterations=100, tolerance=1e-6))
+
+    own_time: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
