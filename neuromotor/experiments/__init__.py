@@ -16,6 +16,7 @@ from neuromotor.experiments.findings import (
     overall,
 )
 from neuromotor.experiments.fitts import Fitts
+from neuromotor.experiments.force_rate import ForceRate
 from neuromotor.experiments.gain_over_reach import GainOverReach
 from neuromotor.experiments.long_latency import LongLatency
 from neuromotor.experiments.minimal_intervention import MinimalIntervention
@@ -42,6 +43,7 @@ __all__ = [
     "Experiment",
     "Findings",
     "Fitts",
+    "ForceRate",
     "GainOverReach",
     "Judgement",
     "LongLatency",

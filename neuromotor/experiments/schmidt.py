@@ -18,7 +18,6 @@ from neuromotor.analysis.measures import fit_line, schmidt_law
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import CannotBeAskedError, Findings, Nature
 from neuromotor.experiments.session import Session
-from neuromotor.experiments.subjects import OptimalForEver
 from neuromotor.experiments.timed_reaches import over_repeats, reaches_over
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class Schmidt(Experiment):
 
     def conduct(self, session: Session) -> Findings:
         """Reach in each time; see `Experiment.conduct`."""
-        if isinstance(session.subject, OptimalForEver):
+        if not session.subject.has_clock:
             raise CannotBeAskedError("it has no clock, so that it cannot move in a given time.")
         ends = []
         for place, given in enumerate(self.times_s):

@@ -37,10 +37,12 @@ class Subject(ABC):
     Attributes:
         own_time: Whether it takes its own time where time is free. Of who does not, experiments
             find the shortest time that is enough.
+        has_clock: Whether it can move in a given time.
         takes_costs: Whether it does what another cost asks for.
     """
 
     own_time: ClassVar[bool] = True
+    has_clock: ClassVar[bool] = True
     takes_costs: ClassVar[bool] = False
 
     has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
@@ -138,6 +140,7 @@ class OptimalForEver(Subject):
         default_factory=lambda: InfiniteHorizonLQG(velocity_scale=1.0, rounds=20, tolerance=1e-3)
     )
 
+    has_clock: ClassVar[bool] = False
     takes_costs: ClassVar[bool] = True
 
     @property

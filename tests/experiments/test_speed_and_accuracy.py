@@ -30,7 +30,7 @@ def test_exponential_approach_has_the_slope_of_its_time_constant(monkeypatch, sa
     tau, draws = 0.15, np.random.default_rng(0)
 
     def reaches(session, distances, given, repeats, **kwargs):
-        time = 0.01 * np.arange(151)
+        time = 0.01 * np.arange(-10, 151).clip(min=0)  # it begins at rest
         tempo = 1 + 0.05 * draws.standard_normal((len(distances), repeats, 1))
         if same:
             return Planted(-0.2 * (time < 0.4 * tempo))
