@@ -17,12 +17,15 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.fitts import Fitts
+from neuromotor.experiments.force_rate import ForceRate
 from neuromotor.experiments.gain_over_reach import GainOverReach
 from neuromotor.experiments.inertial_anisotropy import InertialAnisotropy
 from neuromotor.experiments.long_latency import LongLatency
 from neuromotor.experiments.minimal_intervention import MinimalIntervention
 from neuromotor.experiments.posture_units import PostureUnits
 from neuromotor.experiments.power_law import TwoThirdsPowerLaw
+from neuromotor.experiments.schmidt import Schmidt
 from neuromotor.experiments.session import Run, Session
 from neuromotor.experiments.straight_reaches import StraightReaches
 from neuromotor.experiments.subjects import (
@@ -47,6 +50,8 @@ __all__ = [
     "EndpointEllipses",
     "Experiment",
     "Findings",
+    "Fitts",
+    "ForceRate",
     "GainOverReach",
     "InertialAnisotropy",
     "Judgement",
@@ -58,6 +63,7 @@ __all__ = [
     "OptimalForEver",
     "PostureUnits",
     "Run",
+    "Schmidt",
     "Session",
     "StraightReaches",
     "Subject",
