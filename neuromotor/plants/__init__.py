@@ -2,6 +2,7 @@
 
 from neuromotor.extensions import Registry
 from neuromotor.plants.arm import TwoJointArm, UnreachableError
+from neuromotor.plants.channel import held_in_channel
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
 from neuromotor.plants.learned import ChangeNetwork, LearnedPlant, save_learned
@@ -46,6 +47,7 @@ __all__ = [
     "actuated",
     "carried_in_field",
     "field_force",
+    "held_in_channel",
     "moving_state",
     "observed",
     "signals_of",
