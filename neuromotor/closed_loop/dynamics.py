@@ -18,7 +18,7 @@ from neuromotor.plants.channel import (
     in_channel,
     wall_force,
 )
-from neuromotor.plants.field import carried_in_field, in_field, resting_force
+from neuromotor.plants.field import in_field, step_in_field
 from neuromotor.plants.plant import Plant, check_plant
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
@@ -52,14 +52,12 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
     load = None if trials.load is None else trials.load[:, t]
     force = None if trials.hand_force is None else trials.hand_force[:, t]
     field = trials.field_at(t)
-    if field is not None:
-        pull = resting_force(plant, state, field)
-        force = pull if force is None else force + pull
-    after = plant.step(state, command, load, force)
-    if field is not None:
+    if field is None:
+        after = plant.step(state, command, load, force)
+    else:
         if trials.channel is not None:
             field = _between_walls(field, _by_step(trials.channel, t))
-        after = carried_in_field(plant, after, field)
+        after = step_in_field(plant, state, command, field, load, force)
     if trials.plant_noise is not None:
         after = after + trials.plant_noise[:, t]
     if trials.channel is None:

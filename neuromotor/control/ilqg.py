@@ -10,7 +10,7 @@ Source: Li & Todorov (2007), with the noise-free optimum as nominal trajectory; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,13 +24,50 @@ from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG, Sensor
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
+from neuromotor.plants.field import field_force
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost, expandable
 from neuromotor.tasks.senses import Senses, SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["ILQG", "ILQGResult", "linearized", "no_linear_feedback"]
+__all__ = ["ILQG", "BelievedField", "ILQGResult", "linearized", "no_linear_feedback"]
+
+
+@dataclass(frozen=True)
+class BelievedField:
+    """A force field on the hand as a controller believes in it, and how sure it is.
+
+    A field whose strength varies from trial to trial, unknown when a trial begins, is taken as
+    noise that is proportional to the field's force and drawn anew at every step (as Izawa et al.
+    2008). Over a trial of T steps draws of deviation ``s sqrt(T)`` have the same variance of their
+    sum as a strength of deviation s that lasts; which of the two `deviation` holds is the caller's
+    choice.
+
+    Attributes:
+        mean: ``field [1, p, v]`` for each trial, (B, d, 1 + 2 d), as in `Trials.field`.
+        deviation: Patterns of its deviation at each step, (r, d, 1 + 2 d), the same for all trials;
+            None is a field that is known for sure.
+    """
+
+    mean: Tensor
+    deviation: Tensor | None = None
+
+    def check(self, plant: Plant, trials: Trials) -> None:
+        """Raise unless the field fits a plant and trials."""
+        d = plant.hand_size
+        for name, part, first in (
+            ("mean", self.mean, len(trials)),
+            ("deviation", self.deviation, None),
+        ):
+            if part is None:
+                continue
+            if part.ndim != 3 or part.shape[1:] != (d, 1 + 2 * d) or first not in (None, len(part)):
+                count = "r" if first is None else first
+                raise ValueError(
+                    f"`field.{name}` must have shape ({count}, {d}, {1 + 2 * d}) for this plant "
+                    f"and these trials, got {tuple(part.shape)}."
+                )
 
 
 @dataclass(frozen=True)
@@ -110,6 +147,7 @@ class ILQG:
         trials: Trials,
         uncertainty: Uncertainty | None = None,
         callback: Callable[[int, float], None] | None = None,
+        field: BelievedField | None = None,
     ) -> ILQGResult:
         """Return the controller for the starts and targets of a batch.
 
@@ -120,6 +158,8 @@ class ILQG:
                 too, so that it knows when a go cue will come.
             uncertainty: Sizes of noise and disturbance; by default those of the batch.
             callback: Called after each round with its number and the mean expected loss.
+            field: The force field that the controller believes in; none if absent. The trajectory,
+                the gains and the estimate's prediction take it into account.
 
         Raises:
             ValueError: Trials or uncertainty do not fit the task, or its plant has bounds on
@@ -141,7 +181,11 @@ class ILQG:
         watch = Stopwatch()
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
-        quiet, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
+        quiet = trials.undisturbed()
+        if field is not None:
+            field.check(task.plant, trials)
+            quiet = replace(quiet, field=field.mean)
+        quiet, index = _distinct(quiet.to(dtype=torch.float64))
         share = torch.bincount(index).to(quiet.target) / len(trials)
         nominal = self.ilqr.solve(task, quiet)
         states, commands = nominal.states, nominal.commands
@@ -154,6 +198,9 @@ class ILQG:
 
         for turn in range(self.relinearizations + 1):
             problem = linearized(task, quiet, states, commands, uncertainty, self.sensor_floor)
+            if field is not None and field.deviation is not None:
+                noise = _field_noise(task.plant, states[:, :-1], commands, field, quiet.dtype)
+                problem = replace(problem, state_noise=noise)
             found = self._alternate(problem, note)
             feedback, curvature, correction, losses, means, settled = found
             if turn < self.relinearizations:
@@ -172,9 +219,11 @@ class ILQG:
             dt_s=task.plant.dt_s,
             plant=task.plant if self.extended else None,
             senses=None if senses.whole_state else _explicit(task),
+            knows_field=field is not None and self.extended,
         )
         weights = _tables(problem, feedback, correction, states, task.plant.state_size)
-        weights = FeedbackWeights(*(getattr(weights, f.name)[index] for f in fields(weights)))
+        weights = replace(weights, field=quiet.field if controller.knows_field else None)
+        weights = weights.of_trials(index)
         reason = f"expected losses settled to a relative {self.tolerance:g}"
         if not settled:
             reason = f"expected losses not settled after {self.rounds} rounds"
@@ -351,6 +400,27 @@ def _outside_jacobians(
         return plant.step(states, commands, *acting)
 
     return _jacobians(after, states.new_zeros(*states.shape[:-1], size))
+
+
+def _field_noise(
+    plant: Plant, states: Tensor, commands: Tensor, field: BelievedField, dtype: torch.dtype
+) -> Tensor:
+    """Return what each pattern of a field's deviation does to the next state, (B, T, r, n, n + 1).
+
+    ``dx' / dF`` times the pattern's force, which is linearised in the state.
+    """
+    if field.deviation is None:
+        raise ValueError("`field` must have a `deviation` for the noise of it, got None.")
+    by_force = _outside_jacobians(plant, states, commands, plant.hand_size, "hand_force")
+    patterns = []
+    for pattern in field.deviation.to(dtype=dtype):
+
+        def force(state: Tensor, pattern: Tensor = pattern) -> Tensor:
+            return field_force(plant, state, pattern)
+
+        slope = _jacobians(force, states)  # (B, T, d, n)
+        patterns.append(by_force @ torch.cat([slope, force(states).unsqueeze(-1)], dim=-1))
+    return torch.stack(patterns, dim=2)
 
 
 def _jacobians(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:

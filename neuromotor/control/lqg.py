@@ -18,6 +18,10 @@ rho is the deviation of noise that is proportional to what is sensed, s::
     filter     K = Sigma H'(H Sigma H' + var omega)^-1,  Sigma <- Sigma - K H Sigma,  then
                Sigma <- A Sigma A' + sigma^2 B diag(E[u u']) B' + noise of zeta and w   (forwards)
 
+A field of uncertain strength pushes with ``sum_r epsilon_r N_r [x, 1]``, epsilon of variance 1 and
+drawn anew at every step; each pattern N_r adds ``[x, 1]'N_r'(S + M'E M) N_r [x, 1]`` to the cost of
+a state, and ``N_r E[[x, 1][x, 1]'] N_r'`` to the covariance of the error.
+
 Noise that is proportional to what is sensed makes states costly that are sensed later: each sensor
 adds ``rho^2 (K'E K)_ii s_i^2`` to the cost of the state that it shows.
 
@@ -74,6 +78,8 @@ class LQG:
         sensors: What is sensed; without any it is the state as it was tau steps ago.
         signal_variance: rho^2, one number for each that is sensed; None is zero. It needs
             `sensors`.
+        state_noise: N of each of r patterns of noise that depends on the state, (B, T, r, n,
+            n + 1); None is none.
     """
 
     state: Tensor
@@ -90,6 +96,7 @@ class LQG:
     onset_variance: Tensor
     sensors: tuple[Sensor, ...] = ()
     signal_variance: Tensor | None = None
+    state_noise: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -100,6 +107,7 @@ class LQG:
     def coupled(self) -> bool:
         """Whether the feedback gains depend on the filter."""
         noisy = self.signal_variance is not None and bool((self.signal_variance > 0).any())
+        noisy = noisy or (self.state_noise is not None and bool((self.state_noise != 0).any()))
         return noisy or bool((self.command_variance > 0).any())
 
     def feedback(self, correction: Tensor | None = None) -> Tensor:
@@ -138,7 +146,8 @@ class LQG:
             h = b_t.mT @ s[:, :n] @ ahead + self._with_disturbance(self.mixed_cost[:, t])
             gain = -torch.linalg.solve(g, h)
             p = gain.mT @ g @ gain
-            s = self._state_cost(t) + ahead.mT @ s @ ahead - p
+            pushed = self._cost_of_push(t, s[:, :n, :n] + error_cost[:, :n, :n])
+            s = self._state_cost(t) + ahead.mT @ s @ ahead - p + pushed
             if t in extra:
                 s = s + self._of_y(extra.pop(t))
             s = 0.5 * (s + s.mT)
@@ -194,15 +203,33 @@ class LQG:
 
             b_t = b[:, t]
             row = self._row(t)
+            pushed = self._push(t, spread, moment)
             moment = self._carry(row + b_t @ full, moment)
             spread = self._carry(row, spread)
             noise = self.command_variance * energy.diagonal(dim1=1, dim2=2)
             spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
-            spread[:, :n, :n] += torch.diag(self.plant_variance)
+            spread[:, :n, :n] += torch.diag(self.plant_variance) + pushed
             if t + 1 < self.steps:
                 spread[:, size - k :, size - k :] += torch.diag(self.onset_variance[t + 1])
         cost += self._expected(self.steps, spread, moment)
         return torch.stack(corrections, dim=1), 0.5 * cost, torch.stack(means, dim=1)
+
+    def _cost_of_push(self, t: int, cost: Tensor) -> Tensor | float:
+        """Return the cost of y for noise that depends on the state; `cost` is of the next one."""
+        if self.state_noise is None:
+            return 0.0
+        noise = self.state_noise[:, t]  # (B, r, n, n + 1)
+        return self._of_y((noise.mT @ cost[:, None] @ noise).sum(1))
+
+    def _push(self, t: int, spread: Tensor, moment: Tensor) -> Tensor | float:
+        """Return the covariance of noise that depends on the state, (B, n, n)."""
+        if self.state_noise is None:
+            return 0.0
+        n, noise = self.state.shape[2], self.state_noise[:, t]
+        now = [*range(n), moment.shape[1] - 1]
+        second = moment[:, now][:, :, now].clone()
+        second[:, :n, :n] += spread[:, :n, :n]
+        return (noise @ second[:, None] @ noise.mT).sum(1)
 
     def _ahead(self, t: int) -> Tensor:
         """Matrix that moves y = [x, d, 1] one step without a command, (B, n + k + 1, n + k + 1)."""

@@ -164,9 +164,9 @@ def test_muscles_and_networks_run_in_a_channel_and_what_cannot_is_refused():
     states = loop.simulate(net.initial_parameters(generator()), trials).states
     assert ((arm.hand_position(states) - start[:, None]) @ NORMAL).abs().max() < 1e-12
     assert loop.why_not_compiled(trials) == "a channel has no compiled pieces"
-    with pytest.raises(ValueError, match="`trials.channel` must be left out for a plant without"):
+    with pytest.raises(ValueError, match=r"`trials.channel` must be left out for a plant without"):
         held_in_channel(SpatialArm(), torch.zeros(1, 8), torch.ones(1, 4))
-    with pytest.raises(ValueError, match="`trials.channel` must have 3 numbers"):
+    with pytest.raises(ValueError, match=r"`trials.channel` must have 3 numbers"):
         loop.simulate(net.initial_parameters(generator()), replace(trials, channel=channel_at(
             torch.zeros(2, 3).double(), torch.tensor([1.0, 0, 0]).double())))  # fmt: skip
     with pytest.raises(ValueError, match="must have a `channel`"):
