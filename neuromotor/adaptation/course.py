@@ -28,7 +28,7 @@ class Course:
         hand_m: Where the hand was (m), (N, R, T + 1, 2), in single precision.
         side_m: How far to the left of the straight line, (N, R, T + 1).
         speed_m_s: The hand's speed, (N, R, T + 1).
-        deviation_m: `side_m` less the plan's, where the speed is highest, (N, R).
+        deviation_m: `side_m` less the plan's, when the plan's speed is highest, (N, R).
         pressed_n: Force of the hand on its channel (N), positive to the left, (N, R, T); NaN where
             there is none.
         ideal_n: The force that would cancel the schedule's first field of strength 1, at the hand's
@@ -116,12 +116,13 @@ class _Kept:
         self.ideal = None if schedule.field is None else practice.field(schedule.field)
         every = torch.arange(len(practice.trials))
         self.planned = practice.side(practice.plan.states, every)
+        self.fastest = practice.planned_velocity.norm(dim=-1).argmax(dim=1)
         self.parts: dict[str, list[Any]] = {}
 
     def add(self, outcome: Outcome) -> None:
         plant, states = self.practice.task.plant, outcome.trajectory.states
         speed = plant.hand_velocity(states).norm(dim=-1)
-        fastest = speed.argmax(dim=1, keepdim=True)
+        fastest = self.fastest[outcome.target][:, None]
         away = outcome.path_m - self.planned[outcome.target]
         pressed = states.new_full((len(states), states.shape[1] - 1), torch.nan)
         ideal, walls = pressed.clone(), outcome.trials.channel

@@ -77,7 +77,7 @@ class FieldObserver:
     pattern: str = "strength"
     drift: float = 0.02
     field_deviation: float = 0.0
-    force_noise_n: float = 2.0
+    force_noise_n: float = 5.0
     retention: float = 0.995
     prior: float = 0.1
     ilqg: ILQG | None = None

@@ -41,7 +41,8 @@ class GradientSteps:
     """
 
     optimizer: Optimizer = field(
-        default_factory=lambda: Adam(learning_rate=1e-4, warmup=0.0), metadata={"registry": OPTIMIZERS}
+        default_factory=lambda: Adam(learning_rate=1e-4, warmup=0.0),
+        metadata={"registry": OPTIMIZERS},
     )
 
     def begin(self, practice: Practice) -> GradientState:

@@ -21,6 +21,7 @@ from neuromotor.control import ILQR
 from neuromotor.control.linear_feedback import FeedbackWeights
 from neuromotor.controllers.controller import Controller, belongs_to_trials
 from neuromotor.plants import Plant
+from neuromotor.tasks import SensesInUse
 from neuromotor.tasks.cost import QuadraticCost
 from neuromotor.tasks.fields import HandField, across
 from neuromotor.tasks.task import Task
@@ -176,6 +177,31 @@ class Practice:
             pushed = run(self.task, *self._for(every), replace(self.trials, field=field))
         return self.side(pushed.states, every) - self.side(self.plan.states, every)
 
+    def reafference(self, target: Tensor, added: Tensor) -> Tensor | None:
+        """Return what is sensed of added commands where the plan's path is kept, (R, T, f).
+
+        Actuators that follow their commands late, such as muscles, are part of the state, and may
+        be sensed. A learner predicts what its own commands do to them, so that the controller does
+        not work against it. None where there is nothing to predict.
+
+        Args:
+            target: Number of each one's target, (R,).
+            added: (R, T, m).
+        """
+        plant, senses = self.task.plant, SensesInUse.of(self.task)
+        path = [plant.state_parts[name] for name in ("position", "velocity")]
+        if sum(part.stop - part.start for part in path) == plant.state_size:
+            return None
+        plan, commands = self.plan.states[target], self.plan.commands[target] + added
+        states, sensed = [plan[:, 0]], []
+        for t in range(self.task.steps):
+            sensed.append(senses.sensed(lambda ago: states[max(len(states) - 1 - ago, 0)], _none))
+            after = plant.step(states[-1], commands[:, t]).clone()
+            for part in path:
+                after[:, part] = plan[:, t + 1, part]
+            states.append(after)
+        return torch.stack(sensed, dim=1) - self.plan.observations[target]
+
     # ---- trials ----
 
     def attempt(
@@ -209,7 +235,8 @@ class Practice:
         added = trials.initial_state.new_zeros(len(target), steps, size)
         if addition.commands is not None:
             added = addition.commands
-            controller, weights = _Added(controller), (weights, added)
+            expected = self.reafference(target, added)
+            controller, weights = _Added(controller), (weights, added, expected)
         with torch.no_grad():
             trajectory = run(self.task, controller, weights, trials)
         return Outcome(
@@ -231,6 +258,10 @@ class Practice:
         )
         own: Any = self.controller
         return replace(own, trials=len(target)), chosen
+
+
+def _none(name: str) -> None:
+    """No draws."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +286,7 @@ class _Follow:
 
 @dataclass(frozen=True)
 class _Added:
-    """A controller with a table of commands added; its weights are those of both."""
+    """A controller with a table of commands added, which does not sense what these alone cause."""
 
     inner: Any
 
@@ -272,8 +303,11 @@ class _Added:
         t: int,
         noise: Tensor | None,
     ) -> tuple[tuple[Tensor, ...], Tensor]:
-        memory, command = self.inner.step(weights[0], memory, observation, target, t, noise)
-        return memory, command + weights[1][:, t]
+        own, added, expected = weights
+        if expected is not None:
+            observation = observation - expected[:, t]
+        memory, command = self.inner.step(own, memory, observation, target, t, noise)
+        return memory, command + added[:, t]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)

@@ -31,7 +31,7 @@ from neuromotor.plants.plant import Plant
 
 __all__ = ["field_between_walls", "held_in_channel", "in_channel", "wall_force"]
 
-_ROUNDS = 4  # Newton's; from .1 mm the third is at rounding
+_ROUNDS = 4  # with the slope of the first: each divides what is left by a thousand or more
 
 
 def held_in_channel(plant: Plant, state: Tensor, channel: Tensor) -> Tensor:
@@ -120,10 +120,10 @@ def in_channel(plant: Any, hand: Callable[[Any], Any], state: Any, channel: Any)
 def _placed(plant: Any, hand: Callable[[Any], Any], state: Any, channel: Any) -> list[Any]:
     """The state with its configuration moved until the hand is in the channel."""
     state, normal = list(state), channel[1:]
+    push, across = _push(plant, hand, state, normal)
+    slope = _no_zero(across(push))
     for _ in range(_ROUNDS):
-        push, across = _push(plant, hand, state, normal)
-        away = _along(normal, hand(state)[: len(normal)]) - channel[0]
-        share = away / _no_zero(across(push))
+        share = (_along(normal, hand(state)[: len(normal)]) - channel[0]) / slope
         for i, one in zip(_part(plant, "position"), push, strict=True):
             state[i] = state[i] - share * one
     return state
