@@ -20,8 +20,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_number, check_positive
 from neuromotor.adaptation.practice import Addition, Outcome, Practice
-from neuromotor.control import ILQG, Uncertainty
-from neuromotor.control.ilqg import BelievedField
+from neuromotor.control import ILQG, BelievedField, Uncertainty
 from neuromotor.plants.field import field_force
 from neuromotor.tasks.fields import FIELDS, CurlField, HandField
 

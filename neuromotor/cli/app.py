@@ -9,6 +9,7 @@ import typer
 from neuromotor.cli import (
     analysis,
     benchmark,
+    dataset,
     evaluation,
     experiment,
     generative,
@@ -33,7 +34,6 @@ __all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="""Train recurrent networks to move a monkey's arm; measure them against optimal control.
@@ -74,6 +74,7 @@ for commands in (
     importing,
     problems,
     rl,
+    dataset,
     readout,
     zoo,
     runs_command,

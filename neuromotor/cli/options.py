@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from neuromotor.cli.completing import named, set_words
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.plants import PLANTS
 from neuromotor.storage.components import SettingsError
+from neuromotor.tasks import TASKS
 
 __all__ = [
     "BudgetOption",
@@ -40,24 +42,32 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
+        autocompletion=set_words,
         help="Any setting, e.g. `task.radius_m=0.06`, `task.delay=50ms` or "
         "`'controller.layers=[100, 100]'`; may be repeated.",
     ),
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option(help="The task. Default: the one that the controller was trained on."),
+    typer.Option(
+        help="The task. Default: the one that the controller was trained on.",
+        autocompletion=named(TASKS),
+    ),
 ]
 PlantOption = Annotated[
     str | None,
     typer.Option(
         help=f"The plant: {', '.join(PLANTS)}; a MuJoCo environment of Gymnasium, such as "
-        "Reacher-v5; or the file of a learned plant. Default: the task's own."
+        "Reacher-v5; or the file of a learned plant. Default: the task's own.",
+        autocompletion=named(PLANTS),
     ),
 ]
 ControllerOption = Annotated[
     str | None,
-    typer.Option(help=f"The controller to train: {', '.join(CONTROLLERS)}. Default: rnn."),
+    typer.Option(
+        help=f"The controller to train: {', '.join(CONTROLLERS)}. Default: rnn.",
+        autocompletion=named(CONTROLLERS),
+    ),
 ]
 BudgetOption = Annotated[
     int | None,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from neuromotor.cli.completing import named
 from neuromotor.cli.display import messages, output
 from neuromotor.cli.options import (
     ConfigOption,
@@ -40,7 +41,10 @@ def register(app: typer.Typer) -> None:
 def rl(
     task: Annotated[
         str | None,
-        typer.Argument(help=f"The task: {', '.join(TASKS)}. Default: center-out."),
+        typer.Argument(
+            help=f"The task: {', '.join(TASKS)}. Default: center-out.",
+            autocompletion=named(TASKS),
+        ),
     ] = None,
     algorithm: Annotated[
         str | None, typer.Option(help=f"Names with commas: {_NAMES}. Default: ppo.")
@@ -132,13 +136,15 @@ def rl(
 
 def _table(summary: dict[str, Any]) -> Table:
     """Return how near each algorithm came, a line each."""
+    from neuromotor.runs.reinforcement import titled
+
     reference = summary["reference"]
     table = Table(title=f"{summary['task']}: loss in ratio to {reference['name']}", box=None)
     for name in ("algorithm", "seeds", "ratio", "lowest", "highest", "error (cm)", "steps", "secs"):
         table.add_column(name, justify="left" if name == "algorithm" else "right")
     for row in summary["medians"]:
         table.add_row(
-            row["algorithm"],
+            titled(row),
             str(row["seeds"]),
             f"{row['ratio']:.4g}",
             f"{row['lowest']:.4g}",

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from neuromotor._checks import check_number
+from neuromotor.cli.completing import named
 from neuromotor.cli.display import (
     TerminalWatcher,
     comparison_table,
@@ -66,7 +67,9 @@ _SETTINGS = (
 )
 TaskArgument = Annotated[
     str | None,
-    typer.Argument(help=f"The task: {', '.join(TASKS)}. `--resume` knows it."),
+    typer.Argument(
+        help=f"The task: {', '.join(TASKS)}. `--resume` knows it.", autocompletion=named(TASKS)
+    ),
 ]
 CheckpointOption = Annotated[
     float, typer.Option(metavar="SECONDS", help="Time between two checkpoints of the training.")
@@ -100,14 +103,16 @@ def compare(
         str | None,
         typer.Argument(
             help=f"The task: {', '.join(TASKS)}. Or a problem of memory: {', '.join(PROBLEMS)}. "
-            "`--resume` knows it."
+            "`--resume` knows it.",
+            autocompletion=named(TASKS),
         ),
     ] = None,
     optimizers: Annotated[
         str | None,
         typer.Option(
             help=f"Names with commas, or `all` that can train the controller: "
-            f"{', '.join(OPTIMIZERS)}. Default: kron-lbfgs,lbfgs,adam."
+            f"{', '.join(OPTIMIZERS)}. Default: kron-lbfgs,lbfgs,adam.",
+            autocompletion=named(OPTIMIZERS),
         ),
     ] = None,
     lags: LagsOption = None,
@@ -194,7 +199,11 @@ def train(
     context: typer.Context,
     task: TaskArgument = None,
     optimizer: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.")
+        str | None,
+        typer.Option(
+            help=f"One of {', '.join(OPTIMIZERS)}. Default: lbfgs.",
+            autocompletion=named(OPTIMIZERS),
+        ),
     ] = None,
     plant: PlantOption = None,
     controller: ControllerOption = None,
@@ -388,7 +397,10 @@ def _run_and_report(
     try:
         if settings.seeds > 1:
             summary = run_seeds(settings, folder, force=force, resume=resume, **shown)
-            tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])]
+            rows = summary["rows"]
+            tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", rows)]
+            paid = penalty_table(rows, over_seeds=True)
+            tables += [] if paid is None else [paid]
         else:
             summary = run_comparison(
                 settings, folder, force=force, start=start, resume=resume, **shown

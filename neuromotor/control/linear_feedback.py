@@ -4,6 +4,7 @@ Notation: x is the state, u the command, d the disturbance, tau the delay in ste
 observation; the estimate is z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
 
     prediction   x[t] = A x[t - 1] + B u[t - 1] + D d[t - 1] + c  (or the plant's own step)
+                 d[t] = phi d[t - 1], where phi = 1 is a disturbance that stays
     correction   z[t] += K (o[t] - x[t - tau])  (or what the senses give of the past states)
     command      u[t] = k + L [x[t], d[t]]
 
@@ -19,7 +20,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_positive
+from neuromotor._checks import check_fraction, check_integer, check_positive
 from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.plants import PLANTS, Plant, step_in_field
 from neuromotor.tasks.senses import SENSES, Senses, SensesInUse
@@ -75,14 +76,15 @@ class LinearFeedback(ZeroStart):
         hand_size: Numbers in a force on the hand.
         plant: Plant whose own step predicts, as in an extended Kalman filter; if None, A, B, D and
             c predict.
-        knows_field: Whether it has a table of the force field that it believes in, and in which
-            `plant` predicts.
         senses: What is observed, with delays of at most `delay_steps`; None is the state as it was
             `delay_steps` ago. They need `plant`, whose signals they are.
+        retention: What is left of the estimated disturbance after a step without news.
+        knows_field: Whether it has a table of the force field that it believes in, and in which
+            `plant` predicts.
 
     Raises:
-        ValueError: A count is out of range, `dt_s` is not positive, sizes or `dt_s` are not those
-            of `plant`, or `senses` do not fit.
+        ValueError: A count is out of range, `dt_s` is not positive, `retention` is not between 0
+            and 1, sizes or `dt_s` are not those of `plant`, or `senses` do not fit.
 
     Example:
         >>> LinearFeedback(trials=8, steps=60, delay_steps=7, load=True).estimate_size
@@ -101,9 +103,11 @@ class LinearFeedback(ZeroStart):
     hand_size: int = 2
     plant: Plant | None = field(default=None, metadata={"registry": PLANTS})
     senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
+    retention: float = 1.0
     knows_field: bool = False
 
     def __post_init__(self) -> None:
+        check_fraction("retention", self.retention)
         for name in ("trials", "steps", "state_size", "command_size"):
             check_integer(name, getattr(self, name), minimum=1)
         check_integer("delay_steps", self.delay_steps, minimum=0)
@@ -251,7 +255,7 @@ class LinearFeedback(ZeroStart):
                 after = self.plant.step(state, command, load, force)
             else:
                 after = step_in_field(self.plant, state, command, weights.field, load, force)
-        return torch.cat([after, estimate[:, :kept], disturbance], dim=-1)
+        return torch.cat([after, estimate[:, :kept], self.retention * disturbance], dim=-1)
 
     def _shapes(self) -> list[torch.Size]:
         """Return the shapes of the tables, in the order of `FeedbackWeights`."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_numbers, check_positive, lookup
+from neuromotor._checks import check_integer, check_numbers, check_positive, check_share, lookup
 from neuromotor.controllers.controller import check_parameters
 
 __all__ = ["PolicyNetwork", "PolicyWeights"]
@@ -31,8 +31,8 @@ class PolicyNetwork:
     """Layers of units from the observation, the target and the time to an action.
 
     ``x = ([observation, target, t / T] - centre) / scale``, with a memory ``x, c = LSTM(x, c)``,
-    then ``x = f(W x + b)`` layer by layer, and ``u = middle + half bounded(W x + b)`` of actions
-    between -1 and 1. The numbers of an LSTM lie as in `torch.nn.LSTMCell`.
+    then ``x = f(W x + b)`` layer by layer, and ``u = middle + half taper[t] bounded(W x + b)`` of
+    actions between -1 and 1. The numbers of an LSTM lie as in `torch.nn.LSTMCell`.
 
     Attributes:
         input_size: Numbers in observation and target, cues too.
@@ -45,6 +45,7 @@ class PolicyNetwork:
         high: Highest command of each actuator.
         centre: What is subtracted from the inputs, one number each with the time; () for zeros.
         scale: What they are divided by then; () for ones.
+        taper: What actions are multiplied by at each of the steps, 0 to 1; () for ones.
         dt_s: Step length (s); must be the plant's.
 
     Raises:
@@ -65,6 +66,7 @@ class PolicyNetwork:
     high: tuple[float, ...] = (1.0, 1.0)
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    taper: tuple[float, ...] = ()
     dt_s: float = 0.01
 
     def __post_init__(self) -> None:
@@ -93,6 +95,13 @@ class PolicyNetwork:
                 )
         for one in self.scale:
             check_positive("scale", one)
+        if self.taper and len(self.taper) != self.steps:
+            raise ValueError(
+                f"`taper` must hold {self.steps} numbers, one a step, or none, got "
+                f"{len(self.taper)}."
+            )
+        for one in self.taper:
+            check_share("taper", one)
         check_positive("dt_s", self.dt_s, "seconds")
 
     @property
@@ -186,6 +195,8 @@ class PolicyNetwork:
         weight, bias = weights.layers[-1]
         action = _BOUNDED[self.bounded](torch.addmm(bias, x, weight.T))
         low, high = action.new_tensor(self.low), action.new_tensor(self.high)
+        if self.taper:
+            action = self.taper[t] * action
         return memory, 0.5 * (low + high) + 0.5 * (high - low) * action
 
     def _remembered(

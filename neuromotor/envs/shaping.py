@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from neuromotor.closed_loop.dynamics import advance, linearize_plant
-from neuromotor.tasks import Task, Trials
+from neuromotor.control import Uncertainty
+from neuromotor.tasks import SensesInUse, Task, Trials
 from neuromotor.tasks.cost import quadratic
 
 __all__ = ["CostToGo"]
@@ -44,6 +45,7 @@ class CostToGo:
         cost = quadratic(task.cost, "a shaped reward")
         weights = cost.state_weights.double().cpu().numpy()
         a, b = _at_rest(task)
+        self._moves, self._weights, self._energy = (a, b), weights, cost.energy_weight
         steps, n, m = task.steps, a.shape[0], b.shape[1]
         self.matrices: NDArray[np.float64] = np.zeros((steps + 1, n, n))
         self.gains: NDArray[np.float64] = np.zeros((steps, m, n))
@@ -73,6 +75,45 @@ class CostToGo:
                 row = row + matrix[i][j] * errors[j]
             total = total + error * row
         return total
+
+    def sensitivity(self, delay_steps: int = 0) -> NDArray[np.float64]:
+        """Return what a command that is off costs: by e at a step, ``e' G e / 2``, (T, m, m).
+
+        The best feedback mends the difference once it is seen.
+
+        Args:
+            delay_steps: Steps before that; 0 where a controller knows what it commands.
+        """
+        a, b = self._moves
+        steps, m = self.gains.shape[:2]
+        found = np.tile(self._energy * np.eye(m), (steps, 1, 1))
+        for t in range(steps):
+            moved, last = b, min(t + 1 + delay_steps, steps)
+            for later in range(t + 1, last + 1):
+                found[t] += moved.T @ (self._weights[later][:, None] * moved)
+                if later < last:
+                    moved = a @ moved
+            found[t] += moved.T @ self.matrices[last] @ moved
+        return found
+
+    @cached_property
+    def prices(self) -> NDArray[np.float64]:
+        """What another command at a step costs by its effect and by its noise, (T, m, m).
+
+        Who commands knows the effect. Signal-dependent noise, of the task's size, is mended only
+        after the task's delay.
+        """
+        noise = Uncertainty.from_trials(self._task.trials()).command_noise
+        share = np.broadcast_to(noise, self.gains.shape[1])
+        blind = self.sensitivity(SensesInUse.of(self._task).delay)
+        return self.sensitivity() + np.outer(share, share) * np.eye(len(share)) * blind
+
+    @property
+    def taper(self) -> NDArray[np.float64]:
+        """The size of commands that cost the same at each step, one at the cheapest, (T,)."""
+        price = np.trace(self.prices, axis1=1, axis2=2)
+        sizes: NDArray[np.float64] = np.sqrt(price.min() / price)
+        return sizes
 
     @torch.no_grad()
     def run(self) -> tuple[Trials, torch.Tensor, torch.Tensor]:

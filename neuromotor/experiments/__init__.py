@@ -7,6 +7,7 @@ and holds them against the ranges of people or monkeys.
 
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
 from neuromotor.experiments.findings import (
+    VERDICTS,
     CannotBeAskedError,
     Findings,
     Judgement,
@@ -14,32 +15,43 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.gain_over_reach import GainOverReach
+from neuromotor.experiments.long_latency import LongLatency
+from neuromotor.experiments.minimal_intervention import MinimalIntervention
 from neuromotor.experiments.session import Run, Session
 from neuromotor.experiments.subjects import (
     SUBJECTS,
     OpenLoop,
     Optimal,
+    OptimalForEver,
     Subject,
     Trained,
     beliefs,
     subject_of,
 )
 from neuromotor.experiments.target_jumps import TargetJumps
+from neuromotor.experiments.time_to_target import TimeToTarget
 
 __all__ = [
     "EXPERIMENTS",
     "SUBJECTS",
+    "VERDICTS",
     "CannotBeAskedError",
     "Experiment",
     "Findings",
+    "GainOverReach",
     "Judgement",
+    "LongLatency",
+    "MinimalIntervention",
     "Nature",
     "OpenLoop",
     "Optimal",
+    "OptimalForEver",
     "Run",
     "Session",
     "Subject",
     "TargetJumps",
+    "TimeToTarget",
     "Trained",
     "beliefs",
     "judge",

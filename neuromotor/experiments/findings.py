@@ -100,11 +100,13 @@ class Findings:
         measures: Values with 95 % intervals, by the names that nature's have.
         data: Arrays that the experiment's figure is drawn from, by name.
         remarks: What a reader should know of this controller's result.
+        cannot: Measures that this controller cannot be asked for, and why not.
     """
 
     measures: Mapping[str, Interval]
     data: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    cannot: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,18 +155,28 @@ def judge(natures: Sequence[Nature], found: Findings | str) -> tuple[Judgement, 
     """
     if isinstance(found, str):
         return tuple(Judgement(one, None, "cannot be asked", found) for one in natures)
-    missing = [one.measure for one in natures if one.measure not in found.measures]
+    known = {*found.measures, *found.cannot}
+    missing = [one.measure for one in natures if one.measure not in known]
     if missing:
         raise ValueError(f"`found` must hold every measure of nature's, got none of {missing}.")
-    return tuple(
-        Judgement(one, found.measures[one.measure], one.verdict(found.measures[one.measure]))
-        for one in natures
-    )
+    return tuple(_judged(one, found) for one in natures)
+
+
+def _judged(nature: Nature, found: Findings) -> Judgement:
+    """One measure held against nature."""
+    if nature.measure in found.cannot:
+        return Judgement(nature, None, "cannot be asked", found.cannot[nature.measure])
+    value = found.measures[nature.measure]
+    return Judgement(nature, value, nature.verdict(value))
 
 
 def overall(judgements: Sequence[Judgement]) -> Verdict:
-    """Return the least of the verdicts: an experiment is as good as its weakest measure."""
-    return max((one.verdict for one in judgements), key=VERDICTS.index)
+    """Return the least of the verdicts: an experiment is as good as its weakest measure.
+
+    Measures that cannot be asked for count only where there is no other one.
+    """
+    asked = [one.verdict for one in judgements if one.verdict != "cannot be asked"]
+    return max(asked, key=VERDICTS.index) if asked else "cannot be asked"
 
 
 def _finite(value: float) -> float | None:

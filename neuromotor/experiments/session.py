@@ -29,12 +29,14 @@ class Run:
         trials: The batch.
         trajectory: States, commands and the controller's memory.
         controller: What ran.
+        has_units: Whether its memory is that of units, and not an estimate.
     """
 
     task: CursorReach
     trials: Trials
     trajectory: Trajectory
     controller: Any
+    has_units: bool = False
 
     @property
     def states(self) -> Tensor:
@@ -67,10 +69,9 @@ class Run:
         Raises:
             CannotBeAskedError: The controller has no units.
         """
-        try:
-            return torch.cat(unit_rates(self.controller, self.trajectory.memory), dim=-1)
-        except (AttributeError, ValueError, RuntimeError) as error:
-            raise CannotBeAskedError("it has no units.") from error
+        if not self.has_units:
+            raise CannotBeAskedError("it has no units.")
+        return torch.cat(unit_rates(self.controller, self.trajectory.memory), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -110,4 +111,5 @@ class Session:
             trajectory = ClosedLoop(task, controller).simulate(parameters, trials)
         if not bool(torch.isfinite(trajectory.states).all()):
             raise CannotBeAskedError("its movements are unstable under these conditions.")
-        return Run(task, trials, trajectory, controller)
+        has_units = self.subject.has_units and bool(trajectory.memory)
+        return Run(task, trials, trajectory, controller, has_units)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import did_you_mean
-from neuromotor.control import ILQG, ILQR, Uncertainty
+from neuromotor.control import ILQG, ILQR, InfiniteHorizonLQG, Uncertainty
+from neuromotor.control.linear_design import distinct
 from neuromotor.controllers import CommandTable
 from neuromotor.controllers.controller import Controller
 from neuromotor.experiments.findings import CannotBeAskedError
@@ -19,16 +20,32 @@ from neuromotor.tasks import CursorReach, SensesInUse, Trials
 from neuromotor.zoo import names as zoo_names
 from neuromotor.zoo.saved_controller import CheckpointError, SavedController, load_controller
 
-__all__ = ["SUBJECTS", "OpenLoop", "Optimal", "Subject", "Trained", "beliefs", "subject_of"]
+__all__ = [
+    "SUBJECTS",
+    "OpenLoop",
+    "Optimal",
+    "OptimalForEver",
+    "Subject",
+    "Trained",
+    "beliefs",
+    "subject_of",
+]
 
 
 class Subject(ABC):
     """Something that decides on commands under the conditions of experiments."""
 
+    has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
+
     @property
     @abstractmethod
     def name(self) -> str:
         """Its name in tables."""
+
+    @property
+    def made_for_cost(self) -> bool:
+        """Whether it is made anew for what counts in the trials; else it knows only their cues."""
+        return True
 
     @abstractmethod
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
@@ -97,6 +114,31 @@ class Optimal(Subject):
 
 
 @dataclass(frozen=True)
+class OptimalForEver(Subject):
+    """Infinite-horizon LQG: it has no clock, so that every movement takes its own time.
+
+    Where a time is given, it does as where time is free.
+
+    Attributes:
+        lqg: The design.
+    """
+
+    lqg: InfiniteHorizonLQG = field(
+        default_factory=lambda: InfiniteHorizonLQG(velocity_scale=1.0, rounds=20, tolerance=1e-3)
+    )
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+        return "infinite-horizon LQG"
+
+    def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
+        """Return the design for the trials' targets, as `Subject`."""
+        design = self.lqg.design(task, task.in_own_time(trials), beliefs(task))
+        return design.controller, design.parameters
+
+
+@dataclass(frozen=True)
 class OpenLoop(Subject):
     """The best commands for an undisturbed trial, whatever happens: feedback is ignored.
 
@@ -113,7 +155,8 @@ class OpenLoop(Subject):
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return a table of commands, as `Subject`."""
-        commands = self.ilqr.solve(task, trials.undisturbed()).commands
+        quiet, index = distinct(trials.undisturbed())
+        commands = self.ilqr.solve(task, quiet).commands[index]
         table = CommandTable(
             trials=len(trials),
             steps=task.steps,
@@ -135,10 +178,17 @@ class Trained(Subject):
     saved: SavedController
     label: str
 
+    has_units: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
         return self.label
+
+    @property
+    def made_for_cost(self) -> bool:
+        """False: it was trained once."""
+        return False
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return the network, as `Subject`."""
@@ -155,7 +205,11 @@ class Trained(Subject):
         return self.saved.controller, self.saved.parameters.to(trials.initial_state)
 
 
-SUBJECTS: dict[str, Any] = {"ilqg": Optimal, "open-loop": OpenLoop}
+SUBJECTS: dict[str, Any] = {
+    "ilqg": Optimal,
+    "lqg-infinite": OptimalForEver,
+    "open-loop": OpenLoop,
+}
 
 
 def subject_of(name: str | Path) -> Subject:

@@ -37,6 +37,7 @@ __all__ = [
     "OffPolicy",
     "OnPolicy",
     "RecurrentPPO",
+    "actor_parts",
     "make_model",
     "policy_of",
     "untrained",
@@ -59,7 +60,10 @@ class Algorithm:
         reward: Of the environments, ``shaped``, ``loss`` or ``dense``.
         command_limit: Largest command of each actuator (N m or N); None is 5/4 of what 999 in 1000
             commands of linear feedback on the task (`CostToGo.run`) stay below, or the plant's own
-            limit if that is less.
+            bound if that is less.
+        taper: To which share of that limit commands narrow in a trial, so that an action costs
+            about the same at each step (`CostToGo.taper`): late commands, which nobody sees the
+            effect of in time, cost most. 1 is no narrowing.
     """
 
     arms: int = 256
@@ -69,6 +73,7 @@ class Algorithm:
     discount: float = 1.0
     reward: str = "shaped"
     command_limit: float | None = None
+    taper: float = 1.0
 
     def __post_init__(self) -> None:
         check_integer("arms", self.arms, minimum=1)
@@ -79,13 +84,16 @@ class Algorithm:
         check_share("discount", self.discount)
         if self.command_limit is not None:
             check_positive("command_limit", self.command_limit, "N m or N")
+        check_positive("taper", self.taper)
+        check_share("taper", self.taper)
 
     def options(self, task: Task) -> dict[str, Any]:
         """Return the options of the environments that it learns in."""
         limit = self.command_limit
         if limit is None:
             _, _, commands = CostToGo(task).run()
-            most = max(map(abs, (*limits_of(task.plant).low, *limits_of(task.plant).high)))
+            bounds = task.plant.command_bounds
+            most = math.inf if bounds is None else max(map(abs, (*bounds[0], *bounds[1])))
             limit = min(most, _ROOM * float(commands.abs().flatten().quantile(0.999)))
         return {
             "reward": self.reward,
@@ -94,6 +102,18 @@ class Algorithm:
             "discount": self.discount,
             "command_limit": limit,
         }
+
+    def narrowing(self, task: Task) -> tuple[float, ...]:
+        """Return what commands are multiplied by at each step; nothing where that is one."""
+        if self.taper == 1:
+            return ()
+        limits = limits_of(task.plant, self.command_limit)
+        if any(low != -high for low, high in zip(limits.low, limits.high, strict=True)):
+            raise ValueError(
+                "`taper` must be 1 for a plant whose commands do not go as far down as up, got "
+                f"{self.taper!r}."
+            )
+        return tuple(CostToGo(task).taper.clip(min=self.taper).tolist())
 
 
 @dataclass(frozen=True)
@@ -108,6 +128,11 @@ class OnPolicy(Algorithm):
         noise: Standard deviation of actions at the start, as a share of the command limit.
         last_noise: At the end; it falls geometrically, and is not learnt.
         clip_reward: Largest reward, in running standard deviations of the return.
+        teacher: Whose commands the actor learns before it learns from rewards: `ilqg`, a name of
+            the zoo or the file of a saved controller; nobody's by default.
+        lessons: Steps of Adam for that, each on new trials.
+        lesson_rate: Learning rate of the lessons at their start; it falls to nothing.
+        critic_alone: With a teacher, share of the training in which the critic alone learns.
     """
 
     trials: int = 1
@@ -117,13 +142,18 @@ class OnPolicy(Algorithm):
     noise: float = 0.22
     last_noise: float = 0.01
     clip_reward: float = 1000.0
+    teacher: str = ""
+    lessons: int = 1000
+    lesson_rate: float = 5e-3
+    critic_alone: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("trials", "epochs", "batches"):
+        for name in ("trials", "epochs", "batches", "lessons"):
             check_integer(name, getattr(self, name), minimum=1)
         check_share("trace", self.trace)
-        for name in ("noise", "last_noise", "clip_reward"):
+        check_share("critic_alone", self.critic_alone)
+        for name in ("noise", "last_noise", "clip_reward", "lesson_rate"):
             check_positive(name, getattr(self, name))
 
 
@@ -271,18 +301,25 @@ def policy_of(
         options: Of its environments.
         scales: Of their observations.
     """
-    controller = untrained(algorithm, options, scales)
+    parts = actor_parts(algorithm, model)
+    flat = torch.cat([part.detach().double().flatten() for part in parts])
+    return untrained(algorithm, options, scales), flat
+
+
+def actor_parts(algorithm: Algorithm, model: BaseAlgorithm) -> list[Tensor]:
+    """Return the weights of a model's actor, in the order of the controller's parameters."""
     actor: Any = model.policy
+    if isinstance(algorithm, RecurrentPPO):
+        memory = list(actor.lstm_actor.parameters())
+    else:
+        memory = []
     if isinstance(algorithm, OnPolicy):
         parts = [*_weights(actor.mlp_extractor.policy_net), *_weights(actor.action_net)]
-        if isinstance(algorithm, RecurrentPPO):
-            parts = [*actor.lstm_actor.parameters(), *parts]
     elif isinstance(algorithm, TD3):
         parts = list(_weights(actor.actor.mu))
     else:
         parts = [*_weights(actor.actor.latent_pi), *_weights(actor.actor.mu)]
-    flat = torch.cat([part.detach().double().flatten() for part in parts])
-    return controller, flat
+    return [*memory, *parts]
 
 
 def untrained(algorithm: Algorithm, options: EnvOptions, scales: Any) -> PolicyNetwork:
@@ -300,6 +337,7 @@ def untrained(algorithm: Algorithm, options: EnvOptions, scales: Any) -> PolicyN
         high=limits.high,
         centre=tuple(scales.centre.tolist()),
         scale=tuple(scales.scale.tolist()),
+        taper=algorithm.narrowing(task),
         dt_s=task.plant.dt_s,
     )
 

@@ -25,12 +25,20 @@ class SB3Arms(VecEnv):
         envs: The arms.
     """
 
-    def __init__(self, num_envs: int, task: Any = "center-out", **options: Any) -> None:
+    def __init__(
+        self,
+        num_envs: int,
+        task: Any = "center-out",
+        *,
+        taper: Sequence[float] = (),
+        **options: Any,
+    ) -> None:
         """Make arms.
 
         Args:
             num_envs: Number N of arms.
             task: A task, its name, or a table of its settings.
+            taper: What actions are multiplied by at each step of a trial; nothing for ones.
             **options: Fields of `EnvOptions`.
         """
         self.envs = MotorVectorEnv(num_envs, task, autoreset_mode="SameStep", **options)
@@ -38,6 +46,7 @@ class SB3Arms(VecEnv):
         super().__init__(
             num_envs, self.envs.single_observation_space, self.envs.single_action_space
         )
+        self._taper = np.array(taper)
         self._seed: int | None = None
         self._actions: NDArray[Any] = np.zeros(0)
         self._returns = np.zeros(num_envs)
@@ -59,6 +68,8 @@ class SB3Arms(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take actions, (N, m)."""
+        if len(self._taper):
+            actions = actions * self._taper[self._lengths, None]
         self._actions = actions
 
     def step_wait(self) -> tuple[Any, NDArray[Any], NDArray[np.bool_], list[dict[str, Any]]]:

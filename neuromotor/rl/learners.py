@@ -22,10 +22,12 @@ from neuromotor.rl.algorithms import (
     Algorithm,
     Analytic,
     OnPolicy,
+    actor_parts,
     make_model,
     policy_of,
     untrained,
 )
+from neuromotor.rl.lessons import learn_from
 from neuromotor.tasks import Task
 
 __all__ = ["Learner", "learner_of"]
@@ -41,6 +43,14 @@ class Learner(ABC):
 
     steps: int
     least: int
+
+    def begin(self, seed: int) -> None:
+        """Do what comes before the first step: lessons, where there is a teacher.
+
+        Args:
+            seed: Of everything random.
+        """
+        del seed
 
     @abstractmethod
     def advance(self, steps: int, share: float, seed: int) -> None:
@@ -79,8 +89,9 @@ class _Modelled(Learner):
         vec_env = require("stable_baselines3.common.vec_env", "rl")
         from neuromotor.rl.arms import SB3Arms  # needs it too
 
-        self._algorithm = algorithm
-        self._arms = SB3Arms(algorithm.arms, task, **algorithm.options(task))
+        self._algorithm, self._task = algorithm, task
+        taper = algorithm.narrowing(task)
+        self._arms = SB3Arms(algorithm.arms, task, taper=taper, **algorithm.options(task))
         self._rewards = vec_env.VecNormalize(
             self._arms,
             norm_obs=False,
@@ -92,6 +103,25 @@ class _Modelled(Learner):
         trials = algorithm.trials if isinstance(algorithm, OnPolicy) else 1
         self.steps, self.least = 0, trials * task.steps * algorithm.arms
 
+    def begin(self, seed: int) -> None:
+        algorithm = self._algorithm
+        if isinstance(algorithm, OnPolicy) and algorithm.teacher:
+            actor, _ = self.policy()
+            taught = learn_from(
+                algorithm.teacher,
+                self._task,
+                actor,
+                actor.initial_parameters(torch.Generator().manual_seed(seed)),
+                lessons=algorithm.lessons,
+                learning_rate=algorithm.lesson_rate,
+                seed=seed,
+            )
+            parts = actor_parts(algorithm, self._model)
+            pieces = taught.split([part.numel() for part in parts])  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                for part, piece in zip(parts, pieces, strict=True):
+                    part.copy_(piece.view_as(part))
+
     def advance(self, steps: int, share: float, seed: int) -> None:
         algorithm, model = self._algorithm, self._model
         rate = algorithm.learning_rate * (1 - share * (1 - algorithm.last_learning_rate))
@@ -100,6 +130,9 @@ class _Modelled(Learner):
             fall = algorithm.last_noise / algorithm.noise
             with torch.no_grad():
                 model.policy.log_std.fill_(float(np.log(algorithm.noise * fall**share)))
+            learns = not algorithm.teacher or share >= algorithm.critic_alone
+            for part in actor_parts(algorithm, model):
+                part.requires_grad_(learns)
         if self._on_policy or not self.steps:
             require("stable_baselines3.common.utils", "rl").set_random_seed(seed)
             self._arms.seed(seed)

@@ -53,7 +53,7 @@ class LearningPoint:
 
     Attributes:
         steps: Steps of all arms so far.
-        seconds: Wall-clock time, without the tests.
+        seconds: Wall-clock time, lessons too, without the tests.
         loss: Mean loss of the policy without exploration on the yardstick's trials.
         ratio: The same in ratio to the reference.
         target_error_cm: Mean distance of the hand from its target at the end (cm).
@@ -93,6 +93,7 @@ class LearningRun:
             "reference": self.reference,
             **end,
             "parameters": self.controller.parameter_count,
+            "teacher": getattr(self.algorithm, "teacher", ""),
             "reason": self.reason,
         }
 
@@ -184,6 +185,9 @@ def learn(
             callback(points[-1])
 
     if not points:
+        begun = time.perf_counter()
+        learner.begin(_seed(seed, tests))
+        spent = time.perf_counter() - begun
         test()
     reason = "all steps are done"
     while learner.steps < steps:

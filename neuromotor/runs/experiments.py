@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from neuromotor._checks import lookup
 from neuromotor.experiments import (
     EXPERIMENTS,
+    VERDICTS,
     Experiment,
     Findings,
     Judgement,
@@ -24,9 +26,13 @@ from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
 from neuromotor.tasks import TASKS, CursorReach
 
-__all__ = ["Outcome", "Plan", "conduct", "draw_outcomes", "plan"]
+__all__ = ["FITTED", "Outcome", "Plan", "conduct", "draw_outcomes", "fit", "plan"]
 
 Say = Callable[[str], None]
+
+# Settings of the conditions that `fit` varies, each by a factor between 1/4 and 4 (our choice).
+FITTED = ("error_weight", "velocity_weight", "torque_weight", "energy_weight", "noise")
+_FACTOR = 4.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,39 @@ def conduct(
             seconds = time.monotonic() - began
             outcomes.append(Outcome(name, experiment, subject.name, found, judgements, seconds))
     return outcomes
+
+
+def fit(
+    todo: Plan, controller: str, tries: int, seed: int = 0, say: Say = lambda line: None
+) -> tuple[Plan, list[Outcome]]:
+    """Return conditions under which a controller moves most like nature, and what it does there.
+
+    A random search: the settings of `FITTED` are multiplied by factors that are drawn
+    log-uniformly. The conditions of `todo` are among those that are tried.
+
+    Args:
+        todo: Experiments, and conditions to start from.
+        controller: Whom to fit; a controller that is designed for the conditions.
+        tries: Conditions beside those of `todo`.
+        seed: Of all draws.
+        say: Called with a line for each.
+    """
+    chance = random.Random(seed)
+    best: tuple[tuple[int, int], Plan, list[Outcome]] | None = None
+    for number in range(tries + 1):
+        factors = {name: _FACTOR ** chance.uniform(-1, 1) for name in FITTED}
+        changes = {name: factors[name] * getattr(todo.world, name) for name in FITTED}
+        tried = todo if number == 0 else replace(todo, world=replace(todo.world, **changes))
+        outcomes = conduct(tried, [controller], seed)
+        verdicts = [overall(one.judgements) for one in outcomes]
+        inside, there = (verdicts.count(one) for one in VERDICTS[:2])
+        score = (inside + there, inside)
+        say(f"conditions {number} of {tries}: {inside} inside, {there} same direction")
+        if best is None or score > best[0]:
+            best = score, tried, outcomes
+    if best is None:
+        raise ValueError(f"`tries` must be zero or more, got {tries}.")
+    return best[1], best[2]
 
 
 def draw_outcomes(outcomes: Iterable[Outcome], folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import shlex
 import statistics
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,25 @@ from neuromotor.runs.drawing import drawing
 from neuromotor.runs.execute import interruptible, machine, versions
 from neuromotor.runs.settings import task_of
 from neuromotor.storage.claims import claimed
-from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
+from neuromotor.storage.components import (
+    SettingsError,
+    UnknownSettingError,
+    decode,
+    encode,
+    setting_names,
+)
 from neuromotor.storage.files import parse_json, read_text, write_json
 from neuromotor.tasks import TASKS, Task
 from neuromotor.zoo.saved_controller import save_controller
 
-__all__ = ["LEARNING_FILE", "LearningSettings", "learning_settings", "run_learning"]
+__all__ = [
+    "LEARNING_FILE",
+    "LearningSettings",
+    "learning_paths",
+    "learning_settings",
+    "run_learning",
+    "titled",
+]
 
 LEARNING_FILE = "learning.json"
 _DEFAULTS: dict[str, Any] = {
@@ -111,6 +124,26 @@ def learning_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> Learnin
         **{name: encode(one, {name: one}) for name, one in algorithms.items()},
     }
     return LearningSettings(task, task_name, algorithms, given)
+
+
+def learning_paths(task: str | None = None, algorithms: str | None = None) -> list[str]:
+    """Return all settings of such a run, with dots between levels.
+
+    Args:
+        task: A name; that of the default where it is unknown.
+        algorithms: Names with commas; all where none is known.
+    """
+    chosen = [name for name in (algorithms or "").split(",") if name in ALGORITHMS]
+    found = TASKS.get(task or "", TASKS[_DEFAULTS["task"]])
+    return [
+        *_DEFAULTS,
+        *(f"task.{part}" for part in setting_names(found)),
+        *(
+            f"{name}.{field.name}"
+            for name in chosen or ALGORITHMS
+            for field in fields(ALGORITHMS[name])
+        ),
+    ]
 
 
 def run_learning(
@@ -208,6 +241,7 @@ def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "algorithm": name,
+            "teacher": own[0].get("teacher", ""),
             "seeds": len(own),
             "ratio": statistics.median(row["ratio"] for row in own),
             "lowest": min(row["ratio"] for row in own),
@@ -238,9 +272,15 @@ def _kept(
     return {**row, "curve": [asdict(point) for point in found.curve]}
 
 
+def titled(row: Mapping[str, Any]) -> str:
+    """Return an algorithm's name, with its teacher if it had one."""
+    teacher = row.get("teacher")
+    return f"{row['algorithm']} after {teacher}" if teacher else str(row["algorithm"])
+
+
 def _sentence(row: Mapping[str, Any]) -> str:
     """Say what a training came to."""
     return (
-        f"{row['algorithm']}, seed {row['seed']}: {row['ratio']:.4g} x {row['reference']} after "
+        f"{titled(row)}, seed {row['seed']}: {row['ratio']:.4g} x {row['reference']} after "
         f"{row['steps']} steps, {row['seconds']:.0f} s ({row['reason']})"
     )

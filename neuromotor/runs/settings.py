@@ -48,6 +48,7 @@ __all__ = [
     "resolve",
     "resolve_saved",
     "same_controller",
+    "setting_paths",
     "with_clock",
     "use_named",
     "task_of",
@@ -355,12 +356,16 @@ def resolve(raw: Mapping[str, Any]) -> RunSettings:
             what = str(error).partition(";")[0]
             raise SettingsError(f"the settings name what is not here ({what}). {needs}") from error
         if isinstance(error, UnknownSettingError):
-            raise UnknownSettingError(error.path, error.known, _names(raw)) from error
+            raise UnknownSettingError(error.path, error.known, setting_paths(raw)) from error
         raise
 
 
-def _names(raw: Mapping[str, Any]) -> list[str]:
-    """Return all settings of the named components, with dots between levels."""
+def setting_paths(raw: Mapping[str, Any]) -> list[str]:
+    """Return all settings of the named components, with dots between levels.
+
+    Args:
+        raw: As for `resolve`; what it leaves open, or names wrongly, has its default.
+    """
     names = list(_DEFAULTS)
     for key, registry in (("task", TASKS), ("controller", CONTROLLERS)):
         spec = raw.get(key, _DEFAULTS[key])

@@ -60,7 +60,8 @@ class CursorReach(TableInNotebooks):
         distance_m: Shortest and longest distance (m) of the targets that it draws.
         arrival_s: Shortest and longest time (s) that it gives.
         free: Share of its trials whose time is free.
-        bars: Share of its trials whose target is a bar along x or y.
+        bars: Share of its trials whose target is a bar along x or y, up to ten times as long as
+            wide: the factor along it is drawn log-uniformly from .01 to 1.
         jumps: Share of its trials in which the target jumps, and share of those in which the cursor
             does, by a normal draw of `jump_m` in each direction.
         jump_m: See there (m).
@@ -206,6 +207,14 @@ class CursorReach(TableInNotebooks):
             repeats=repeats,
         )
 
+    def in_own_time(self, trials: Trials) -> Trials:
+        """Return trials of this task with the same targets, each in one's own time."""
+        if trials.cue is None:
+            raise ValueError("`trials` must have the cues of `CursorReach.reaches`, got none.")
+        shape = trials.cue[:, 0, 2:]
+        cue, counted = self._cues(None, shape), self._counted(None, shape)
+        return replace(trials, cue=cue.to(shape), counted=counted.to(shape))
+
     def with_jump(self, trials: Trials, part: str, step: int | Tensor, shift: Tensor) -> Trials:
         """Return trials in which target or cursor is displaced after a step.
 
@@ -290,9 +299,13 @@ class CursorReach(TableInNotebooks):
         away = length[:, None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
         low, high = self.arrival_s
         arrival = (low + (high - low) * uniform(count)).clamp(max=self.steps * self.plant.dt_s)
-        bar = torch.eye(2).double()[(uniform(count) < 0.5).long()]
+        # bars of 1 cm and up to 10 cm, along x or y, as round targets of 1 cm that are drawn long
+        loose = 10.0 ** (-2 * uniform(count)[:, None])
+        along = torch.eye(2).double()[(uniform(count) < 0.5).long()]
+        bar = along + (1 - along) * loose
         shape = torch.where((uniform(count) < self.bars)[:, None], bar, torch.ones_like(bar))
-        middle = self.home - away * uniform(count)[:, None]  # both ends lie about home
+        # home lies in the middle half of the way, so that both ends are within the arm's reach
+        middle = self.home - away * (0.25 + 0.5 * uniform(count)[:, None])
         own = uniform(count) < self.free
         timed = self.reaches(middle + away, start=middle, arrival_s=arrival, shape=shape)
         free = self.reaches(middle + away, start=middle, shape=shape)

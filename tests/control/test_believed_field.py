@@ -9,8 +9,7 @@ import torch
 from cases import normal
 
 from neuromotor.closed_loop import ClosedLoop
-from neuromotor.control import ILQG, ILQR, Uncertainty
-from neuromotor.control.ilqg import BelievedField
+from neuromotor.control import ILQG, ILQR, BelievedField, Uncertainty
 from neuromotor.plants import PointMass, TwoJointArm
 from neuromotor.tasks import CenterOut
 from neuromotor.tasks.fields import CurlField
