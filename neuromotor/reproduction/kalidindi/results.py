@@ -195,10 +195,9 @@ def _behaviour_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys)
             errors = [one.error_cm for one in networks]
             title = "hand from its target, at the end (cm)"
             rows.append(_quantity(CONDITIONS[name].title, title, "-", errors, 2))
-    for (_, title, _, digits), values in zip(
-        _BEHAVIOUR, zip(*recorded.hands.values(), strict=True), strict=False
-    ):
-        rows.append(_quantity("monkeys", title, "-", values, digits))
+    pushed = list(recorded.hands.values())
+    for place, (_, title, _, digits) in enumerate(_BEHAVIOUR[:2] if pushed else ()):
+        rows.append(_quantity("monkeys", title, "-", [one[place] for one in pushed], digits))
     note = (
         "Trials without noise, means or medians over loads; medians over networks, and over "
         "monkeys, with their range. The monkeys' hands are where the model's arm has its hand at "
