@@ -115,6 +115,7 @@ class Effort:
         learning_rate: Of Adam, at its largest. The study has 1e-4 to 3e-4 for 500 units.
         shipped: Whether networks that come with the package are taken in place of trainings, and
             what it lacks is left out.
+        trains: Whether networks that are not there are trained; else they are left out.
     """
 
     seeds: int = 5
@@ -123,11 +124,19 @@ class Effort:
     surrogates: int = 100
     learning_rate: float = 3e-4
     shipped: bool = False
+    trains: bool = True
 
-    def seeds_of(self, condition: Condition) -> list[int]:
-        """Return the seeds of a condition's networks."""
+    def seeds_of(self, condition: Condition, folder: Path) -> list[int]:
+        """Return the seeds of a condition's networks, of which some may lie in a folder."""
         seeds = list(range(self.seeds))
-        return [seed for seed in seeds if _shipped(condition, seed).exists() or not self.shipped]
+        if self.trains and not self.shipped:
+            return seeds
+        return [
+            seed
+            for seed in seeds
+            if (self.shipped and _shipped(condition, seed).exists())
+            or _path(folder, condition, seed).exists()
+        ]
 
     def method(self) -> Adam:
         """Return the study's optimizer, with a learning rate that falls to zero (ours)."""
@@ -142,6 +151,11 @@ def suitable_rate(units: int) -> float:
 def _shipped(condition: Condition, seed: int) -> Path:
     """Where a network lies that comes with the package, if it does."""
     return DATA / "kalidindi2021" / f"{condition.name}-{seed}.safetensors"
+
+
+def _path(folder: Path, condition: Condition, seed: int) -> Path:
+    """Where a network lies in a folder."""
+    return folder / f"{condition.name}-{seed}.safetensors"
 
 
 def task_of(condition: Condition) -> Task:
@@ -163,7 +177,7 @@ def network(
         folder: Where the networks lie, as NAME-SEED.safetensors.
         say: Told how the training goes.
     """
-    path = folder / f"{condition.name}-{seed}.safetensors"
+    path = _path(folder, condition, seed)
     if path.exists():
         return load_controller(path)
     if effort.shipped:
