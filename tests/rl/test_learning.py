@@ -146,9 +146,10 @@ def test_hindsight_replays_goals_that_were_reached():
         angles = plant.configuration_at(hand + torch.tensor([shift, 0.0], dtype=hand.dtype))
         away = np.concatenate([angles.numpy(), state[:, 2:]], axis=1)
         away = (away - scales.centre[:4]) / scales.scale[:4]
-        assert arms.env_method("compute_reward", away, desired, indices=[0])[0].tolist() == [
-            reward
-        ] * 4
+        assert (
+            arms.env_method("compute_reward", away, desired, indices=[0])[0].tolist()
+            == [reward] * 4
+        )
     cued = TASKS["instructed-delay"]
     with pytest.raises(ValueError, match="cue or senses of its own"):
         GoalArms(2, cued, **small("her").options(cued))
