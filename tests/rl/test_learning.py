@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from recipe_words import settings_of
 from typer.testing import CliRunner
 
 pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
@@ -19,6 +20,8 @@ from neuromotor.envs import MotorVectorEnv
 from neuromotor.rl import ALGORITHMS, learn, yardstick
 from neuromotor.rl.arms import GoalArms, SB3Arms
 from neuromotor.rl.learners import learner_of
+from neuromotor.runs.learning_recipes import learning_stage
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.tensor_file import CheckpointError
 from neuromotor.tasks import TASKS
 
@@ -194,3 +197,22 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
     with pytest.raises(RuntimeError, match=r"stable_baselines3: pip install 'neuromotor\[rl\]'"):
         learner_of(TASK, small("ppo"), 0)
+
+
+def test_a_policys_recipe_means_the_settings_that_it_was_trained_with(tmp_path):
+    run = tmp_path / "run"
+    given = ["rl", "center-out", "--algorithm", "ppo,analytic", "--steps", "640", "--seed", "4"]
+    changed = ["ppo.arms=4", "ppo.layers=[8]", "ppo.taper=0.1", "analytic.layers=[8]", "tests=2"]
+    changed += ["task.directions=4", "task.steps=20", "analytic.arms=4"]
+    words = [word for one in changed for word in ("--set", one)]
+    result = CliRunner().invoke(app, [*given, *words, "--out", str(run)])
+    assert result.exit_code == 0, result.output
+    stage = learning_stage(run, "ppo-4", "runs/center-out-policy")
+    assert settings_of(stage.command) == stage.settings
+    assert stage.settings["ppo"]["taper"] == 0.1
+    assert stage.settings["task"]["steps"] == 20
+    row = json.loads((run / "results/ppo-4.json").read_text())
+    assert stage.row["calls"] == row["steps"] == stage.history["calls"][-1]
+    assert stage.history["loss"][-1] == row["loss"]
+    with pytest.raises(RunFolderError, match="only analytic-4, ppo-4"):
+        learning_stage(run, "ppo-0", "runs/other")
