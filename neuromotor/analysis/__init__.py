@@ -97,6 +97,7 @@ from neuromotor.analysis.loop_dynamics import (
     plot_loop_dynamics,
 )
 from neuromotor.analysis.monkey_data import (
+    posture_answers,
     posture_recordings,
     posture_rotations,
     reach_muscle_tuning,
@@ -232,6 +233,7 @@ __all__ = [
     "import_recording",
     "missing_samples",
     "pool_sessions",
+    "posture_answers",
     "posture_recordings",
     "posture_rotations",
     "reach_muscle_tuning",

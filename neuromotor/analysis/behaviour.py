@@ -4,10 +4,8 @@ A movement lasts from its onset (`movement_onset`: 10 % of peak speed) to the fi
 peak at which it is as slow again. Measures are NaN where a trial has no movement, or where the
 movement does not end. The state after the last step counts where a recording has it.
 
-Minimum jerk has peak / mean speed 1.875 and its peak at half time (Flash & Hogan 1985). That is the
-mean over the whole movement: between two crossings of 10 % of the peak the same movement has 1.59.
-So mean speed is taken from rest to rest: from the onset back, and from the end on, as long as the
-hand gets slower. Noise ends this early, so smooth measured positions first.
+Peak / mean speed is that from rest to rest (`measures.speed_profiles`). Noise ends this early, so
+smooth measured positions first.
 """
 
 from __future__ import annotations
@@ -21,6 +19,15 @@ from numpy.typing import NDArray
 
 from neuromotor.analysis.ellipses import EndPoints, end_errors, end_points
 from neuromotor.analysis.layout import RecordingError, check_in_plane, check_recording, sample_at
+from neuromotor.analysis.measures.courses import left_of
+from neuromotor.analysis.measures.end_point_spread import EndPointSpread, end_point_spread
+from neuromotor.analysis.measures.movement_times import MovementTimes
+from neuromotor.analysis.measures.paths import (
+    deviation_at_peak_speed,
+    largest_deviation,
+    path_curvature,
+)
+from neuromotor.analysis.measures.speed_profiles import speed_profiles
 from neuromotor.analysis.section import Findings, Material, SectionSpec, median
 
 if TYPE_CHECKING:
@@ -30,12 +37,14 @@ if TYPE_CHECKING:
 __all__ = ["Behaviour", "behaviour", "hand_course", "plot_movements"]
 
 _BEHIND = "0.6"  # grey of a reference
+_RESAMPLES = 500  # of end points, for intervals in a report
 _MOST_DRAWN = 400  # trials in a figure
 
 _SLOW = 0.1  # of peak speed: where a movement begins and ends
-_TRACE = 2e-3  # of peak speed
-_FALL = 0.01  # of a step's pace: what the next falls below is rounding of a hand at rest
-_REST = 0.02  # of peak speed: what is faster at the recording's first or last time is not at rest
+_OF_THE_TARGET = (
+    *("end_error_m", "perpendicular_deviation_m", "deviation_at_peak_speed_m"),
+    *("lateral_error_m", "along_error_m"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class Behaviour:
         perpendicular_deviation_m: Largest distance from the straight line between the first hand
             position and the target, from onset to end (or to the recording's end where the movement
             does not end); positive to the left of the reach. NaN without target or movement.
+        deviation_at_peak_speed_m: Distance from that line when the hand is fastest, with the same
+            sign.
         lateral_error_m: Part of the last hand position's error across that line, positive to the
             left of the reach; NaN where the target lies at the start.
         along_error_m: Part of it along the line, positive beyond the target.
@@ -69,6 +80,7 @@ class Behaviour:
     curvature: NDArray[np.float64]
     end_error_m: NDArray[np.float64]
     perpendicular_deviation_m: NDArray[np.float64]
+    deviation_at_peak_speed_m: NDArray[np.float64]
     lateral_error_m: NDArray[np.float64]
     along_error_m: NDArray[np.float64]
 
@@ -90,12 +102,13 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
     speed = np.linalg.norm(velocity, axis=-1)
     onset = recording["movement_onset"].values
     go = recording["go_time"].values if "go_time" in recording else np.full(len(onset), np.nan)
-    rows = np.full((len(onset), 6), np.nan)
+    rows = np.full((len(onset), 5), np.nan)
     for trial in np.flatnonzero(np.isfinite(onset)):
         trace = speed[trial]
         start = sample_at(time, onset[trial])
         if start is None:
             continue
+        rows[trial, 4] = time[start] - time[0]
         peak = start + int(trace[start:].argmax())
         slow = np.flatnonzero(trace[peak:] <= _SLOW * trace[peak])
         rows[trial, 1] = trace[peak]
@@ -105,31 +118,24 @@ def behaviour(recording: xr.Dataset) -> Behaviour:
         if end == start:
             continue
         path = hand[trial, start : end + 1]
-        line = path[-1] - path[0]
-        length = float(np.linalg.norm(line))
-        duration = time[end] - time[start]
-        away = path - path[0]
-        rows[trial, 0] = duration
-        rows[trial, 2] = _peak_to_mean(hand[trial], trace, time[1] - time[0], start, end)
-        rows[trial, 3] = (time[peak] - time[start]) / duration
+        length = float(np.linalg.norm(path[-1] - path[0]))
+        rows[trial, 0] = time[end] - time[start]
+        rows[trial, 2] = (time[peak] - time[start]) / rows[trial, 0]
         if length > 0:
-            rows[trial, 4] = np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / length
-            cross = np.abs(away[:, 0] * line[1] - away[:, 1] * line[0]) / length
-            rows[trial, 5] = cross.max() / length
-    errors = np.full(len(onset), np.nan)
-    if "target_position" in recording:
-        errors = np.linalg.norm(end_errors(recording), axis=-1)
-    duration_s, peak_speed, ratio, symmetry, path_ratio, curvature = rows.T
+            rows[trial, 3] = np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / length
+    duration_s, peak_speed, symmetry, path_ratio, began = rows.T
+    dt_s = float(time[1] - time[0])
+    moves = MovementTimes(began, began + duration_s)
+    profiles = speed_profiles(hand, dt_s, speed=speed, times=moves)
     return Behaviour(
-        onset - go,
-        duration_s,
-        peak_speed,
-        ratio,
-        symmetry,
-        path_ratio,
-        curvature,
-        errors,
-        *_across_and_along(recording, onset, onset + duration_s),
+        reaction_time_s=onset - go,
+        movement_time_s=duration_s,
+        peak_speed_m_s=peak_speed,
+        peak_to_mean=profiles.peak_to_mean,
+        symmetry=symmetry,
+        path_ratio=path_ratio,
+        curvature=path_curvature(hand, dt_s, moves),
+        **_from_the_target(recording, hand, speed, dt_s, moves),
     )
 
 
@@ -161,53 +167,32 @@ def hand_course(
     )
 
 
-def _peak_to_mean(
-    hand: NDArray[np.float64], speed: NDArray[np.float64], dt: float, start: int, end: int
-) -> float:
-    """Return peak over mean speed from rest to rest; NaN where the recording does not cover it."""
-    peak = speed[start : end + 1].max()
-    # What moves in a step: by its ends, or by its speeds where these are not the mere trace that
-    # central differences leave beside a movement (Euler's first step does not move the hand yet).
-    pace = np.linalg.norm(np.diff(hand, axis=0), axis=-1) / dt
-    speeds = 0.5 * (speed[1:] + speed[:-1])
-    pace = np.maximum(pace, np.where(speeds > _TRACE * peak, speeds, 0.0))
-    while start > 0 and _FALL * pace[start] < pace[start - 1] < pace[start]:
-        start -= 1
-    while end < len(pace) and _FALL * pace[end - 1] < pace[end] < pace[end - 1]:
-        end += 1
-    if (start == 0 and speed[0] > _REST * peak) or (end == len(pace) and speed[end] > _REST * peak):
-        return float("nan")
-    path = float(np.trapezoid(speed[start : end + 1], dx=dt))
-    return float(peak * (end - start) * dt / path)
-
-
-def _across_and_along(
-    recording: xr.Dataset, onset: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the largest deviation across the line to the target and both end errors, (3, B).
-
-    The deviation is taken from `onset` to `end` (s), or to the last sample where `end` is NaN.
-    """
-    found = np.full((3, len(onset)), np.nan)
+def _from_the_target(
+    recording: xr.Dataset,
+    hand: NDArray[np.float64],
+    speed: NDArray[np.float64],
+    dt_s: float,
+    moves: MovementTimes,
+) -> dict[str, NDArray[np.float64]]:
+    """Return deviations from the line to the target, and the parts of the end error, (B,) each."""
+    unknown = np.full(len(hand), np.nan)
     if "target_position" not in recording:
-        return found
-    time, hand, _ = hand_course(recording)
-    line = recording["target_position"].values - hand[:, 0]
-    length = np.linalg.norm(line, axis=-1)
-    away = length > 0
-    along = line[away] / length[away, None]
-    left = np.stack([-along[:, 1], along[:, 0]], axis=-1)
-    errors = end_errors(recording)[away]
-    found[1, away], found[2, away] = (errors * left).sum(-1), (errors * along).sum(-1)
-    offset = np.zeros(hand.shape[:2])
-    offset[away] = ((hand[away] - hand[away, :1]) * left[:, None]).sum(-1)
-    slack = 1e-9 * max(1.0, float(np.abs(time).max()))
-    for trial in np.flatnonzero(away & np.isfinite(onset)):
-        stop = end[trial] if np.isfinite(end[trial]) else time[-1]
-        during = offset[trial, (time >= onset[trial] - slack) & (time <= stop + slack)]
-        if during.size:
-            found[0, trial] = during[np.abs(during).argmax()]
-    return found
+        return dict.fromkeys(_OF_THE_TARGET, unknown)
+    target, errors = recording["target_position"].values, end_errors(recording)
+    left = left_of(target - hand[:, 0])
+    along = np.stack([left[:, 1], -left[:, 0]], axis=-1)
+    last = dt_s * (hand.shape[1] - 1)
+    ends = np.where(np.isfinite(moves.end_s), moves.end_s, last)
+    open_ended = MovementTimes(moves.onset_s, np.where(np.isfinite(moves.onset_s), ends, np.nan))
+    line: Any = {"targets": target, "times": open_ended}
+    found = (
+        np.linalg.norm(errors, axis=-1),
+        largest_deviation(hand, dt_s, **line),
+        deviation_at_peak_speed(hand, dt_s, **line, speed=speed),
+        (errors * left).sum(-1),
+        (errors * along).sum(-1),
+    )
+    return dict(zip(_OF_THE_TARGET, found, strict=True))
 
 
 def plot_movements(
@@ -320,6 +305,18 @@ def _section(given: Material) -> Findings:
         "median_long_over_short": median(elongation),
         "median_turned_from_movement_deg": median(ellipses.turned_deg),
     }
+    spread = _spread(recording)
+    if spread is not None:
+        for name in ("along_over_across", "aspect", "tilt_deg"):
+            one = getattr(spread, name)
+            numbers["end points"] |= {name: one.value, f"{name}_low": one.low}
+            numbers["end points"] |= {f"{name}_high": one.high}
+        numbers["end points"]["direction_spread_deg"] = spread.direction_spread_deg
+        text += (
+            " `along_over_across` is the spread of all end points along their movements over that "
+            "across, about the means of their conditions, with its 95 % interval: 1 where the "
+            "spread does not know the direction of movement."
+        )
     for i, label in enumerate(ellipses.conditions):
         x, y = 100 * ellipses.targets_m[i]
         numbers[f"end points, condition {label}, target ({x:.2f}, {y:.2f}) cm"] = {
@@ -336,6 +333,19 @@ def _section(given: Material) -> Findings:
         "normally distributed; the tables give their half axes."
     )
     return Findings(text, numbers, {"movement": partial(plot_movements, recording, ellipses)})
+
+
+def _spread(recording: xr.Dataset) -> EndPointSpread | None:
+    """Return the spread of end points that have a direction, None where too few have one."""
+    start, target = recording["hand_position"].values[:, 0], recording["target_position"].values
+    away = np.linalg.norm(target - start, axis=-1) > 0
+    if away.sum() < 3:
+        return None
+    groups = np.unique(recording["condition"].values, return_inverse=True)[1]
+    ends = target + end_errors(recording)
+    return end_point_spread(
+        ends[away], start[away], target[away], groups=groups[away], resamples=_RESAMPLES
+    )
 
 
 SECTION = SectionSpec(

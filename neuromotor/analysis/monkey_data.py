@@ -3,7 +3,8 @@
 **Posture** (Kalidindi et al. 2021): loads on an arm that holds a posture. Each file is a MATLAB
 file with one structure a load, as jPCA takes it: `A` (time, signal) and `times` (ms). Cortex and
 muscles cover 300 ms from 70 ms after the load, joints 1.1 s from the load on. A ninth structure of
-the joints, without a load, is left out.
+the joints, without a load, is left out. The files do not name the loads. We read them as 0, 45, and
+so on to 315 degrees in the plane of shoulder and elbow torque: so the joints begin to move.
 
 **Reaching muscles** (Liang et al. 2023): `EMG.mat` has the EMG of 13 arm muscles in centre-out
 reaches, `all_EMG` (muscle, ms, direction). The file names neither muscles nor directions; that the
@@ -14,11 +15,12 @@ what muscles do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuromotor.analysis.layout import RecordingError
 from neuromotor.analysis.pooling import pool_sessions
@@ -30,7 +32,13 @@ from neuromotor.analysis.tuning import Tuning, cosine_tuning
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["posture_recordings", "posture_rotations", "reach_muscle_tuning"]
+__all__ = [
+    "PostureAnswer",
+    "posture_answers",
+    "posture_recordings",
+    "posture_rotations",
+    "reach_muscle_tuning",
+]
 
 _STRUCTS = FileNames(trials="Data_struct", time="times")
 _OPTIONS = ImportOptions(
@@ -73,7 +81,7 @@ def posture_recordings(folder: Path | str) -> dict[str, xr.Dataset]:
 
     Args:
         folder: Holds `motor_cortex_P.mat`, `area5_P.mat`, `emg_P.mat`, `joints_P.mat` and the same
-            of other monkeys.
+            of other monkeys, itself or in folders within.
 
     Raises:
         RecordingError: The folder holds none of these files, or one is damaged.
@@ -119,6 +127,58 @@ def posture_rotations(
             variable, components = _JOINT_STATE, 4
         found[name] = rotational_dynamics(
             recording, variable, components=components, surrogates=surrogates, seed=seed
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class PostureAnswer:
+    """How one monkey's joints and muscles answer the loads.
+
+    Attributes:
+        joints: Angles (rad) of shoulder and elbow from the load on, (loads, T, 2); None without
+            such a file.
+        step_s: Step between two times of `joints` (s).
+        muscles: Names of the muscles.
+        activity: Mean activity of each muscle from 70 to 370 ms after each load, (loads, muscles).
+    """
+
+    joints: NDArray[np.float64] | None
+    step_s: float
+    muscles: tuple[str, ...]
+    activity: NDArray[np.float64]
+
+
+def posture_answers(folder: Path | str) -> dict[str, PostureAnswer]:
+    """Return how each monkey's joints and muscles answer the loads, by the monkey's name.
+
+    Args:
+        folder: As in `posture_recordings`.
+
+    Raises:
+        RecordingError: A file is damaged.
+    """
+    joints: dict[str, xr.Dataset] = {}
+    muscles: dict[str, tuple[tuple[str, ...], xr.Dataset]] = {}
+    for kind, monkey, path in _files(Path(folder)):
+        if kind == "joints":
+            joints[monkey] = from_mat(path, replace(_JOINTS, window_s=None))
+        if kind == "emg":
+            first = read_tree(path)["Data_struct"][0]
+            names = tuple(str(one).strip() for one in first.get("Muscle_Group", ()))
+            muscles[monkey] = names, from_mat(path, _MUSCLES)
+    found = {}
+    for monkey in sorted({*joints, *muscles}):
+        names, active = muscles.get(monkey, ((), None))
+        moved = joints.get(monkey)
+        time = None if moved is None else moved["time"].values
+        found[monkey] = PostureAnswer(
+            joints=None if moved is None else np.asarray(moved["joint_position"], np.float64),
+            step_s=float("nan") if time is None else float(time[1] - time[0]),
+            muscles=names,
+            activity=np.zeros((0, 0))
+            if active is None
+            else np.asarray(active["command"].mean("time"), np.float64),
         )
     return found
 
@@ -171,5 +231,5 @@ def reach_muscle_tuning(
 def _files(folder: Path) -> Iterator[tuple[str, str, Path]]:
     """Yield kind, monkey and path of each file, kinds in their order."""
     for kind in _KINDS:
-        for path in sorted(folder.glob(f"{kind}_*.mat")):
+        for path in sorted(folder.rglob(f"{kind}_*.mat")):
             yield kind, path.stem.removeprefix(f"{kind}_"), path

@@ -77,7 +77,7 @@ class Rotations:
         kept_variance: Share of the preprocessed variance that the k components hold.
         angle_deg: Median over samples of the angle from state to derivative in the first plane;
             90 for pure rotation.
-        projection: Conditions in the first plane, (C, T, 2).
+        projections: Conditions in each plane, (k // 2, C, T, 2).
         skew: M^T, so that x' = skew x, (k, k).
         soft: What was added to each signal's range.
         difference: Which state a difference over a step belongs to: `starts` or `midpoints`.
@@ -97,12 +97,17 @@ class Rotations:
     plane_variance: NDArray[np.float64]
     kept_variance: float
     angle_deg: float
-    projection: NDArray[np.float64]
+    projections: NDArray[np.float64]
     skew: NDArray[np.float64]
     soft: float
     difference: Difference
     signals: int
     nulls: dict[str, NullBand]
+
+    @property
+    def projection(self) -> NDArray[np.float64]:
+        """Conditions in the first plane, (C, T, 2)."""
+        return np.asarray(self.projections[0], np.float64)
 
 
 def rotational_dynamics(
@@ -188,7 +193,6 @@ def rotations_of(
     planes = [_plane(vectors[:, i], states) for i in order]
     flat = by_sample(states)
     total = (centered**2).sum()
-    projection = flat @ planes[0]
     middle, derivative = differences(states, dt, "midpoints")
     angle = np.angle(_complex(derivative @ planes[0]) * _complex(middle @ planes[0]).conj())
     # A difference over one step sees sin(w dt) for w dt, or tan(w dt / 2) for w dt / 2 with states
@@ -213,7 +217,7 @@ def rotations_of(
         plane_variance=np.array([((flat @ plane) ** 2).sum() / total for plane in planes]),
         kept_variance=share,
         angle_deg=float(np.degrees(np.median(angle))),
-        projection=projection.reshape(count, steps, 2),
+        projections=np.stack([(flat @ plane).reshape(count, steps, 2) for plane in planes]),
         skew=fit.skew,
         soft=soft,
         difference=difference,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis._arrays import null_p, r_squared
+from neuromotor.analysis._arrays import null_p
 from neuromotor.analysis.behaviour import behaviour
 from neuromotor.analysis.ellipses import end_errors
 from neuromotor.analysis.layout import RecordingError, check_recording
+from neuromotor.analysis.measures.lines import fit_line, least_squares_line
 from neuromotor.analysis.section import Findings, Material, SectionSpec
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class SpeedAccuracy:
         movement_time_s: Mean, (C,).
         difficulty_bits: log2(distance / width + 1), (C,).
         slope_s: Fitts' law: movement time (s) per bit.
+        slope_interval_s: Its 95 % interval, if conditions scatter normally about the line, (2,).
         intercept_s: Movement time at no difficulty.
         r2: R^2 of that line.
         p_slope: Share of permutations of movement times over conditions whose slope is as large.
@@ -48,6 +50,7 @@ class SpeedAccuracy:
     movement_time_s: NDArray[np.float64]
     difficulty_bits: NDArray[np.float64]
     slope_s: float
+    slope_interval_s: tuple[float, float]
     intercept_s: float
     r2: float
     p_slope: float
@@ -97,31 +100,25 @@ def speed_accuracy(
         raise RecordingError("difficulty and speed must vary over conditions.")
     generator = np.random.default_rng(seed)
     drawn = [generator.permutation(time_s) for _ in range(permutations)]
-    slope, intercept, r2 = _line(bits, time_s)
-    width_slope, _, width_r2 = _line(far / time_s, width)
+    slopes = [least_squares_line(bits, times)[0] for times in drawn]
+    width_slopes = [least_squares_line(far / times, width)[0] for times in drawn]
+    line = fit_line(bits, time_s)
+    width_slope, _, width_r2 = least_squares_line(far / time_s, width)
     return SpeedAccuracy(
         conditions=np.array([row[0] for row in rows]),
         distance_m=far,
         width_m=width,
         movement_time_s=time_s,
         difficulty_bits=bits,
-        slope_s=slope,
-        intercept_s=intercept,
-        r2=r2,
-        p_slope=null_p(slope, [_line(bits, times)[0] for times in drawn]),
+        slope_s=line.slope,
+        slope_interval_s=line.slope_interval,
+        intercept_s=line.intercept,
+        r2=line.r2,
+        p_slope=null_p(line.slope, slopes),
         width_slope_s=width_slope,
         width_r2=width_r2,
-        p_width_slope=null_p(width_slope, [_line(far / times, width)[0] for times in drawn]),
+        p_width_slope=null_p(width_slope, width_slopes),
     )
-
-
-def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return slope, intercept and R^2 of the line of least squares."""
-    away = x - x.mean()
-    spread = float(away @ away)
-    slope = float(away @ y) / spread if spread > 0 else 0.0
-    intercept = float(y.mean() - slope * x.mean())
-    return slope, intercept, float(r_squared(y, slope * x + intercept, (0,)))
 
 
 def plot_speed_accuracy(found: SpeedAccuracy) -> Figure:
@@ -149,6 +146,8 @@ def _section(given: Material) -> Findings:
     numbers = {
         "conditions": len(found.conditions),
         "fitts_slope_s_per_bit": found.slope_s,
+        "fitts_slope_low_s_per_bit": found.slope_interval_s[0],
+        "fitts_slope_high_s_per_bit": found.slope_interval_s[1],
         "fitts_intercept_s": found.intercept_s,
         "fitts_r2": found.r2,
         "fitts_p": found.p_slope,
@@ -157,7 +156,8 @@ def _section(given: Material) -> Findings:
         "width_p": found.p_width_slope,
     }
     text = (
-        "Lines are fitted over conditions, with effective target widths. For p, movement times are "
+        "Lines are fitted over conditions, with effective target widths; the slope's interval is "
+        "that of 95 %. For p, movement times are "
         "permuted over conditions."
     )
     return Findings(text, numbers, {"speed-accuracy": partial(plot_speed_accuracy, found)})

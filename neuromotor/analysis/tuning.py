@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from neuromotor._checks import lookup
 from neuromotor.analysis._arrays import r_squared
@@ -64,6 +65,7 @@ class CircularSummary:
         resultant: Mean resultant length R, from 0 to 1.
         p_direction: Rayleigh's p that the angles are uniform against one preferred direction.
         axis_deg: Mean axis, from 0 to 180: half the circular mean of the doubled angles.
+        axis_interval_deg: Half width of its 95 % interval; NaN where the axis may be any.
         axis_resultant: R of the doubled angles.
         p_axis: Rayleigh's p on doubled angles: uniform against two opposite directions.
     """
@@ -73,6 +75,7 @@ class CircularSummary:
     resultant: float
     p_direction: float
     axis_deg: float
+    axis_interval_deg: float
     axis_resultant: float
     p_axis: float
 
@@ -263,10 +266,12 @@ def circular_summary(angle: NDArray[np.float64]) -> CircularSummary:
     """Return means, resultants and Rayleigh tests of angles (rad), (N,), and of their axis.
 
     p by the approximation of Zar (Biostatistical Analysis, 1999, equation 27.4), good to three
-    digits for ten angles or more. Without angles everything is NaN.
+    digits for ten angles or more. The axis's interval is that of the mean of the doubled angles
+    for large samples (Fisher, Statistical Analysis of Circular Data, 1993, section 4.4.4). Without
+    angles everything is NaN.
     """
     if not len(angle):
-        return CircularSummary(0, *[float("nan")] * 6)
+        return CircularSummary(0, *[float("nan")] * 7)
     one, two = np.exp(1j * angle).mean(), np.exp(2j * angle).mean()
     return CircularSummary(
         count=len(angle),
@@ -274,9 +279,20 @@ def circular_summary(angle: NDArray[np.float64]) -> CircularSummary:
         resultant=float(abs(one)),
         p_direction=_rayleigh(float(abs(one)), len(angle)),
         axis_deg=float(np.degrees(np.angle(two)) / 2 % 180),
+        axis_interval_deg=_axis_interval(angle),
         axis_resultant=float(abs(two)),
         p_axis=_rayleigh(float(abs(two)), len(angle)),
     )
+
+
+def _axis_interval(angle: NDArray[np.float64]) -> float:
+    """Return the half width of the mean axis's 95 % interval (deg)."""
+    turned = 2 * angle - np.angle(np.exp(2j * angle).mean())
+    first, second = np.cos(turned).mean(), np.cos(2 * turned).mean()
+    if first <= 0:
+        return float("nan")
+    wide = float(norm.ppf(0.975) * np.sqrt((1 - second) / (2 * first**2) / len(angle)))
+    return float(np.degrees(np.arcsin(wide)) / 2) if wide <= 1 else float("nan")
 
 
 def _rayleigh(resultant: float, n: int) -> float:
@@ -371,6 +387,7 @@ def _section(given: Material) -> Findings:
             "median_r2": median(tuning.r2),
             "median_interval_deg": median(tuning.interval_deg[tuning.tuned]),
             "axis_deg": tuning.population.axis_deg,
+            "axis_interval_deg": tuning.population.axis_interval_deg,
             "axis_resultant": tuning.population.axis_resultant,
             "p_axis": tuning.population.p_axis,
             "mean_deg": tuning.population.mean_deg,

@@ -157,7 +157,7 @@ def comparison_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def penalty_table(rows: Sequence[dict[str, Any]]) -> Table | None:
+def penalty_table(rows: Sequence[dict[str, Any]], *, over_seeds: bool = False) -> Table | None:
     """Return what each method's network pays in penalties, or None where nobody does."""
     paying = [row for row in rows if row.get("penalties")]
     if not paying:
@@ -170,6 +170,8 @@ def penalty_table(rows: Sequence[dict[str, Any]]) -> Table | None:
         cells = (f"{paid[kind]:.3g}" for kind in kinds)
         table.add_row(row["method"], *cells, f"{row['loss'] + own:.3g}")
     table.caption = "sum: the loss of the training; muscles are part of the task's own loss already"
+    if over_seeds:
+        table.caption = f"medians over the seeds; {table.caption}"
     return table
 
 

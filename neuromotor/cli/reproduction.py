@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 
 from neuromotor._checks import lookup
 from neuromotor.cli.display import messages, output
-from neuromotor.cli.options import JsonOption, SmokeOption
+from neuromotor.cli.options import ConfigOption, JsonOption, SetOption, SmokeOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.reproduction.tables import Table, cell
 from neuromotor.runs.drawing import draw_without_screen
@@ -29,12 +29,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Repeat published studies: chapters 4, 6 and 7 of Sutskever (2013), Kalidindi et al. "
-        "(2021).",
+        help="Repeat published studies: chapters 4, 6 and 7 of Sutskever (2013), classic reaching "
+        "experiments, Kalidindi et al. (2021).",
     )
     group.command()(chapter4)
     group.command()(chapter6)
     group.command()(chapter7)
+    group.command()(classics)
     group.command()(kalidindi2021)
     group.command()(sensitivity)
     group.command()(evidence)
@@ -311,6 +312,76 @@ def kalidindi2021(
         print(json.dumps([table.as_dict() for table in tables], indent=2))
         return
     for table in tables:
+        output.print(f"\n{table.title}", style="bold")
+        output.print(_printed(table))
+    output.print(f"\nFolder: {out}", soft_wrap=True)
+
+
+def classics(
+    controllers: Annotated[
+        str,
+        typer.Option(
+            help="Whom to put through them, with commas: ilqg, lqg-infinite and other subjects of "
+            "`neuromotor experiment`, controller files, names of `neuromotor zoo`."
+        ),
+    ] = "ilqg,open-loop",
+    experiments: Annotated[
+        str | None, typer.Option(help="Names of experiments with commas. Default: all.")
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer repeats of everything: at most 3 minutes.")
+    ] = False,
+    fit_: Annotated[
+        int,
+        typer.Option(
+            "--fit",
+            metavar="TRIES",
+            min=0,
+            help="Also fit weights and noise of the conditions to the first controller, with fewer "
+            "repeats: the best of so many random ones.",
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    document: DocumentOption = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("classics"),
+    json_: JsonOption = False,
+) -> None:
+    """Put controllers through classic reaching experiments, and hold them against nature.
+
+    One set of costs, noise and delays holds for all experiments; `--set world.noise=0.2` changes
+    it. Leaves tables.md, tables.json and figures/ in the folder.
+
+    Example: `neuromotor reproduce classics --quick --controllers ilqg,lqg-infinite`
+    """
+    from neuromotor.experiments import EXPERIMENTS
+    from neuromotor.reproduction.classics import fitted_table, write_classics
+    from neuromotor.reproduction.tables import update_document
+    from neuromotor.runs.experiments import conduct, fit, plan
+
+    choose_threads(1)
+    names = list(EXPERIMENTS) if experiments is None else experiments.split(",")
+    todo = plan(names, config, set_ or [], quick=quick)
+    outcomes = conduct(todo, controllers.split(","), seed, say=_say)
+    about = {
+        "command": shlex.join(["neuromotor", *sys.argv[1:]]),
+        "versions": versions(),
+        "machine": machine(),
+    }
+    more = []
+    if fit_:
+        few = plan(names, config, set_ or [], quick=True)
+        found, there = fit(few, controllers.split(",")[0], fit_, seed, say=_say)
+        more.append(fitted_table(few, found, there, fit_))
+    tables = write_classics(todo, outcomes, out, about, more)
+    if document is not None:
+        for name in update_document(document, tables):
+            _say(f"{document} has no place for the table {name}")
+    if json_:
+        print(json.dumps([table.as_dict() for table in tables], indent=2))
+        return
+    for table in (*tables[:2], *more):
         output.print(f"\n{table.title}", style="bold")
         output.print(_printed(table))
     output.print(f"\nFolder: {out}", soft_wrap=True)

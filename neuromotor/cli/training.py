@@ -397,7 +397,10 @@ def _run_and_report(
     try:
         if settings.seeds > 1:
             summary = run_seeds(settings, folder, force=force, resume=resume, **shown)
-            tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", summary["rows"])]
+            rows = summary["rows"]
+            tables = [seeds_table(f"{task}, {len(summary['seeds'])} seeds", rows)]
+            paid = penalty_table(rows, over_seeds=True)
+            tables += [] if paid is None else [paid]
         else:
             summary = run_comparison(
                 settings, folder, force=force, start=start, resume=resume, **shown

@@ -1,7 +1,9 @@
 """Optimal control, which shows how good a controller can be."""
 
+from neuromotor.control.duration import DurationResult, lasting, optimal_duration
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
+from neuromotor.control.infinite_horizon import InfiniteHorizonLQG, InfiniteHorizonResult
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
 from neuromotor.control.online import OnlineTrajectoryOptimization
@@ -12,12 +14,17 @@ __all__ = [
     "ILQG",
     "ILQR",
     "LQG",
+    "DurationResult",
     "FeedbackWeights",
     "ILQGResult",
     "ILQRResult",
+    "InfiniteHorizonLQG",
+    "InfiniteHorizonResult",
     "LinearFeedback",
     "OnlineTrajectoryOptimization",
     "Uncertainty",
+    "lasting",
+    "optimal_duration",
 ]
 
 CONTROLLERS["linear-feedback"] = LinearFeedback(trials=64, steps=40)

@@ -11,26 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.closed_loop.blas import torch_threads
-from neuromotor.closed_loop.dynamics import check_trials, linearize_plant, roll_out
+from neuromotor.closed_loop.dynamics import roll_out
 from neuromotor.control.ilqr import ILQR
+from neuromotor.control.linear_design import (
+    check_design,
+    distinct,
+    feedback_for,
+    gains_in_turn,
+    linearized,
+    tables,
+)
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
-from neuromotor.control.lqg import LQG, Sensor
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
-from neuromotor.plants.plant import Plant
-from neuromotor.tasks.cost import QuadraticCost, expandable
-from neuromotor.tasks.senses import Senses, SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["ILQG", "ILQGResult", "linearized", "no_linear_feedback"]
+__all__ = ["ILQG", "ILQGResult"]
 
 
 @dataclass(frozen=True)
@@ -126,22 +129,11 @@ class ILQG:
                 commands (`no_linear_feedback`), or the design is not `extended` and something else
                 than the plant's state is sensed.
         """
-        check_trials(task, trials)
-        reason = no_linear_feedback(task.plant)
-        if reason is not None:
-            raise ValueError(
-                f"`task.plant` must suit ILQG, got a {type(task.plant).__name__}: {reason}."
-            )
-        senses = SensesInUse.of(task)
-        if not (senses.whole_state or self.extended):
-            raise ValueError(
-                "`extended` must be True where something else than the plant's state is sensed, "
-                "which is then predicted by the plant's own signals."
-            )
+        check_design(task, trials, self.extended, "ILQG")
         watch = Stopwatch()
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
-        quiet, index = _distinct(trials.undisturbed().to(dtype=torch.float64))
+        quiet, index = distinct(trials.undisturbed().to(dtype=torch.float64))
         share = torch.bincount(index).to(quiet.target) / len(trials)
         nominal = self.ilqr.solve(task, quiet)
         states, commands = nominal.states, nominal.commands
@@ -154,229 +146,24 @@ class ILQG:
 
         for turn in range(self.relinearizations + 1):
             problem = linearized(task, quiet, states, commands, uncertainty, self.sensor_floor)
-            found = self._alternate(problem, note)
-            feedback, curvature, correction, losses, means, settled = found
+            gains = gains_in_turn(problem, self.rounds, self.tolerance, note)
             if turn < self.relinearizations:
-                commands = means
+                commands = gains.means
                 states = roll_out(task.plant, quiet, commands)
-        controller = LinearFeedback(
-            trials=len(trials),
-            steps=task.steps,
-            delay_steps=senses.delay,
-            state_size=task.plant.state_size,
-            command_size=task.plant.command_size,
-            load_size=task.plant.load_size,
-            hand_size=task.plant.hand_size,
-            load=_any(uncertainty.load),
-            hand_force=_any(uncertainty.hand_force),
-            dt_s=task.plant.dt_s,
-            plant=task.plant if self.extended else None,
-            senses=None if senses.whole_state else _explicit(task),
-        )
-        weights = _tables(problem, feedback, correction, states, task.plant.state_size)
+        weights = tables(problem, gains.feedback, gains.correction, states)
         weights = FeedbackWeights(*(getattr(weights, f.name)[index] for f in fields(weights)))
         reason = f"expected losses settled to a relative {self.tolerance:g}"
-        if not settled:
+        if not gains.settled:
             reason = f"expected losses not settled after {self.rounds} rounds"
         if not nominal.converged:
             reason = f"nominal trajectories: {nominal.reason}"
         return ILQGResult(
-            controller=controller,
+            controller=feedback_for(task, len(trials), uncertainty, self.extended),
             parameters=weights.flatten().to(trials.initial_state),
-            predicted_losses=losses[index].to(trials.initial_state),
-            curvature=curvature[index].to(trials.initial_state),
-            converged=nominal.converged and settled,
+            predicted_losses=gains.losses[index].to(trials.initial_state),
+            curvature=gains.curvature[index].to(trials.initial_state),
+            converged=nominal.converged and gains.settled,
             reason=reason,
             seconds=watch.seconds,
             history=tuple(history),
         )
-
-    def _alternate(
-        self, problem: LQG, note: Callable[[Tensor], None]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, bool]:
-        """Compute feedback and filter gains in turn, until the expected losses settle."""
-        feedback, curvature = problem.valued_feedback()
-        correction, losses, means = problem.filter(feedback)
-        note(losses)
-        settled = not problem.coupled
-        for _ in range(self.rounds - 1):
-            if settled:
-                break
-            feedback, curvature = problem.valued_feedback(correction)
-            before = losses
-            correction, losses, means = problem.filter(feedback)
-            note(losses)
-            settled = bool(((losses - before).abs() <= self.tolerance * losses).all())
-        return feedback, curvature, correction, losses, means, settled
-
-
-def no_linear_feedback(plant: Plant) -> str | None:
-    """Say why ILQG designs nothing for a plant; None where it does."""
-    if plant.command_bounds is not None:
-        return "its design knows no bounds on commands"
-    return None
-
-
-def linearized(
-    task: Task,
-    quiet: Trials,
-    states: Tensor,
-    commands: Tensor,
-    uncertainty: Uncertainty,
-    sensor_floor: float,
-) -> LQG:
-    """Return the problem in deviations of the state from a trajectory, with full commands.
-
-    Args:
-        task: Plant, cost and delay.
-        quiet: B trials without loads and noise.
-        states: The trajectory, (B, T + 1, n).
-        commands: Its commands, (B, T, m).
-        uncertainty: Sizes of noise and disturbance.
-        sensor_floor: Least standard deviation of sensory noise.
-    """
-    plant, cost = task.plant, expandable(task.cost, "ILQG")
-    n, m = plant.state_size, plant.command_size
-    a, b = torch.split(linearize_plant(plant, quiet, states[:, :-1], commands), [n, m], dim=-1)
-    ways, variances = [b[..., :0]], [states.new_zeros(0)]
-    if _any(uncertainty.load):
-        ways.append(_outside_jacobians(plant, states[:, :-1], commands, plant.load_size, "load"))
-        variances.append(uncertainty.variances("load", states, plant.load_size))
-    if _any(uncertainty.hand_force):
-        d = plant.hand_size
-        ways.append(_outside_jacobians(plant, states[:, :-1], commands, d, "hand_force"))
-        variances.append(uncertainty.variances("hand_force", states, d))
-    onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
-    senses = SensesInUse.of(task)
-    return LQG(
-        state=a,
-        command=b,
-        disturbance=torch.cat(ways, dim=-1),
-        drift=-(b @ commands.unsqueeze(-1)).squeeze(-1),
-        **_expanded(cost, states, commands, quiet),
-        delay_steps=senses.delay,
-        command_variance=uncertainty.variances("command_noise", states, m),
-        plant_variance=uncertainty.variances("plant_noise", states, n),
-        onset_variance=states.new_tensor(onset).unsqueeze(-1) * torch.cat(variances),
-        **_sensing(senses, states, uncertainty, sensor_floor),
-    )
-
-
-def _explicit(task: Task) -> Senses:
-    """The senses of a task, with every delay said."""
-    senses: Senses = getattr(task, "senses", None) or Senses()
-    return senses.with_delays(task.plant, task.delay_steps)
-
-
-def _sensing(
-    senses: SensesInUse, states: Tensor, uncertainty: Uncertainty, floor: float
-) -> dict[str, Any]:
-    """Return what LQG needs of the senses, linearised along a trajectory."""
-    columns = slice(None) if senses.columns is None else list(senses.columns)
-    added, proportional = (
-        uncertainty.variances(name, states, senses.draws)[columns]
-        for name in ("sensory_noise", "signal_noise")
-    )
-    if senses.whole_state and not bool(proportional.any()):
-        return {"sensory_variance": added.clamp(min=floor**2)}
-    steps = torch.arange(states.shape[1] - 1)
-    sensors = []
-    for channel in senses.channels:
-        seen = states[:, (steps - channel.delay).clamp(min=0)]
-        jacobian = _jacobians(channel.told, seen)
-        sensors.append(Sensor(channel.delay, jacobian, channel.told(seen)))
-    squares = states.new_tensor(senses.scales).square()
-    return {
-        "sensory_variance": (squares * added).clamp(min=floor**2),
-        "sensors": tuple(sensors),
-        "signal_variance": proportional if bool(proportional.any()) else None,
-    }
-
-
-def _expanded(
-    cost: QuadraticCost, states: Tensor, commands: Tensor, quiet: Trials
-) -> dict[str, Any]:
-    """Return twice the losses to second order, of deviations of states and of full commands.
-
-    With l the expansion and u0 the trajectory's commands: ``W = [[l_xx, l_x - l_ux' u0], [., c]]``,
-    ``R = l_uu`` and ``N = [l_ux, l_u - l_uu u0]``; the constants c add up to what is left.
-    """
-    found = cost.expansion(states, commands, quiet)
-    batch, steps, m = commands.shape
-    n = states.shape[-1]
-    r = found.command_curvature.expand(batch, steps, m, m)
-    l_ux = states.new_zeros(batch, steps, m, n)
-    if found.mixed_curvature is not None:
-        l_ux = found.mixed_curvature.expand(batch, steps, m, n)
-    l_u = found.command.expand(batch, steps, m)
-    pushed = (r @ commands.unsqueeze(-1)).squeeze(-1)
-    rest = 2 * cost.losses(states, commands, quiet)
-    rest = rest + (commands * (pushed - 2 * l_u)).sum((1, 2))
-    w = states.new_zeros(batch, steps + 1, n + 1, n + 1)
-    w[..., :n, :n] = found.state_curvature
-    slope = found.state.expand(batch, steps + 1, n).clone()
-    slope[:, :-1] -= (l_ux.mT @ commands.unsqueeze(-1)).squeeze(-1)
-    w[..., :n, n] = w[..., n, :n] = slope
-    w[:, 0, n, n] = rest
-    mixed = torch.cat([l_ux, (l_u - pushed).unsqueeze(-1)], dim=-1)
-    return {"state_cost": w, "command_cost": r, "mixed_cost": mixed}
-
-
-def _tables(
-    problem: LQG, feedback: Tensor, correction: Tensor, states: Tensor, n: int
-) -> FeedbackWeights:
-    """Turn gains on deviations from `states` into gains on the states themselves."""
-    before, after = states[:, :-1].unsqueeze(-1), states[:, 1:].unsqueeze(-1)
-    drift = problem.drift.unsqueeze(-1) + after - problem.state @ before
-    offset = feedback[..., -1:] - feedback[..., :n] @ before
-    return FeedbackWeights(
-        start=states[:, 0],
-        offset=offset.squeeze(-1),
-        feedback=feedback[..., :-1],
-        correction=correction,
-        state=problem.state,
-        command=problem.command,
-        disturbance=problem.disturbance,
-        drift=drift.squeeze(-1),
-    )
-
-
-def _outside_jacobians(
-    plant: Plant, states: Tensor, commands: Tensor, size: int, name: str
-) -> Tensor:
-    """Return the derivative of the next state by a load or hand force, (B, T, n, size)."""
-
-    def after(force: Tensor) -> Tensor:
-        acting = (None, force) if name == "hand_force" else (force, None)
-        return plant.step(states, commands, *acting)
-
-    return _jacobians(after, states.new_zeros(*states.shape[:-1], size))
-
-
-def _jacobians(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
-    """Return derivatives (..., k, n) of a function of each (..., n), (..., k) numbers."""
-    with torch.enable_grad():
-        inputs = at.detach().requires_grad_(True)
-        values = function(inputs)
-        rows = [
-            torch.autograd.grad(values[..., i].sum(), inputs, retain_graph=True)[0]
-            for i in range(values.shape[-1])
-        ]
-    return torch.stack(rows, dim=-2)
-
-
-def _distinct(trials: Trials) -> tuple[Trials, Tensor]:
-    """Return the trials that differ, and for each trial the number of its equal among them."""
-    parts = {"initial_state": trials.initial_state, "target": trials.target, **trials.present()}
-    flat = [part.flatten(1) for part in parts.values()]
-    rows, index = torch.unique(torch.cat(flat, dim=-1), dim=0, return_inverse=True)
-    pieces = rows.split([part.shape[1] for part in flat], dim=-1)
-    whole = zip(parts.items(), pieces, strict=True)
-    return Trials(
-        **{name: piece.reshape(-1, *part.shape[1:]).contiguous() for (name, part), piece in whole}
-    ), index
-
-
-def _any(deviations: float | tuple[float, ...]) -> bool:
-    """Return whether any standard deviation is above zero."""
-    return any(deviations) if isinstance(deviations, tuple) else deviations > 0

@@ -4,6 +4,7 @@ Notation: x is the state, u the command, d the disturbance, tau the delay in ste
 observation; the estimate is z = [x[t], x[t - 1], ..., x[t - tau], d[t]]. One step of a trial::
 
     prediction   x[t] = A x[t - 1] + B u[t - 1] + D d[t - 1] + c  (or the plant's own step)
+                 d[t] = phi d[t - 1], where phi = 1 is a disturbance that stays
     correction   z[t] += K (o[t] - x[t - tau])  (or what the senses give of the past states)
     command      u[t] = k + L [x[t], d[t]]
 
@@ -19,7 +20,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from neuromotor._checks import check_integer, check_positive
+from neuromotor._checks import check_fraction, check_integer, check_positive
 from neuromotor.controllers.controller import ZeroStart, check_parameters
 from neuromotor.plants import PLANTS, Plant
 from neuromotor.tasks.senses import SENSES, Senses, SensesInUse
@@ -67,10 +68,11 @@ class LinearFeedback(ZeroStart):
             c predict.
         senses: What is observed, with delays of at most `delay_steps`; None is the state as it was
             `delay_steps` ago. They need `plant`, whose signals they are.
+        retention: What is left of the estimated disturbance after a step without news.
 
     Raises:
-        ValueError: A count is out of range, `dt_s` is not positive, sizes or `dt_s` are not those
-            of `plant`, or `senses` do not fit.
+        ValueError: A count is out of range, `dt_s` is not positive, `retention` is not between 0
+            and 1, sizes or `dt_s` are not those of `plant`, or `senses` do not fit.
 
     Example:
         >>> LinearFeedback(trials=8, steps=60, delay_steps=7, load=True).estimate_size
@@ -89,8 +91,10 @@ class LinearFeedback(ZeroStart):
     hand_size: int = 2
     plant: Plant | None = field(default=None, metadata={"registry": PLANTS})
     senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
+    retention: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fraction("retention", self.retention)
         for name in ("trials", "steps", "state_size", "command_size"):
             check_integer(name, getattr(self, name), minimum=1)
         check_integer("delay_steps", self.delay_steps, minimum=0)
@@ -235,7 +239,7 @@ class LinearFeedback(ZeroStart):
             load = disturbance[:, : self._loads] if self.load else None
             force = disturbance[:, -self.hand_size :] if self.hand_force else None
             after = self.plant.step(state, command, load, force)
-        return torch.cat([after, estimate[:, :kept], disturbance], dim=-1)
+        return torch.cat([after, estimate[:, :kept], self.retention * disturbance], dim=-1)
 
     def _shapes(self) -> list[torch.Size]:
         """Return the shapes of the tables, in the order of `FeedbackWeights`."""

@@ -9,7 +9,7 @@ z = [x[t], ..., x[t - tau], d[t]] the estimated state, and e the error of its es
 the costs-to-go of y and e, Sigma is the covariance of e, and Z the second moment of the estimate.
 rho is the deviation of noise that is proportional to what is sensed, s::
 
-    x' = A x + B u (1 + xi) + D d + c + zeta,   d' = d + w,   o = s + omega,
+    x' = A x + B u (1 + xi) + D d + c + zeta,   d' = phi d + w,   o = s + omega,
     s = C x[t - delay] + b for each sensor,     var omega = Omega + rho^2 diag(s^2)
     cost       [x, 1]'W [x, 1] + u'R u + 2 u'N [x, 1], summed; the expected loss is half of it
     feedback   u = L y_hat,   L = -G^-1 (B'S A + N),   P = L'G L,   M = I - K H
@@ -74,6 +74,9 @@ class LQG:
         sensors: What is sensed; without any it is the state as it was tau steps ago.
         signal_variance: rho^2, one number for each that is sensed; None is zero. It needs
             `sensors`.
+        retention: phi, what is left of d after a step, before w is added.
+        command_power: Mean squares of what else is commanded, whose noise is there too and whose
+            effect is not, (B, m); None is nothing.
     """
 
     state: Tensor
@@ -90,11 +93,18 @@ class LQG:
     onset_variance: Tensor
     sensors: tuple[Sensor, ...] = ()
     signal_variance: Tensor | None = None
+    retention: float = 1.0
+    command_power: Tensor | None = None
 
     @property
     def steps(self) -> int:
         """Number T of commands."""
         return self.command.shape[1]
+
+    @property
+    def estimate_size(self) -> int:
+        """Numbers N in the estimated state."""
+        return self.command.shape[2] * (self.delay_steps + 1) + self.disturbance.shape[3]
 
     @property
     def coupled(self) -> bool:
@@ -115,38 +125,53 @@ class LQG:
         Args:
             correction: Filter gains K, (B, T, N, .); without them the estimate counts as exact.
         """
-        b = self.command
-        n = b.shape[2]
         s = self._state_cost(self.steps)
-        size = n * (self.delay_steps + 1) + self.disturbance.shape[3]
-        error_cost = b.new_zeros(len(b), size, size)  # E, then M'E M
+        error_cost = s.new_zeros(len(s), self.estimate_size, self.estimate_size)
         gains, curvatures = [], []
         extra: dict[int, Tensor] = {}  # costs of states for the noise with which they are sensed
         for t in reversed(range(self.steps)):
             if correction is not None and t + 1 < self.steps:
-                gain = correction[:, t + 1]
-                for step, cost in self._cost_of_noise(t + 1, error_cost, gain):
-                    extra[step] = extra[step] + cost if step in extra else cost
+                for delay, cost in self.cost_of_noise(t + 1, error_cost, correction[:, t + 1]):
+                    step = t + 1 - delay
+                    if step > 0:  # the first state is known, so that it has none
+                        extra[step] = extra[step] + cost if step in extra else cost
                 if t + 1 in extra:  # sensed at once
-                    s = s + self._of_y(extra.pop(t + 1))
-                error_cost = self._through_correction(t + 1, error_cost, gain)
-            ahead = self._ahead(t)  # A of y
-            b_t = b[:, t]
-            noise = (b_t * ((s[:, :n, :n] + error_cost[:, :n, :n]) @ b_t)).sum(1)  # (B, m)
-            g = self.command_cost[:, t] + b_t.mT @ s[:, :n, :n] @ b_t
-            g = g + torch.diag_embed(self.command_variance * noise)
-            h = b_t.mT @ s[:, :n] @ ahead + self._with_disturbance(self.mixed_cost[:, t])
-            gain = -torch.linalg.solve(g, h)
-            p = gain.mT @ g @ gain
-            s = self._state_cost(t) + ahead.mT @ s @ ahead - p
+                    s = s + extra.pop(t + 1)
+                error_cost = self.through_correction(t + 1, error_cost, correction[:, t + 1])
+            gain, g, s, before = self.back(t, s, error_cost)
             if t in extra:
-                s = s + self._of_y(extra.pop(t))
-            s = 0.5 * (s + s.mT)
+                s = s + extra.pop(t)
             if correction is not None:
-                error_cost = self._add_now(self._pull_back(t, error_cost), p[:, :-1, :-1])
+                error_cost = before
             gains.append(gain)
             curvatures.append(g)
         return torch.stack(gains[::-1], dim=1), torch.stack(curvatures[::-1], dim=1)
+
+    def back(
+        self, t: int, cost: Tensor, error_cost: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the best gains of one step, G, and the costs-to-go before it.
+
+        Args:
+            t: The step.
+            cost: S after the step, (B, n + k + 1, n + k + 1).
+            error_cost: M'E M after the step, (B, N, N).
+
+        Returns:
+            L (B, m, n + k + 1), G (B, m, m), S (B, n + k + 1, n + k + 1) and E (B, N, N).
+        """
+        b_t = self.command[:, t]
+        n = b_t.shape[1]
+        ahead = self._ahead(t)  # A of y
+        noise = (b_t * ((cost[:, :n, :n] + error_cost[:, :n, :n]) @ b_t)).sum(1)  # (B, m)
+        g = self.command_cost[:, t] + b_t.mT @ cost[:, :n, :n] @ b_t
+        g = g + torch.diag_embed(self.command_variance * noise)
+        h = b_t.mT @ cost[:, :n] @ ahead + self._with_disturbance(self.mixed_cost[:, t])
+        gain = -torch.linalg.solve(g, h)
+        p = gain.mT @ g @ gain
+        cost = self._state_cost(t) + ahead.mT @ cost @ ahead - p
+        error_cost = self._add_now(self._pull_back(t, error_cost), p[:, :-1, :-1])
+        return gain, g, 0.5 * (cost + cost.mT), error_cost
 
     def filter(self, feedback: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the best filter for given feedback, and the expected losses of both together.
@@ -157,10 +182,8 @@ class LQG:
         Returns:
             Filter gains K (B, T, N, .), expected losses (B,), mean commands (B, T, m).
         """
+        size, k = self.estimate_size, self.disturbance.shape[3]
         b = self.command
-        n, tau = b.shape[2], self.delay_steps
-        k = self.disturbance.shape[3]
-        size = n * (tau + 1) + k
         spread = b.new_zeros(len(b), size, size)  # Sigma
         spread[:, size - k :, size - k :] = torch.diag(self.onset_variance[0])
         moment = b.new_zeros(len(b), size + 1, size + 1)  # Z, with the constant 1
@@ -168,49 +191,77 @@ class LQG:
         cost = b.new_zeros(len(b))
         corrections, means = [], []
         for t in range(self.steps):
-            cost += self._expected(t, spread, moment)
-            sensory = torch.diag_embed(self._sensory(t, spread, moment))
-            seen = self._look(t, spread)
-            surprise = self._look(t, seen.mT).mT + sensory
-            factor, info = torch.linalg.cholesky_ex(surprise)
-            if bool(info.any()):
-                raise ValueError(
-                    f"`sensory_variance` must be larger: at step {t} rounding makes the covariance "
-                    f"of {int((info != 0).sum())} observations indefinite."
-                )
-            gain = torch.cholesky_solve(seen, factor).mT
-            moment[:, :-1, :-1] += gain @ surprise @ gain.mT
-            # Joseph's form, (I - K H) Sigma (I - K H)' + K Omega K', stays positive by itself.
-            spread = spread - gain @ seen
-            spread = spread + (gain @ sensory - self._look(t, spread.mT).mT) @ gain.mT
-            spread = 0.5 * (spread + spread.mT)
-            full = self._spaced(feedback[:, t])  # L on z and 1
-            energy = full @ moment @ full.mT
-            by_state = self._spaced(self._with_disturbance(self.mixed_cost[:, t])) @ moment
-            cost += (self.command_cost[:, t] * energy).sum((1, 2))
-            cost += 2 * (by_state @ full.mT).diagonal(dim1=1, dim2=2).sum(-1)
+            paid, gain, mean, spread, moment = self.forward(t, spread, moment, feedback[:, t])
+            cost += paid
             corrections.append(gain)
-            means.append((full @ moment[:, :, -1:]).squeeze(-1))
-
-            b_t = b[:, t]
-            row = self._row(t)
-            moment = self._carry(row + b_t @ full, moment)
-            spread = self._carry(row, spread)
-            noise = self.command_variance * energy.diagonal(dim1=1, dim2=2)
-            spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
-            spread[:, :n, :n] += torch.diag(self.plant_variance)
+            means.append(mean)
             if t + 1 < self.steps:
                 spread[:, size - k :, size - k :] += torch.diag(self.onset_variance[t + 1])
         cost += self._expected(self.steps, spread, moment)
         return torch.stack(corrections, dim=1), 0.5 * cost, torch.stack(means, dim=1)
+
+    def forward(
+        self, t: int, spread: Tensor, moment: Tensor, feedback: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return what one step is expected to cost, its best filter, and the moments after it.
+
+        Args:
+            t: The step.
+            spread: Sigma before the step's observation, (B, N, N).
+            moment: Z before it, with the constant 1, (B, N + 1, N + 1).
+            feedback: L, (B, m, n + k + 1).
+
+        Returns:
+            Twice the expected cost (B,), K (B, N, .), the mean command (B, m), Sigma and Z of the
+            next step, without what is added to the disturbance there.
+
+        Raises:
+            ValueError: Rounding makes the covariance of an observation indefinite.
+        """
+        b_t = self.command[:, t]
+        n = b_t.shape[1]
+        cost = self._expected(t, spread, moment)
+        sensory = torch.diag_embed(self._sensory(t, spread, moment))
+        seen = self._look(t, spread)
+        surprise = self._look(t, seen.mT).mT + sensory
+        factor, info = torch.linalg.cholesky_ex(surprise)
+        if bool(info.any()):
+            raise ValueError(
+                f"`sensory_variance` must be larger: at step {t} rounding makes the covariance "
+                f"of {int((info != 0).sum())} observations indefinite."
+            )
+        gain = torch.cholesky_solve(seen, factor).mT
+        moment = moment.clone()
+        moment[:, :-1, :-1] += gain @ surprise @ gain.mT
+        # Joseph's form, (I - K H) Sigma (I - K H)' + K Omega K', stays positive by itself.
+        spread = spread - gain @ seen
+        spread = spread + (gain @ sensory - self._look(t, spread.mT).mT) @ gain.mT
+        spread = 0.5 * (spread + spread.mT)
+        full = self._spaced(feedback)  # L on z and 1
+        energy = full @ moment @ full.mT
+        by_state = self._spaced(self._with_disturbance(self.mixed_cost[:, t])) @ moment
+        cost = cost + (self.command_cost[:, t] * energy).sum((1, 2))
+        cost = cost + 2 * (by_state @ full.mT).diagonal(dim1=1, dim2=2).sum(-1)
+        mean = (full @ moment[:, :, -1:]).squeeze(-1)
+
+        row = self._row(t)
+        moment = self._carry(row + b_t @ full, moment)
+        spread = self._carry(row, spread)
+        power = energy.diagonal(dim1=1, dim2=2)
+        if self.command_power is not None:
+            power = power + self.command_power
+        noise = self.command_variance * power
+        spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
+        spread[:, :n, :n] += torch.diag(self.plant_variance)
+        return cost, gain, mean, spread, moment
 
     def _ahead(self, t: int) -> Tensor:
         """Matrix that moves y = [x, d, 1] one step without a command, (B, n + k + 1, n + k + 1)."""
         parts = (self.state[:, t], self.disturbance[:, t], self.drift[:, t].unsqueeze(-1))
         top = torch.cat(parts, dim=-1)
         n, size = top.shape[1:]
-        stays = torch.eye(size, dtype=top.dtype, device=top.device)[n:].expand(len(top), -1, -1)
-        return torch.cat([top, stays], dim=1)
+        stays = torch.eye(size, dtype=top.dtype, device=top.device)[n:]
+        return torch.cat([top, self._left(stays).expand(len(top), -1, -1)], dim=1)
 
     def _row(self, t: int) -> Tensor:
         """How the next state depends on z and 1 without a command, (B, n, N + 1)."""
@@ -230,9 +281,16 @@ class LQG:
         row = row[..., : moment.shape[1]]
 
         def move(rows: Tensor) -> Tensor:
-            return torch.cat([row @ rows, rows[:, :kept], rows[:, tail:]], dim=1)
+            return torch.cat([row @ rows, rows[:, :kept], self._left(rows[:, tail:])], dim=1)
 
         return move(move(moment).mT)
+
+    def _left(self, rows: Tensor) -> Tensor:
+        """Return rows of [d] or [d, 1] one step later, without what is added to d there."""
+        if self.retention == 1:
+            return rows
+        k = self.disturbance.shape[3]
+        return torch.cat([self.retention * rows[..., :k, :], rows[..., k:, :]], dim=-2)
 
     def _pull_back(self, t: int, cost: Tensor) -> Tensor:
         """Return a cost of z one step later as a cost of z now: the transpose of `_carry`."""
@@ -242,11 +300,12 @@ class LQG:
 
         def move(rows: Tensor) -> Tensor:
             zeros = torch.zeros_like(rows[:, :n])
-            return row.mT @ rows[:, :n] + torch.cat([rows[:, n:tail], zeros, rows[:, tail:]], 1)
+            kept = torch.cat([rows[:, n:tail], zeros, self._left(rows[:, tail:])], 1)
+            return row.mT @ rows[:, :n] + kept
 
         return move(move(cost).mT)
 
-    def _through_correction(self, t: int, cost: Tensor, gain: Tensor) -> Tensor:
+    def through_correction(self, t: int, cost: Tensor, gain: Tensor) -> Tensor:
         """Return ``M'E M`` with M = I - K H."""
         for _ in range(2):
             pulled = gain.mT @ cost
@@ -291,21 +350,27 @@ class LQG:
             squares.append(square + 2 * b * (c @ mean[:, past]).squeeze(-1) + b.square())
         return self.sensory_variance + self.signal_variance * torch.cat(squares, dim=-1)
 
-    def _cost_of_noise(
+    def cost_of_noise(
         self, t: int, error_cost: Tensor, gain: Tensor
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yield costs of [x, 1] for the noise with which states are sensed at a step.
+        """Yield what the noise with which states are sensed at a step makes them cost.
 
-        The first state is known, so that it has none.
+        Args:
+            t: The step.
+            error_cost: E, (B, N, N).
+            gain: K, (B, N, .).
+
+        Yields:
+            How many steps ago the state was, and its cost, one of y.
         """
         if self.signal_variance is None:
             return
         pull = (gain * (error_cost @ gain)).sum(1)  # diagonal of K'E K, (B, k)
         for _, rows, sensor in self._placed():
-            if sensor is not None and t - sensor.delay_steps > 0:
+            if sensor is not None:
                 weight = self.signal_variance[rows] * pull[:, rows]
                 sensed = torch.cat([sensor.jacobian[:, t], sensor.value[:, t, :, None]], dim=-1)
-                yield t - sensor.delay_steps, sensed.mT @ (weight[..., None] * sensed)
+                yield sensor.delay_steps, self._of_y(sensed.mT @ (weight[..., None] * sensed))
 
     def _add_now(self, cost: Tensor, p: Tensor) -> Tensor:
         """Add a cost of [x, d] to a cost of z."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from neuromotor._checks import check_finite_tensor, check_integer, check_number
+from neuromotor._checks import check_below_one, check_finite_tensor, check_integer, check_number
 
-__all__ = ["Interval", "bootstrap_interval", "ratio_to"]
+__all__ = ["Interval", "bootstrap_interval", "percentile_interval", "ratio_to"]
 
 _CHUNK = 4_000_000  # resampled numbers held at a time
 
@@ -63,9 +65,6 @@ def bootstrap_interval(
         >>> interval.low < interval.value < interval.high
         True
     """
-    check_number("level", level, minimum=0.0)
-    if level >= 1:
-        raise ValueError(f"`level` must be below 1, got {level!r}.")
     check_integer("resamples", resamples, minimum=1)
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"`values` must be a vector of trials, got {tuple(values.shape)}.")
@@ -84,7 +83,23 @@ def bootstrap_interval(
         picks = torch.randint(count, (rows, count), generator=generator)
         means.append(pair[:, picks].mean(-1))
     ratios = torch.cat([above / below for above, below in means])
-    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    low, high = torch.quantile(ratios, tails).tolist()
-    value = float(pair[0].mean() / pair[1].mean())
+    return percentile_interval(float(pair[0].mean() / pair[1].mean()), ratios, level)
+
+
+def percentile_interval(value: float, resampled: ArrayLike, level: float = 0.95) -> Interval:
+    """Return an estimate with the percentiles of what resampling gave.
+
+    Args:
+        value: The estimate.
+        resampled: The same of each bootstrap sample, (R,).
+        level: Coverage of the interval.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1.
+    """
+    check_number("level", level, minimum=0.0)
+    check_below_one("level", level)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    with np.errstate(invalid="ignore"):  # between infinities
+        low, high = np.quantile(np.asarray(resampled, np.float64), tails).tolist()
     return Interval(*(x if math.isfinite(x) else None for x in (value, low, high)))

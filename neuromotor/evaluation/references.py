@@ -17,10 +17,12 @@ from neuromotor.control import (
     ILQR,
     ILQGResult,
     ILQRResult,
+    InfiniteHorizonLQG,
     OnlineTrajectoryOptimization,
     Uncertainty,
 )
-from neuromotor.control.ilqg import no_linear_feedback
+from neuromotor.control.infinite_horizon import no_stationary_feedback
+from neuromotor.control.linear_design import no_linear_feedback
 from neuromotor.controllers import CommandTable, Controller
 from neuromotor.evaluation.performance import Evaluation, assess, controller_runner, known_runner
 from neuromotor.extensions import Registry
@@ -65,6 +67,7 @@ def no_reference(names: Iterable[str], task: Task, trials: Trials) -> dict[str, 
     reasons = {
         "ilqg": _beyond_ilqg(task, trials),
         "lqg": _beyond_lqg(task),
+        "lqg-infinite": _beyond_infinite(task, trials),
         "online": planners,
         "online-predictive": planners,
     }
@@ -93,7 +96,7 @@ def _beyond_ilqg(task: Task, trials: Trials) -> str | None:
     reason = no_linear_feedback(task.plant)
     if reason is not None:
         return reason
-    if trials.field is not None and bool((trials.field != 0).any()):
+    if _in_field(trials):
         return "its design knows no force field"
     for part in (trials.load, trials.hand_force):
         if part is None:
@@ -105,6 +108,19 @@ def _beyond_ilqg(task: Task, trials: Trials) -> str | None:
         if bool((after[..., None] & on.any(dim=1)[:, None, None] & (part != held)).any()):
             return "its design knows loads that stay once they are on, not a push that ends"
     return None
+
+
+def _beyond_infinite(task: Task, trials: Trials) -> str | None:
+    """Say what in the trials the design of infinite-horizon LQG does not know; None for nothing."""
+    reason = no_stationary_feedback(task, trials)
+    if reason is None and _in_field(trials):
+        return "its design knows no force field"
+    return reason
+
+
+def _in_field(trials: Trials) -> bool:
+    """Return whether there is a force field."""
+    return trials.field is not None and bool((trials.field != 0).any())
 
 
 @dataclass(frozen=True)
@@ -142,6 +158,7 @@ def reference_trajectories(
     uncertainty: Uncertainty | None = None,
     ilqr: ILQR | None = None,
     ilqg: ILQG | None = None,
+    infinite: InfiniteHorizonLQG | None = None,
     command_limit: float | None = None,
     finished: Callable[[Reference], None] | None = None,
 ) -> dict[str, Reference]:
@@ -155,6 +172,7 @@ def reference_trajectories(
             batch if absent.
         ilqr: Solver of every trajectory.
         ilqg: Design of ILQG.
+        infinite: Design of infinite-horizon LQG.
         command_limit: Largest command (N m or N) of the online planners, if any.
         finished: Called with each reference as soon as it is there.
 
@@ -169,7 +187,13 @@ def reference_trajectories(
         torch.Size([4, 41, 4])
     """
     solver = ilqr or ILQR()
-    settings = _Settings(solver, ilqg or ILQG(ilqr=solver), uncertainty, command_limit)
+    settings = _Settings(
+        solver,
+        ilqg or ILQG(ilqr=solver),
+        infinite or InfiniteHorizonLQG(),
+        uncertainty,
+        command_limit,
+    )
     makers = {name: lookup("reference", name, REFERENCES) for name in names}
     found: dict[str, Reference] = {}
     for name, make in makers.items():
@@ -202,6 +226,7 @@ def reference_controller(
     uncertainty: Uncertainty | None = None,
     ilqr: ILQR | None = None,
     ilqg: ILQG | None = None,
+    infinite: InfiniteHorizonLQG | None = None,
     command_limit: float | None = None,
 ) -> tuple[Controller, Tensor]:
     """Return a reference for a batch, designed and not run: its controller and parameters, (P,).
@@ -212,7 +237,13 @@ def reference_controller(
         ValueError: The name is unknown, or the trials do not fit the task.
     """
     solver = ilqr or ILQR()
-    settings = _Settings(solver, ilqg or ILQG(ilqr=solver), uncertainty, command_limit)
+    settings = _Settings(
+        solver,
+        ilqg or ILQG(ilqr=solver),
+        infinite or InfiniteHorizonLQG(),
+        uncertainty,
+        command_limit,
+    )
     made = _as_made(lookup("reference", name, REFERENCES)(task, trials, settings))
     return made.controller, made.parameters
 
@@ -253,6 +284,7 @@ def assess_references(
 class _Settings:
     ilqr: ILQR
     ilqg: ILQG
+    infinite: InfiniteHorizonLQG
     uncertainty: Uncertainty | None
     command_limit: float | None
 
@@ -317,6 +349,12 @@ def _designed(task: Task, trials: Trials, settings: _Settings, ilqg: ILQG) -> _M
     )
 
 
+def _infinite(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """Design feedback that goes on for ever and does not know when the trial ends."""
+    design = settings.infinite.design(task, trials, settings.uncertainty)
+    return _Made(design.controller, design.parameters, None, design.converged, design.reason)
+
+
 def _online(task: Task, trials: Trials, settings: _Settings) -> _Made:
     """Plan anew at every step, from the delayed observation."""
     return _planner(task, trials, settings, predictive=False)
@@ -356,6 +394,7 @@ REFERENCES: Registry[_Maker] = Registry(
         "ilqr": _clairvoyant,
         "ilqg": _ilqg,
         "lqg": _lqg,
+        "lqg-infinite": _infinite,
         "online": _online,
         "online-predictive": _online_predictive,
         "open-loop": _open_loop,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.control.ilqg import no_linear_feedback
+from neuromotor.control.linear_design import no_linear_feedback
 from neuromotor.controllers.controller import Controller
 from neuromotor.evaluation.performance import controller_runner, held_out, measure
 from neuromotor.evaluation.references import reference_trajectories

@@ -28,6 +28,7 @@ KINDS = {
     "--use {file}",
     "optimizer": "neuromotor compare center-out --optimizers lbfgs,{name} --use {file}",
     "analysis": "neuromotor analyze RECORDING --out report --use {file}",
+    "experiment": "neuromotor experiment {name} --controller ilqg --use {file}",
 }  # by kind, a command that uses it
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

@@ -2,6 +2,7 @@
 
 from neuromotor.extensions import Registry
 from neuromotor.plants.arm import TwoJointArm, UnreachableError
+from neuromotor.plants.cursor_arm import CursorArm
 from neuromotor.plants.field import carried_in_field, field_force
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
 from neuromotor.plants.learned import ChangeNetwork, LearnedPlant, save_learned
@@ -32,6 +33,7 @@ from neuromotor.plants.spatial_arm import SpatialArm
 __all__ = [
     # plants
     "PLANTS",
+    "CursorArm",
     "IntegratedPlant",
     "LearnedPlant",
     "MechanicalPlant",
@@ -88,6 +90,7 @@ PLANTS: Registry[Plant] = Registry(
         ),
         "human-spatial": SpatialArm(),
         "monkey-spatial": SpatialArm(MONKEY),
+        "human-cursor": CursorArm(),
     },
     members=("state_size", "command_labels", "step"),
 )

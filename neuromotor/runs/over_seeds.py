@@ -30,7 +30,8 @@ def seed_rows(seeds: Sequence[Sequence[MethodRecord]]) -> list[dict[str, Any]]:
         Rows with `ratio` (median), `ratio_min`, `ratio_max`, all None where iLQR's loss is zero,
         and `calls_to` and `seconds_to`, by level of `LEVELS`: the median over the seeds, None where
         half of them or more never got there; `seeds_reaching` counts those that did. `evaluated`
-        is the mean loss of each seed's evaluation, None where there is none.
+        is the mean loss of each seed's evaluation, None where there is none. `loss` and
+        `penalties`, by kind, are medians; the latter empty where the task has no penalties.
     """
     rows = []
     for runs in _by_method(seeds).values():
@@ -56,6 +57,12 @@ def seed_rows(seeds: Sequence[Sequence[MethodRecord]]) -> list[dict[str, Any]]:
                 "seconds_to": seconds,
                 "seeds_reaching": reaching,
                 "evaluated": [run.evaluated for run in runs],
+                "loss": statistics.median(run.loss for run in runs),
+                "penalties": {
+                    kind: statistics.median(run.penalties[kind] for run in runs)
+                    for kind in runs[0].penalties
+                    if all(kind in run.penalties for run in runs)
+                },
             }
         )
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class MethodRecord:
         seconds: Wall-clock time.
         history: One point an iteration; for an unfinished run, the points in its progress log.
         evaluated: Mean loss of the evaluation; None without an evaluation.
+        penalties: What the task's penalties came to, by kind; empty without any.
     """
 
     method: str
@@ -63,6 +64,7 @@ class MethodRecord:
     seconds: float
     history: tuple[HistoryPoint, ...]
     evaluated: float | None
+    penalties: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def records_of(comparison: Comparison, seed: int = 0) -> tuple[MethodRecord, ...
             seconds=run.seconds,
             history=run.history,
             evaluated=None if run.evaluation is None else run.evaluation.loss.value,
+            penalties=run.penalties,
         )
         for run in comparison.runs
     )
@@ -310,6 +313,7 @@ def _finished_methods(
                 seconds=float(row["seconds"]),
                 history=tuple(points),
                 evaluated=None if evaluation is None else evaluation["loss"]["value"],
+                penalties=dict(row.get("penalties", {})),
             )
         )
     return tuple(found)

@@ -4,6 +4,8 @@ from neuromotor.extensions import Registry
 from neuromotor.plants import SpatialArm
 from neuromotor.tasks.center_out import CenterOut
 from neuromotor.tasks.cost import Expansion, QuadraticCost
+from neuromotor.tasks.cursor_cost import CursorCost
+from neuromotor.tasks.cursor_reach import CursorReach
 from neuromotor.tasks.ddn import DDN
 from neuromotor.tasks.force_field import ForceField
 from neuromotor.tasks.friction import Friction
@@ -30,6 +32,8 @@ __all__ = [
     "CenterOut",
     "Channel",
     "CuedReach",
+    "CursorCost",
+    "CursorReach",
     "Expansion",
     "ForceField",
     "Friction",
@@ -85,6 +89,7 @@ TASKS: Registry[Task] = Registry(
         "friction": Friction(),
         "posture-loads": PostureLoads(),
         "reach-hold": ReachHold(),
+        "cursor-reach": CursorReach(),
     },
     members=("plant", "cost", "trials"),
 )

@@ -500,6 +500,19 @@ SENSES: Registry[Any] = Registry(
                 Channel("hand_velocity", delay_s=0.1, noise=0.02),
             ),
         ),
+        # Joints and torques are felt after 50 ms; cursor and target of a `CursorArm` are seen after
+        # 100 ms. Delays are of the order of responses of people to stretch and to what they see
+        # (Pruszynski & Scott 2012; Dimitriou et al. 2013); noise and scales are ours.
+        "eyes-and-joints": Senses(
+            channels=(
+                Channel("joint_position", delay_s=0.05, noise=0.01, relative=True),
+                Channel("joint_velocity", delay_s=0.05, noise=0.1, scale=0.1),
+                Channel("torque", delay_s=0.05, noise=0.05, scale=0.1),
+                Channel("cursor_position", delay_s=0.1, noise=0.004, scale=5.0, relative=True),
+                Channel("target_position", delay_s=0.1, noise=0.002, scale=5.0, relative=True),
+            ),
+            target=(Channel("target_position", scale=5.0, relative=True),),
+        ),
         # Kalidindi et al. (2021): twelve inputs with the goal, feedback 50 ms late. The factors are
         # those of their published code for the posture task, the goal that of the reach task.
         "kalidindi-2021": Senses(

@@ -70,6 +70,14 @@ def test_an_axis_is_told_from_a_direction_and_from_neither():
     assert axis.axis_resultant == pytest.approx(np.exp(-2 * np.radians(15) ** 2), abs=0.06)
     assert axis.p_axis < 1e-6
     assert axis.p_direction > 0.5
+    off, wide = [], []
+    for _ in range(300):
+        near = np.radians(20) * generator.standard_normal(40) + np.pi * (np.arange(40) % 2)
+        found = circular_summary(np.radians(30) + near)
+        off.append(abs(found.axis_deg - 30) < found.axis_interval_deg)
+        wide.append(found.axis_interval_deg)
+    assert np.mean(off) == pytest.approx(0.95, abs=0.04)
+    assert max(wide) < 15
     p = [circular_summary(generator.uniform(0, 2 * np.pi, 50)).p_axis for _ in range(400)]
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.03)
 

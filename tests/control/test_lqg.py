@@ -10,7 +10,7 @@ from scipy.linalg import solve_discrete_are
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQG, Uncertainty
-from neuromotor.control.ilqg import linearized
+from neuromotor.control.linear_design import linearized
 from neuromotor.plants import PointMass
 from neuromotor.tasks import CenterOut, Trials
 

@@ -46,6 +46,7 @@ def test_what_each_knows_orders_their_losses():
     losses = {name: float(r.losses.mean()) for name, r in found.items()}
     assert losses["ilqr"] < losses["ilqg"] < losses["online-predictive"] < losses["online"]
     assert losses["ilqg"] < 0.01 * losses["open-loop"]
+    assert losses["ilqg"] < losses["lqg-infinite"] < losses["open-loop"]
     assert bool((found["ilqr"].losses <= found["ilqg"].losses).all())  # it is a lower bound
     for reference in found.values():
         again = ClosedLoop(TASK, reference.controller).losses(reference.parameters, trials)
@@ -111,6 +112,9 @@ def test_trials_with_a_go_cue_are_designed_for_as_known_or_refused():
 def test_ilqg_is_no_reference_for_what_its_design_leaves_out(task, reason):
     trials = task.trials()
     missing = no_reference(REFERENCES, task, trials)
+    infinite = missing.pop("lqg-infinite", "")
+    assert ("no force field" in infinite) == ("no force field" in (reason or ""))
+    assert ("no time at which" in infinite) == isinstance(task, Tracking)
     assert list(missing) == (["ilqg"] if reason else [])
     assert "ilqg" in default_references(trials)
     if reason:

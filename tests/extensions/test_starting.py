@@ -18,6 +18,7 @@ IN_THE_EXAMPLE = {
     "cell": ("cell", "rectified", "Rectified"),
     "optimizer": ("optimizer", "sign-descent", "SignDescent"),
     "analysis": ("section", "path-length", "PathLength"),
+    "experiment": ("experiment", "time-of-peak", "TimeOfPeak"),
 }
 
 

@@ -64,3 +64,12 @@ def test_the_figure_shows_both_axes_with_units(comparisons):
         "time (s)",
     ]
     assert torch.tensor([len(ax.lines) for ax in figure.axes]).eq(1).all()
+
+
+def test_penalties_of_a_method_are_medians_over_its_seeds(comparisons):
+    paid = ({"rates": 3.0, "weights": 1.0}, {"rates": 1.0, "weights": 5.0}, {"rates": 2.0})
+    seeds = [[replace(one[0], penalties=own)] for one, own in zip(comparisons, paid, strict=True)]
+    (row,) = seed_rows(seeds)
+    assert row["penalties"] == {"rates": 2.0}
+    assert row["loss"] == comparisons[0][0].loss
+    assert seed_rows(comparisons)[0]["penalties"] == {}

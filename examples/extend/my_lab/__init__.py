@@ -1,5 +1,5 @@
 """Components of one's own: each module registers what it defines."""
 
-from my_lab import cell, controller, optimizer, plant, section, task
+from my_lab import cell, controller, experiment, optimizer, plant, section, task
 
-__all__ = ["cell", "controller", "optimizer", "plant", "section", "task"]
+__all__ = ["cell", "controller", "experiment", "optimizer", "plant", "section", "task"]

@@ -1,4 +1,4 @@
-"""The study's numbers beside ours and the monkeys': one table, one of behaviour, one figure."""
+"""The study's numbers beside ours and the monkeys': tables of rotations, behaviour and likeness."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from neuromotor.analysis import Rotations
-from neuromotor.analysis.rotations import plot_rotations
+from neuromotor.analysis.rotation_nulls import CovarianceMatched
+from neuromotor.reproduction.kalidindi.figure import draw_rotations, panels_of
+from neuromotor.reproduction.kalidindi.likeness import likeness_rows
 from neuromotor.reproduction.kalidindi.measure import Measured, measured
-from neuromotor.reproduction.kalidindi.monkeys import monkeys_of
+from neuromotor.reproduction.kalidindi.monkeys import Monkeys, monkeys_of
+from neuromotor.reproduction.kalidindi.muscles import MUSCLES_NOTE, muscle_rows
 from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, network, task_of
-from neuromotor.reproduction.tables import Table
-from neuromotor.storage.files import atomic_path, write_json
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from neuromotor.reproduction.tables import Table, write_tables
 
 __all__ = ["MAIN", "PAPER", "QUICK", "reproduce", "row_of"]
 
@@ -91,44 +90,61 @@ def reproduce(
             progress(f"{name}, seed {seed}: rotations")
             task = saved.task or task_of(condition)
             found[name].append(measured(saved, task, surrogates=effort.surrogates, seed=seed))
-    recorded = {} if monkeys is None else monkeys_of(monkeys, effort.surrogates)
-    tables = [_rotations_table(found, recorded), _behaviour_table(found)]
-    out.mkdir(parents=True, exist_ok=True)
-    words = "\n\n".join(f"## {table.title}\n\n{table.markdown()}" for table in tables)
-    with atomic_path(out / "tables.md") as temporary:
-        temporary.write_text(words + "\n", encoding="utf-8")
-    write_json(out / "tables.json", {**about, "tables": [table.as_dict() for table in tables]})
-    figure = _figure(found, recorded)
-    if figure is not None:
+    recorded = Monkeys()
+    if monkeys is not None:
+        progress("monkeys: rotations")
+        recorded = monkeys_of(monkeys, effort.surrogates)
+    tables = [
+        _rotations_table(found, recorded),
+        _behaviour_table(found, recorded),
+        Table(
+            "muscles",
+            "Which loads and reaches the muscles answer",
+            muscle_rows(found, recorded, _text),
+            MUSCLES_NOTE,
+        ),
+        _likeness_table(found, recorded),
+    ]
+    write_tables(tables, out, about)
+    panels = panels_of(found, recorded)
+    if panels:
         from neuromotor.plotting import save_figure  # matplotlib
 
-        save_figure(figure, out / "rotations.png")
+        save_figure(draw_rotations(panels), out / "rotations.png")
     return tables
 
 
-def _rotations_table(
-    found: Mapping[str, Sequence[Measured]], recorded: Mapping[str, Rotations]
-) -> Table:
+def _rotations_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys) -> Table:
     """Paper, ours and nulls, a row for each signal of each condition; then the monkeys."""
     rows = []
     for name, networks in found.items():
         signals = list(networks[0].rotations) if name in MAIN else _ALONE
         for signal in signals:
             own = [one.rotations[signal] for one in networks if signal in one.rotations]
-            rows.append(row_of(CONDITIONS[name].title, signal, PAPER.get((name, signal)), own))
-    for name, rotation in recorded.items():
-        rows.append(row_of("monkeys", name, MONKEYS.get(name), [rotation]))
+            matched = [one.matched[signal] for one in networks if signal in one.matched]
+            paper = PAPER.get((name, signal))
+            rows.append(row_of(CONDITIONS[name].title, signal, paper, own, matched))
+    for name, rotation in recorded.rotations.items():
+        rows.append(
+            row_of("monkeys", name, MONKEYS.get(name), [rotation], [recorded.matched[name]])
+        )
     note = (
         "Medians over networks, with their range where there are several. skew and free: R² of the "
         "skew-symmetric and the unconstrained fit. null: median of the skew R² of maximum-entropy "
-        "surrogates, and the share of surrogates that reach the data's (the largest of the "
-        "networks). A dash is what was not published, or not measured."
+        "surrogates, and p, the share of surrogates that reach the data's (the largest of the "
+        "networks). matched: the same of covariance-matched permutations (Michaels et al. 2016); p "
+        "ratio is that of skew R² over free R², which is their statistic. A dash is what was not "
+        "published, or not measured."
     )
     return Table("rotations", "Rotations in networks and monkeys", tuple(rows), note)
 
 
 def row_of(
-    title: str, signal: str, paper: _Row | None, own: Sequence[Rotations]
+    title: str,
+    signal: str,
+    paper: _Row | None,
+    own: Sequence[Rotations],
+    matched: Sequence[CovarianceMatched] = (),
 ) -> dict[str, str | float | int | None]:
     """Return one line of the table: published numbers and ours."""
     skew, free, hz, planes = paper or _NOT_PUBLISHED
@@ -142,6 +158,9 @@ def row_of(
         "skew": _text([one.r2_skew for one in own]),
         "null": _text([float(np.median(one.skew)) for one in nulls]),
         "p": _text([max((one.p_skew for one in own), default=math.nan)], 3),
+        "matched": _text([float(np.median(one.null.skew)) for one in matched]),
+        "p matched": _text([max((one.p_skew for one in matched), default=math.nan)], 3),
+        "p ratio": _text([max((one.p_ratio for one in matched), default=math.nan)], 3),
         "free, paper": _text([free]),
         "free": _text([one.r2_unconstrained for one in own]),
         "Hz, paper": ", ".join(f"{one:g}" for one in hz) or "-",
@@ -164,29 +183,49 @@ _BEHAVIOUR = (
 )
 
 
-def _behaviour_table(found: Mapping[str, Sequence[Measured]]) -> Table:
+def _behaviour_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys) -> Table:
     """How the hand answers loads, and how near reaches end."""
     rows = []
     for name, networks in found.items():
         answers = [one.behaviour for one in networks if one.behaviour is not None]
         for key, title, paper, digits in _BEHAVIOUR if answers else ():
             values = [float(getattr(one, key)) for one in answers]
-            rows.append(_quantity(name, title, paper, values, digits))
+            rows.append(_quantity(CONDITIONS[name].title, title, paper, values, digits))
         if not answers:
             errors = [one.error_cm for one in networks]
-            rows.append(_quantity(name, "hand from its target, at the end (cm)", "-", errors, 2))
+            title = "hand from its target, at the end (cm)"
+            rows.append(_quantity(CONDITIONS[name].title, title, "-", errors, 2))
+    for (_, title, _, digits), values in zip(
+        _BEHAVIOUR, zip(*recorded.hands.values(), strict=True), strict=False
+    ):
+        rows.append(_quantity("monkeys", title, "-", values, digits))
     note = (
-        "Trials without noise, means or medians over loads; medians over networks with their range."
+        "Trials without noise, means or medians over loads; medians over networks, and over "
+        "monkeys, with their range. The monkeys' hands are where the model's arm has its hand at "
+        "their joint angles."
     )
     return Table("behaviour", "What hand and muscles do", tuple(rows), note)
 
 
+def _likeness_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys) -> Table:
+    """Each layer beside each monkey's motor cortex, with the ceilings."""
+    note = (
+        "Six components, 70 to 370 ms after the same loads; medians over networks with range. "
+        "Procrustes: angle that is left after the best rotation, less is more alike. Canonical "
+        "correlation: mean of six. dynamics: distance between the eigenvalues of linear dynamics, "
+        "which needs `dsa-metric` (`pip install 'neuromotor[dsa]'`). Loads exchanged: the same of "
+        "unrelated loads. Seeds and monkeys among themselves are the ceiling."
+    )
+    rows = likeness_rows(found, recorded.cortex, _text)
+    return Table("likeness", "Networks beside each monkey", rows, note)
+
+
 def _quantity(
-    name: str, title: str, paper: str, values: Sequence[float], digits: int
+    condition: str, title: str, paper: str, values: Sequence[float], digits: int
 ) -> dict[str, str | float | int | None]:
     """One line of the table of behaviour."""
     return {
-        "condition": CONDITIONS[name].title,
+        "condition": condition,
         "quantity": title,
         "networks": len(values),
         "paper": paper,
@@ -203,17 +242,3 @@ def _text(values: Sequence[float], digits: int = 2) -> str:
     if len(kept) == 1:
         return middle
     return f"{middle} ({min(kept):.{digits}f} to {max(kept):.{digits}f})"
-
-
-def _figure(
-    found: Mapping[str, Sequence[Measured]], recorded: Mapping[str, Rotations]
-) -> Figure | None:
-    """First planes of the first posture network's signals, and of the monkeys', side by side."""
-    panels: dict[str, Rotations] = {}
-    for name in ("posture", "posture-no-rec", "reach"):
-        if name in found:
-            own = found[name][0].rotations
-            signals = list(own) if name == "posture" else [one for one in _ALONE if one in own]
-            panels |= {f"{CONDITIONS[name].title}, {signal}": own[signal] for signal in signals}
-    panels |= {name: one for name, one in recorded.items() if name == "motor cortex, all"}
-    return plot_rotations(panels) if panels else None

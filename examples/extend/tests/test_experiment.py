@@ -1,0 +1,13 @@
+"""Optimal control is fastest before the middle of a reach, as people are."""
+
+from my_lab.experiment import TimeOfPeak
+
+import neuromotor as nm
+from neuromotor.experiments import Session, put_through, subject_of
+
+
+def test_the_hand_is_fastest_near_the_middle():
+    session = Session(subject_of("ilqg"), nm.CursorReach())
+    found, judged = put_through(TimeOfPeak(repeats=2), session)
+    assert 30 < found.measures["peak"].value < 60
+    assert judged[0].verdict in ("inside", "same direction")

@@ -1,0 +1,125 @@
+"""Reaches with a cursor: their cost against finite differences, and what trials tell and count."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from neuromotor.closed_loop.dynamics import roll_out
+from neuromotor.plants import TwoJointArm, UnreachableError
+from neuromotor.tasks import CursorReach, Trials
+
+TASK = CursorReach(steps=30, pairs=6, torque_rate_weight=1e-4)
+
+
+def batch():
+    target = TASK.home + torch.tensor([[0.1, 0.0], [0.0, -0.1]], dtype=torch.float64)
+    shape = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    trials = TASK.reaches(target, arrival_s=torch.tensor([0.2, 0.25]), shape=shape)
+    generator = torch.Generator().manual_seed(1)
+    commands = torch.randn(2, TASK.steps, 2, generator=generator, dtype=torch.float64)
+    return trials, roll_out(TASK.plant, trials, commands), commands
+
+
+def test_losses_are_half_the_squared_residuals():
+    trials, states, commands = batch()
+    residuals = TASK.cost.residuals(states, commands, trials)
+    torch.testing.assert_close(
+        0.5 * residuals.square().sum(1), TASK.cost.losses(states, commands, trials)
+    )
+
+
+def test_loss_is_the_integral_of_what_the_class_says():
+    trials, states, commands = batch()
+    plant, time = TASK.plant, torch.arange(TASK.steps + 1)
+    arrival = torch.tensor([20, 25])
+    on = (time >= arrival[:, None]).double()
+    away = plant.cursor(states) - states[..., 8:10]
+    away[0, :, 1] = 0  # its target is a line along y
+    rate = (states[..., 6:8] - states[..., 4:6]) / plant.lag_s
+    speed = plant.hand_velocity(states)
+    at_end = (
+        TASK.error_weight * away.square().sum(-1)
+        + TASK.velocity_weight * speed.square().sum(-1)
+        + TASK.torque_weight * states[..., 4:6].square().sum(-1)
+    )
+    running = TASK.torque_rate_weight * rate.square().sum((-1, -2))
+    running = running + TASK.energy_weight * commands.square().sum((-1, -2))
+    expected = 0.5 * plant.dt_s * ((on * at_end).sum(-1) + running)
+    torch.testing.assert_close(TASK.cost.losses(states, commands, trials), expected)
+
+
+def test_expansion_agrees_with_finite_differences():
+    trials, states, commands = batch()
+    found = TASK.cost.expansion(states, commands, trials)
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(4):
+        way = torch.randn(states.shape, generator=generator, dtype=torch.float64)
+        h = 1e-6
+        up, down = (TASK.cost.losses(states + sign * h * way, commands, trials) for sign in (1, -1))
+        torch.testing.assert_close(
+            (up - down) / (2 * h), (found.state * way).sum((1, 2)), rtol=1e-6, atol=1e-9
+        )
+    # Gauss-Newton: exact where the features are linear, as they are in all but the joint angles
+    linear = torch.zeros_like(states)
+    linear[..., 4:] = torch.randn(states[..., 4:].shape, generator=generator, dtype=torch.float64)
+    base, up, down = (
+        TASK.cost.losses(states + sign * linear, commands, trials) for sign in (0, 1, -1)
+    )
+    curved = (linear.unsqueeze(-2) @ found.state_curvature @ linear.unsqueeze(-1)).sum((1, 2, 3))
+    torch.testing.assert_close(up + down - 2 * base, curved)
+
+
+def test_jump_moves_the_target_after_its_step_and_nothing_else():
+    target = TASK.home[None] + 0.05
+    trials = TASK.reaches(target, arrival_s=0.2)
+    moved = TASK.with_jump(trials, "target", 7, torch.tensor([0.02, -0.01]))
+    moved = TASK.with_jump(moved, "displacement", 9, torch.tensor([0.0, 0.03]))
+    commands = torch.zeros(1, TASK.steps, 2, dtype=torch.float64)
+    states, before = (roll_out(TASK.plant, one, commands)[0] for one in (moved, trials))
+    torch.testing.assert_close(states[:8], before[:8])
+    torch.testing.assert_close(
+        states[8:, 8:10] - before[8:, 8:10], target.new_tensor([[0.02, -0.01]]).expand(23, 2)
+    )
+    cursor = TASK.plant.cursor(states) - TASK.plant.hand_position(states)
+    assert cursor[:10].abs().max() < 1e-15
+    torch.testing.assert_close(cursor[10:], target.new_tensor([[0.0, 0.03]]).expand(21, 2))
+
+
+def test_cues_tell_time_and_shape_and_factors_say_when_errors_count():
+    target = TASK.home[None] + 0.05
+    timed = TASK.reaches(target, arrival_s=0.2, shape=torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(timed.cue[0, :3, 1], target.new_tensor([0.2, 0.19, 0.18]))
+    assert timed.cue[0, -1].tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert timed.counted[0, :, 8].sum() == 0
+    assert timed.counted[0, :20, 9].sum() == 0
+    assert timed.counted[0, 20:, 9].eq(1).all()
+    free = TASK.reaches(target)
+    assert free.cue[0, :, 0].eq(1).all()
+    assert free.counted[0, :, 8].eq(TASK.free_share).all()
+
+
+def test_mixture_is_drawn_with_all_conditions():
+    task = CursorReach(pairs=300)
+    trials = task.trials(torch.Generator().manual_seed(3))
+    assert isinstance(trials, Trials)
+    share = (trials.cue[:, 0, 0] == 1).double().mean()
+    assert abs(share - task.free) < 0.1  # four standard deviations
+    jumped = trials.plant_noise[..., 8:10].abs().sum((1, 2)) > 0
+    assert abs(jumped.double().mean() - task.jumps) < 0.1
+    assert trials.plant_noise[..., :8].abs().max() == 0
+    away = (trials.initial_state[:, 8:10] - task.plant.hand_position(trials.initial_state)).norm(
+        dim=1
+    )
+    assert 0.15 < away.max() <= task.distance_m[1] + 1e-12
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(TypeError, match="must be a CursorArm"):
+        replace(TASK, plant=TwoJointArm())
+    with pytest.raises(ValueError, match=r"`arrival_s` must lie within the trial of 0\.3 s"):
+        TASK.reaches(TASK.home[None], arrival_s=0.5)
+    with pytest.raises(ValueError, match="target or displacement"):
+        TASK.with_jump(TASK.reaches(TASK.home[None]), "hand", 3, torch.zeros(2))
+    with pytest.raises(UnreachableError):
+        TASK.reaches(TASK.home[None] + 1.0)
