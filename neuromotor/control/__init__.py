@@ -1,5 +1,6 @@
 """Optimal control, which shows how good a controller can be."""
 
+from neuromotor.control.duration import DurationResult, lasting, optimal_duration
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
 from neuromotor.control.infinite_horizon import InfiniteHorizonLQG, InfiniteHorizonResult
@@ -13,6 +14,7 @@ __all__ = [
     "ILQG",
     "ILQR",
     "LQG",
+    "DurationResult",
     "FeedbackWeights",
     "ILQGResult",
     "ILQRResult",
@@ -21,6 +23,8 @@ __all__ = [
     "LinearFeedback",
     "OnlineTrajectoryOptimization",
     "Uncertainty",
+    "lasting",
+    "optimal_duration",
 ]
 
 CONTROLLERS["linear-feedback"] = LinearFeedback(trials=64, steps=40)

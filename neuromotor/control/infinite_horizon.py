@@ -34,7 +34,7 @@ from neuromotor.control.stationary import StationaryLQG
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
 from neuromotor.plants.plant import Plant, holding_command
-from neuromotor.tasks.cost import QuadraticCost, quadratic
+from neuromotor.tasks.cost import QuadraticCost, expandable
 from neuromotor.tasks.task import DerivedTask, Task
 from neuromotor.tasks.trials import Trials
 
@@ -136,7 +136,8 @@ class InfiniteHorizonLQG:
 
         Args:
             task: Plant, cost of the last step, delay, and the number of steps that are run.
-            trials: B trials. The design sees their starts and targets, but no draws.
+            trials: B trials. The design sees their starts and targets, and what counts at the last
+                step (`Trials.counted`), but no draws.
             uncertainty: Sizes of noise and disturbance; by default those of the batch. When a
                 disturbance begins does not matter.
             callback: Called after each round with its number and the mean expected cost of a step.
@@ -153,7 +154,10 @@ class InfiniteHorizonLQG:
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
         goal = trials.target.double()
-        at_rest, index = distinct(Trials(goal, goal))
+        counted = trials.counted
+        if counted is not None:
+            counted = counted[:, -1:].double().repeat(1, 2, 1)
+        at_rest, index = distinct(Trials(goal, goal, counted=counted))
         share = torch.bincount(index).to(goal) / len(trials)
         states = at_rest.target[:, None].repeat(1, 2, 1)
         commands = holding_command(task.plant, at_rest.target)[:, None]
@@ -212,12 +216,12 @@ def no_stationary_feedback(task: Task, trials: Trials) -> str | None:
     if reason is not None:
         return reason
     try:
-        weights = quadratic(task.cost, "infinite-horizon LQG").state_weights[-1]
+        cost = expandable(task.cost, "infinite-horizon LQG")
     except ValueError as error:
         return str(error).rstrip(".")
-    if not bool((weights > 0).any()):
+    if not bool((cost.weights(trials)[:, -1] > 0).any(dim=-1).all()):
         return "its cost is that of the last step, at which no error counts in this task"
-    if trials.wanted is not None or trials.counted is not None:
+    if trials.wanted is not None:
         return "it goes to the target and holds it, and knows no time at which that should change"
     if not _held(task.plant, trials.target):
         return "its plant does not stay at rest at the target with the command that should hold it"
@@ -276,7 +280,7 @@ class _OneStep(DerivedTask):
         weights = torch.zeros_like(cost.state_weights[-2:])
         weights[0] = self.error_scale * cost.state_weights[-1]
         weights[0, self.plant.state_parts["velocity"]] *= self.velocity_scale
-        return QuadraticCost(weights, cost.energy_weight)
+        return replace(cost, state_weights=weights)
 
     def trials(
         self,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import did_you_mean
-from neuromotor.control import ILQG, ILQR, Uncertainty
+from neuromotor.control import ILQG, ILQR, InfiniteHorizonLQG, Uncertainty
 from neuromotor.control.linear_design import distinct
 from neuromotor.controllers import CommandTable
 from neuromotor.controllers.controller import Controller
@@ -20,7 +20,16 @@ from neuromotor.tasks import CursorReach, SensesInUse, Trials
 from neuromotor.zoo import names as zoo_names
 from neuromotor.zoo.saved_controller import CheckpointError, SavedController, load_controller
 
-__all__ = ["SUBJECTS", "OpenLoop", "Optimal", "Subject", "Trained", "beliefs", "subject_of"]
+__all__ = [
+    "SUBJECTS",
+    "OpenLoop",
+    "Optimal",
+    "OptimalForEver",
+    "Subject",
+    "Trained",
+    "beliefs",
+    "subject_of",
+]
 
 
 class Subject(ABC):
@@ -105,6 +114,31 @@ class Optimal(Subject):
 
 
 @dataclass(frozen=True)
+class OptimalForEver(Subject):
+    """Infinite-horizon LQG: it has no clock, so that every movement takes its own time.
+
+    Where a time is given, it does as where time is free.
+
+    Attributes:
+        lqg: The design.
+    """
+
+    lqg: InfiniteHorizonLQG = field(
+        default_factory=lambda: InfiniteHorizonLQG(velocity_scale=1.0, rounds=20, tolerance=1e-3)
+    )
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+        return "infinite-horizon LQG"
+
+    def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
+        """Return the design for the trials' targets, as `Subject`."""
+        design = self.lqg.design(task, task.in_own_time(trials), beliefs(task))
+        return design.controller, design.parameters
+
+
+@dataclass(frozen=True)
 class OpenLoop(Subject):
     """The best commands for an undisturbed trial, whatever happens: feedback is ignored.
 
@@ -171,7 +205,11 @@ class Trained(Subject):
         return self.saved.controller, self.saved.parameters.to(trials.initial_state)
 
 
-SUBJECTS: dict[str, Any] = {"ilqg": Optimal, "open-loop": OpenLoop}
+SUBJECTS: dict[str, Any] = {
+    "ilqg": Optimal,
+    "lqg-infinite": OptimalForEver,
+    "open-loop": OpenLoop,
+}
 
 
 def subject_of(name: str | Path) -> Subject:

@@ -47,6 +47,7 @@ class CursorCost(QuadraticCost):
     plant: CursorArm = field(default_factory=CursorArm)
 
     follows_equations: ClassVar[bool] = False
+    weighs_features: ClassVar[bool] = True  # see `tasks.cost.weighed_features`
 
     def features(self, states: Tensor) -> Tensor:
         """Return z, (..., 12), of states (..., 12)."""

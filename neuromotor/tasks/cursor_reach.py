@@ -207,6 +207,14 @@ class CursorReach(TableInNotebooks):
             repeats=repeats,
         )
 
+    def in_own_time(self, trials: Trials) -> Trials:
+        """Return trials of this task with the same targets, each in one's own time."""
+        if trials.cue is None:
+            raise ValueError("`trials` must have the cues of `CursorReach.reaches`, got none.")
+        shape = trials.cue[:, 0, 2:]
+        cue, counted = self._cues(None, shape), self._counted(None, shape)
+        return replace(trials, cue=cue.to(shape), counted=counted.to(shape))
+
     def with_jump(self, trials: Trials, part: str, step: int | Tensor, shift: Tensor) -> Trials:
         """Return trials in which target or cursor is displaced after a step.
 

@@ -195,9 +195,9 @@ def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Com
     form = components_of(plant)
     if form is None:
         raise ViewError(
-            f"`plant` must have its physics as functions on components, which a page translates, "
-            f"got a {type(plant).__name__} without, or with settings for which it has none; use "
-            "Euler steps without joint limits, or give your own plant `components`."
+            f"`plant` must have its physics as functions on components for a page, which "
+            f"translates them, got a {type(plant).__name__} without, or with settings for which it "
+            "has none; use Euler steps without joint limits, or give your own plant `components`."
         )
     if len(plant.home) != 2 or plant.hand_size != 2:
         raise ViewError(
