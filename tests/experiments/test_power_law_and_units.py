@@ -98,6 +98,8 @@ def test_optimal_commands_trace_the_ellipse_by_the_law():
     assert float(off.abs().max()) < 0.01
     _, judged = put_through(experiment, Session(subject_of("center-out/best"), CursorReach()))
     assert {one.reason for one in judged} == {"it is told of a target, and of no path."}
+    _, judged = put_through(experiment, Session(subject_of("lqg-infinite"), CursorReach()))
+    assert {one.reason for one in judged} == {"it has no clock, by which laps are traced."}
 
 
 def test_bad_laps_are_refused():
