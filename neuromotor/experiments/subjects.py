@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neuromotor._checks import did_you_mean
 from neuromotor.control import ILQG, ILQR, InfiniteHorizonLQG, Uncertainty
+from neuromotor.control.linear_design import distinct
 from neuromotor.controllers import CommandTable
 from neuromotor.controllers.controller import Controller
 from neuromotor.experiments.findings import CannotBeAskedError
@@ -174,7 +175,8 @@ class OpenLoop(Subject):
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return a table of commands, as `Subject`."""
-        commands = self.ilqr.solve(task, trials.undisturbed()).commands
+        quiet, index = distinct(trials.undisturbed())
+        commands = self.ilqr.solve(task, quiet).commands[index]
         table = CommandTable(
             trials=len(trials),
             steps=task.steps,

@@ -60,6 +60,7 @@ class CursorCost(QuadraticCost):
     force_rate_weight: float = 0.0
 
     follows_equations: ClassVar[bool] = False
+    weighs_features: ClassVar[bool] = True  # see `tasks.cost.weighed_features`
 
     def features(self, states: Tensor) -> Tensor:
         """Return z, (..., 12), of states (..., 12)."""
