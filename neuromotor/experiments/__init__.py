@@ -15,10 +15,12 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.force_fields import ForceFields
 from neuromotor.experiments.gain_over_reach import GainOverReach
 from neuromotor.experiments.long_latency import LongLatency
 from neuromotor.experiments.minimal_intervention import MinimalIntervention
 from neuromotor.experiments.session import Run, Session
+from neuromotor.experiments.spontaneous_recovery import SpontaneousRecovery
 from neuromotor.experiments.subjects import (
     SUBJECTS,
     OpenLoop,
@@ -31,6 +33,7 @@ from neuromotor.experiments.subjects import (
 )
 from neuromotor.experiments.target_jumps import TargetJumps
 from neuromotor.experiments.time_to_target import TimeToTarget
+from neuromotor.experiments.uncertain_fields import UncertainFields
 
 __all__ = [
     "EXPERIMENTS",
@@ -39,6 +42,7 @@ __all__ = [
     "CannotBeAskedError",
     "Experiment",
     "Findings",
+    "ForceFields",
     "GainOverReach",
     "Judgement",
     "LongLatency",
@@ -49,10 +53,12 @@ __all__ = [
     "OptimalForEver",
     "Run",
     "Session",
+    "SpontaneousRecovery",
     "Subject",
     "TargetJumps",
     "TimeToTarget",
     "Trained",
+    "UncertainFields",
     "beliefs",
     "judge",
     "overall",

@@ -87,9 +87,10 @@ def test_what_holds_the_plan_keeps_it_in_the_field_and_presses_with_its_force():
         needed = -(velocity @ unit[0, :, 3:].T)
         side = torch.stack([-own.direction[target][:, 1], own.direction[target][:, 0]], -1)
         across = (needed * side[:, None]).sum(-1)
-        torch.testing.assert_close(own.pressing(walled), across, rtol=0, atol=0.15)
-    # A mass needs no model: the command that holds it is the force itself.
-    torch.testing.assert_close(held.commands, needed, rtol=0, atol=0.15)
+        slope = (own.pressing(walled) * across).sum(-1) / across.square().sum(-1)
+        torch.testing.assert_close(slope, torch.ones(2).double(), rtol=0, atol=0.05)
+        # A mass needs no model: the command that holds it is the force itself, but for a step.
+        assert (held.commands - needed).norm() < 0.08 * needed.norm()
 
 
 def test_two_rates_in_practice_follow_the_equations():
