@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
@@ -211,9 +212,7 @@ def _by_target(course: Course, values: Tensor, where: slice, kind: Kind) -> Tens
     return total / number.clamp(min=1)
 
 
-def _paths(
-    course: Course, kind: Kind, where: slice
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _paths(course: Course, kind: Kind, where: slice) -> NDArray[np.float64]:
     """Mean path of the hand to each target (m), (K, T + 1, 2); NaN where there is no trial."""
     hand, target = course.hand_m[where].double(), course.order.target[where]
     right, found = course.order.kind[where] == kind, []
@@ -222,7 +221,7 @@ def _paths(
     return np.asarray(torch.stack(found), np.float64)
 
 
-def _curve(course: Course) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _curve(course: Course) -> NDArray[np.float64]:
     """Mean deviation by trial of trials with the block's field, and of catch trials, (2, N)."""
     kinds = [
         torch.nanmean(torch.where(course.order.kind == kind, course.deviation_m, torch.nan), dim=1)
