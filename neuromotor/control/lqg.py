@@ -32,8 +32,8 @@ state as in Crevecoeur & Scott (2013).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,6 +56,25 @@ class Sensor:
     value: Tensor
 
 
+# fields that have an entry for each problem, and those that may have one
+_PARTS = (
+    "state",
+    "command",
+    "disturbance",
+    "drift",
+    "state_cost",
+    "command_cost",
+    "mixed_cost",
+)
+_VARIANCES = (
+    "command_variance",
+    "plant_variance",
+    "sensory_variance",
+    "signal_variance",
+    "command_power",
+)
+
+
 @dataclass(frozen=True)
 class LQG:
     """B linear problems of T steps; n state, m command, k disturbance, N = n (tau + 1) + k.
@@ -71,7 +90,7 @@ class LQG:
         command_cost: R, (B, T, m, m).
         mixed_cost: N, (B, T, m, n + 1).
         delay_steps: tau, the longest delay.
-        command_variance: sigma^2, (m,).
+        command_variance: sigma^2, (m,); the variances may differ by problem, here (B, m).
         plant_variance: Of zeta, (n,).
         sensory_variance: Diagonal of Omega, above zero; one number for each that is sensed.
         onset_variance: Of d at the first step, then of w, (T, k).
@@ -119,6 +138,42 @@ class LQG:
         noisy = self.signal_variance is not None and bool((self.signal_variance > 0).any())
         noisy = noisy or (self.state_noise is not None and bool((self.state_noise != 0).any()))
         return noisy or bool((self.command_variance > 0).any())
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Fields with an entry for each problem, those that are there."""
+        return _PARTS if self.state_noise is None else (*_PARTS, "state_noise")
+
+    @classmethod
+    def joined(cls, problems: Sequence[LQG]) -> LQG:
+        """Return several problems as one; they share steps, delays and the disturbance's chance."""
+        first = problems[0]
+        variances = {}
+        for name in _VARIANCES:
+            own = [(getattr(one, name), len(one.command)) for one in problems]
+            if own[0][0] is not None:
+                variances[name] = torch.cat([v.expand(size, v.shape[-1]) for v, size in own])
+        parts = first._parts
+        together = {name: torch.cat([getattr(one, name) for one in problems]) for name in parts}
+        sensors = (
+            Sensor(
+                same[0].delay_steps,
+                torch.cat([sensor.jacobian for sensor in same]),
+                torch.cat([sensor.value for sensor in same]),
+            )
+            for same in zip(*(one.sensors for one in problems), strict=True)
+        )
+        return replace(first, **together, **variances, sensors=tuple(sensors))
+
+    def taken(self, index: Tensor) -> LQG:
+        """Return the problems of these numbers (R,), which may repeat."""
+        parts = {name: getattr(self, name)[index] for name in self._parts}
+        variances = {name: getattr(self, name) for name in _VARIANCES}
+        own = {name: v[index] for name, v in variances.items() if v is not None and v.ndim > 1}
+        sensors = (
+            Sensor(one.delay_steps, one.jacobian[index], one.value[index]) for one in self.sensors
+        )
+        return replace(self, **parts, **own, sensors=tuple(sensors))
 
     def feedback(self, correction: Tensor | None = None) -> Tensor:
         """Return the best gains L, (B, T, m, n + k + 1), for a filter; see `valued_feedback`."""
@@ -230,9 +285,9 @@ class LQG:
         b_t = self.command[:, t]
         n = b_t.shape[1]
         cost = self._expected(t, spread, moment)
-        sensory = torch.diag_embed(self._sensory(t, spread, moment))
-        seen = self._look(t, spread)
-        surprise = self._look(t, seen.mT).mT + sensory
+        sensory = torch.diag_embed(self.sensory(t, spread, moment))
+        seen = self.look(t, spread)
+        surprise = self.look(t, seen.mT).mT + sensory
         factor, info = torch.linalg.cholesky_ex(surprise)
         if bool(info.any()):
             raise ValueError(
@@ -244,7 +299,7 @@ class LQG:
         moment[:, :-1, :-1] += gain @ surprise @ gain.mT
         # Joseph's form, (I - K H) Sigma (I - K H)' + K Omega K', stays positive by itself.
         spread = spread - gain @ seen
-        spread = spread + (gain @ sensory - self._look(t, spread.mT).mT) @ gain.mT
+        spread = spread + (gain @ sensory - self.look(t, spread.mT).mT) @ gain.mT
         spread = 0.5 * (spread + spread.mT)
         full = self._spaced(feedback)  # L on z and 1
         energy = full @ moment @ full.mT
@@ -261,7 +316,7 @@ class LQG:
             power = power + self.command_power
         noise = self.command_variance * power
         spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
-        spread[:, :n, :n] += torch.diag(self.plant_variance) + pushed
+        spread[:, :n, :n] += torch.diag_embed(self.plant_variance) + pushed
         return cost, gain, mean, spread, moment
 
     def _cost_of_push(self, t: int, cost: Tensor) -> Tensor | float:
@@ -287,7 +342,7 @@ class LQG:
         top = torch.cat(parts, dim=-1)
         n, size = top.shape[1:]
         stays = torch.eye(size, dtype=top.dtype, device=top.device)[n:]
-        return torch.cat([top, self._left(stays).expand(len(top), -1, -1)], dim=1)
+        return torch.cat([top, self.left(stays).expand(len(top), -1, -1)], dim=1)
 
     def _row(self, t: int) -> Tensor:
         """How the next state depends on z and 1 without a command, (B, n, N + 1)."""
@@ -307,11 +362,11 @@ class LQG:
         row = row[..., : moment.shape[1]]
 
         def move(rows: Tensor) -> Tensor:
-            return torch.cat([row @ rows, rows[:, :kept], self._left(rows[:, tail:])], dim=1)
+            return torch.cat([row @ rows, rows[:, :kept], self.left(rows[:, tail:])], dim=1)
 
         return move(move(moment).mT)
 
-    def _left(self, rows: Tensor) -> Tensor:
+    def left(self, rows: Tensor) -> Tensor:
         """Return rows of [d] or [d, 1] one step later, without what is added to d there."""
         if self.retention == 1:
             return rows
@@ -326,7 +381,7 @@ class LQG:
 
         def move(rows: Tensor) -> Tensor:
             zeros = torch.zeros_like(rows[:, :n])
-            kept = torch.cat([rows[:, n:tail], zeros, self._left(rows[:, tail:])], 1)
+            kept = torch.cat([rows[:, n:tail], zeros, self.left(rows[:, tail:])], 1)
             return row.mT @ rows[:, :n] + kept
 
         return move(move(cost).mT)
@@ -354,7 +409,7 @@ class LQG:
             yield past, slice(start, stop), sensor
             start = stop
 
-    def _look(self, t: int, rows: Tensor) -> Tensor:
+    def look(self, t: int, rows: Tensor) -> Tensor:
         """Return ``H rows``: what is sensed at a step of z, each column for itself."""
         parts = [
             rows[:, past] if sensor is None else sensor.jacobian[:, t] @ rows[:, past]
@@ -362,7 +417,7 @@ class LQG:
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _sensory(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
+    def sensory(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
         """Return the variance of omega, (k,) or (B, k)."""
         if self.signal_variance is None:
             return self.sensory_variance
@@ -394,7 +449,7 @@ class LQG:
         pull = (gain * (error_cost @ gain)).sum(1)  # diagonal of K'E K, (B, k)
         for _, rows, sensor in self._placed():
             if sensor is not None:
-                weight = self.signal_variance[rows] * pull[:, rows]
+                weight = self.signal_variance[..., rows] * pull[:, rows]
                 sensed = torch.cat([sensor.jacobian[:, t], sensor.value[:, t, :, None]], dim=-1)
                 yield sensor.delay_steps, self._of_y(sensed.mT @ (weight[..., None] * sensed))
 
