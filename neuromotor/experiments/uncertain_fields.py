@@ -131,12 +131,14 @@ class UncertainFields(Experiment):
         number: int,
     ) -> Run:
         """Run one condition: the subject knows mean and spread, each trial has its own field."""
-        pattern = spread * task.steps**0.5 * unit if spread else None
         trials = task.with_noise(reach, session.generator(), self.repeats)  # the same draws
         draws = torch.randn(self.repeats, generator=session.generator(1 + number)).double()
         strength = mean + spread * (draws - draws.mean())
         trials = replace(trials, field=strength[:, None, None] * unit)
-        believed = BelievedField(mean * unit.expand(self.repeats, -1, -1), pattern)
+        whole = mean * unit.expand(self.repeats, -1, -1)
+        believed = BelievedField(whole)
+        if spread:
+            believed = BelievedField.lasting(task, whole, spread * unit)
         return session.run(task, trials, believed)
 
     def draw(self, found: Findings, figure: Figure) -> None:
