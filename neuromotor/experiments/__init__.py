@@ -43,6 +43,7 @@ from neuromotor.experiments.subjects import (
 from neuromotor.experiments.target_jumps import TargetJumps
 from neuromotor.experiments.time_to_target import TimeToTarget
 from neuromotor.experiments.uncertain_fields import UncertainFields
+from neuromotor.experiments.unstable_field import UnstableField
 
 __all__ = [
     "EXPERIMENTS",
@@ -76,6 +77,7 @@ __all__ = [
     "TimeToTarget",
     "Trained",
     "UncertainFields",
+    "UnstableField",
     "TwoThirdsPowerLaw",
     "beliefs",
     "judge",
