@@ -105,26 +105,23 @@ class ForceFields(Experiment):
             session, self.directions_deg, self.distance_m, self.arrival_s
         )
         practice = practice_of(session, task, reaches, self.subjects)
-        courses = {}
+        courses, errors = {}, {}
         for name, one in (("curl", CurlField(self.strength_ns_m)), ("saddle", LinearField())):
             learner = self.learner
             if hasattr(learner, "field"):
                 learner = replace(learner, field=one)  # type: ignore[type-var]
             courses[name] = course_of(session, practice, self.schedule(one), learner)
-        curl, saddle = courses["curl"], courses["saddle"]
-        first, late, caught = _errors(curl)
+            errors[name] = _errors(courses[name], practice.course(practice.field(one)))
+        curl, (late, caught) = courses["curl"], errors["curl"]
         index = curl.of("field", curl.adaptation)[self.trials // 3 :]
-        saddle_first, _, saddle_caught = _errors(saddle)
         side = curl.side_m.mean(1)
         places = curl.schedule.places
         return Findings(
             measures={
-                "left of the error": bootstrap_interval(100 * late, divide_by=first),
-                "after-effect": bootstrap_interval(100 * caught, divide_by=first),
+                "left of the error": bootstrap_interval(100 * late),
+                "after-effect": bootstrap_interval(100 * caught),
                 "adaptation": bootstrap_interval(100 * mean_of_trials(index)),
-                "saddle after-effect": bootstrap_interval(
-                    100 * saddle_caught, divide_by=saddle_first
-                ),
+                "saddle after-effect": bootstrap_interval(100 * errors["saddle"][1]),
             },
             data={
                 "baseline_m": _paths(curl, Kind.FIELD, places("baseline")),
@@ -177,39 +174,37 @@ class ForceFields(Experiment):
         ax.legend(frameon=False, fontsize=7)
 
 
-def _errors(course: Course) -> tuple[Tensor, Tensor, Tensor]:
-    """Error of each subject, (R,): in the first trials of the field, in its last, in late catches.
+def _errors(course: Course, unlearnt: Tensor) -> tuple[Tensor, Tensor]:
+    """Error of each subject, (R,): late in the field, and in late catch trials.
 
-    It is the hand's largest distance from the straight line, with its sign, less that before the
-    field, by how far the field pushes to that side in the first trials.
+    It is the hand's largest distance from the straight line, as a share of that in the first trial
+    in the field, with its sign.
+
+    Args:
+        course: What they did.
+        unlearnt: How far the field pushes the hand aside where nothing is learnt, (K, T + 1).
     """
-    side = course.side_m
-    largest = side.gather(-1, side.abs().argmax(-1, keepdim=True)).squeeze(-1)  # (N, R)
-    here, late = course.schedule.places("field"), 2 * len(course.of("field", largest)) // 3
-    pushed = _by_target(course, largest, _first(here, 12), Kind.FIELD)
-    sign = pushed.sign()
-    found = []
-    for where, kind in (
-        (_first(here, 8), Kind.FIELD),
-        (_last(here, 24), Kind.FIELD),
-        (_last(here, late), Kind.CATCH),
-    ):
-        signed = torch.where(course.order.kind[where] == kind, largest[where], torch.nan)
-        signed = signed * sign[course.order.target[where]]
-        found.append(mean_of_trials(signed))
-    first, late, caught = found
-    return first, late, caught
+    first = _largest(unlearnt)  # (K,)
+    here = course.schedule.places("field")
+    share = _largest(course.side_m) / first[course.order.target]
+    # targets that the field hardly pushes aside say nothing
+    share[first.abs()[course.order.target] < 0.2 * first.abs().max()] = torch.nan
+    late, caught = _last(here, 24), _last(here, 2 * (here.stop - here.start) // 3)
+    return (
+        _mean_of(course, share, late, Kind.FIELD),
+        _mean_of(course, share, caught, Kind.CATCH),
+    )
 
 
-def _by_target(course: Course, values: Tensor, where: slice, kind: Kind) -> Tensor:
-    """Mean of values (N, R) for each target, (K,)."""
-    right = (course.order.kind[where] == kind).double()
-    target, values = course.order.target[where], values[where]
-    count = int(course.order.target.max()) + 1
-    total, number = values.new_zeros(count), values.new_zeros(count)
-    total.index_add_(0, target.flatten(), (right * values).flatten())
-    number.index_add_(0, target.flatten(), right.flatten())
-    return total / number.clamp(min=1)
+def _largest(side: Tensor) -> Tensor:
+    """The largest of distances (..., T + 1), with its sign."""
+    return side.gather(-1, side.abs().argmax(-1, keepdim=True)).squeeze(-1)
+
+
+def _mean_of(course: Course, values: Tensor, where: slice, kind: Kind) -> Tensor:
+    """Mean over each subject's trials of a kind, (R,), of values (N, R)."""
+    right = course.order.kind[where] == kind
+    return mean_of_trials(torch.where(right, values[where], torch.nan))
 
 
 def _paths(course: Course, kind: Kind, where: slice) -> NDArray[np.float64]:

@@ -35,6 +35,7 @@ from neuromotor.tasks.fields import CurlField, LinearField
 TASK = CenterOut(plant=PointMass(mass=1.5), directions=4, steps=40, delay_steps=4, radius_m=0.1)
 TASK = replace(TASK, energy_weight=1e-4)
 CURL = CurlField(13.0)
+SLOW = ("error-feedback", "field-observer")
 
 
 @cache
@@ -127,7 +128,9 @@ def practised(name):
     return practise(practice(noise=0.05), schedule, LEARNERS[name], seed=1)
 
 
-@pytest.mark.parametrize("name", ["two-rate", "error-feedback", "field-observer"])
+@pytest.mark.parametrize(
+    "name", ["two-rate", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)]
+)
 def test_learners_adapt_and_show_an_after_effect_and_who_learns_nothing_does_not(name):
     learnt, same = practised(name), practised("none")
     first, after = learnt.deviation_m[0].mean(), learnt.deviation_m[24].mean()

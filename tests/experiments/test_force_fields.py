@@ -34,6 +34,7 @@ def found(experiment, subject="open-loop"):
     return put_through(experiment, Session(subject_of(subject), CursorReach()))
 
 
+@pytest.mark.slow
 def test_practice_in_curl_and_saddle_leaves_less_error_and_an_after_effect():
     done, judged = found(FIELDS)
     measures = done.measures
@@ -47,13 +48,16 @@ def test_practice_in_curl_and_saddle_leaves_less_error_and_an_after_effect():
     assert len(figure.axes) == 5
 
 
+@pytest.mark.slow
 def test_who_learns_nothing_shows_neither():
-    _, judged = found(replace(FIELDS, learner=Unlearning()))
-    assert {one.verdict for one in judged} == {"absent"}
+    done, judged = found(replace(FIELDS, learner=Unlearning()))
+    assert {one.verdict for one in judged[1:]} == {"absent"}
+    assert done.measures["left of the error"].value == pytest.approx(100, abs=10)
     _, judged = found(replace(RECOVERY, learner=Unlearning()))
     assert {one.verdict for one in judged} == {"absent"}
 
 
+@pytest.mark.slow
 def test_two_rates_recover_by_themselves_by_as_much_as_their_equations_say():
     done, _ = found(RECOVERY)
     told = [None] * 4 + [1.0] * 40 + [-1.0] * 8 + [None] * 20
@@ -67,6 +71,7 @@ def test_two_rates_recover_by_themselves_by_as_much_as_their_equations_say():
     assert figure.axes[0].get_ylabel() == "adaptation (%)"
 
 
+@pytest.mark.slow
 def test_belief_in_a_field_bends_the_path_and_doubt_straightens_it():
     small = UncertainFields(distance_m=0.08, arrival_s=0.35, repeats=4)
     done, _ = put_through(small, Session(Optimal(), CursorReach()))
