@@ -111,7 +111,9 @@ class ForceFields(Experiment):
             if hasattr(learner, "field"):
                 learner = replace(learner, field=one)  # type: ignore[type-var]
             courses[name] = course_of(session, practice, self.schedule(one), learner)
-            errors[name] = _errors(courses[name], practice.course(practice.field(one)))
+            unlearnt = practice.course(practice.field(one))
+            fastest = practice.planned_velocity.norm(dim=-1).argmax(dim=1, keepdim=True)
+            errors[name] = _errors(courses[name], unlearnt.gather(1, fastest).squeeze(1))
         curl, (late, caught) = courses["curl"], errors["curl"]
         index = curl.of("field", curl.adaptation)[self.trials // 3 :]
         side = curl.side_m.mean(1)
@@ -174,19 +176,18 @@ class ForceFields(Experiment):
         ax.legend(frameon=False, fontsize=7)
 
 
-def _errors(course: Course, unlearnt: Tensor) -> tuple[Tensor, Tensor]:
+def _errors(course: Course, first: Tensor) -> tuple[Tensor, Tensor]:
     """Error of each subject, (R,): late in the field, and in late catch trials.
 
-    It is the hand's largest distance from the straight line, as a share of that in the first trial
-    in the field, with its sign.
+    It is how far the hand is from its plan when that is fastest, as a share of how far the field
+    pushes it there where nothing is learnt.
 
     Args:
         course: What they did.
-        unlearnt: How far the field pushes the hand aside where nothing is learnt, (K, T + 1).
+        first: The latter (m), with its sign, (K,).
     """
-    first = _largest(unlearnt)  # (K,)
     here = course.schedule.places("field")
-    share = _largest(course.side_m) / first[course.order.target]
+    share = course.deviation_m / first[course.order.target]
     # targets that the field hardly pushes aside say nothing
     share[first.abs()[course.order.target] < 0.2 * first.abs().max()] = torch.nan
     late, caught = _last(here, 24), _last(here, 2 * (here.stop - here.start) // 3)
@@ -194,11 +195,6 @@ def _errors(course: Course, unlearnt: Tensor) -> tuple[Tensor, Tensor]:
         _mean_of(course, share, late, Kind.FIELD),
         _mean_of(course, share, caught, Kind.CATCH),
     )
-
-
-def _largest(side: Tensor) -> Tensor:
-    """The largest of distances (..., T + 1), with its sign."""
-    return side.gather(-1, side.abs().argmax(-1, keepdim=True)).squeeze(-1)
 
 
 def _mean_of(course: Course, values: Tensor, where: slice, kind: Kind) -> Tensor:
