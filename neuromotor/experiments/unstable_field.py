@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
+from neuromotor.analysis.measures import hand_stiffness
 from neuromotor.closed_loop import advance
 from neuromotor.control import BelievedField
 from neuromotor.controllers.controller import Controller
@@ -154,8 +155,8 @@ class UnstableField(Experiment):
         offset = torch.cat([away, torch.zeros(1, 2).double()])
         force = _servo(task, reach, path, controller, parameters, offset, part)
         held = force[:, last - hold // 2 - 3 : last - 2].mean(1)  # late in the hold
-        change = held[:-1] - held[-1]  # of the servo's force: it pushes where the limb pulls back
-        return torch.linalg.lstsq(away, change).solution.mT
+        answer = held[-1] - held[:-1]  # of the hand on the servo
+        return torch.from_numpy(hand_stiffness(away.numpy(), answer.numpy()).matrix_n_m)
 
     def draw(self, found: Findings, figure: Figure) -> None:
         """Draw paths in both fields, and the ellipses of stiffness."""
