@@ -36,16 +36,12 @@ class Subject(ABC):
     """Something that decides on commands under the conditions of experiments."""
 
     has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
+    made_for_cost: ClassVar[bool] = True  # whether it is made for what counts in the trials
 
     @property
     @abstractmethod
     def name(self) -> str:
         """Its name in tables."""
-
-    @property
-    def made_for_cost(self) -> bool:
-        """Whether it is made anew for what counts in the trials; else it knows only their cues."""
-        return True
 
     @abstractmethod
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
@@ -127,6 +123,8 @@ class OptimalForEver(Subject):
         default_factory=lambda: InfiniteHorizonLQG(velocity_scale=1.0, rounds=20, tolerance=1e-3)
     )
 
+    made_for_cost: ClassVar[bool] = False
+
     @property
     def name(self) -> str:
         """Its name in tables."""
@@ -179,16 +177,12 @@ class Trained(Subject):
     label: str
 
     has_units: ClassVar[bool] = True
+    made_for_cost: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """Its name in tables."""
         return self.label
-
-    @property
-    def made_for_cost(self) -> bool:
-        """False: it was trained once."""
-        return False
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return the network, as `Subject`."""

@@ -104,7 +104,7 @@ class TargetJumps(Experiment):
             hit = 100 * hitting.courses(hitting.run.hand)[0, :, arrival] / self.jump_m
             measures["without a stop"] = bootstrap_interval(hit - share[-1])
         else:
-            cannot["without a stop"] = "no cue tells it that it need not stop."
+            cannot["without a stop"] = "nothing tells it that it need not stop."
         return Findings(
             measures=measures,
             data={
