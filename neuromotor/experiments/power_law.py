@@ -78,7 +78,7 @@ class TwoThirdsPowerLaw(Experiment):
 
     def conduct(self, session: Session) -> Findings:
         """Trace all ellipses; see `Experiment.conduct`."""
-        if not session.subject.made_for_cost:
+        if not session.subject.takes_costs:
             raise CannotBeAskedError("it is told of a target, and of no path.")
         paths = []
         for turn in self.turns_deg:
