@@ -53,11 +53,6 @@ class Subject(ABC):
     def name(self) -> str:
         """Its name in tables."""
 
-    @property
-    def made_for_cost(self) -> bool:
-        """Whether it is made anew for what counts in the trials; else it knows only their cues."""
-        return True
-
     @abstractmethod
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return a controller and its parameters (P,), which know start, target and time alone.
@@ -227,11 +222,6 @@ class Trained(Subject):
     def name(self) -> str:
         """Its name in tables."""
         return self.label
-
-    @property
-    def made_for_cost(self) -> bool:
-        """False: it was trained once."""
-        return False
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return the network, as `Subject`."""
