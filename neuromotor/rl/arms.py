@@ -174,8 +174,7 @@ class GoalArms(SB3Arms):
         del info
         hands = [self._hand(goal, k) for k, goal in enumerate((achieved_goal, desired_goal))]
         away = np.linalg.norm(hands[0] - hands[1], axis=-1)
-        reward: NDArray[np.float32] = -np.float32(away >= self.envs.options.success_error_m)
-        return reward
+        return -np.asarray(away >= self.envs.options.success_error_m, dtype=np.float32)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
