@@ -1,5 +1,6 @@
 """Optimal control, which shows how good a controller can be."""
 
+from neuromotor.control.believed_field import BelievedField
 from neuromotor.control.duration import DurationResult, lasting, optimal_duration
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
@@ -11,6 +12,7 @@ from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.controllers import CONTROLLERS
 
 __all__ = [
+    "BelievedField",
     "ILQG",
     "ILQR",
     "LQG",

@@ -13,7 +13,7 @@ disturbance and estimate of `ILQG`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -185,9 +185,9 @@ class InfiniteHorizonLQG:
         gains = gains_in_turn(StationaryLQG(step), self.rounds, self.tolerance, note)
         weights = tables(step, gains.feedback, gains.correction, states)
         every = {
-            f.name: getattr(weights, f.name)[index].expand(-1, task.steps, *_rest(weights, f.name))
-            for f in fields(weights)
-            if f.name != "start"
+            name: table.expand(-1, task.steps, *table.shape[2:])
+            for name, table in weights.of_trials(index).tables().items()
+            if name != "start"
         }
         weights = FeedbackWeights(start=trials.initial_state.double(), **every)
         reason = f"expected costs settled to a relative {self.tolerance:g}"
@@ -251,11 +251,6 @@ def _power(task: Task, trials: Trials, feedback: Tensor, holding: Tensor) -> Ten
         state = task.plant.step(state, command)
         total += (command - holding).square()
     return total / task.steps
-
-
-def _rest(weights: FeedbackWeights, name: str) -> tuple[int, ...]:
-    """Sizes of the axes of a table after trials and steps."""
-    return tuple(getattr(weights, name).shape[2:])
 
 
 @dataclass(frozen=True)

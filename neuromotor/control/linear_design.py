@@ -31,8 +31,10 @@ __all__ = [
     "distinct",
     "feedback_for",
     "gains_in_turn",
+    "jacobians",
     "linearized",
     "no_linear_feedback",
+    "outside_jacobians",
     "tables",
 ]
 
@@ -173,11 +175,11 @@ def linearized(
     a, b = torch.split(linearize_plant(plant, quiet, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]
     if _any(uncertainty.load):
-        ways.append(_outside_jacobians(plant, states[:, :-1], commands, plant.load_size, "load"))
+        ways.append(outside_jacobians(plant, states[:, :-1], commands, plant.load_size, "load"))
         variances.append(uncertainty.variances("load", states, plant.load_size))
     if _any(uncertainty.hand_force):
         d = plant.hand_size
-        ways.append(_outside_jacobians(plant, states[:, :-1], commands, d, "hand_force"))
+        ways.append(outside_jacobians(plant, states[:, :-1], commands, d, "hand_force"))
         variances.append(uncertainty.variances("hand_force", states, d))
     onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
     senses = SensesInUse.of(task)
@@ -253,7 +255,7 @@ def _sensing(
     sensors = []
     for channel in senses.channels:
         seen = states[:, (steps - channel.delay).clamp(min=0)]
-        jacobian = _jacobians(channel.told, seen)
+        jacobian = jacobians(channel.told, seen)
         sensors.append(Sensor(channel.delay, jacobian, channel.told(seen)))
     squares = states.new_tensor(senses.scales).square()
     return {
@@ -292,7 +294,7 @@ def _expanded(
     return {"state_cost": w, "command_cost": r, "mixed_cost": mixed}
 
 
-def _outside_jacobians(
+def outside_jacobians(
     plant: Plant, states: Tensor, commands: Tensor, size: int, name: str
 ) -> Tensor:
     """Return the derivative of the next state by a load or hand force, (B, T, n, size)."""
@@ -301,10 +303,10 @@ def _outside_jacobians(
         acting = (None, force) if name == "hand_force" else (force, None)
         return plant.step(states, commands, *acting)
 
-    return _jacobians(after, states.new_zeros(*states.shape[:-1], size))
+    return jacobians(after, states.new_zeros(*states.shape[:-1], size))
 
 
-def _jacobians(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+def jacobians(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     """Return derivatives (..., k, n) of a function of each (..., n), (..., k) numbers."""
     with torch.enable_grad():
         inputs = at.detach().requires_grad_(True)

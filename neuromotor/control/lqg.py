@@ -18,6 +18,10 @@ rho is the deviation of noise that is proportional to what is sensed, s::
     filter     K = Sigma H'(H Sigma H' + var omega)^-1,  Sigma <- Sigma - K H Sigma,  then
                Sigma <- A Sigma A' + sigma^2 B diag(E[u u']) B' + noise of zeta and w   (forwards)
 
+A field of uncertain strength pushes with ``sum_r epsilon_r N_r [x, 1]``, epsilon of variance 1 and
+drawn anew at every step; each pattern N_r adds ``[x, 1]'N_r'(S + M'E M) N_r [x, 1]`` to the cost of
+a state, and ``N_r E[[x, 1][x, 1]'] N_r'`` to the covariance of the error.
+
 Noise that is proportional to what is sensed makes states costly that are sensed later: each sensor
 adds ``rho^2 (K'E K)_ii s_i^2`` to the cost of the state that it shows.
 
@@ -28,8 +32,8 @@ state as in Crevecoeur & Scott (2013).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,6 +56,25 @@ class Sensor:
     value: Tensor
 
 
+# fields that have an entry for each problem, and those that may have one
+_PARTS = (
+    "state",
+    "command",
+    "disturbance",
+    "drift",
+    "state_cost",
+    "command_cost",
+    "mixed_cost",
+)
+_VARIANCES = (
+    "command_variance",
+    "plant_variance",
+    "sensory_variance",
+    "signal_variance",
+    "command_power",
+)
+
+
 @dataclass(frozen=True)
 class LQG:
     """B linear problems of T steps; n state, m command, k disturbance, N = n (tau + 1) + k.
@@ -67,7 +90,7 @@ class LQG:
         command_cost: R, (B, T, m, m).
         mixed_cost: N, (B, T, m, n + 1).
         delay_steps: tau, the longest delay.
-        command_variance: sigma^2, (m,).
+        command_variance: sigma^2, (m,); the variances may differ by problem, here (B, m).
         plant_variance: Of zeta, (n,).
         sensory_variance: Diagonal of Omega, above zero; one number for each that is sensed.
         onset_variance: Of d at the first step, then of w, (T, k).
@@ -77,6 +100,8 @@ class LQG:
         retention: phi, what is left of d after a step, before w is added.
         command_power: Mean squares of what else is commanded, whose noise is there too and whose
             effect is not, (B, m); None is nothing.
+        state_noise: N of each of r patterns of noise that depends on the state, (B, T, r, n,
+            n + 1); None is none.
     """
 
     state: Tensor
@@ -95,6 +120,7 @@ class LQG:
     signal_variance: Tensor | None = None
     retention: float = 1.0
     command_power: Tensor | None = None
+    state_noise: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -110,7 +136,44 @@ class LQG:
     def coupled(self) -> bool:
         """Whether the feedback gains depend on the filter."""
         noisy = self.signal_variance is not None and bool((self.signal_variance > 0).any())
+        noisy = noisy or (self.state_noise is not None and bool((self.state_noise != 0).any()))
         return noisy or bool((self.command_variance > 0).any())
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Fields with an entry for each problem, those that are there."""
+        return _PARTS if self.state_noise is None else (*_PARTS, "state_noise")
+
+    @classmethod
+    def joined(cls, problems: Sequence[LQG]) -> LQG:
+        """Return several problems as one; they share steps, delays and the disturbance's chance."""
+        first = problems[0]
+        variances = {}
+        for name in _VARIANCES:
+            own = [(getattr(one, name), len(one.command)) for one in problems]
+            if own[0][0] is not None:
+                variances[name] = torch.cat([v.expand(size, v.shape[-1]) for v, size in own])
+        parts = first._parts
+        together = {name: torch.cat([getattr(one, name) for one in problems]) for name in parts}
+        sensors = (
+            Sensor(
+                same[0].delay_steps,
+                torch.cat([sensor.jacobian for sensor in same]),
+                torch.cat([sensor.value for sensor in same]),
+            )
+            for same in zip(*(one.sensors for one in problems), strict=True)
+        )
+        return replace(first, **together, **variances, sensors=tuple(sensors))
+
+    def taken(self, index: Tensor) -> LQG:
+        """Return the problems of these numbers (R,), which may repeat."""
+        parts = {name: getattr(self, name)[index] for name in self._parts}
+        variances = {name: getattr(self, name) for name in _VARIANCES}
+        own = {name: v[index] for name, v in variances.items() if v is not None and v.ndim > 1}
+        sensors = (
+            Sensor(one.delay_steps, one.jacobian[index], one.value[index]) for one in self.sensors
+        )
+        return replace(self, **parts, **own, sensors=tuple(sensors))
 
     def feedback(self, correction: Tensor | None = None) -> Tensor:
         """Return the best gains L, (B, T, m, n + k + 1), for a filter; see `valued_feedback`."""
@@ -169,7 +232,8 @@ class LQG:
         h = b_t.mT @ cost[:, :n] @ ahead + self._with_disturbance(self.mixed_cost[:, t])
         gain = -torch.linalg.solve(g, h)
         p = gain.mT @ g @ gain
-        cost = self._state_cost(t) + ahead.mT @ cost @ ahead - p
+        pushed = self._cost_of_push(t, cost[:, :n, :n] + error_cost[:, :n, :n])
+        cost = self._state_cost(t) + ahead.mT @ cost @ ahead - p + pushed
         error_cost = self._add_now(self._pull_back(t, error_cost), p[:, :-1, :-1])
         return gain, g, 0.5 * (cost + cost.mT), error_cost
 
@@ -221,9 +285,9 @@ class LQG:
         b_t = self.command[:, t]
         n = b_t.shape[1]
         cost = self._expected(t, spread, moment)
-        sensory = torch.diag_embed(self._sensory(t, spread, moment))
-        seen = self._look(t, spread)
-        surprise = self._look(t, seen.mT).mT + sensory
+        sensory = torch.diag_embed(self.sensory(t, spread, moment))
+        seen = self.look(t, spread)
+        surprise = self.look(t, seen.mT).mT + sensory
         factor, info = torch.linalg.cholesky_ex(surprise)
         if bool(info.any()):
             raise ValueError(
@@ -235,7 +299,7 @@ class LQG:
         moment[:, :-1, :-1] += gain @ surprise @ gain.mT
         # Joseph's form, (I - K H) Sigma (I - K H)' + K Omega K', stays positive by itself.
         spread = spread - gain @ seen
-        spread = spread + (gain @ sensory - self._look(t, spread.mT).mT) @ gain.mT
+        spread = spread + (gain @ sensory - self.look(t, spread.mT).mT) @ gain.mT
         spread = 0.5 * (spread + spread.mT)
         full = self._spaced(feedback)  # L on z and 1
         energy = full @ moment @ full.mT
@@ -244,7 +308,7 @@ class LQG:
         cost = cost + 2 * (by_state @ full.mT).diagonal(dim1=1, dim2=2).sum(-1)
         mean = (full @ moment[:, :, -1:]).squeeze(-1)
 
-        row = self._row(t)
+        row, pushed = self._row(t), self._push(t, spread, moment)
         moment = self._carry(row + b_t @ full, moment)
         spread = self._carry(row, spread)
         power = energy.diagonal(dim1=1, dim2=2)
@@ -252,8 +316,25 @@ class LQG:
             power = power + self.command_power
         noise = self.command_variance * power
         spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
-        spread[:, :n, :n] += torch.diag(self.plant_variance)
+        spread[:, :n, :n] += torch.diag_embed(self.plant_variance) + pushed
         return cost, gain, mean, spread, moment
+
+    def _cost_of_push(self, t: int, cost: Tensor) -> Tensor | float:
+        """Return the cost of y for noise that depends on the state; `cost` is of the next one."""
+        if self.state_noise is None:
+            return 0.0
+        noise = self.state_noise[:, t]  # (B, r, n, n + 1)
+        return self._of_y((noise.mT @ cost[:, None] @ noise).sum(1))
+
+    def _push(self, t: int, spread: Tensor, moment: Tensor) -> Tensor | float:
+        """Return the covariance of noise that depends on the state, (B, n, n)."""
+        if self.state_noise is None:
+            return 0.0
+        n, noise = self.state.shape[2], self.state_noise[:, t]
+        now = [*range(n), moment.shape[1] - 1]
+        second = moment[:, now][:, :, now].clone()
+        second[:, :n, :n] += spread[:, :n, :n]
+        return (noise @ second[:, None] @ noise.mT).sum(1)
 
     def _ahead(self, t: int) -> Tensor:
         """Matrix that moves y = [x, d, 1] one step without a command, (B, n + k + 1, n + k + 1)."""
@@ -261,7 +342,7 @@ class LQG:
         top = torch.cat(parts, dim=-1)
         n, size = top.shape[1:]
         stays = torch.eye(size, dtype=top.dtype, device=top.device)[n:]
-        return torch.cat([top, self._left(stays).expand(len(top), -1, -1)], dim=1)
+        return torch.cat([top, self.left(stays).expand(len(top), -1, -1)], dim=1)
 
     def _row(self, t: int) -> Tensor:
         """How the next state depends on z and 1 without a command, (B, n, N + 1)."""
@@ -281,11 +362,11 @@ class LQG:
         row = row[..., : moment.shape[1]]
 
         def move(rows: Tensor) -> Tensor:
-            return torch.cat([row @ rows, rows[:, :kept], self._left(rows[:, tail:])], dim=1)
+            return torch.cat([row @ rows, rows[:, :kept], self.left(rows[:, tail:])], dim=1)
 
         return move(move(moment).mT)
 
-    def _left(self, rows: Tensor) -> Tensor:
+    def left(self, rows: Tensor) -> Tensor:
         """Return rows of [d] or [d, 1] one step later, without what is added to d there."""
         if self.retention == 1:
             return rows
@@ -300,7 +381,7 @@ class LQG:
 
         def move(rows: Tensor) -> Tensor:
             zeros = torch.zeros_like(rows[:, :n])
-            kept = torch.cat([rows[:, n:tail], zeros, self._left(rows[:, tail:])], 1)
+            kept = torch.cat([rows[:, n:tail], zeros, self.left(rows[:, tail:])], 1)
             return row.mT @ rows[:, :n] + kept
 
         return move(move(cost).mT)
@@ -328,7 +409,7 @@ class LQG:
             yield past, slice(start, stop), sensor
             start = stop
 
-    def _look(self, t: int, rows: Tensor) -> Tensor:
+    def look(self, t: int, rows: Tensor) -> Tensor:
         """Return ``H rows``: what is sensed at a step of z, each column for itself."""
         parts = [
             rows[:, past] if sensor is None else sensor.jacobian[:, t] @ rows[:, past]
@@ -336,7 +417,7 @@ class LQG:
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _sensory(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
+    def sensory(self, t: int, spread: Tensor, moment: Tensor) -> Tensor:
         """Return the variance of omega, (k,) or (B, k)."""
         if self.signal_variance is None:
             return self.sensory_variance
@@ -368,7 +449,7 @@ class LQG:
         pull = (gain * (error_cost @ gain)).sum(1)  # diagonal of K'E K, (B, k)
         for _, rows, sensor in self._placed():
             if sensor is not None:
-                weight = self.signal_variance[rows] * pull[:, rows]
+                weight = self.signal_variance[..., rows] * pull[:, rows]
                 sensed = torch.cat([sensor.jacobian[:, t], sensor.value[:, t, :, None]], dim=-1)
                 yield sensor.delay_steps, self._of_y(sensed.mT @ (weight[..., None] * sensed))
 

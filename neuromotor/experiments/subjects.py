@@ -33,7 +33,18 @@ __all__ = [
 
 
 class Subject(ABC):
-    """Something that decides on commands under the conditions of experiments."""
+    """Something that decides on commands under the conditions of experiments.
+
+    Attributes:
+        own_time: Whether it takes its own time where time is free. Of who does not, experiments
+            find the shortest time that is enough.
+        has_clock: Whether it can move in a given time.
+        takes_costs: Whether it does what another cost asks for.
+    """
+
+    own_time: ClassVar[bool] = True
+    has_clock: ClassVar[bool] = True
+    takes_costs: ClassVar[bool] = False
 
     has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
 
@@ -101,6 +112,9 @@ class Optimal(Subject):
 
     ilqg: ILQG = field(default_factory=_design)
 
+    own_time: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
@@ -127,6 +141,9 @@ class OptimalForEver(Subject):
         default_factory=lambda: InfiniteHorizonLQG(velocity_scale=1.0, rounds=20, tolerance=1e-3)
     )
 
+    has_clock: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
@@ -147,6 +164,9 @@ class OpenLoop(Subject):
     """
 
     ilqr: ILQR = field(default_factory=lambda: ILQR(iterations=100, tolerance=1e-6))
+
+    own_time: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

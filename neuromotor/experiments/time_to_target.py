@@ -20,6 +20,7 @@ from neuromotor.evaluation.bootstrap import bootstrap_interval
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import Findings, Nature
 from neuromotor.experiments.perturbed import (
+    SLIGHT,
     VISUAL_WINDOW_S,
     as_percentage,
     jump,
@@ -64,7 +65,7 @@ class TimeToTarget(Experiment):
         ),
         Nature(
             "urgency", "response where less time is left, of that where most is left", "%",
-            110, 250, 100, "people", "Cesonis & Franklin 2020", about=True,
+            110, 250, 100 + SLIGHT, "people", "Cesonis & Franklin 2020", about=True,
         ),
     )  # fmt: skip
 

@@ -113,6 +113,11 @@ def describe(
             "on components, so that a page cannot run it in a force field; add them, or choose "
             "another task with `--task`."
         )
+    if few.channel is not None and bool((few.channel != 0).any()):
+        raise ViewError(
+            "`trials` must be without a channel, whose walls a page cannot run; leave those trials "
+            "out."
+        )
     clock = Clock([_STAGE_S] * (2 + len(some)))
     tell = progress or (lambda words, share, left_s: None)
     tell("running the trials", *clock.at(0))
