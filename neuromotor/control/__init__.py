@@ -3,6 +3,7 @@
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
 from neuromotor.control.infinite_horizon import InfiniteHorizonLQG, InfiniteHorizonResult
+from neuromotor.control.inverse import Inference, infer, log_likelihood
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
 from neuromotor.control.online import OnlineTrajectoryOptimization
@@ -16,11 +17,14 @@ __all__ = [
     "FeedbackWeights",
     "ILQGResult",
     "ILQRResult",
+    "Inference",
     "InfiniteHorizonLQG",
     "InfiniteHorizonResult",
     "LinearFeedback",
     "OnlineTrajectoryOptimization",
     "Uncertainty",
+    "infer",
+    "log_likelihood",
 ]
 
 CONTROLLERS["linear-feedback"] = LinearFeedback(trials=64, steps=40)
