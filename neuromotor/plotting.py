@@ -66,6 +66,7 @@ __all__ = [
 COLUMN_IN, PAGE_IN = 8.5 / 2.54, 17 / 2.54  # widths that journals print
 REFERENCE_COLOR = "0.35"
 LINES = ("-", "--", ":")  # the next one where the colours begin again
+_NARROW = 6  # most panels that stand in two columns, to be read on a telephone
 SHADES = 4  # most ranges in one panel that can be told apart
 _UNITS = {  # by the end of a name, longer ends first
     "_s_per_bit": "s/bit",
@@ -115,19 +116,25 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
     plant, runs, trials = comparison.task.plant, comparison.runs, comparison.trials
     views = views_of(plant, "hand paths")
     with mpl.rc_context(STYLE):
-        figure, rows = plt.subplots(
-            len(views),
-            1 + len(runs),
-            figsize=(2.3 * (1 + len(runs)), 0.2 + 2.4 * len(views)),
+        panels = 1 + len(runs)
+        across = min(panels, 2 if panels <= _NARROW else 3)
+        down = -(-panels // across)
+        figure, grid = plt.subplots(
+            len(views) * down,
+            across,
+            figsize=(2.3 * across, 0.2 + 2.4 * len(views) * down),
             squeeze=False,
             layout="constrained",
         )
+        rows = grid.reshape(len(views), down * across)
+        for ax in rows[:, panels:].flat:
+            ax.remove()
         on, force = trials.acting(), trials.hand_force
         pushes = pushes_of(
             None if on is None else on[..., None].cpu().numpy(),
             None if force is None else force.cpu().numpy(),
         )
-        for view, axes in zip(views, rows, strict=True):
+        for view, axes in zip(views, rows[:, :panels], strict=True):
             _draw_paths(comparison, view, axes, pushes, titled=view is views[0])
         if runs:
             name = NAMES[comparison.reference.method]
@@ -135,7 +142,8 @@ def plot_hand_paths(comparison: Comparison) -> Figure:
             words = "target" if trials.wanted is None else "target; dotted: its way"
             handles += [Line2D([], [], color="black", marker="o", ms=2.5, ls="", label=words)]
             handles += [] if pushes is None else push_key(*pushes)
-            figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
+            columns = 4 if across > 2 else 2
+            figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7)
     return figure
 
 
@@ -256,7 +264,7 @@ def plot_reach(comparison: Comparison, trial: int | None = None) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(
             *(2, columns),
-            figsize=(2.8 * columns, 3.8),
+            figsize=(2.4 * columns, 3.8),
             sharex=True,
             squeeze=False,
             layout="constrained",

@@ -64,7 +64,7 @@ def test_a_page_is_refreshed(tmp_path, monkeypatch):
 def test_the_files_on_the_page_of_extensions_are_those_of_the_example():
     text = (DOCS / "extend.md").read_text()
     files = re.findall(r'(?ms)^```\w+ title="((?:my_lab/|pyproject)[^"]+)"\n(.*?)^```$', text)
-    assert len(files) == 8
+    assert len(files) == 9
     for name, body in files:
         assert body == (ROOT / "examples/extend" / name).read_text(), name
 

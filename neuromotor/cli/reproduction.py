@@ -224,7 +224,8 @@ def kalidindi2021(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of the study's recordings, as motor_cortex_P.mat; without it no monkeys.",
+            help="Folder of the study's recordings, as motor_cortex_P.mat, and EMG.mat; without it "
+            "no monkeys.",
         ),
     ] = None,
     networks: Annotated[
@@ -235,7 +236,7 @@ def kalidindi2021(
         str | None,
         typer.Option(
             help="Names with commas, or `all`: posture, reach, posture-no-rec, reach-no-rec, and "
-            "posture- or reach- with 0ms, 100ms or hand. Default: the first four."
+            "posture- or reach- with 0ms, 100ms or hand, point-mass. Default: the first four."
         ),
     ] = None,
     seeds: Annotated[
@@ -247,6 +248,13 @@ def kalidindi2021(
     budget: Annotated[
         int | None, typer.Option(metavar="UPDATES", min=1, help="Of a training. Default: 2000.")
     ] = None,
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train/--no-train",
+            help="Whether networks that are not in the folder are trained, or left out.",
+        ),
+    ] = True,
     document: Annotated[
         Path | None,
         typer.Option(help="Markdown file, as docs/kalidindi2021.md, whose tables are replaced."),
@@ -286,6 +294,7 @@ def kalidindi2021(
         seeds=seeds or effort.seeds,
         units=units or effort.units,
         calls=budget or effort.calls,
+        trains=train,
     )
     if units is not None and not smoke:
         effort = replace(effort, learning_rate=suitable_rate(units))

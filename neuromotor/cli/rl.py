@@ -30,7 +30,7 @@ from neuromotor.tasks import TASKS
 
 __all__ = ["register"]
 
-_NAMES = "ppo, recurrent-ppo, sac, td3, analytic"
+_NAMES = "ppo, recurrent-ppo, sac, td3, her, analytic"
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +80,7 @@ def rl(
 
     Leaves learning.json, summary.json, the learning curve, and each policy as a controller that
     `evaluate`, `record` and `analyze` take. After a stop, `--resume RUN` goes on from the last
-    test; a training by sac or td3 begins anew.
+    test; a training by sac, td3 or her begins anew.
 
     `--set` reaches the task and the algorithms, as `--set ppo.arms=128` or `--set tests=80`.
 

@@ -18,10 +18,12 @@ from neuromotor.cli.options import JsonOption
 from neuromotor.closed_loop.blas import choose_threads
 from neuromotor.evaluation.robustness import TRIALS as ROBUSTNESS_TRIALS
 from neuromotor.evaluation.robustness import Variation
+from neuromotor.runs.learning_recipes import is_learning, learning_stage
 from neuromotor.runs.recipes import find_stages
 from neuromotor.runs.records import read_finished
 from neuromotor.runs.zoo_entry import measure_robustness, update_entry, write_entry
 from neuromotor.storage.components import SettingsError
+from neuromotor.storage.files import parse_json, read_text
 from neuromotor.tasks import Task
 from neuromotor.zoo.saved_controller import load_controller
 
@@ -111,8 +113,13 @@ def show(
 
 
 def add(
-    run: Annotated[Path, typer.Argument(help="Finished run folder of `train` or `compare`.")],
-    method: Annotated[str, typer.Argument(help="The optimizer whose controller is taken.")],
+    run: Annotated[Path, typer.Argument(help="Finished run folder of `train`, `compare` or `rl`.")],
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="The optimizer whose controller is taken; of `rl` algorithm and seed: ppo-0."
+        ),
+    ],
     name: Annotated[str, typer.Argument(metavar="TASK/NAME", help="The entry's name.")],
     zoo_folder: Annotated[
         Path, typer.Option("--zoo", help="Folder of the zoo. Default: the package's own.")
@@ -139,12 +146,17 @@ def add(
             f"{zoo_folder / name} exists; choose another name, or replace it: `--force`."
         )
     choose_threads(1)
-    stages = find_stages(run, method, f"runs/{name.replace('/', '-')}")
+    again = f"runs/{name.replace('/', '-')}"
+    if is_learning(run):
+        stages = [learning_stage(run, method, again)]
+        summary = parse_json(read_text(run / "summary.json"))
+    else:
+        stages = find_stages(run, method, again)
+        summary = read_finished(run).summary
     file = run / "controllers" / f"{method}.safetensors"
     saved = load_controller(file)
     if saved.task is None:
         raise SettingsError(f"{file} says no task; train again with `neuromotor train`.")
-    summary = read_finished(run).summary
     about = {
         "task": summary["task"],
         "date": datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d"),

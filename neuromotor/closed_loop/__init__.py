@@ -1,7 +1,7 @@
 """The one place where controller and plant meet, and where the loop is differentiated."""
 
 from neuromotor.closed_loop.autograd import AutogradLinearization, AutogradObjective
-from neuromotor.closed_loop.dynamics import advance, check_trials, linearize_plant
+from neuromotor.closed_loop.dynamics import advance, channel_force, check_trials, linearize_plant
 from neuromotor.closed_loop.imitation import Lesson
 from neuromotor.closed_loop.loop import ClosedLoop
 from neuromotor.closed_loop.objective import LoopObjective
@@ -15,6 +15,7 @@ __all__ = [
     "LoopObjective",
     "Trajectory",
     "advance",
+    "channel_force",
     "check_trials",
     "linearize_plant",
     "simulate",

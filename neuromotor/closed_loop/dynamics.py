@@ -6,12 +6,19 @@ The step is here twice: `advance` takes tensors, and serves any plant and autogr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from neuromotor.plants.field import carried_in_field, in_field, resting_force
+from neuromotor.plants.channel import (
+    field_between_walls,
+    held_in_channel,
+    in_channel,
+    wall_force,
+)
+from neuromotor.plants.field import in_field, step_in_field
 from neuromotor.plants.plant import Plant, check_plant
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
@@ -21,6 +28,7 @@ __all__ = [
     "StepDraws",
     "advance",
     "advance_components",
+    "channel_force",
     "check_trials",
     "linearize_plant",
     "roll_out",
@@ -44,13 +52,49 @@ def advance(plant: Plant, state: Tensor, command: Tensor, trials: Trials, t: int
     load = None if trials.load is None else trials.load[:, t]
     force = None if trials.hand_force is None else trials.hand_force[:, t]
     field = trials.field_at(t)
-    if field is not None:
-        pull = resting_force(plant, state, field)
-        force = pull if force is None else force + pull
-    after = plant.step(state, command, load, force)
-    if field is not None:
-        after = carried_in_field(plant, after, field)
-    return after if trials.plant_noise is None else after + trials.plant_noise[:, t]
+    if field is None:
+        after = plant.step(state, command, load, force)
+    else:
+        if trials.channel is not None:
+            field = _between_walls(field, _by_step(trials.channel, t))
+        after = step_in_field(plant, state, command, field, load, force)
+    if trials.plant_noise is not None:
+        after = after + trials.plant_noise[:, t]
+    if trials.channel is None:
+        return after
+    return held_in_channel(plant, after, _by_step(trials.channel, t))
+
+
+def _by_step(channel: Tensor, t: int | slice) -> Tensor:
+    """Channels (B, 1 + d), with an axis of steps where there are several."""
+    return channel if isinstance(t, int) else channel[:, None]
+
+
+def _between_walls(field: Tensor, channel: Tensor) -> Tensor:
+    """`field_between_walls` of tensors."""
+    rows = field_between_walls([row.unbind(-1) for row in field.unbind(-2)], channel.unbind(-1))
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+
+def channel_force(plant: Plant, states: Tensor, commands: Tensor, trials: Trials) -> Tensor:
+    """Return the force (N) with which the hand presses on the walls of its channel, (B, T).
+
+    Positive along the channel's normal n; zero where a trial has no channel. It is the mean over a
+    step.
+
+    Args:
+        plant: What moves.
+        states: Before each step and after the last, (B, T + 1, n).
+        commands: (B, T, m).
+        trials: The batch, with channels.
+
+    Raises:
+        ValueError: The trials have no channel.
+    """
+    if trials.channel is None:
+        raise ValueError("`trials` must have a `channel` for the force on it, got none.")
+    free = advance(plant, states[:, :-1], commands, replace(trials, channel=None), slice(None))
+    return -wall_force(plant, free, _by_step(trials.channel, slice(None)))
 
 
 class StepDraws(NamedTuple):
@@ -63,6 +107,7 @@ class StepDraws(NamedTuple):
     hand_force: Any = None
     field: Any = None
     field_on: Any = None
+    channel: Any = None
     command_noise: Any = None
     plant_noise: Any = None
 
@@ -88,9 +133,13 @@ def advance_components(plant: Any, form: Any, state: Any, command: Any, draws: S
         force = pull if force is None else [f + g for f, g in zip(force, pull, strict=True)]
     after = form.step(state, command, draws.load, force)
     if field is not None:
+        if draws.channel is not None:
+            field = field_between_walls(field, draws.channel)
         after = in_field(plant, after, field)
     if draws.plant_noise is not None:
         after = [x + zeta for x, zeta in zip(after, draws.plant_noise, strict=True)]
+    if draws.channel is not None:
+        after = in_channel(plant, form.hand, after, draws.channel)
     return after
 
 
@@ -130,6 +179,11 @@ def check_trials(task: Task, trials: Trials) -> None:
         raise ValueError(
             f"`trials.field` must have {plant.hand_size} rows for this plant's hand, got "
             f"{trials.field.shape[1]}."
+        )
+    if trials.channel is not None and trials.channel.shape[1] != 1 + plant.hand_size:
+        raise ValueError(
+            f"`trials.channel` must have {1 + plant.hand_size} numbers a trial for this plant's "
+            f"hand, got {trials.channel.shape[1]}."
         )
     if trials.steps is not None and trials.steps != task.steps:
         raise ValueError(

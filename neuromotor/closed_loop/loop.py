@@ -208,6 +208,8 @@ class ClosedLoop:
             return f"the plant ({type(plant).__name__}) has no functions on components"
         if trials is not None and trials.field is not None and not form.knows_fields:
             return f"the plant ({type(plant).__name__}) has no compiled pieces for a force field"
+        if trials is not None and trials.channel is not None and bool(trials.channel.any()):
+            return "a channel has no compiled pieces"
         if trials is not None and trials.device.type != "cpu":
             return f"the trials are on {trials.device}"
         return availability()

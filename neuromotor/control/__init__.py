@@ -1,5 +1,7 @@
 """Optimal control, which shows how good a controller can be."""
 
+from neuromotor.control.believed_field import BelievedField
+from neuromotor.control.duration import DurationResult, lasting, optimal_duration
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
 from neuromotor.control.infinite_horizon import InfiniteHorizonLQG, InfiniteHorizonResult
@@ -11,9 +13,11 @@ from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.controllers import CONTROLLERS
 
 __all__ = [
+    "BelievedField",
     "ILQG",
     "ILQR",
     "LQG",
+    "DurationResult",
     "FeedbackWeights",
     "ILQGResult",
     "ILQRResult",
@@ -24,7 +28,9 @@ __all__ = [
     "OnlineTrajectoryOptimization",
     "Uncertainty",
     "infer",
+    "lasting",
     "log_likelihood",
+    "optimal_duration",
 ]
 
 CONTROLLERS["linear-feedback"] = LinearFeedback(trials=64, steps=40)

@@ -10,7 +10,7 @@ Source: Li & Todorov (2007), with the noise-free optimum as nominal trajectory; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.closed_loop.dynamics import roll_out
+from neuromotor.control.believed_field import BelievedField
 from neuromotor.control.ilqr import ILQR
 from neuromotor.control.linear_design import (
     check_design,
@@ -27,7 +28,7 @@ from neuromotor.control.linear_design import (
     linearized,
     tables,
 )
-from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
+from neuromotor.control.linear_feedback import LinearFeedback
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
 from neuromotor.tasks.task import Task
@@ -113,6 +114,7 @@ class ILQG:
         trials: Trials,
         uncertainty: Uncertainty | None = None,
         callback: Callable[[int, float], None] | None = None,
+        field: BelievedField | None = None,
     ) -> ILQGResult:
         """Return the controller for the starts and targets of a batch.
 
@@ -123,6 +125,8 @@ class ILQG:
                 too, so that it knows when a go cue will come.
             uncertainty: Sizes of noise and disturbance; by default those of the batch.
             callback: Called after each round with its number and the mean expected loss.
+            field: The force field that the controller believes in; none if absent. The trajectory,
+                the gains and the estimate's prediction take it into account.
 
         Raises:
             ValueError: Trials or uncertainty do not fit the task, or its plant has bounds on
@@ -133,7 +137,11 @@ class ILQG:
         watch = Stopwatch()
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
-        quiet, index = distinct(trials.undisturbed().to(dtype=torch.float64))
+        quiet = trials.undisturbed()
+        if field is not None:
+            field.check(task.plant, trials)
+            quiet = replace(quiet, field=field.mean)
+        quiet, index = distinct(quiet.to(dtype=torch.float64))
         share = torch.bincount(index).to(quiet.target) / len(trials)
         nominal = self.ilqr.solve(task, quiet)
         states, commands = nominal.states, nominal.commands
@@ -146,19 +154,26 @@ class ILQG:
 
         for turn in range(self.relinearizations + 1):
             problem = linearized(task, quiet, states, commands, uncertainty, self.sensor_floor)
+            if field is not None:
+                noise = field.noise(task.plant, states[:, :-1], commands)
+                problem = replace(problem, state_noise=noise)
             gains = gains_in_turn(problem, self.rounds, self.tolerance, note)
             if turn < self.relinearizations:
                 commands = gains.means
                 states = roll_out(task.plant, quiet, commands)
         weights = tables(problem, gains.feedback, gains.correction, states)
-        weights = FeedbackWeights(*(getattr(weights, f.name)[index] for f in fields(weights)))
+        controller = feedback_for(task, len(trials), uncertainty, self.extended)
+        if field is not None and self.extended:
+            controller = replace(controller, knows_field=True)
+            weights = replace(weights, field=quiet.field)
+        weights = weights.of_trials(index)
         reason = f"expected losses settled to a relative {self.tolerance:g}"
         if not gains.settled:
             reason = f"expected losses not settled after {self.rounds} rounds"
         if not nominal.converged:
             reason = f"nominal trajectories: {nominal.reason}"
         return ILQGResult(
-            controller=feedback_for(task, len(trials), uncertainty, self.extended),
+            controller=controller,
             parameters=weights.flatten().to(trials.initial_state),
             predicted_losses=gains.losses[index].to(trials.initial_state),
             curvature=gains.curvature[index].to(trials.initial_state),

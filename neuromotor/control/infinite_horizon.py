@@ -13,7 +13,7 @@ disturbance and estimate of `ILQG`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ from neuromotor.control.stationary import StationaryLQG
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.optim.result import Stopwatch
 from neuromotor.plants.plant import Plant, holding_command
-from neuromotor.tasks.cost import QuadraticCost, quadratic
+from neuromotor.tasks.cost import QuadraticCost, expandable
 from neuromotor.tasks.task import DerivedTask, Task
 from neuromotor.tasks.trials import Trials
 
@@ -136,7 +136,8 @@ class InfiniteHorizonLQG:
 
         Args:
             task: Plant, cost of the last step, delay, and the number of steps that are run.
-            trials: B trials. The design sees their starts and targets, but no draws.
+            trials: B trials. The design sees their starts and targets, and what counts at the last
+                step (`Trials.counted`), but no draws.
             uncertainty: Sizes of noise and disturbance; by default those of the batch. When a
                 disturbance begins does not matter.
             callback: Called after each round with its number and the mean expected cost of a step.
@@ -153,7 +154,10 @@ class InfiniteHorizonLQG:
         if uncertainty is None:
             uncertainty = Uncertainty.from_trials(trials)
         goal = trials.target.double()
-        at_rest, index = distinct(Trials(goal, goal))
+        counted = trials.counted
+        if counted is not None:
+            counted = counted[:, -1:].double().repeat(1, 2, 1)
+        at_rest, index = distinct(Trials(goal, goal, counted=counted))
         share = torch.bincount(index).to(goal) / len(trials)
         states = at_rest.target[:, None].repeat(1, 2, 1)
         commands = holding_command(task.plant, at_rest.target)[:, None]
@@ -181,9 +185,9 @@ class InfiniteHorizonLQG:
         gains = gains_in_turn(StationaryLQG(step), self.rounds, self.tolerance, note)
         weights = tables(step, gains.feedback, gains.correction, states)
         every = {
-            f.name: getattr(weights, f.name)[index].expand(-1, task.steps, *_rest(weights, f.name))
-            for f in fields(weights)
-            if f.name != "start"
+            name: table.expand(-1, task.steps, *table.shape[2:])
+            for name, table in weights.of_trials(index).tables().items()
+            if name != "start"
         }
         weights = FeedbackWeights(start=trials.initial_state.double(), **every)
         reason = f"expected costs settled to a relative {self.tolerance:g}"
@@ -212,12 +216,12 @@ def no_stationary_feedback(task: Task, trials: Trials) -> str | None:
     if reason is not None:
         return reason
     try:
-        weights = quadratic(task.cost, "infinite-horizon LQG").state_weights[-1]
+        cost = expandable(task.cost, "infinite-horizon LQG")
     except ValueError as error:
         return str(error).rstrip(".")
-    if not bool((weights > 0).any()):
+    if not bool((cost.weights(trials)[:, -1] > 0).any(dim=-1).all()):
         return "its cost is that of the last step, at which no error counts in this task"
-    if trials.wanted is not None or trials.counted is not None:
+    if trials.wanted is not None:
         return "it goes to the target and holds it, and knows no time at which that should change"
     if not _held(task.plant, trials.target):
         return "its plant does not stay at rest at the target with the command that should hold it"
@@ -249,11 +253,6 @@ def _power(task: Task, trials: Trials, feedback: Tensor, holding: Tensor) -> Ten
     return total / task.steps
 
 
-def _rest(weights: FeedbackWeights, name: str) -> tuple[int, ...]:
-    """Sizes of the axes of a table after trials and steps."""
-    return tuple(getattr(weights, name).shape[2:])
-
-
 @dataclass(frozen=True)
 class _OneStep(DerivedTask):
     """One step at the target, which costs what the last step of a task costs, and its command."""
@@ -276,7 +275,7 @@ class _OneStep(DerivedTask):
         weights = torch.zeros_like(cost.state_weights[-2:])
         weights[0] = self.error_scale * cost.state_weights[-1]
         weights[0, self.plant.state_parts["velocity"]] *= self.velocity_scale
-        return QuadraticCost(weights, cost.energy_weight)
+        return replace(cost, state_weights=weights)
 
     def trials(
         self,

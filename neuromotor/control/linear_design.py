@@ -34,6 +34,7 @@ __all__ = [
     "jacobians",
     "linearized",
     "no_linear_feedback",
+    "outside_jacobians",
     "tables",
 ]
 
@@ -174,11 +175,11 @@ def linearized(
     a, b = torch.split(linearize_plant(plant, quiet, states[:, :-1], commands), [n, m], dim=-1)
     ways, variances = [b[..., :0]], [states.new_zeros(0)]
     if _any(uncertainty.load):
-        ways.append(_outsidejacobians(plant, states[:, :-1], commands, plant.load_size, "load"))
+        ways.append(outside_jacobians(plant, states[:, :-1], commands, plant.load_size, "load"))
         variances.append(uncertainty.variances("load", states, plant.load_size))
     if _any(uncertainty.hand_force):
         d = plant.hand_size
-        ways.append(_outsidejacobians(plant, states[:, :-1], commands, d, "hand_force"))
+        ways.append(outside_jacobians(plant, states[:, :-1], commands, d, "hand_force"))
         variances.append(uncertainty.variances("hand_force", states, d))
     onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
     senses = SensesInUse.of(task)
@@ -293,7 +294,7 @@ def _expanded(
     return {"state_cost": w, "command_cost": r, "mixed_cost": mixed}
 
 
-def _outsidejacobians(
+def outside_jacobians(
     plant: Plant, states: Tensor, commands: Tensor, size: int, name: str
 ) -> Tensor:
     """Return the derivative of the next state by a load or hand force, (B, T, n, size)."""

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_fraction, check_integer, check_positive
 from neuromotor.controllers.controller import ZeroStart, check_parameters
-from neuromotor.plants import PLANTS, Plant
+from neuromotor.plants import PLANTS, Plant, step_in_field
 from neuromotor.tasks.senses import SENSES, Senses, SensesInUse
 
 __all__ = ["FeedbackWeights", "LinearFeedback"]
@@ -40,10 +40,20 @@ class FeedbackWeights:
     command: Tensor  # B, (B, T, n, m)
     disturbance: Tensor  # D, (B, T, n, d)
     drift: Tensor  # c, (B, T, n)
+    field: Tensor | None = None  # the force field it believes in, (B, d, 1 + 2 d)
 
     def flatten(self) -> Tensor:
         """Return all tables as one vector, (P,)."""
-        return torch.cat([getattr(self, field.name).flatten() for field in fields(self)])
+        return torch.cat([table.flatten() for table in self.tables().values()])
+
+    def tables(self) -> dict[str, Tensor]:
+        """Return the tables that are there, by name."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def of_trials(self, which: Tensor) -> FeedbackWeights:
+        """Return the tables of some trials, one number an entry; a trial may be there again."""
+        return FeedbackWeights(**{name: part[which] for name, part in self.tables().items()})
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,8 @@ class LinearFeedback(ZeroStart):
         senses: What is observed, with delays of at most `delay_steps`; None is the state as it was
             `delay_steps` ago. They need `plant`, whose signals they are.
         retention: What is left of the estimated disturbance after a step without news.
+        knows_field: Whether it has a table of the force field that it believes in, and in which
+            `plant` predicts.
 
     Raises:
         ValueError: A count is out of range, `dt_s` is not positive, `retention` is not between 0
@@ -92,6 +104,7 @@ class LinearFeedback(ZeroStart):
     plant: Plant | None = field(default=None, metadata={"registry": PLANTS})
     senses: Senses | None = field(default=None, metadata={"registry": SENSES, "left_out": True})
     retention: float = 1.0
+    knows_field: bool = False
 
     def __post_init__(self) -> None:
         check_fraction("retention", self.retention)
@@ -238,7 +251,10 @@ class LinearFeedback(ZeroStart):
         else:
             load = disturbance[:, : self._loads] if self.load else None
             force = disturbance[:, -self.hand_size :] if self.hand_force else None
-            after = self.plant.step(state, command, load, force)
+            if weights.field is None:
+                after = self.plant.step(state, command, load, force)
+            else:
+                after = step_in_field(self.plant, state, command, weights.field, load, force)
         return torch.cat([after, estimate[:, :kept], self.retention * disturbance], dim=-1)
 
     def _shapes(self) -> list[torch.Size]:
@@ -257,8 +273,14 @@ class LinearFeedback(ZeroStart):
                 (*table, n, m),
                 (*table, n, d),
                 (*table, n),
+                *self._field_shapes(),
             )
         ]
+
+    def _field_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of the table of fields, if there is one."""
+        d = self.hand_size
+        return [(self.trials, d, 1 + 2 * d)] if self.knows_field else []
 
 
 def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:

@@ -18,6 +18,10 @@ rho is the deviation of noise that is proportional to what is sensed, s::
     filter     K = Sigma H'(H Sigma H' + var omega)^-1,  Sigma <- Sigma - K H Sigma,  then
                Sigma <- A Sigma A' + sigma^2 B diag(E[u u']) B' + noise of zeta and w   (forwards)
 
+A field of uncertain strength pushes with ``sum_r epsilon_r N_r [x, 1]``, epsilon of variance 1 and
+drawn anew at every step; each pattern N_r adds ``[x, 1]'N_r'(S + M'E M) N_r [x, 1]`` to the cost of
+a state, and ``N_r E[[x, 1][x, 1]'] N_r'`` to the covariance of the error.
+
 Noise that is proportional to what is sensed makes states costly that are sensed later: each sensor
 adds ``rho^2 (K'E K)_ii s_i^2`` to the cost of the state that it shows.
 
@@ -96,6 +100,8 @@ class LQG:
         retention: phi, what is left of d after a step, before w is added.
         command_power: Mean squares of what else is commanded, whose noise is there too and whose
             effect is not, (B, m); None is nothing.
+        state_noise: N of each of r patterns of noise that depends on the state, (B, T, r, n,
+            n + 1); None is none.
     """
 
     state: Tensor
@@ -114,6 +120,7 @@ class LQG:
     signal_variance: Tensor | None = None
     retention: float = 1.0
     command_power: Tensor | None = None
+    state_noise: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -129,7 +136,13 @@ class LQG:
     def coupled(self) -> bool:
         """Whether the feedback gains depend on the filter."""
         noisy = self.signal_variance is not None and bool((self.signal_variance > 0).any())
+        noisy = noisy or (self.state_noise is not None and bool((self.state_noise != 0).any()))
         return noisy or bool((self.command_variance > 0).any())
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Fields with an entry for each problem, those that are there."""
+        return _PARTS if self.state_noise is None else (*_PARTS, "state_noise")
 
     @classmethod
     def joined(cls, problems: Sequence[LQG]) -> LQG:
@@ -140,7 +153,8 @@ class LQG:
             own = [(getattr(one, name), len(one.command)) for one in problems]
             if own[0][0] is not None:
                 variances[name] = torch.cat([v.expand(size, v.shape[-1]) for v, size in own])
-        together = {name: torch.cat([getattr(one, name) for one in problems]) for name in _PARTS}
+        parts = first._parts
+        together = {name: torch.cat([getattr(one, name) for one in problems]) for name in parts}
         sensors = (
             Sensor(
                 same[0].delay_steps,
@@ -153,7 +167,7 @@ class LQG:
 
     def taken(self, index: Tensor) -> LQG:
         """Return the problems of these numbers (R,), which may repeat."""
-        parts = {name: getattr(self, name)[index] for name in _PARTS}
+        parts = {name: getattr(self, name)[index] for name in self._parts}
         variances = {name: getattr(self, name) for name in _VARIANCES}
         own = {name: v[index] for name, v in variances.items() if v is not None and v.ndim > 1}
         sensors = (
@@ -218,7 +232,8 @@ class LQG:
         h = b_t.mT @ cost[:, :n] @ ahead + self._with_disturbance(self.mixed_cost[:, t])
         gain = -torch.linalg.solve(g, h)
         p = gain.mT @ g @ gain
-        cost = self._state_cost(t) + ahead.mT @ cost @ ahead - p
+        pushed = self._cost_of_push(t, cost[:, :n, :n] + error_cost[:, :n, :n])
+        cost = self._state_cost(t) + ahead.mT @ cost @ ahead - p + pushed
         error_cost = self._add_now(self._pull_back(t, error_cost), p[:, :-1, :-1])
         return gain, g, 0.5 * (cost + cost.mT), error_cost
 
@@ -293,7 +308,7 @@ class LQG:
         cost = cost + 2 * (by_state @ full.mT).diagonal(dim1=1, dim2=2).sum(-1)
         mean = (full @ moment[:, :, -1:]).squeeze(-1)
 
-        row = self._row(t)
+        row, pushed = self._row(t), self._push(t, spread, moment)
         moment = self._carry(row + b_t @ full, moment)
         spread = self._carry(row, spread)
         power = energy.diagonal(dim1=1, dim2=2)
@@ -301,8 +316,25 @@ class LQG:
             power = power + self.command_power
         noise = self.command_variance * power
         spread[:, :n, :n] += (b_t * noise.unsqueeze(1)) @ b_t.mT
-        spread[:, :n, :n] += torch.diag_embed(self.plant_variance)
+        spread[:, :n, :n] += torch.diag_embed(self.plant_variance) + pushed
         return cost, gain, mean, spread, moment
+
+    def _cost_of_push(self, t: int, cost: Tensor) -> Tensor | float:
+        """Return the cost of y for noise that depends on the state; `cost` is of the next one."""
+        if self.state_noise is None:
+            return 0.0
+        noise = self.state_noise[:, t]  # (B, r, n, n + 1)
+        return self._of_y((noise.mT @ cost[:, None] @ noise).sum(1))
+
+    def _push(self, t: int, spread: Tensor, moment: Tensor) -> Tensor | float:
+        """Return the covariance of noise that depends on the state, (B, n, n)."""
+        if self.state_noise is None:
+            return 0.0
+        n, noise = self.state.shape[2], self.state_noise[:, t]
+        now = [*range(n), moment.shape[1] - 1]
+        second = moment[:, now][:, :, now].clone()
+        second[:, :n, :n] += spread[:, :n, :n]
+        return (noise @ second[:, None] @ noise.mT).sum(1)
 
     def _ahead(self, t: int) -> Tensor:
         """Matrix that moves y = [x, d, 1] one step without a command, (B, n + k + 1, n + k + 1)."""

@@ -106,7 +106,7 @@ class StationaryLQG:
             Filter gains K (B, 1, N, .), expected costs of a step (B,), mean commands (B, 1, m).
 
         Raises:
-            ValueError: The moments of state and command grow for ever.
+            ValueError: The expected cost of a step grows for ever.
         """
         one = self.problem
         size, k = one.estimate_size, one.disturbance.shape[3]
@@ -116,22 +116,24 @@ class StationaryLQG:
             spread[:, size - k :, size - k :] = torch.diag(whole)
         moment = spread.new_zeros(len(spread), size + 1, size + 1)
         moment[:, -1, -1] = 1
-        for _ in range(self.iterations):
-            cost, gain, mean, errors, second = one.forward(0, spread, moment, feedback[:, 0])
-            errors[:, size - k :, size - k :] += torch.diag(one.onset_variance[0])
-            still = self._still(errors, spread) and self._still(second, moment)
-            spread, moment = errors, second
-            if still:
+        cost = spread.new_zeros(len(spread))
+        for turn in range(self.iterations):
+            last, before = cost, spread
+            cost, gain, mean, spread, moment = one.forward(0, spread, moment, feedback[:, 0])
+            spread[:, size - k :, size - k :] += torch.diag(one.onset_variance[0])
+            # States may wander for ever, such as a limb that follows a target which does.
+            late = turn > 2 * (one.delay_steps + 1)
+            if late and self._still(spread, before) and self._still(cost, last):
                 return gain[:, None], 0.5 * cost, mean[:, None]
             if not bool(torch.isfinite(moment).all() and torch.isfinite(spread).all()):
                 break
         raise ValueError(
-            "`task` must have a stationary solution for infinite-horizon LQG, but the variance of "
-            "states grows for ever: what is sensed does not show all that moves, or noise in "
+            "`task` must have a stationary solution for infinite-horizon LQG, but what a "
+            "step costs grows for ever: what is sensed does not show all that moves, or noise in "
             "proportion to commands or senses is too strong; use less noise, or `ILQG`."
         )
 
     def _still(self, after: Tensor, before: Tensor) -> bool:
         """Return whether a step changed nothing, in any trial."""
-        change = (after - before).abs().flatten(1).amax(1)
-        return bool((change <= self.tolerance * after.abs().flatten(1).amax(1)).all())
+        change = (after - before).abs().reshape(len(after), -1).amax(1)
+        return bool((change <= self.tolerance * after.abs().reshape(len(after), -1).amax(1)).all())

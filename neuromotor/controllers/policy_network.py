@@ -45,7 +45,8 @@ class PolicyNetwork:
         high: Highest command of each actuator.
         centre: What is subtracted from the inputs, one number each with the time; () for zeros.
         scale: What they are divided by then; () for ones.
-        taper: What actions are multiplied by at each of the steps, 0 to 1; () for ones.
+        taper: What actions are multiplied by at each of the steps, 0 to 1, and at any after them as
+            at the last; () for ones.
         dt_s: Step length (s); must be the plant's.
 
     Raises:
@@ -196,7 +197,7 @@ class PolicyNetwork:
         action = _BOUNDED[self.bounded](torch.addmm(bias, x, weight.T))
         low, high = action.new_tensor(self.low), action.new_tensor(self.high)
         if self.taper:
-            action = self.taper[t] * action
+            action = self.taper[min(t, self.steps - 1)] * action
         return memory, 0.5 * (low + high) + 0.5 * (high - low) * action
 
     def _remembered(

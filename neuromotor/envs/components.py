@@ -20,7 +20,7 @@ from neuromotor.closed_loop.dynamics import StepDraws, advance_components
 from neuromotor.envs.options import EnvOptions
 from neuromotor.plants import Plant
 from neuromotor.plants.plant import components_of
-from neuromotor.tasks.cost import quadratic
+from neuromotor.tasks.cost import weighed_features
 from neuromotor.tasks.senses import ChannelInUse
 
 __all__ = ["ComponentTask", "Components"]
@@ -35,7 +35,7 @@ class ComponentTask:
         """Prepare a task for components that are floats (math), arrays (numpy) or tensors.
 
         Raises:
-            ValueError: The task's cost is no plain `QuadraticCost`.
+            ValueError: The task's cost is neither a plain `QuadraticCost` nor one of features.
         """
         task = options.typed_task
         self.options = options
@@ -50,7 +50,8 @@ class ComponentTask:
         self.steps, self.delay = task.steps, self.senses.delay
         self.dt_s = task.plant.dt_s
         self.form = components_of(task.plant) or _TensorForm(task.plant)
-        cost = quadratic(task.cost, "environments")
+        cost = task.cost
+        self._features = weighed_features(cost, "environments")
         self.half_energy_weight = 0.5 * cost.energy_weight
         weights = cost.state_weights.double().cpu().numpy()
         self.weights = weights  # (T + 1, n)
@@ -133,12 +134,16 @@ class ComponentTask:
         """The weights of a step's state errors that are not zero, by component."""
         return [(i, float(weight)) for i, weight in enumerate(row) if weight]
 
-    @staticmethod
-    def state_cost(terms: list[tuple[int, Any]], state: Components, target: Components) -> Any:
-        """Return ``sum_i w[i] (x[i] - x*[i])^2 / 2`` over `terms`."""
+    def state_cost(
+        self, terms: list[tuple[int, Any]], state: Components, target: Components
+    ) -> Any:
+        """Return ``sum_i w[i] (x[i] - x*[i])^2 / 2`` over `terms`, or of the cost's features."""
         total: Any = 0.0
+        features = None
+        if self._features is not None and terms:
+            features = _components(self._features(_tensor(state)), state[0])
         for i, weight in terms:
-            error = state[i] - target[i]
+            error = state[i] - target[i] if features is None else features[i]
             total = total + (0.5 * weight) * (error * error)
         return total
 

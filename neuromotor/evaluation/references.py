@@ -98,6 +98,8 @@ def _beyond_ilqg(task: Task, trials: Trials) -> str | None:
         return reason
     if _in_field(trials):
         return "its design knows no force field"
+    if trials.channel is not None and bool((trials.channel != 0).any()):
+        return "its design knows no channel"
     for part in (trials.load, trials.hand_force):
         if part is None:
             continue

@@ -5,6 +5,8 @@ weights of the cost. An `Experiment` asks a `Subject` in a `Session` for movemen
 and holds them against the ranges of people or monkeys.
 """
 
+from neuromotor.experiments.amplitude import Amplitude
+from neuromotor.experiments.endpoint_ellipses import EndpointEllipses
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
 from neuromotor.experiments.findings import (
     VERDICTS,
@@ -15,14 +17,22 @@ from neuromotor.experiments.findings import (
     judge,
     overall,
 )
+from neuromotor.experiments.fitts import Fitts
+from neuromotor.experiments.force_rate import ForceRate
 from neuromotor.experiments.gain_over_reach import GainOverReach
+from neuromotor.experiments.inertial_anisotropy import InertialAnisotropy
 from neuromotor.experiments.long_latency import LongLatency
 from neuromotor.experiments.minimal_intervention import MinimalIntervention
+from neuromotor.experiments.posture_units import PostureUnits
+from neuromotor.experiments.power_law import TwoThirdsPowerLaw
+from neuromotor.experiments.schmidt import Schmidt
 from neuromotor.experiments.session import Run, Session
+from neuromotor.experiments.straight_reaches import StraightReaches
 from neuromotor.experiments.subjects import (
     SUBJECTS,
     OpenLoop,
     Optimal,
+    OptimalForEver,
     Subject,
     Trained,
     beliefs,
@@ -35,22 +45,32 @@ __all__ = [
     "EXPERIMENTS",
     "SUBJECTS",
     "VERDICTS",
+    "Amplitude",
     "CannotBeAskedError",
+    "EndpointEllipses",
     "Experiment",
     "Findings",
+    "Fitts",
+    "ForceRate",
     "GainOverReach",
+    "InertialAnisotropy",
     "Judgement",
     "LongLatency",
     "MinimalIntervention",
     "Nature",
     "OpenLoop",
     "Optimal",
+    "OptimalForEver",
+    "PostureUnits",
     "Run",
+    "Schmidt",
     "Session",
+    "StraightReaches",
     "Subject",
     "TargetJumps",
     "TimeToTarget",
     "Trained",
+    "TwoThirdsPowerLaw",
     "beliefs",
     "judge",
     "overall",

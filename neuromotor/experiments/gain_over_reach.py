@@ -17,6 +17,7 @@ from neuromotor._checks import check_integer, check_numbers, check_positive
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import Findings, Nature
 from neuromotor.experiments.perturbed import (
+    SLIGHT,
     VISUAL_WINDOW_S,
     as_percentage,
     jump,
@@ -65,16 +66,16 @@ class GainOverReach(Experiment):
     )
     nature: ClassVar[tuple[Nature, ...]] = (
         Nature(
-            "rises", "largest gain for the cursor, of the first", "%", 120, 400, 100,
+            "rises", "largest gain for the cursor, of the first", "%", 120, 400, 100 + SLIGHT,
             "people", "Dimitriou et al. 2013", about=True,
         ),
         Nature(
-            "falls", "last gain for the cursor, of the largest", "%", 0, 70, 100,
+            "falls", "last gain for the cursor, of the largest", "%", 0, 70, 100 - SLIGHT,
             "people", "Dimitriou et al. 2013", about=True,
         ),
         Nature(
-            "push rises", "gain for a push in the middle, of the first", "%", 110, 300, 100,
-            "people", "Crevecoeur et al. 2013", about=True,
+            "push rises", "gain for a push in the middle, of the first", "%", 110, 300,
+            100 + SLIGHT, "people", "Crevecoeur et al. 2013", about=True,
         ),
     )  # fmt: skip
 

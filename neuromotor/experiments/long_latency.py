@@ -18,7 +18,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_positive
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import Findings, Nature
-from neuromotor.experiments.perturbed import as_percentage, joint_load, run_probes
+from neuromotor.experiments.perturbed import SLIGHT, as_percentage, joint_load, run_probes
 from neuromotor.experiments.session import Session
 from neuromotor.tasks import CursorReach
 
@@ -59,11 +59,11 @@ class LongLatency(Experiment):
     nature: ClassVar[tuple[Nature, ...]] = (
         Nature(
             "elbow moves", "shoulder's response where the elbow moves, of where the shoulder does",
-            "%", 20, 150, 0, "people", "Kurtzer et al. 2008", about=True,
+            "%", 20, 150, SLIGHT, "people", "Kurtzer et al. 2008", about=True,
         ),
         Nature(
             "same motion", "response where an elbow torque moves the shoulder, of a shoulder's",
-            "%", 0, 80, 100, "people", "Kurtzer et al. 2008", about=True,
+            "%", 0, 80, 100 - SLIGHT, "people", "Kurtzer et al. 2008", about=True,
         ),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from neuromotor._checks import check_integer, check_positive
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import Findings, Nature
 from neuromotor.experiments.perturbed import (
+    SLIGHT,
     VISUAL_WINDOW_S,
     Probed,
     as_percentage,
@@ -68,15 +69,15 @@ class MinimalIntervention(Experiment):
     nature: ClassVar[tuple[Nature, ...]] = (
         Nature(
             "cursor", "correction of the cursor's jump along a bar, of that across it", "%",
-            40, 75, 100, "people", "Knill et al. 2011", about=True,
+            40, 75, 100 - SLIGHT, "people", "Knill et al. 2011", about=True,
         ),
         Nature(
             "soon", "the same of the force 180 to 230 ms after", "%",
-            20, 90, 100, "people", "Knill et al. 2011", about=True,
+            20, 90, 100 - SLIGHT, "people", "Knill et al. 2011", about=True,
         ),
         Nature(
             "push", "return after a push along a bar, of that to a round target", "%",
-            10, 80, 100, "people", "Nashed et al. 2012", about=True,
+            10, 80, 100 - SLIGHT, "people", "Nashed et al. 2012", about=True,
         ),
     )  # fmt: skip
 

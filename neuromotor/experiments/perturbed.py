@@ -21,6 +21,7 @@ from neuromotor.tasks import CursorReach, Trials
 
 __all__ = [
     "HOLD_S",
+    "SLIGHT",
     "VISUAL_WINDOW_S",
     "Probe",
     "Probed",
@@ -32,6 +33,7 @@ __all__ = [
     "run_probes",
 ]
 
+SLIGHT = 5.0  # per cent: effects that count as none, though pairs of one draw show the slightest
 HOLD_S = 0.1  # after the arrival, so that the last news arrive
 VISUAL_WINDOW_S = (0.18, 0.23)  # of involuntary responses to what is seen; Dimitriou et al. (2013)
 

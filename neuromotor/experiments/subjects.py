@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import did_you_mean
-from neuromotor.control import ILQG, ILQR, Uncertainty
+from neuromotor.control import ILQG, ILQR, InfiniteHorizonLQG, Uncertainty
+from neuromotor.control.linear_design import distinct
 from neuromotor.controllers import CommandTable
 from neuromotor.controllers.controller import Controller
 from neuromotor.experiments.findings import CannotBeAskedError
@@ -19,11 +20,31 @@ from neuromotor.tasks import CursorReach, SensesInUse, Trials
 from neuromotor.zoo import names as zoo_names
 from neuromotor.zoo.saved_controller import CheckpointError, SavedController, load_controller
 
-__all__ = ["SUBJECTS", "OpenLoop", "Optimal", "Subject", "Trained", "beliefs", "subject_of"]
+__all__ = [
+    "SUBJECTS",
+    "OpenLoop",
+    "Optimal",
+    "OptimalForEver",
+    "Subject",
+    "Trained",
+    "beliefs",
+    "subject_of",
+]
 
 
 class Subject(ABC):
-    """Something that decides on commands under the conditions of experiments."""
+    """Something that decides on commands under the conditions of experiments.
+
+    Attributes:
+        own_time: Whether it takes its own time where time is free. Of who does not, experiments
+            find the shortest time that is enough.
+        has_clock: Whether it can move in a given time.
+        takes_costs: Whether it does what another cost asks for.
+    """
+
+    own_time: ClassVar[bool] = True
+    has_clock: ClassVar[bool] = True
+    takes_costs: ClassVar[bool] = False
 
     has_units: ClassVar[bool] = False  # whether what it remembers are units, as of a network
 
@@ -91,6 +112,9 @@ class Optimal(Subject):
 
     ilqg: ILQG = field(default_factory=_design)
 
+    own_time: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
@@ -104,6 +128,34 @@ class Optimal(Subject):
 
 
 @dataclass(frozen=True)
+class OptimalForEver(Subject):
+    """Infinite-horizon LQG: it has no clock, so that every movement takes its own time.
+
+    Where a time is given, it does as where time is free.
+
+    Attributes:
+        lqg: The design.
+    """
+
+    lqg: InfiniteHorizonLQG = field(
+        default_factory=lambda: InfiniteHorizonLQG(velocity_scale=1.0, rounds=20, tolerance=1e-3)
+    )
+
+    has_clock: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+        return "infinite-horizon LQG"
+
+    def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
+        """Return the design for the trials' targets, as `Subject`."""
+        design = self.lqg.design(task, task.in_own_time(trials), beliefs(task))
+        return design.controller, design.parameters
+
+
+@dataclass(frozen=True)
 class OpenLoop(Subject):
     """The best commands for an undisturbed trial, whatever happens: feedback is ignored.
 
@@ -113,6 +165,9 @@ class OpenLoop(Subject):
 
     ilqr: ILQR = field(default_factory=lambda: ILQR(iterations=100, tolerance=1e-6))
 
+    own_time: ClassVar[bool] = False
+    takes_costs: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Its name in tables."""
@@ -120,7 +175,8 @@ class OpenLoop(Subject):
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return a table of commands, as `Subject`."""
-        commands = self.ilqr.solve(task, trials.undisturbed()).commands
+        quiet, index = distinct(trials.undisturbed())
+        commands = self.ilqr.solve(task, quiet).commands[index]
         table = CommandTable(
             trials=len(trials),
             steps=task.steps,
@@ -169,7 +225,11 @@ class Trained(Subject):
         return self.saved.controller, self.saved.parameters.to(trials.initial_state)
 
 
-SUBJECTS: dict[str, Any] = {"ilqg": Optimal, "open-loop": OpenLoop}
+SUBJECTS: dict[str, Any] = {
+    "ilqg": Optimal,
+    "lqg-infinite": OptimalForEver,
+    "open-loop": OpenLoop,
+}
 
 
 def subject_of(name: str | Path) -> Subject:

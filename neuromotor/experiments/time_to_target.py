@@ -20,6 +20,7 @@ from neuromotor.evaluation.bootstrap import bootstrap_interval
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import Findings, Nature
 from neuromotor.experiments.perturbed import (
+    SLIGHT,
     VISUAL_WINDOW_S,
     as_percentage,
     jump,
@@ -47,8 +48,8 @@ class TimeToTarget(Experiment):
     """
 
     distances_m: tuple[float, ...] = (0.1, 0.2, 0.15, 0.1, 0.2)
-    arrivals_s: tuple[float, ...] = (0.5, 0.5, 0.6, 0.7, 0.7)
-    left_s: tuple[float, ...] = (0.4, 0.35, 0.3, 0.25, 0.2)
+    arrivals_s: tuple[float, ...] = (0.55, 0.55, 0.6, 0.7, 0.7)
+    left_s: tuple[float, ...] = (0.5, 0.4, 0.35, 0.3, 0.25)
     jump_m: float = 0.02
     repeats: int = 10
 
@@ -64,7 +65,7 @@ class TimeToTarget(Experiment):
         ),
         Nature(
             "urgency", "response where less time is left, of that where most is left", "%",
-            110, 250, 100, "people", "Cesonis & Franklin 2020", about=True,
+            110, 250, 100 + SLIGHT, "people", "Cesonis & Franklin 2020", about=True,
         ),
     )  # fmt: skip
 

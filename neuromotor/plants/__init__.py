@@ -2,8 +2,9 @@
 
 from neuromotor.extensions import Registry
 from neuromotor.plants.arm import TwoJointArm, UnreachableError
+from neuromotor.plants.channel import held_in_channel
 from neuromotor.plants.cursor_arm import CursorArm
-from neuromotor.plants.field import carried_in_field, field_force
+from neuromotor.plants.field import carried_in_field, field_force, step_in_field
 from neuromotor.plants.integrators import INTEGRATORS, RK4, Euler, Integrator, SemiImplicitEuler
 from neuromotor.plants.learned import ChangeNetwork, LearnedPlant, save_learned
 from neuromotor.plants.mechanical import IntegratedPlant, MechanicalPlant
@@ -48,6 +49,8 @@ __all__ = [
     "actuated",
     "carried_in_field",
     "field_force",
+    "held_in_channel",
+    "step_in_field",
     "moving_state",
     "observed",
     "signals_of",

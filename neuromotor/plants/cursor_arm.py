@@ -25,6 +25,8 @@ from neuromotor.plants.signals import Signal, part_signal
 
 __all__ = ["CursorArm"]
 
+_LARGEST_NM = 100.0
+
 
 def _default_arm() -> TwoJointArm:
     """The human arm of Li & Todorov (2004)."""
@@ -126,6 +128,17 @@ class CursorArm(MechanicalPlant):
         """That of the arm."""
         return self.arm.load_scale
 
+    @property
+    def state_limits(self) -> tuple[float, ...]:
+        """Those of the arm, 100 N m (of no arm; ours), and the length of the stretched arm (m)."""
+        reach = self.hand_limits[0]
+        return (*self.arm.state_limits, *((_LARGEST_NM,) * 4), *((reach,) * 4))
+
+    @property
+    def hand_limits(self) -> tuple[float, float]:
+        """Those of the arm."""
+        return self.arm.hand_limits
+
     def configuration_at(self, hand_position: Tensor) -> Tensor:
         """Return the joint angles (rad), (..., 2), with the hand at a position (m), (..., 2)."""
         return self.arm.configuration_at(hand_position)
@@ -174,13 +187,18 @@ class CursorArm(MechanicalPlant):
     def signals(self) -> dict[str, Signal]:
         """Return what can be sensed beside joints and hand: cursor, target and torques."""
         parts, numbers = self.state_parts, range(self.state_size)
-        reach = 2 * self.hand_limits[0] * max(1.0, self.gain)
+        stretched = self.hand_limits[0]
+        reach = 2 * stretched  # of the hand, and of the displacement
+        if self.rotation_deg != 0 or self.gain != 1:
+            reach = 2 * stretched + 2 * self.gain * stretched
         return {
             "cursor_position": Signal(
                 ("cursor x (m)", "cursor y (m)"), (reach, reach), computed=self.cursor
             ),
             "target_position": Signal(
-                ("target x (m)", "target y (m)"), (reach, reach), tuple(numbers[parts["target"]])
+                ("target x (m)", "target y (m)"),
+                (stretched, stretched),
+                tuple(numbers[parts["target"]]),
             ),
             "torque": part_signal(self, numbers[parts["torque"]]),
         }

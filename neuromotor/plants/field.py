@@ -27,7 +27,7 @@ from torch import Tensor
 from neuromotor.plants.field_components import carried, scaled
 from neuromotor.plants.plant import Plant
 
-__all__ = ["carried_in_field", "field_force", "in_field", "resting_force"]
+__all__ = ["carried_in_field", "field_force", "in_field", "resting_force", "step_in_field"]
 
 
 def carried_in_field(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
@@ -44,6 +44,32 @@ def carried_in_field(plant: Plant, state: Tensor, field: Tensor) -> Tensor:
     """
     rows = [field[..., row, :].unbind(-1) for row in range(field.shape[-2])]
     return torch.stack(list(in_field(plant, state.unbind(-1), rows)), dim=-1)
+
+
+def step_in_field(
+    plant: Plant,
+    state: Tensor,
+    command: Tensor,
+    field: Tensor,
+    load: Tensor | None = None,
+    hand_force: Tensor | None = None,
+) -> Tensor:
+    """Return the state one step later in a force field, (..., n).
+
+    The part of the field with the hand's position is held over the step; that with its velocity
+    acts within it (`carried_in_field`).
+
+    Args:
+        plant: What moves.
+        state: (..., n).
+        command: (..., m).
+        field: (..., d, 1 + 2 d).
+        load: (..., k); none if absent.
+        hand_force: Forces on the hand beside the field's (N), (..., d); none if absent.
+    """
+    pull = resting_force(plant, state, field)
+    force = pull if hand_force is None else hand_force + pull
+    return carried_in_field(plant, plant.step(state, command, load, force), field)
 
 
 def field_force(plant: Plant, state: Tensor, field: Tensor) -> Tensor:

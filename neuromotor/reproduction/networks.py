@@ -36,6 +36,9 @@ NAMES = (
     "ddn-robust/lbfgs",
     "ddn-delay/best",
     "ddn-delay/lbfgs",
+    "center-out/brain-like",
+    "postural/brain-like",
+    "ddn-robust/brain-like",
 )
 REFERENCE_FILES = ("ilqr", "clairvoyant")  # command tables beside a run's trained controllers
 
@@ -71,7 +74,12 @@ class Trained:
             raise ValueError(f"{self.name} names no task; train it with `neuromotor train`.")
         task = self.saved.task
         if isinstance(task, Postural) and task.random:
-            return Postural(plant=task.plant)
+            return Postural(
+                plant=task.plant,
+                delay_steps=task.delay_steps,
+                senses=task.senses,
+                penalties=task.penalties,
+            )
         return task
 
     @property

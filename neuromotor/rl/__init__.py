@@ -2,6 +2,7 @@
 
 from neuromotor.rl.algorithms import (
     ALGORITHMS,
+    HER,
     TD3,
     Algorithm,
     Analytic,
@@ -13,6 +14,7 @@ from neuromotor.rl.learning import LearningPoint, LearningRun, Yardstick, learn,
 
 __all__ = [
     "ALGORITHMS",
+    "HER",
     "TD3",
     "Algorithm",
     "Analytic",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALGORITHMS",
+    "HER",
     "TD3",
     "Algorithm",
     "Analytic",
@@ -218,6 +219,26 @@ class TD3(OffPolicy):
 
 
 @dataclass(frozen=True)
+class HER(OffPolicy):
+    """Soft actor-critic with hindsight replay (Andrychowicz et al. 2017).
+
+    Its reward is -1 a step unless the hand is within the success bound of its target, whatever
+    `reward` says, so its best policy is not the task's.
+
+    Attributes:
+        goals: Remembered steps whose goal is one that was reached later in the trial, for each step
+            that keeps its own.
+    """
+
+    reward: str = "loss"
+    goals: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("goals", self.goals, minimum=1)
+
+
+@dataclass(frozen=True)
 class Analytic(Algorithm):
     """Adam on the gradient of the return through the physics, with the same actor.
 
@@ -233,6 +254,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "recurrent-ppo": RecurrentPPO(),
     "sac": OffPolicy(),
     "td3": TD3(),
+    "her": HER(),
     "analytic": Analytic(),
 }
 
@@ -287,6 +309,11 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
         size = arms.action_space.shape[0]
         common["action_noise"] = noise(np.zeros(size), np.full(size, algorithm.noise))
         return library.TD3("MlpPolicy", arms, **common)
+    if isinstance(algorithm, HER):
+        common["replay_buffer_class"] = library.HerReplayBuffer
+        common["replay_buffer_kwargs"] = {"n_sampled_goal": algorithm.goals}
+        common["learning_starts"] = max(algorithm.warm_up, (steps + 1) * algorithm.arms)
+        return library.SAC("MultiInputPolicy", arms, **common)
     return library.SAC("MlpPolicy", arms, **common)
 
 

@@ -19,6 +19,7 @@ from neuromotor.controllers import PolicyNetwork
 from neuromotor.envs import EnvOptions
 from neuromotor.envs.standard import layout_of
 from neuromotor.rl.algorithms import (
+    HER,
     Algorithm,
     Analytic,
     OnPolicy,
@@ -87,14 +88,16 @@ class _Modelled(Learner):
 
     def __init__(self, task: Task, algorithm: Algorithm, seed: int) -> None:
         vec_env = require("stable_baselines3.common.vec_env", "rl")
-        from neuromotor.rl.arms import SB3Arms  # needs it too
+        from neuromotor.rl.arms import GoalArms, SB3Arms  # they need it too
 
         self._algorithm, self._task = algorithm, task
         taper = algorithm.narrowing(task)
-        self._arms = SB3Arms(algorithm.arms, task, taper=taper, **algorithm.options(task))
+        kind = GoalArms if isinstance(algorithm, HER) else SB3Arms
+        self._arms = kind(algorithm.arms, task, taper=taper, **algorithm.options(task))
         self._rewards = vec_env.VecNormalize(
             self._arms,
             norm_obs=False,
+            norm_reward=not isinstance(algorithm, HER),
             gamma=algorithm.discount,
             clip_reward=getattr(algorithm, "clip_reward", 1000.0),
         )

@@ -1,9 +1,9 @@
 """What an actor learns from a teacher before it learns from rewards.
 
 The teacher is ILQG, or any saved controller. In a first part of the lessons it runs the trials, and
-in the rest the actor runs every other one (Ross, Gordon & Bagnell 2011). Each command that the
-actor misses counts by what it costs: ``e' G e / 2``, of `CostToGo.prices` with a saved
-controller, of ILQG's own design with ILQG.
+in the rest the actor runs every other one (Ross, Gordon & Bagnell 2011). What the actor misses
+counts by what it costs where ILQG teaches (`training.teacher`), and with a saved controller in
+ratio to the mean square of its commands at that step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch import Tensor
 from neuromotor.closed_loop import ClosedLoop, Lesson
 from neuromotor.closed_loop.imitation import AutogradImitation
 from neuromotor.controllers import PolicyNetwork
-from neuromotor.envs import CostToGo
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import Task, Trials
 from neuromotor.training.teacher import ILQGTeacher, Taught
@@ -28,6 +27,7 @@ __all__ = ["learn_from"]
 
 ILQG = "ilqg"
 _WATCHED = 0.6  # share of the lessons in which the teacher alone runs
+_TRIALS = 100  # of a lesson, at most
 _OUTLIERS = 10.0  # a trial whose loss is larger than so many medians counts less
 
 
@@ -83,18 +83,14 @@ def learn_from(
 
 
 class _ILQG:
-    """Lessons of `training.teacher`."""
+    """Lessons of `training.teacher`, which says itself who runs them."""
 
     def __init__(self, task: Task, actor: PolicyNetwork, seed: int) -> None:
-        self._taught = {
-            own: Taught(
-                task, actor, ILQGTeacher(batches=1, own=float(own)), seed, dtype=torch.float32
-            )
-            for own in (False, True)
-        }
+        self._taught = Taught(task, actor, ILQGTeacher(batches=1), seed, dtype=torch.float32)
 
     def lesson(self, number: int, parameters: Tensor, own: bool) -> Lesson:
-        return self._taught[own].lesson(number, parameters)
+        del own
+        return self._taught.lesson(number, parameters)
 
 
 class _Saved:
@@ -109,9 +105,11 @@ class _Saved:
                 f"{', '.join(differences)} differ."
             )
         self._task, self._loop, self._saved, self._seed = task, loop, saved, seed
-        guided = ClosedLoop(task, saved.controller)
-        self._guide = guided
-        self._prices = torch.from_numpy(CostToGo(task).prices).float()
+        self._guide = ClosedLoop(task, saved.controller)
+        usual = self._guide.simulate(saved.parameters, self._trials(-1)).commands.square()
+        size = usual.mean(dim=(0, 2)).clamp(min=1e-12)
+        eye = torch.eye(task.plant.command_size)
+        self._weights = eye / (task.steps * size[:, None, None])
 
     @torch.no_grad()
     def lesson(self, number: int, parameters: Tensor, own: bool) -> Lesson:
@@ -129,18 +127,20 @@ class _Saved:
         along = AutogradImitation(self._task, self._saved.controller, nothing).run(taught)
         wanted = along.trajectory.commands
         missed = given - wanted
-        losses = torch.einsum("bti,tij,btj->b", missed, self._prices, missed)
+        losses = torch.einsum("bti,tij,btj->b", missed, self._weights, missed)
         trust = (_OUTLIERS * losses.median() / losses.clamp(min=1e-30)).clamp(max=1.0)
         return self._of(trials.subset(kept), seen, wanted, trust)
 
     def _trials(self, number: int) -> Trials:
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        return self._task.trials(torch.Generator().manual_seed(seed), dtype=torch.float32)
+        seed = int(np.random.SeedSequence([self._seed, number + 1]).generate_state(1)[0])
+        generator = torch.Generator().manual_seed(seed)
+        drawn = self._task.trials(generator, dtype=torch.float32)
+        return drawn.sample(_TRIALS, generator) if len(drawn) > _TRIALS else drawn
 
     def _of(
         self, trials: Trials, seen: Tensor, wanted: Tensor, trust: Tensor | None = None
     ) -> Lesson:
-        weights = self._prices.expand(len(trials), -1, -1, -1)
+        weights = self._weights.expand(len(trials), -1, -1, -1)
         if trust is not None:
             weights = weights * trust[:, None, None, None]
         return Lesson(trials, seen, wanted, weights)

@@ -20,7 +20,7 @@ from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.components import SettingsError, encode
 from neuromotor.training.comparison import refresh_of
 
-__all__ = ["find_stages", "training_command"]
+__all__ = ["assignments", "changes", "find_stages", "training_command"]
 
 _OPTIONS = ("budget", "seconds", "seed", "dtype", "device", "threads")  # `--NAME VALUE`
 
@@ -39,15 +39,15 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
 
     def meant() -> RunSettings:
         options = {**named, **{key: given[key] for key in _OPTIONS if key in given}}
-        return resolve(gather(None, options, _assignments(given), smoke=False))
+        return resolve(gather(None, options, assignments(given), smoke=False))
 
-    given |= _changes("task", settings.task, meant().task)
+    given |= changes("task", settings.task, meant().task)
     if type(settings.controller) is not type(meant().controller):
         given["controller.type"] = encode(settings.controller, CONTROLLERS)["type"]
     base = meant()  # whose controller suits the task
-    given |= _changes("controller", settings.controller, base.controller)
-    given |= _changes(method, settings.optimizers[method], base.optimizers[method])
-    given |= _changes("ilqr", settings.ilqr, base.ilqr)
+    given |= changes("controller", settings.controller, base.controller)
+    given |= changes(method, settings.optimizers[method], base.optimizers[method])
+    given |= changes("ilqr", settings.ilqr, base.ilqr)
     wanted, usual = settings.as_dict(), base.as_dict()
     taught = wanted.get("teacher") or {}
     given |= {f"teacher.{key}": value for key, value in taught.items()}
@@ -63,7 +63,7 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
     words = ["neuromotor", "train", settings.task_name, "--optimizer", method]
     for key in _OPTIONS:
         words += [f"--{key}", str(given[key])] if key in given else []
-    for text in _assignments(given):
+    for text in assignments(given):
         words += ["--set", text]
     for need in wanted.get("needs", []):
         words += ["--use", need["use"]]
@@ -71,7 +71,7 @@ def training_command(settings: RunSettings, out: str, start: str | None) -> str:
     return shlex.join([*words, "--out", out])
 
 
-def _assignments(given: Mapping[str, Any]) -> list[str]:
+def assignments(given: Mapping[str, Any]) -> list[str]:
     """Return a text for `--set` for everything that has no option of its own."""
     return [f"{key}={_toml(value)}" for key, value in given.items() if key not in _OPTIONS]
 
@@ -91,7 +91,7 @@ def _items(values: Any) -> list[dict[str, Any]]:
     return [{key: part for key, part in table.items() if part is not None} for table in tables]
 
 
-def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
+def changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
     """Return what turns one component into another one of its class, by dotted key.
 
     A component within it is described by a preset, where that takes fewer words.
@@ -106,8 +106,8 @@ def _changes(where: str, wanted: Any, base: Any) -> dict[str, Any]:
             found[key] = _items(value) if "item" in field.metadata and value else value
             continue
         name = encode(value, registry)["type"]
-        preset = {f"{key}.type": name, **_changes(key, value, registry[name])}
-        changed = _changes(key, value, old) if type(old) is type(value) else preset
+        preset = {f"{key}.type": name, **changes(key, value, registry[name])}
+        changed = changes(key, value, old) if type(old) is type(value) else preset
         found |= preset if len(preset) <= len(changed) else changed
     return found
 

@@ -220,7 +220,7 @@ def update_entry(folder: Path, name: str) -> dict[str, Any]:
         raise ValueError(f"{place / CONTROLLER} says no task.")
     card = json.loads((place / "card.json").read_text(encoding="utf-8"))
     stages = json.loads((place / "recipe.json").read_text(encoding="utf-8"))["stages"]
-    trials = stages[-1]["settings"]["held_out"]
+    trials = stages[-1]["settings"].get("held_out", HELD_OUT_TRIALS)
     card |= describe(saved.task, saved, card["task"], card["seed"], trials)
     write_json(place / "card.json", card)
     return dict(card)
@@ -280,6 +280,7 @@ def write_entry(
         FileExistsError: The entry exists and `overwrite` is false.
     """
     last = stages[-1]
+    trials = last.settings.get("held_out", HELD_OUT_TRIALS)
     place = folder / name
     file = place / CONTROLLER
     save_controller(
@@ -297,11 +298,11 @@ def write_entry(
         **about,
         "method": last.row["method"],
         "parameters": saved.controller.parameter_count,
-        **measure_entry(task, shipped, last.settings["seed"], trials=last.settings["held_out"]),
+        **measure_entry(task, shipped, last.settings["seed"], trials=trials),
         "seed": last.settings["seed"],
         **{key: sum(stage.row[key] for stage in stages) for key in (*counts, "seconds")},
         "reason": last.row["reason"],
-        **describe(task, shipped, about["task"], last.settings["seed"], last.settings["held_out"]),
+        **describe(task, shipped, about["task"], last.settings["seed"], trials),
     }
     write_json(place / "recipe.json", {"stages": [_stage(stage) for stage in stages]})
     write_json(place / "history.json", joined_history(stages))

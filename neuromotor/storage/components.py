@@ -455,8 +455,14 @@ def _plain(value: object) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {name: _plain(part) for name, part in parts.items() if part is not None}
+        parts = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {
+            f.name: encode(part, f.metadata["registry"])
+            if "registry" in f.metadata
+            else _plain(part)
+            for f, part in parts.items()
+            if part is not None
+        }
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,6 +22,7 @@ __all__ = [
     "expandable",
     "final_state_cost",
     "quadratic",
+    "weighed_features",
 ]
 
 
@@ -160,6 +162,26 @@ def quadratic(cost: QuadraticCost, user: str) -> QuadraticCost:
             "`follows_equations = True`."
         )
     return cost
+
+
+def weighed_features(cost: QuadraticCost, user: str) -> Callable[[Tensor], Tensor] | None:
+    """Return the features that a cost weighs in place of the state errors; None for these.
+
+    A cost whose class declares `weighs_features` has a method `features(states)` that returns as
+    many numbers as a state has; the weights are theirs, and they are to be zero.
+
+    Args:
+        cost: A task's.
+        user: What goes by the weights, for the error.
+
+    Raises:
+        ValueError: The cost's class declares neither this nor `follows_equations`.
+    """
+    if declares(cost, "weighs_features"):
+        features: Callable[[Tensor], Tensor] = cost.features  # type: ignore[attr-defined]
+        return features
+    quadratic(cost, user)
+    return None
 
 
 def check_weights(task: object) -> None:

@@ -49,6 +49,10 @@ class CursorReach(TableInNotebooks):
         velocity_weight: The same of the hand's velocity (m/s).
         torque_weight: The same of the torques (N m).
         torque_rate_weight: The same of their rates (N m/s), at every step.
+        force_rate_weight: The same of the rates of these (N m/s^2), at every step: what Wong, Cluff
+            & Kuo (2021) call force rate.
+        work_weight: Weight (1/J) of the mechanical work that the joints do and absorb, at every
+            step.
         energy_weight: The same of the squared command (1/s), at every step.
         free_share: Share of the weights that counts at every step where time is free.
         noise: Standard deviation of the signal-dependent noise, as a fraction of the command.
@@ -88,6 +92,8 @@ class CursorReach(TableInNotebooks):
     velocity_weight: float = 20.0
     torque_weight: float = 0.01
     torque_rate_weight: float = 0.0
+    force_rate_weight: float = 0.0
+    work_weight: float = 0.0
     energy_weight: float = 1e-3
     free_share: float = 0.1
     noise: float = 0.15
@@ -118,7 +124,10 @@ class CursorReach(TableInNotebooks):
         check_integer("pairs", self.pairs, minimum=1)
         check_delay(self.delay_steps, self.steps, self.plant.dt_s)
         check_chance(self.noise, 0.0, 1, self.plant.state_size)
-        for name in ("torque_weight", "torque_rate_weight", "believed_load_nm", "believed_jump_m"):
+        for name in (
+            *("torque_weight", "torque_rate_weight", "force_rate_weight", "work_weight"),
+            *("believed_load_nm", "believed_jump_m"),
+        ):
             check_number(name, getattr(self, name), minimum=0.0)
         for name in ("free_share", "free", "bars", "jumps", "pushes"):
             check_fraction(name, getattr(self, name))
@@ -142,9 +151,12 @@ class CursorReach(TableInNotebooks):
             ("velocity", self.velocity_weight),
             ("torque", self.torque_weight),
             ("drive", self.torque_rate_weight),
+            ("position", self.work_weight),
         ):
             weights[:, self.plant.state_parts[part]] = dt_s * weight
-        return CursorCost(weights, dt_s * self.energy_weight, self.plant)
+        return CursorCost(
+            weights, dt_s * self.energy_weight, self.plant, dt_s * self.force_rate_weight
+        )
 
     @property
     def random(self) -> bool:
@@ -207,6 +219,14 @@ class CursorReach(TableInNotebooks):
             repeats=repeats,
         )
 
+    def in_own_time(self, trials: Trials) -> Trials:
+        """Return trials of this task with the same targets, each in one's own time."""
+        if trials.cue is None:
+            raise ValueError("`trials` must have the cues of `CursorReach.reaches`, got none.")
+        shape = trials.cue[:, 0, 2:]
+        cue, counted = self._cues(None, shape), self._counted(None, shape)
+        return replace(trials, cue=cue.to(shape), counted=counted.to(shape))
+
     def with_jump(self, trials: Trials, part: str, step: int | Tensor, shift: Tensor) -> Trials:
         """Return trials in which target or cursor is displaced after a step.
 
@@ -247,7 +267,7 @@ class CursorReach(TableInNotebooks):
             late = late.expand(len(factors), -1)
         counted[..., parts["velocity"]] = counted[..., parts["torque"]] = late[..., None]
         counted[..., parts["target"]] = late[..., None] * factors[:, None]
-        counted[..., parts["drive"]] = 1.0
+        counted[..., parts["drive"]] = counted[..., parts["position"]] = 1.0
         return counted
 
     def _cues(self, arrival_s: float | Tensor | None, factors: Tensor) -> Tensor:

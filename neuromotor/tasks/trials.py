@@ -28,15 +28,15 @@ class TrialPart:
         axis: What it has beside trials: an entry a `step`, one a `state` (before each step and
             after the last), or the same for the whole `trial`.
         size: Numbers in an entry: those of a `state`, a `command` or a `load` of the plant, of a
-            force on its `hand`, of an affine `field` there, one `factor`, those of the task's
-            `senses`, or any number (None).
+            force on its `hand`, of an affine `field` or of a `channel` there, one `factor`, those
+            of the task's `senses`, or any number (None).
         seen_by: Whom it acts on: the `plant`, the `senses`, the `controller` (which is told), its
             `units`, or the `cost`.
         missing: What None means: a number, or `target`.
     """
 
     axis: Literal["step", "state", "trial"]
-    size: Literal["state", "command", "load", "hand", "field", "factor", "senses"] | None
+    size: Literal["state", "command", "load", "hand", "field", "factor", "channel", "senses"] | None
     seen_by: Literal["plant", "senses", "controller", "units", "cost"]
     missing: float | Literal["target"] = 0.0
 
@@ -73,6 +73,9 @@ class Trials:
             at the start of a step and held over it, the part with v acts within it
             (`plants.carried_in_field`). Curl and viscous fields, springs and channels are of this
             form.
+        channel: Straight walls that the hand glides along without friction, (B, 1 + d): with a row
+            ``[c, n]``, n of length 1, the hand stays where ``n p = c``, to rounding, and its
+            velocity across is zero (`plants.held_in_channel`). Zeros are no walls.
         field_on: Factors on the field, where it begins, ends or changes its strength within a
             trial, (B, T, 1); one throughout if None.
         command_noise: Draws xi of signal-dependent noise, (B, T, m): the plant receives
@@ -102,6 +105,7 @@ class Trials:
     hand_force: Tensor | None = _part("step", "hand", "plant")
     field: Tensor | None = _part("trial", "field", "plant")
     field_on: Tensor | None = _part("step", "factor", "plant", missing=1.0)
+    channel: Tensor | None = _part("trial", "channel", "plant")
     command_noise: Tensor | None = _part("step", "command", "plant")
     plant_noise: Tensor | None = _part("step", "state", "plant")
     signal_noise: Tensor | None = _part("step", "senses", "senses")
@@ -122,6 +126,9 @@ class Trials:
                 axes = part.shape[1] if isinstance(part, Tensor) and part.ndim > 1 else 2
                 shape: tuple[int | None, ...] = (batch, axes, 1 + 2 * axes)
                 check_finite_tensor(name, part, shape, hint="Columns: 1, p, v.")
+                continue
+            if declared.size == "channel":
+                check_finite_tensor(name, part, (batch, None), hint="Columns: c, n.")
                 continue
             more = int(declared.axis == "state")
             hint = "state before each step and after the last" if more else "step"

@@ -113,6 +113,11 @@ def describe(
             "on components, so that a page cannot run it in a force field; add them, or choose "
             "another task with `--task`."
         )
+    if few.channel is not None and bool((few.channel != 0).any()):
+        raise ViewError(
+            "`trials` must be without a channel, whose walls a page cannot run; leave those trials "
+            "out."
+        )
     clock = Clock([_STAGE_S] * (2 + len(some)))
     tell = progress or (lambda words, share, left_s: None)
     tell("running the trials", *clock.at(0))
@@ -195,9 +200,9 @@ def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Com
     form = components_of(plant)
     if form is None:
         raise ViewError(
-            f"`plant` must have its physics as functions on components, which a page translates, "
-            f"got a {type(plant).__name__} without, or with settings for which it has none; use "
-            "Euler steps without joint limits, or give your own plant `components`."
+            f"`plant` must have its physics as functions on components for a page, which "
+            f"translates them, got a {type(plant).__name__} without, or with settings for which it "
+            "has none; use Euler steps without joint limits, or give your own plant `components`."
         )
     if len(plant.home) != 2 or plant.hand_size != 2:
         raise ViewError(

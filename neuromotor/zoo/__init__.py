@@ -43,12 +43,13 @@ def card(name: str) -> dict[str, Any]:
         A table with `name`, `task` and `method`; `training`, the means over the trials trained on
         and the ratio to iLQR; `evaluation`, losses and ratios to references with their 95 %
         intervals, on held-out trials where the task is random, and None where nothing disturbs the
-        trials; `seed`, counts of calls, `seconds`, `machine`, `versions` and `date` of the
-        training; `trained_at`, the value or range of each setting in it; `usual`, the same as
-        `training` and `evaluation` on the task's default settings, where others were trained on;
-        `robustness`, rows of `neuromotor.robustness` for those default settings. Losses are those
-        of the shipped float32 weights in float64, `largest_command` is in N m or N. A `note` says
-        what else one must know, as where the network stands among other seeds.
+        trials; `seed`, counts of calls (of reinforcement the steps of arms), `seconds`, `machine`,
+        `versions` and `date` of the training; `trained_at`, the value or range of each setting in
+        it; `usual`, the same as `training` and `evaluation` on the task's default settings, where
+        others were trained on; `robustness`, rows of `neuromotor.robustness` for those default
+        settings. Losses are those of the shipped float32 weights in float64, `largest_command` is
+        in N m or N. A `note` says what else one must know, as where the network stands among other
+        seeds.
 
     Raises:
         ValueError: There is no such entry.

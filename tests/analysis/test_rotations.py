@@ -26,6 +26,16 @@ def test_a_rotational_system_is_recovered():
         rotations_of(mean, time, soft=0.0, difference="end")
 
 
+def test_each_plane_turns_at_its_own_frequency():
+    mean, time = rotating([3.0, 1.5, 0.8])
+    found = rotations_of(mean, time, soft=0.0, surrogates=0)
+    assert found.projections.shape == (3, *mean.shape[:2], 2)
+    np.testing.assert_array_equal(found.projection, found.projections[0])
+    z = found.projections[..., 0] + 1j * found.projections[..., 1]
+    turn = np.angle(z[:, :, 1:] / z[:, :, :-1]) / (2 * np.pi * (time[1] - time[0]))
+    np.testing.assert_allclose(np.median(turn, axis=(1, 2)), [3.0, 1.5, 0.8], rtol=0.15)
+
+
 def test_the_first_plane_of_a_pure_rotation_is_exact():
     generator = np.random.default_rng(0)
     time = 0.01 * np.arange(30)

@@ -36,8 +36,8 @@ def test_settings_are_those_of_what_was_named_before(offered):
     assert "task.disturbance_nm=" in words
     assert "task.radius_m=" not in words
     assert "task.radius_m=" in offered("train center-out --set task.rad")
-    assert offered("train ddn --controller reservoir --set controller.spectral") == [
-        "controller.spectral_radius="
+    assert offered("train ddn --controller policy --set controller.mem") == [
+        "controller.memory_units="
     ]
     assert offered("rl ddn --algorithm ppo --set sac.") == []
     assert offered("rl ddn --algorithm ppo --set ppo.la") == [

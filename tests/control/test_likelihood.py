@@ -25,7 +25,7 @@ def reach(**settings):
 
 
 def moments(task, agent, trial, sizes, signals):
-    """Mean and covariance of what is measured, as linear maps of single draws in the closed loop."""
+    """Mean and covariance of what is measured: single draws, each run through the closed loop."""
     known = signals_of(task.plant)
 
     def measure(trials, design):
@@ -75,12 +75,10 @@ def test_added_noise_gives_the_dense_normal_density(settings, signals):
     measured, expected = [], []
     for i in range(3):
         mean, covariance = moments(task, agent, bare.subset(slice(i, i + 1)), sizes, signals)
-        factor = torch.linalg.cholesky(covariance + noise**2 * torch.eye(len(mean)))
+        covariance += noise**2 * torch.eye(len(mean))
         size = len(mean) // (STEPS + 1)
-        own = mean + factor @ normal(len(mean), 1, seed=i)[:, 0]
-        dense = multivariate_normal(
-            mean[size:], covariance[size:, size:] + noise**2 * np.eye(STEPS * size)
-        )
+        own = mean + torch.linalg.cholesky(covariance) @ normal(len(mean), seed=i)
+        dense = multivariate_normal(mean[size:].numpy(), covariance[size:, size:].numpy())
         expected.append(dense.logpdf(own[size:].numpy()))
         measured.append(own.view(STEPS + 1, size))
     found = log_likelihood(

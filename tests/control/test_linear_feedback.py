@@ -1,7 +1,7 @@
 """Linear feedback: its recursion written out, its tables, its gradient."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,9 +50,7 @@ def test_it_is_the_recursion_in_its_docstring():
 def test_a_plant_predicts_as_its_own_linear_tables_do():
     plant = TASK.plant
     parameters = 0.1 * normal(SHAPE.parameter_count)
-    tables = {
-        f.name: getattr(SHAPE.unpack(parameters), f.name).clone() for f in fields(FeedbackWeights)
-    }
+    tables = {name: one.clone() for name, one in SHAPE.unpack(parameters).tables().items()}
     eye = torch.eye(4, dtype=torch.float64)
     tables["state"][:] = plant.step(eye, torch.zeros(4, 2, dtype=torch.float64)).mT
     force = torch.cat([torch.zeros(2, 2), 0.01 * torch.eye(2)]).double()

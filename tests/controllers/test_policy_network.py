@@ -85,3 +85,18 @@ def test_it_is_saved_and_loaded(tmp_path):
 def test_what_does_not_fit_is_refused(changes, words):
     with pytest.raises((ValueError, KeyError), match=words):
         policy(**changes)
+
+
+def test_a_taper_narrows_actions_about_the_middle():
+    wide, narrow = policy(), policy(taper=(1.0,) * 6 + (0.25,))
+    theta = normal(wide.parameter_count, seed=1)
+    seen, told, middle = normal(5, 2, seed=2), normal(5, 1, seed=3), torch.tensor([0.0, 0.5])
+    for t, share in ((0, 1.0), (6, 0.25), (9, 0.25)):  # after its steps as at the last
+        (_, one), (_, other) = (
+            net.step(net.unpack(theta), (), seen, told, t, None) for net in (wide, narrow)
+        )
+        torch.testing.assert_close(other - middle, share * (one - middle))
+    with pytest.raises(ValueError, match="`taper` must hold 7 numbers, one a step, or none, got 2"):
+        policy(taper=(1.0, 0.5))
+    with pytest.raises(ValueError, match="`taper` must be from 0 to 1"):
+        policy(taper=(2.0,) * 7)

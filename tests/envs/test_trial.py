@@ -12,10 +12,13 @@ from neuromotor import CenterOut, ClosedLoop, CommandTable, ContinuousTimeRNN, P
 from neuromotor.closed_loop import advance
 from neuromotor.envs import MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import TwoJointArm
-from neuromotor.tasks import CuedReach, InstructedDelay, TargetJump, Trials
+from neuromotor.tasks import CuedReach, CursorReach, InstructedDelay, TargetJump, Trials
+
+# one whose cost weighs features of the states among them
+RETURNS = {**MESSY, "cursor": CursorReach(pairs=5, steps=20, arrival_s=(0.05, 0.15))}
 
 
-@pytest.mark.parametrize("task", MESSY.values(), ids=MESSY)
+@pytest.mark.parametrize("task", RETURNS.values(), ids=RETURNS)
 def test_the_return_is_minus_the_loss_of_the_task(task):
     trials = task.trials(generator())
     commands = 0.3 * normal(5, task.steps, 2)

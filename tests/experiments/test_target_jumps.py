@@ -17,7 +17,7 @@ from neuromotor.experiments import (
 )
 from neuromotor.tasks import CursorReach
 
-SMALL = TargetJumps(distance_m=0.1, arrival_s=0.4, jumps_s=(0.05, 0.3), repeats=3)
+SMALL = TargetJumps(distance_m=0.1, arrival_s=0.4, jumps_s=(0.05, 0.2), repeats=3)
 
 
 def test_optimal_control_corrects_early_jumps_whole_and_late_ones_in_part():
@@ -32,7 +32,7 @@ def test_optimal_control_corrects_early_jumps_whole_and_late_ones_in_part():
 
 def test_who_ignores_feedback_shows_nothing():
     _, judged = put_through(SMALL, Session(subject_of("open-loop"), CursorReach()))
-    assert [one.verdict for one in judged] == ["absent"] * 3
+    assert [one.verdict for one in judged] == ["absent"] * 4
 
 
 def test_network_of_another_task_cannot_be_asked():

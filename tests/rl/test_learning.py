@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from recipe_words import settings_of
 from typer.testing import CliRunner
 
 pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
@@ -17,9 +18,12 @@ from neuromotor.cli.app import app
 from neuromotor.closed_loop import simulate
 from neuromotor.envs import MotorVectorEnv
 from neuromotor.rl import ALGORITHMS, learn, yardstick
-from neuromotor.rl.arms import SB3Arms
+from neuromotor.rl.arms import GoalArms, SB3Arms
 from neuromotor.rl.learners import learner_of
+from neuromotor.runs.learning_recipes import learning_stage
+from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.tensor_file import CheckpointError
+from neuromotor.tasks import TASKS
 
 TASK = CenterOut(directions=4, steps=20)
 SMALL = {
@@ -27,6 +31,7 @@ SMALL = {
     "recurrent-ppo": {"arms": 4, "layers": (8,), "memory_units": 8, "epochs": 1, "batches": 1},
     "sac": {"arms": 4, "layers": (8,), "updates": 1, "warm_up": 20, "batch": 16},
     "td3": {"arms": 4, "layers": (8,), "updates": 1, "warm_up": 20, "batch": 16},
+    "her": {"arms": 4, "layers": (8,), "updates": 1, "warm_up": 20, "batch": 16},
     "analytic": {"arms": 4, "layers": (8,)},
 }
 
@@ -74,22 +79,34 @@ def test_a_training_that_was_stopped_comes_to_the_same_numbers(name, against, tm
     assert torch.equal(rest.parameters, whole.parameters)
 
 
-@pytest.mark.parametrize("name", ["ppo", "recurrent-ppo", "sac", "td3"])
-def test_the_controller_does_what_the_model_does(name):
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("ppo", {}),
+        ("ppo", {"taper": 0.05}),
+        ("recurrent-ppo", {"taper": 0.05}),
+        ("sac", {}),
+        ("td3", {"taper": 0.5}),
+        ("her", {}),
+    ],
+)
+def test_the_controller_does_what_the_model_does(name, changes):
     """The environment, led by Stable-Baselines3's `predict`, against the closed loop."""
-    learner = learner_of(TASK, small(name), 0)
+    learner = learner_of(TASK, replace(small(name), arms=4, **changes), 0)
     learner.advance(learner.least, 0.0, 0)
     controller, parameters = learner.policy()
-    trials = TASK.trials()
-    envs = MotorVectorEnv(4, TASK, **small(name).options(TASK))
-    seen, _ = envs.reset(options={"trials": trials})
-    memory, states = None, [envs.states]
+    trials, arms = TASK.trials(), learner._arms
+    arms.reset()
+    seen, _ = arms.envs.reset(options={"trials": trials})
+    seen = arms._parted(seen) if name == "her" else seen
+    memory, states = None, [arms.envs.states]
     for t in range(TASK.steps):
         start = np.full(4, t == 0)
         actions, memory = learner._model.predict(seen, memory, start, deterministic=True)
-        seen, *_ = envs.step(actions)
-        states.append(envs.states)
-    found = simulate(TASK, controller, parameters, trials).states
+        seen = arms.step(actions)[0]
+        if t < TASK.steps - 1:  # the arms begin anew after the last one
+            states.append(arms.envs.states)
+    found = simulate(TASK, controller, parameters, trials).states[:, :-1]
     np.testing.assert_allclose(found.numpy(), np.stack(states, axis=1), rtol=1e-4, atol=1e-5)
 
 
@@ -113,6 +130,32 @@ def test_arms_of_stable_baselines_are_the_environments():
         np.testing.assert_array_equal(infos[i]["terminal_observation"], last["final_obs"][i])
         assert infos[i]["episode"]["r"] == pytest.approx(total[i])
         assert not infos[i]["TimeLimit.truncated"]
+
+
+def test_hindsight_replays_goals_that_were_reached():
+    """The reward of a goal that the hand reached is 0, and of one that is 2 cm away -1."""
+    arms = GoalArms(4, TASK, **small("her").options(TASK))
+    seen = arms.reset()
+    assert list(seen) == list(arms.observation_space.spaces)
+    whole, _ = arms.envs.reset(options={"trials": TASK.trials()})
+    np.testing.assert_array_equal(whole, np.concatenate(list(arms._parted(whole).values()), 1))
+    scales, plant = arms.envs.observation_scales, TASK.plant
+    state = TASK.trials().target.numpy()
+    achieved = (state - scales.centre[:4]) / scales.scale[:4]
+    desired = (state - scales.centre[4:8]) / scales.scale[4:8]
+    assert arms.compute_reward(achieved, desired).tolist() == [0.0] * 4
+    hand = plant.hand_position(torch.from_numpy(state))
+    for shift, reward in ((0.005, 0.0), (0.02, -1.0)):
+        angles = plant.configuration_at(hand + torch.tensor([shift, 0.0], dtype=hand.dtype))
+        away = np.concatenate([angles.numpy(), state[:, 2:]], axis=1)
+        away = (away - scales.centre[:4]) / scales.scale[:4]
+        assert (
+            arms.env_method("compute_reward", away, desired, indices=[0])[0].tolist()
+            == [reward] * 4
+        )
+    cued = TASKS["instructed-delay"]
+    with pytest.raises(ValueError, match="cue or senses of its own"):
+        GoalArms(2, cued, **small("her").options(cued))
 
 
 def test_gradients_through_the_physics_learn(against):
@@ -154,3 +197,22 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
     with pytest.raises(RuntimeError, match=r"stable_baselines3: pip install 'neuromotor\[rl\]'"):
         learner_of(TASK, small("ppo"), 0)
+
+
+def test_a_policys_recipe_means_the_settings_that_it_was_trained_with(tmp_path):
+    run = tmp_path / "run"
+    given = ["rl", "center-out", "--algorithm", "ppo,analytic", "--steps", "640", "--seed", "4"]
+    changed = ["ppo.arms=4", "ppo.layers=[8]", "ppo.taper=0.1", "analytic.layers=[8]", "tests=2"]
+    changed += ["task.directions=4", "task.steps=20", "analytic.arms=4"]
+    words = [word for one in changed for word in ("--set", one)]
+    result = CliRunner().invoke(app, [*given, *words, "--out", str(run)])
+    assert result.exit_code == 0, result.output
+    stage = learning_stage(run, "ppo-4", "runs/center-out-policy")
+    assert settings_of(stage.command) == stage.settings
+    assert stage.settings["ppo"]["taper"] == 0.1
+    assert stage.settings["task"]["steps"] == 20
+    row = json.loads((run / "results/ppo-4.json").read_text())
+    assert stage.row["calls"] == row["steps"] == stage.history["calls"][-1]
+    assert stage.history["loss"][-1] == row["loss"]
+    with pytest.raises(RunFolderError, match="only analytic-4, ppo-4"):
+        learning_stage(run, "ppo-0", "runs/other")

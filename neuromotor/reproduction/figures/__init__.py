@@ -15,6 +15,7 @@ from neuromotor.reproduction.figures.center_out import draw_convergence, draw_re
 from neuromotor.reproduction.figures.ddn import draw_ddn_reaches, draw_robustness
 from neuromotor.reproduction.figures.film import NEEDS as FILM_NEEDS
 from neuromotor.reproduction.figures.film import save_film
+from neuromotor.reproduction.figures.hidden import NEEDS as HIDDEN_NEEDS
 from neuromotor.reproduction.figures.hidden import draw_hidden
 from neuromotor.reproduction.figures.postural import draw_loads, draw_postures
 from neuromotor.reproduction.figures.speed import draw_speed
@@ -38,7 +39,7 @@ FIGURES = {
     "fig6_4": FigureEntry(draw_robustness, ("ddn-robust/best", "ddn/ahf", "ddn-delay/best")),
     "fig6_5": FigureEntry(draw_ddn_reaches, ("ddn/ahf", "ddn/best", "ddn/lbfgs")),
     "fig7": FigureEntry(draw_loads, ("postural/best",)),
-    "fig8": FigureEntry(draw_hidden, ("center-out/best", "postural/best")),
+    "fig8": FigureEntry(draw_hidden, HIDDEN_NEEDS),
     "fig9": FigureEntry(draw_speed, ()),
 }
 

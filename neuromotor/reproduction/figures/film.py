@@ -23,7 +23,7 @@ from neuromotor.tasks import DDN
 
 __all__ = ["NEEDS", "save_film"]
 
-NEEDS = ("ddn-robust/best",)
+NEEDS = ("ddn-robust/brain-like",)
 _TRIALS = 3
 _EVERY = 2  # steps a frame
 _HELD = 8  # frames that each trial's end is held

@@ -25,29 +25,34 @@ from neuromotor.reproduction.figures.postural import central_trials
 from neuromotor.reproduction.networks import Networks, Trained
 from neuromotor.tasks import Postural
 
-__all__ = ["draw_hidden"]
+__all__ = ["NEEDS", "draw_hidden"]
 
+_ROWS = (
+    ("center-out/brain-like", "reaching"),
+    ("postural/brain-like", "holding against\na load"),
+    ("postural/best", "the same, without\npenalties or muscles"),
+)
+NEEDS = tuple(name for name, _ in _ROWS)
 _CONDITIONS = 16  # of center-out, and at most as many inputs whose fixed points are sought
 
 
 def draw_hidden(networks: Networks, *, smoke: bool = False) -> Figure:
-    """Draw rotations, preferred directions, fixed points and their modes, reach and posture."""
-    figure = plt.figure(figsize=(PAGE_IN, 4.1), layout="constrained")
-    grid = figure.add_gridspec(2, 4)
-    for row, (name, title, marks) in enumerate(
-        (
-            ("center-out/best", "reaching", "ABCD"),
-            ("postural/best", "holding against a load", "EFGH"),
-        )
-    ):
+    """Draw rotations, preferred directions, fixed points and their modes, of three networks.
+
+    Two were trained with penalties and muscles. The last one rings, as nothing kept it simple.
+    """
+    figure = plt.figure(figsize=(PAGE_IN, 2.05 * len(_ROWS)), layout="constrained")
+    grid = figure.add_gridspec(len(_ROWS), 4)
+    marks = iter("ABCDEFGHIJKL")
+    for row, (name, title) in enumerate(_ROWS):
         axes = [
             figure.add_subplot(grid[row, place], projection="polar" if place == 1 else None)
             for place in range(4)
         ]
         _draw_network(axes, networks.get(name), smoke=smoke)
         axes[0].set_ylabel(f"{title}\n\njPC 2")
-        for ax, mark in zip(axes, marks, strict=True):
-            letter(ax, mark)
+        for ax in axes:
+            letter(ax, next(marks))
     return figure
 
 

@@ -18,28 +18,33 @@ if TYPE_CHECKING:
 __all__ = ["draw_rotations", "panels_of"]
 
 _PLANES = 2
-_ROWS = {  # of networks: condition and signals
-    "posture": ("output layer", "input layer", "muscles", "kinematics"),
-    "posture-no-rec": ("output layer",),
-    "reach": ("output layer",),
-}
-_MONKEYS = ("motor cortex, all", "muscles ", "kinematics ")  # the first that begins so
+_ROWS = (  # a network's condition and signal, or how the name of the monkeys' recording begins
+    ("posture", "output layer"),
+    "motor cortex, all",
+    ("posture-no-rec", "output layer"),
+    ("reach", "output layer"),
+    ("posture", "muscles"),
+    "muscles ",
+    ("posture", "kinematics"),
+    "kinematics ",
+)
 Panel = tuple[Rotations, CovarianceMatched | None]
 
 
 def panels_of(found: Mapping[str, Sequence[Measured]], monkeys: Monkeys) -> dict[str, Panel]:
     """Return what each row shows, by its title: the first network of conditions, and monkeys."""
     panels: dict[str, Panel] = {}
-    for name, signals in _ROWS.items():
-        for signal in signals if name in found else ():
-            own = found[name][0]
-            if signal in own.rotations:
-                title = f"network, {CONDITIONS[name].title}:\n{signal}"
-                panels[title] = own.rotations[signal], own.matched.get(signal)
-    for start in _MONKEYS:
-        name = next((one for one in monkeys.rotations if one.startswith(start)), None)
-        if name is not None:
-            panels[f"monkeys, posture:\n{name}"] = monkeys.rotations[name], monkeys.matched[name]
+    for row in _ROWS:
+        if isinstance(row, str):
+            name = next((one for one in monkeys.rotations if one.startswith(row)), None)
+            if name is not None:
+                panels[f"monkeys:\n{name}"] = monkeys.rotations[name], monkeys.matched[name]
+            continue
+        condition, signal = row
+        own = found[condition][0] if condition in found else None
+        if own is not None and signal in own.rotations:
+            title = f"{CONDITIONS[condition].title}:\n{signal}"
+            panels[title] = own.rotations[signal], own.matched.get(signal)
     return panels
 
 
@@ -52,7 +57,7 @@ def draw_rotations(panels: Mapping[str, Panel]) -> Figure:
     from neuromotor.analysis import drawing
 
     ratios = {"width_ratios": (*(1,) * _PLANES, 1.5)}
-    size = (6.4, 1.55 * len(panels) + 0.6)
+    size = (6.4, 1.25 * len(panels) + 0.6)
     with drawing.panels(
         len(panels), _PLANES + 1, figsize=size, squeeze=False, gridspec_kw=ratios
     ) as (figure, axes):
@@ -63,11 +68,12 @@ def draw_rotations(panels: Mapping[str, Panel]) -> Figure:
                 _draw_plane(ax, rotation, plane, drawing)
             row[0].set_ylabel(title)
             _draw_nulls(row[_PLANES], rotation, matched)
-            if number == 0:
-                row[_PLANES].legend(loc="upper left", bbox_to_anchor=(0, 1.45), fontsize=6)
             if number < len(panels) - 1:
                 row[_PLANES].set_xticklabels([])
-        axes[-1][_PLANES].set_xlabel("R²; grey and dots: nulls")
+        axes[0][_PLANES].set_title("lines: R²; marks: R² of nulls")
+        axes[-1][_PLANES].set_xlabel("R²")
+        handles, labels = axes[0][_PLANES].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower right", ncols=2)
     return figure
 
 
@@ -83,8 +89,7 @@ def _draw_plane(ax: Axes, rotation: Rotations, plane: int, drawing: Any) -> None
 
 
 def _draw_nulls(ax: Axes, rotation: Rotations, matched: CovarianceMatched | None) -> None:
-    """Draw both R² as lines, and those of the nulls as marks below them."""
-    from neuromotor.analysis.drawing import NULL_COLOR
+    """Draw both R² as lines, and those of the nulls as marks of the same colours."""
     from neuromotor.plotting import COLORS
 
     rows = []
@@ -93,8 +98,11 @@ def _draw_nulls(ax: Axes, rotation: Rotations, matched: CovarianceMatched | None
     if matched is not None:
         rows.append(("covariance-\nmatched", matched.null))
     for place, (_, band) in enumerate(rows):
-        ax.plot(band.skew, [place + 0.15] * len(band.skew), "|", color=NULL_COLOR)
-        ax.plot(band.unconstrained, [place - 0.15] * len(band.skew), ".", color=NULL_COLOR, ms=2)
+        for values, offset, color in (
+            (band.skew, 0.15, COLORS[0]),
+            (band.unconstrained, -0.15, COLORS[1]),
+        ):
+            ax.plot(values, [place + offset] * len(values), "|", color=color, alpha=0.5)
     ax.axvline(rotation.r2_skew, color=COLORS[0], label="rotations alone")
     ax.axvline(rotation.r2_unconstrained, color=COLORS[1], label="any linear dynamics")
     ax.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=6)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuromotor.analysis import GroupSimilarity, RecordingError, compare_groups, make_recording
 from neuromotor.analysis.similarity import compare_populations
@@ -67,7 +68,7 @@ def likeness_rows(
     return tuple(rows)
 
 
-def _recording(course: np.ndarray, like: xr.Dataset) -> xr.Dataset:
+def _recording(course: NDArray[np.float64], like: xr.Dataset) -> xr.Dataset:
     """A layer's course (8, 30, units) with the labels of a monkey's recording."""
     return make_recording(like["time"].values, like["condition"].values, {"rate": course})
 

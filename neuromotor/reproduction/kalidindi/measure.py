@@ -83,6 +83,7 @@ class Measured:
         behaviour: How it answers loads; None for reaches.
         error_cm: Mean distance of the hand from its target at the end.
         courses: By signal, what was analysed, (conditions, 30, numbers).
+        layers: Units in each layer.
         reach_muscles: Tuning of the muscles to the direction of reaches; None for loads.
     """
 
@@ -91,6 +92,7 @@ class Measured:
     behaviour: Behaviour | None
     error_cm: float
     courses: dict[str, Array]
+    layers: tuple[int, ...] = ()
     reach_muscles: Tuning | None = None
 
 
@@ -134,6 +136,7 @@ def measured(saved: SavedController, task: Task, *, surrogates: int, seed: int =
         behaviour=behaviour_of(quiet, hand.numpy(), signals) if loads else None,
         error_cm=100 * float(error.mean()),
         courses=cut,
+        layers=tuple(controller.layers),
         reach_muscles=None if loads else _reach_muscles(quiet, signals.get("muscles")),
     )
 

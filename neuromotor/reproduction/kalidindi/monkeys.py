@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from neuromotor.analysis import (
     Rotations,
@@ -107,10 +109,9 @@ def monkeys_of(folder: Path, surrogates: int) -> Monkeys:
     )
 
 
-def _hand(joints: np.ndarray) -> np.ndarray:
+def _hand(joints: NDArray[np.float64]) -> NDArray[np.float64]:
     """Position (m) of the hand of the study's model arm at joint angles (rad), (loads, T, 2)."""
-    arm = PostureLoads().plant.parameters
-    upper, both = joints[..., 0], joints.sum(-1)
-    x = arm.length_1 * np.cos(upper) + arm.length_2 * np.cos(both)
-    y = arm.length_1 * np.sin(upper) + arm.length_2 * np.sin(both)
-    return np.stack([x, y], axis=-1)
+    plant = PostureLoads().plant
+    states = np.zeros((*joints.shape[:2], plant.state_size))
+    states[..., :2] = joints
+    return np.asarray(plant.hand_position(torch.from_numpy(states)).numpy(), np.float64)

@@ -19,10 +19,14 @@ from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim import Adam, Budget, Progress
+from neuromotor.plants import PointMass
 from neuromotor.reproduction.data import DATA
 from neuromotor.storage.files import atomic_path
 from neuromotor.storage.snapshots import load_snapshot
 from neuromotor.tasks import SENSES, TASKS, Task
+from neuromotor.tasks.penalties import Penalties, penalties_of
+from neuromotor.tasks.postural import HAND_FORCE_N
+from neuromotor.tasks.senses import Channel, Senses
 from neuromotor.tasks.task import input_size
 from neuromotor.training.single import make_trials, train
 from neuromotor.zoo.saved_controller import SavedController, load_controller, save_controller
@@ -42,6 +46,7 @@ class Condition:
         task: Preset of the task.
         controller: Preset of the network.
         changes: Fields of the task that differ from the preset.
+        muscles: Whether commands are excitations, which are not negative; else forces.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Condition:
     task: str
     controller: str = "kalidindi-2021"
     changes: Mapping[str, Any] = field(default_factory=dict)
+    muscles: bool = True
 
     @property
     def reaches(self) -> bool:
@@ -57,6 +63,22 @@ class Condition:
 
 
 _HAND = {"senses": SENSES["kalidindi-2021-hand"]}
+# The control of the axis of preferred loads: a mass without the mechanics of a limb. It has no
+# muscles, and forces of 0.7 N, which at the hand are about 0.2 N m at the joints. Ours.
+_POINT_MASS = {
+    "plant": PointMass(),
+    "load_nm": HAND_FORCE_N,
+    "senses": Senses(
+        channels=(
+            Channel("joint_position", scale=10.0, relative=True),
+            Channel("joint_velocity", scale=2.5),
+        ),
+        target=(Channel("joint_position", scale=5.0, relative=True),),
+    ),
+    "penalties": Penalties(
+        tuple(one for one in penalties_of(TASKS["posture-loads"]).terms if one.of != "muscles")
+    ),
+}
 CONDITIONS = {
     one.name: one
     for one in (
@@ -70,6 +92,13 @@ CONDITIONS = {
         Condition("reach-100ms", "reach, 100 ms", "reach-hold", changes={"delay_steps": 10}),
         Condition("posture-hand", "posture, hand sensed", "posture-loads", changes=_HAND),
         Condition("reach-hand", "reach, hand sensed", "reach-hold", changes=_HAND),
+        Condition(
+            "point-mass",
+            "posture, point mass",
+            "posture-loads",
+            changes=_POINT_MASS,
+            muscles=False,
+        ),
     )
 }
 
@@ -86,6 +115,7 @@ class Effort:
         learning_rate: Of Adam, at its largest. The study has 1e-4 to 3e-4 for 500 units.
         shipped: Whether networks that come with the package are taken in place of trainings, and
             what it lacks is left out.
+        trains: Whether networks that are not there are trained; else they are left out.
     """
 
     seeds: int = 5
@@ -94,11 +124,19 @@ class Effort:
     surrogates: int = 100
     learning_rate: float = 3e-4
     shipped: bool = False
+    trains: bool = True
 
-    def seeds_of(self, condition: Condition) -> list[int]:
-        """Return the seeds of a condition's networks."""
+    def seeds_of(self, condition: Condition, folder: Path) -> list[int]:
+        """Return the seeds of a condition's networks, of which some may lie in a folder."""
         seeds = list(range(self.seeds))
-        return [seed for seed in seeds if _shipped(condition, seed).exists() or not self.shipped]
+        if self.trains and not self.shipped:
+            return seeds
+        return [
+            seed
+            for seed in seeds
+            if (self.shipped and _shipped(condition, seed).exists())
+            or _path(folder, condition, seed).exists()
+        ]
 
     def method(self) -> Adam:
         """Return the study's optimizer, with a learning rate that falls to zero (ours)."""
@@ -113,6 +151,11 @@ def suitable_rate(units: int) -> float:
 def _shipped(condition: Condition, seed: int) -> Path:
     """Where a network lies that comes with the package, if it does."""
     return DATA / "kalidindi2021" / f"{condition.name}-{seed}.safetensors"
+
+
+def _path(folder: Path, condition: Condition, seed: int) -> Path:
+    """Where a network lies in a folder."""
+    return folder / f"{condition.name}-{seed}.safetensors"
 
 
 def task_of(condition: Condition) -> Task:
@@ -134,7 +177,7 @@ def network(
         folder: Where the networks lie, as NAME-SEED.safetensors.
         say: Told how the training goes.
     """
-    path = folder / f"{condition.name}-{seed}.safetensors"
+    path = _path(folder, condition, seed)
     if path.exists():
         return load_controller(path)
     if effort.shipped:
@@ -186,6 +229,7 @@ def _controller(condition: Condition, task: Task, units: int) -> RecurrentNetwor
         "input_size": input_size(task, task.trials()),
         "command_size": task.plant.command_size,
         "dt_s": task.plant.dt_s,
+        **({} if condition.muscles else {"squash": None}),
     }
     names = {one.name for one in fields(preset)}
     made: RecurrentNetwork = replace(preset, **{k: v for k, v in sizes.items() if k in names})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +80,10 @@ def reproduce(
     found: dict[str, list[Measured]] = {}
     for name in conditions:
         condition = CONDITIONS[name]
-        seeds = effort.seeds_of(condition)
+        seeds = effort.seeds_of(condition, networks)
         if not seeds:
-            progress(f"{name}: no network comes with the package; left out")
+            where = "comes with the package" if effort.shipped else f"lies in {networks}"
+            progress(f"{name}: no network {where}; left out")
             continue
         found[name] = []
         for seed in seeds:
@@ -123,7 +124,8 @@ def _rotations_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys)
             own = [one.rotations[signal] for one in networks if signal in one.rotations]
             matched = [one.matched[signal] for one in networks if signal in one.matched]
             paper = PAPER.get((name, signal))
-            rows.append(row_of(CONDITIONS[name].title, signal, paper, own, matched))
+            sizes = {one.layers for one in networks}
+            rows.append(row_of(CONDITIONS[name].title, signal, paper, own, matched, sizes))
     for name, rotation in recorded.rotations.items():
         rows.append(
             row_of("monkeys", name, MONKEYS.get(name), [rotation], [recorded.matched[name]])
@@ -145,8 +147,18 @@ def row_of(
     paper: _Row | None,
     own: Sequence[Rotations],
     matched: Sequence[CovarianceMatched] = (),
+    sizes: Collection[tuple[int, ...]] = (),
 ) -> dict[str, str | float | int | None]:
-    """Return one line of the table: published numbers and ours."""
+    """Return one line of the table: published numbers and ours.
+
+    Args:
+        title: Of the condition.
+        signal: What turns.
+        paper: The published numbers, or None.
+        own: Of each network, or of one recording.
+        matched: The same against covariance-matched permutations.
+        sizes: Units in each layer, of each kind of network there is.
+    """
     skew, free, hz, planes = paper or _NOT_PUBLISHED
     planes_shown = min((min(2, len(one.frequencies_hz)) for one in own), default=0)
     nulls = [one.nulls["maximum entropy"] for one in own if "maximum entropy" in one.nulls]
@@ -154,6 +166,7 @@ def row_of(
         "condition": title,
         "signal": signal,
         "networks": len(own),
+        "units": ", ".join(" + ".join(str(units) for units in one) for one in sorted(sizes)) or "-",
         "skew, paper": _text([skew]),
         "skew": _text([one.r2_skew for one in own]),
         "null": _text([float(np.median(one.skew)) for one in nulls]),
@@ -195,10 +208,9 @@ def _behaviour_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys)
             errors = [one.error_cm for one in networks]
             title = "hand from its target, at the end (cm)"
             rows.append(_quantity(CONDITIONS[name].title, title, "-", errors, 2))
-    for (_, title, _, digits), values in zip(
-        _BEHAVIOUR, zip(*recorded.hands.values(), strict=True), strict=False
-    ):
-        rows.append(_quantity("monkeys", title, "-", values, digits))
+    pushed = list(recorded.hands.values())
+    for place, (_, title, _, digits) in enumerate(_BEHAVIOUR[:2] if pushed else ()):
+        rows.append(_quantity("monkeys", title, "-", [one[place] for one in pushed], digits))
     note = (
         "Trials without noise, means or medians over loads; medians over networks, and over "
         "monkeys, with their range. The monkeys' hands are where the model's arm has its hand at "
