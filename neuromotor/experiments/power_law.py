@@ -79,7 +79,7 @@ class TwoThirdsPowerLaw(Experiment):
 
     def conduct(self, session: Session) -> Findings:
         """Trace all ellipses; see `Experiment.conduct`."""
-        if not session.subject.made_for_cost:
+        if not session.subject.takes_costs:
             raise CannotBeAskedError("it is told of a target, and of no path.")
         if isinstance(session.subject, OptimalForEver):
             raise CannotBeAskedError("it has no clock, by which laps are traced.")
