@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import did_you_mean
-from neuromotor.control import ILQG, ILQR, InfiniteHorizonLQG, Uncertainty
+from neuromotor.control import ILQG, ILQR, BelievedField, InfiniteHorizonLQG, Uncertainty
 from neuromotor.control.linear_design import distinct
 from neuromotor.controllers import CommandTable
 from neuromotor.controllers.controller import Controller
@@ -65,6 +65,18 @@ class Subject(ABC):
             CannotBeAskedError: It cannot do this; the message says why.
         """
 
+    def believing(
+        self, task: CursorReach, trials: Trials, field: BelievedField
+    ) -> tuple[Controller, Tensor]:
+        """Return a controller that believes in a force field, and its parameters (P,).
+
+        Raises:
+            CannotBeAskedError: It is not designed for what it believes.
+        """
+        raise CannotBeAskedError(
+            "it is not designed for a force field and its variance, which it would have to know."
+        )
+
 
 def beliefs(task: CursorReach) -> Uncertainty:
     """Return what an optimal controller believes of noise and disturbances in every experiment.
@@ -117,8 +129,19 @@ class Optimal(Subject):
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return the design for the trials' starts, targets and times, as `Subject`."""
+        return self._designed(task, trials, None)
+
+    def believing(
+        self, task: CursorReach, trials: Trials, field: BelievedField
+    ) -> tuple[Controller, Tensor]:
+        """Return the design for the field and its uncertainty, as `Subject`."""
+        return self._designed(task, trials, field)
+
+    def _designed(
+        self, task: CursorReach, trials: Trials, field: BelievedField | None
+    ) -> tuple[Controller, Tensor]:
         known = replace(trials.undisturbed(), counted=trials.counted)
-        design = self.ilqg.design(task, known, beliefs(task))
+        design = self.ilqg.design(task, known, beliefs(task), field=field)
         return design.controller, design.parameters
 
 
