@@ -360,8 +360,8 @@ def classics(
     """Put controllers through classic reaching experiments, and hold them against nature.
 
     One set of costs, noise and delays holds for all experiments; `--set world.noise=0.2` changes
-    it. Leaves tables.md, tables.json, figures/ and findings/ in the folder. Stopped, the same
-    command goes on with what is not in findings/ yet.
+    it. Leaves tables.md, tables.json, figures/, a picture with all figures of each controller, and
+    findings/ in the folder. Stopped, the same command goes on with what is not in findings/ yet.
 
     Example: `neuromotor reproduce classics --quick --controllers ilqg,lqg-infinite`
     """

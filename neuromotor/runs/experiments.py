@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
 from neuromotor.tasks import TASKS, CursorReach
 
-__all__ = ["FITTED", "Outcome", "Plan", "conduct", "draw_outcomes", "fit", "plan"]
+__all__ = ["FITTED", "Outcome", "Plan", "conduct", "draw_outcomes", "draw_page", "fit", "plan"]
 
 Say = Callable[[str], None]
 
@@ -224,3 +224,25 @@ def draw_outcomes(outcomes: Iterable[Outcome], folder: Path) -> list[Path]:
         save_figure(figure, path)
         written.append(path)
     return written
+
+
+def draw_page(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Write one picture with the figures of all outcomes that have findings, three in a row."""
+    draw_without_screen()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from neuromotor.plotting import STYLE, save_figure
+
+    shown = [one for one in outcomes if one.found is not None]
+    if not shown:
+        return
+    rows = -(-len(shown) // 3)
+    with mpl.rc_context(STYLE):
+        page = Figure(figsize=(12.6, 3.3 * rows), layout="constrained")
+        parts = page.subfigures(rows, 3, squeeze=False).ravel()
+        for one, part in zip(shown, parts, strict=False):
+            if one.found is not None:
+                one.experiment.draw(one.found, part)
+            part.suptitle(f"{one.experiment.title}: {one.controller}", fontsize=9)
+        save_figure(page, path)
