@@ -54,6 +54,10 @@ def check_description(card, saved, trials):
         largest = float(actuated(saved.task.plant, commands).abs().max())
     assert card["largest_command"] >= largest * (1 - 1e-9)
     assert card["largest_command"] < 20 * largest
+    if card["robustness"] is None:  # measured without references: networks with muscles
+        assert card["command_unit"] == "1"
+        assert card["usual"] is card["training"]["ratio"] is None
+        return
     assert card["command_unit"] == "N m"
     usual = with_plant(TASKS[card["task"]], saved.task.plant)
     same = not outside(usual, saved.task) and not outside(saved.task, usual)
@@ -254,6 +258,15 @@ def test_a_run_becomes_an_entry(run, tmp_path, monkeypatch):
     assert "N m. The only seed." in run("zoo", "--markdown")
     run("zoo", "robustness", "ddn/small", "--store")
     assert zoo.card("ddn/small") == card
+    assert "loss" in run("zoo", "add", *arguments, "--alone", "--force")
+    alone = zoo.card("ddn/small")
+    assert alone["evaluation"]["loss"] == card["evaluation"]["loss"]
+    assert (alone["evaluation"]["ratios"], alone["robustness"]) == ({}, None)
+    assert "ddn/small" in run("zoo")
+    assert "held-out" in run("zoo", "ddn/small")
+    assert "trained at" in run("zoo", "--markdown")
+    with pytest.raises(nm.SettingsError, match="`--alone`"):
+        app(["zoo", "robustness", "ddn/small", "--store"], standalone_mode=False)
     with pytest.raises(FileExistsError, match="exists"):
         app(["zoo", "add", *map(str, arguments)], standalone_mode=False)
 
