@@ -5,6 +5,7 @@ from neuromotor.control.duration import DurationResult, lasting, optimal_duratio
 from neuromotor.control.ilqg import ILQG, ILQGResult
 from neuromotor.control.ilqr import ILQR, ILQRResult
 from neuromotor.control.infinite_horizon import InfiniteHorizonLQG, InfiniteHorizonResult
+from neuromotor.control.inverse import Inference, infer, log_likelihood
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
 from neuromotor.control.online import OnlineTrajectoryOptimization
@@ -20,12 +21,15 @@ __all__ = [
     "FeedbackWeights",
     "ILQGResult",
     "ILQRResult",
+    "Inference",
     "InfiniteHorizonLQG",
     "InfiniteHorizonResult",
     "LinearFeedback",
     "OnlineTrajectoryOptimization",
     "Uncertainty",
+    "infer",
     "lasting",
+    "log_likelihood",
     "optimal_duration",
 ]
 

@@ -300,10 +300,8 @@ class _Data:
             raise ValueError(f"`names` must differ from each other, got {', '.join(names)}.")
         trials = trials.to(dtype=torch.float64, device="cpu")
         quiet, index = distinct(trials.undisturbed())
-        return cls(
-            task, trials, quiet, index, measured.double().cpu(), names, tuple(signals),
-            measurement_noise,
-        )  # fmt: skip
+        told = (names, tuple(signals), measurement_noise)
+        return cls(task, trials, quiet, index, measured.double().cpu(), *told)
 
     def settings(self) -> dict[str, float]:
         """Return the task's own values by name."""
