@@ -7,7 +7,12 @@ and holds them against the ranges of people or monkeys.
 
 from neuromotor.experiments.amplitude import Amplitude
 from neuromotor.experiments.endpoint_ellipses import EndpointEllipses
-from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
+from neuromotor.experiments.experiment import (
+    EXPERIMENTS,
+    Experiment,
+    put_through,
+    what_is_found,
+)
 from neuromotor.experiments.findings import (
     VERDICTS,
     CannotBeAskedError,
@@ -84,4 +89,5 @@ __all__ = [
     "overall",
     "put_through",
     "subject_of",
+    "what_is_found",
 ]

@@ -129,8 +129,8 @@ class GainOverReach(Experiment):
         data = found.data
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         time = 1000 * data["times_s"]
-        above.plot(time, 0.01 * data["cursor_n_per_m"], "o-", ms=3, label="cursor, N/cm")
-        above.plot(time, 0.01 * data["hand_n_per_m"], "s--", ms=3, label="hand pushed, N/cm")
+        above.plot(time, 0.01 * data["cursor_n_per_m"], "o-", ms=3, label="cursor jumps")
+        above.plot(time, 0.01 * data["hand_n_per_m"], "s--", ms=3, label="hand is pushed")
         above.axhline(0.0, color="0.6", lw=0.6)
         above.set_ylabel("gain (N/cm)")
         above.legend(frameon=False)

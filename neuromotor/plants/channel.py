@@ -31,7 +31,7 @@ from neuromotor.plants.plant import Plant
 
 __all__ = ["field_between_walls", "held_in_channel", "in_channel", "wall_force"]
 
-_ROUNDS = 4  # with the slope of the first: each divides what is left by a thousand or more
+_ROUNDS = 6  # with the slope of the first: each divides what is left by a hundred or more
 
 
 def held_in_channel(plant: Plant, state: Tensor, channel: Tensor) -> Tensor:

@@ -17,11 +17,13 @@ from neuromotor.experiments import (
     Findings,
     Judgement,
     Session,
+    judge,
     overall,
-    put_through,
     subject_of,
+    what_is_found,
 )
 from neuromotor.runs.drawing import draw_without_screen
+from neuromotor.runs.kept_findings import KeptFindings
 from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
 from neuromotor.tasks import TASKS, CursorReach
@@ -127,7 +129,11 @@ def plan(
 
 
 def conduct(
-    todo: Plan, controllers: Iterable[str], seed: int = 0, say: Say = lambda line: None
+    todo: Plan,
+    controllers: Iterable[str],
+    seed: int = 0,
+    say: Say = lambda line: None,
+    kept: KeptFindings | None = None,
 ) -> list[Outcome]:
     """Put each controller through each experiment.
 
@@ -136,18 +142,30 @@ def conduct(
         controllers: Names of subjects, controller files, names of the zoo.
         seed: Of all draws.
         say: Called with a line before each.
+        kept: Where findings are kept, and looked for first; None keeps none.
     """
     subjects = {str(name): subject_of(name) for name in controllers}
     outcomes = []
     for name, experiment in todo.experiments.items():
         for subject in subjects.values():
-            say(f"{name}: {subject.name}")
+            session = Session(subject, todo.world, seed=seed, say=say)
             began = time.monotonic()
-            found, judgements = put_through(
-                experiment, Session(subject, todo.world, seed=seed, say=say)
+            found = None if kept is None else kept.load(name, experiment, session)
+            if found is None:
+                say(f"{name}: {subject.name}")
+                found = what_is_found(experiment, session)
+                if kept is not None:
+                    kept.save(name, experiment, session, found)
+            outcomes.append(
+                Outcome(
+                    name,
+                    experiment,
+                    subject.name,
+                    found if isinstance(found, Findings) else None,
+                    judge(experiment.nature, found),
+                    time.monotonic() - began,
+                )
             )
-            seconds = time.monotonic() - began
-            outcomes.append(Outcome(name, experiment, subject.name, found, judgements, seconds))
     return outcomes
 
 

