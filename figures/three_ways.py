@@ -109,7 +109,7 @@ def draw(moved: dict[str, np.ndarray], rows: dict[str, dict], path: Path) -> Non
         right.set_yticks(place, list(rows))
         right.invert_yaxis()
         right.set(xlabel="R² of linear dynamics of the units", xlim=(0, 1))
-        right.legend(fontsize=7)
+        right.legend(fontsize=7, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         figure.savefig(path, dpi=200)
 
 

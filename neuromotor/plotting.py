@@ -24,9 +24,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2
 from torch import Tensor
 
 from neuromotor._showing import COLORS, PATHS, STYLE
+from neuromotor.control.inverse import Inference
 from neuromotor.evaluation.explain import Explanation
 from neuromotor.plants.plant import Plant, View, muscles_of, views_of
 from neuromotor.storage.files import atomic_path
@@ -55,6 +57,7 @@ __all__ = [
     "plot_convergence",
     "plot_explanation",
     "plot_hand_paths",
+    "plot_inference",
     "plot_reach",
     "push_key",
     "pushes_of",
@@ -396,6 +399,45 @@ def plot_explanation(found: Explanation, unit: str) -> Figure:
             axis.bar(labels, list(unread.values()), 0.6, color=COLORS[2])
             axis.set_ylabel(f"unread ({unit})")
         for letter_, axis in zip("abcd", axes[:, 0], strict=False):
+            letter(axis, letter_)
+    return figure
+
+
+def plot_inference(found: Inference, began: Mapping[str, float]) -> Figure:
+    """Draw the profile of each inferred setting's log-likelihood, and its interval.
+
+    Args:
+        found: What `control.infer` returned, with profiles.
+        began: The task's own value of each setting, which is marked.
+
+    Raises:
+        ValueError: There are no profiles.
+    """
+    if found.profiles is None:
+        raise ValueError("`found` must have profiles to be drawn; give `infer` `profile_points`.")
+    fall = 0.5 * float(chi2.ppf(found.level, 1))
+    with plt.rc_context(STYLE):
+        count = len(found.profiles)
+        figure, axes = plt.subplots(
+            count, 1, figsize=(COLUMN_IN, 1.7 * count), layout="constrained", squeeze=False
+        )
+        for axis, (name, profile) in zip(axes[:, 0], found.profiles.items(), strict=True):
+            drop = np.array(profile.log_likelihoods) - found.log_likelihood
+            interval = found.intervals[name]
+            if interval is not None:
+                axis.axvspan(*interval, color="0.88", lw=0, label=f"{found.level:.0%} interval")
+            axis.plot(profile.values, drop, "o-", color=COLORS[0], label="profile")
+            axis.axhline(-fall, color="0.5", lw=0.6, ls="--")
+            axis.axvline(found.values[name], color=COLORS[1], lw=1, label="likeliest")
+            low, high = profile.values[0], profile.values[-1]
+            if low <= began[name] <= high:
+                axis.axvline(began[name], color="k", lw=1, ls=":", label="of the task")
+            axis.set(xscale="log", xlabel=name.replace("_", " "), ylabel="log-likelihood")
+            axis.xaxis.set_major_locator(MaxNLocator(4))
+            axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+        axes[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        for letter_, axis in zip("abcdefgh", axes[:, 0], strict=False):
             letter(axis, letter_)
     return figure
 

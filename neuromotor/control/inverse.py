@@ -52,10 +52,13 @@ __all__ = ["Inference", "Profile", "infer", "log_likelihood"]
 _FLOOR = 1e-6  # least standard deviation of sensory noise that the agent assumes, as `ILQG` has it
 _ROUNDS = 200  # of feedback and filter gains
 _SETTLED = 1e-10  # fraction by which expected losses change in the last of them
-_STEP = 0.01  # of a logarithm, for differences of the log-likelihood
-_SLOPE = 1e-2  # largest derivative of the log-likelihood at its maximum
+_STEP = 2e-3  # of a logarithm, for differences of the log-likelihood
+_FLAT = 1e-2  # derivative of the log-likelihood below which nothing is left to climb
+_GAIN = 1e-4  # twice what a Newton step would add to the log-likelihood at its maximum
 _LINEARIZATIONS = 5
+_MOVED = 1e-3  # of a logarithm; a new linearisation that moves the maximum by less is the last
 _RANGE = math.log(1e4)  # how far logarithms are searched to both sides of the start
+_SCATTER = math.log(4)  # how far starts are scattered
 _WIDE = math.log(100)  # half an interval above which a setting counts as not identified
 _AT_ONCE = 1 << 22  # numbers in the covariances of all trials that are computed side by side
 
@@ -145,6 +148,7 @@ def infer(
     measurement_noise: float = 1e-6,
     level: float = 0.95,
     profile_points: int = 0,
+    starts: int = 3,
     iterations: int = 100,
     progress: Progress = lambda words: None,
 ) -> Inference:
@@ -170,7 +174,10 @@ def infer(
         level: Probability of the intervals.
         profile_points: Points of each setting's profile, over three standard errors to both sides;
             0 makes none.
-        iterations: Largest number of iterations of the search, for each linearisation.
+        starts: From how many points the search begins: `start`, and the likeliest of some that are
+            scattered around it by factors up to 4. The best end counts. Densities of movements have
+            several maxima where noise grows with commands.
+        iterations: Largest number of iterations of a search, for each linearisation.
         progress: Called with what is going on, in words.
 
     Raises:
@@ -194,6 +201,7 @@ def infer(
         >>> low < 0.2 < high
         True
     """
+    check_integer("starts", starts, minimum=1)
     check_integer("iterations", iterations, minimum=1)
     check_integer("profile_points", profile_points, minimum=0)
     if not 0 < level < 1:
@@ -210,7 +218,7 @@ def infer(
     watch = Stopwatch()
     search = _Search(data, progress)
     first = search.begin({**data.settings(), **(start or {})})
-    met, end = search.run(first, iterations)
+    met, end = search.best(first, starts, iterations)
     hessian = search.hessian(end)
     edge = [name for name, far in zip(data.names, _beyond(end, first), strict=True) if far]
     z = float(stats.norm.ppf(0.5 + level / 2))
@@ -414,12 +422,33 @@ class _Search:
         found: NDArray[Any] = self.data.assess(settings, self.commands).sum(1).numpy()
         return found
 
-    def run(self, point: NDArray[Any], iterations: int) -> tuple[bool, NDArray[Any]]:
-        """Return whether the search met its tolerance, and where it ended."""
-        first = point
+    def best(self, first: NDArray[Any], starts: int, iterations: int) -> tuple[bool, NDArray[Any]]:
+        """Return the best of several searches: whether it met its tolerance, and where it ended."""
+        self.commands = self.data.commands(np.exp(first).tolist())
+        points = [first]
+        if starts > 1:
+            draws = stats.qmc.Halton(len(first), seed=0).random(max(8, 4 * starts) * len(first))
+            scattered = first + _SCATTER * (2 * draws - 1)
+            self.progress(f"{len(scattered)} points around the start")
+            order = np.argsort(-self.assess(list(scattered)))
+            points += list(scattered[order[: starts - 1]])
+        ends = []
+        for number, point in enumerate(points):
+            if starts > 1:
+                self.progress(f"search {number + 1} of {starts}")
+            met, end = self.run(point, first, iterations)
+            ends.append((-self.expansion(tuple(end))[0], number, met, end, self.commands))
+        _, _, met, end, self.commands = max(ends, key=lambda found: found[:2])
+        self.expansion.cache_clear()
+        return met, end
 
-        def leave(point: NDArray[Any]) -> None:
-            if _beyond(point, first).any():
+    def run(
+        self, point: NDArray[Any], first: NDArray[Any], iterations: int
+    ) -> tuple[bool, NDArray[Any]]:
+        """Return whether a search met its tolerance, and where it ended."""
+
+        def look(point: NDArray[Any]) -> None:
+            if self.at_maximum(point) or _beyond(point, first).any():
                 raise StopIteration
 
         for _ in range(_LINEARIZATIONS):
@@ -431,18 +460,27 @@ class _Search:
                 jac=lambda x: self.expansion(tuple(x))[1],
                 hess=lambda x: self.expansion(tuple(x))[2],
                 method="trust-exact",
-                callback=leave,
+                callback=look,
                 options={
                     "maxiter": iterations,
-                    "gtol": _SLOPE,
-                    "initial_trust_radius": 0.5,
-                    "max_trust_radius": 2.0,
+                    "gtol": _FLAT,
+                    "initial_trust_radius": 0.25,
+                    "max_trust_radius": 0.5,
                 },
             )
             moved, point = np.abs(found.x - point).max(), found.x
-            if not found.success or moved < _STEP:
-                return bool(found.success), point
+            met = self.at_maximum(point)
+            if not met or moved < _MOVED:
+                return met, point
         return False, point
+
+    def at_maximum(self, point: NDArray[Any]) -> bool:
+        """Return whether a Newton step would raise the log-likelihood by next to nothing."""
+        _, slope, hessian = self.expansion(tuple(point))
+        if np.abs(slope).max() < _FLAT:
+            return True
+        bends, directions = np.linalg.eigh(hessian)
+        return bool(bends[0] > 0 and ((slope @ directions) ** 2 / bends).sum() < _GAIN)
 
     def expand(self, point: tuple[float, ...]) -> tuple[float, NDArray[Any], NDArray[Any]]:
         """Return minus the log-likelihood, its gradient and its Hessian."""
