@@ -68,11 +68,20 @@ def fitted_table(todo: Plan, fitted: Plan, outcomes: Sequence[Outcome], tries: i
     good = sum(overall(one.judgements) in VERDICTS[:2] for one in outcomes)
     name = outcomes[0].controller
     rows.append({"experiment": "inside or same direction", name: f"{good} of {len(outcomes)}"})
-    changed = ", ".join(
+    changes = [
         f"{name} {getattr(fitted.world, name):.3g} for {getattr(todo.world, name):g}"
         for name in FITTED
         if getattr(fitted.world, name) != getattr(todo.world, name)
-    )
+    ]
+    before, after = (one.world.senses for one in (todo, fitted))
+    if before is not None and after is not None and before != after:
+        factors = [
+            a.noise / b.noise
+            for a, b in zip(after.channels, before.channels, strict=True)
+            if b.noise
+        ]
+        changes.append(f"noise of the senses {factors[0]:.3g} times")
+    changed = ", ".join(changes)
     note = f"The best of {tries} random conditions and the common ones: {changed or 'the latter'}."
     return Table("fitted", "Score with fitted conditions", tuple(rows), note)
 

@@ -26,14 +26,22 @@ from neuromotor.runs.drawing import draw_without_screen
 from neuromotor.runs.kept_findings import KeptFindings
 from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
-from neuromotor.tasks import TASKS, CursorReach
+from neuromotor.tasks import TASKS, CursorReach, Senses
 
 __all__ = ["FITTED", "Outcome", "Plan", "conduct", "draw_outcomes", "draw_page", "fit", "plan"]
 
 Say = Callable[[str], None]
 
 # Settings of the conditions that `fit` varies, each by a factor between 1/4 and 4 (our choice).
-FITTED = ("error_weight", "velocity_weight", "torque_weight", "energy_weight", "noise")
+# The noise of all senses is varied by a factor too.
+FITTED = (
+    "error_weight",
+    "velocity_weight",
+    "torque_weight",
+    "energy_weight",
+    "noise",
+    "believed_load_nm",
+)
 _FACTOR = 4.0
 
 
@@ -189,7 +197,10 @@ def fit(
     for number in range(tries + 1):
         factors = {name: _FACTOR ** chance.uniform(-1, 1) for name in FITTED}
         changes = {name: factors[name] * getattr(todo.world, name) for name in FITTED}
-        tried = todo if number == 0 else replace(todo, world=replace(todo.world, **changes))
+        senses = _with_noise(todo.world.senses, _FACTOR ** chance.uniform(-1, 1))
+        tried = todo
+        if number > 0:
+            tried = replace(todo, world=replace(todo.world, senses=senses, **changes))
         outcomes = conduct(tried, [controller], seed)
         verdicts = [overall(one.judgements) for one in outcomes]
         inside, there = (verdicts.count(one) for one in VERDICTS[:2])
@@ -200,6 +211,17 @@ def fit(
     if best is None:
         raise ValueError(f"`tries` must be zero or more, got {tries}.")
     return best[1], best[2]
+
+
+def _with_noise(senses: Senses | None, factor: float) -> Senses | None:
+    """Return senses whose noise is so many times as large."""
+    if senses is None:
+        return None
+    louder = (
+        replace(one, noise=factor * one.noise, signal_noise=factor * one.signal_noise)
+        for one in senses.channels
+    )
+    return replace(senses, channels=tuple(louder))
 
 
 def draw_outcomes(outcomes: Iterable[Outcome], folder: Path) -> list[Path]:
