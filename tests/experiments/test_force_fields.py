@@ -49,12 +49,17 @@ def test_practice_in_curl_and_saddle_leaves_less_error_and_an_after_effect():
 
 
 @pytest.mark.slow
-def test_who_learns_nothing_shows_neither():
-    done, judged = found(replace(FIELDS, learner=Unlearning()))
-    assert {one.verdict for one in judged[1:]} == {"absent"}
-    assert done.measures["left of the error"].value == pytest.approx(100, abs=10)
-    _, judged = found(replace(RECOVERY, learner=Unlearning()))
-    assert {one.verdict for one in judged} == {"absent"}
+def test_who_learns_nothing_shows_nothing():
+    """Without noise, so that nothing is there by chance."""
+    still = CursorReach(noise=0.0)
+    for one in (FIELDS, RECOVERY):
+        done, _ = put_through(
+            replace(one, learner=Unlearning()), Session(subject_of("open-loop"), still)
+        )
+        for name, found in done.measures.items():
+            wanted = 100 if name == "left of the error" else 0
+            near = 5 if name == "adaptation" else 1e-6  # a plan is not quite straight, and presses
+            assert found.value == pytest.approx(wanted, abs=near), name
 
 
 @pytest.mark.slow
