@@ -50,7 +50,7 @@ def test_an_entry_is_written_once_and_measured_as_it_is_shipped(perfect, tmp_pat
     )
     place = tmp_path / "center-out/mine"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("neuromotor.runs.zoo_entry.describe", lambda *_: {"usual": None})
+        patch.setattr("neuromotor.runs.zoo_entry.describe", lambda *_, **__: {"usual": None})
         card = write_entry(tmp_path, "center-out/mine", perfect, TASK, [last], {"task": "x"})
         with pytest.raises(FileExistsError):
             write_entry(tmp_path, "center-out/mine", perfect, TASK, [last], {"task": "x"})
