@@ -117,23 +117,19 @@ class FieldObserver:
             practice.task,
             trials,
             self.uncertainty or Uncertainty(),
-            field=BelievedField(believed, self.deviation(practice, state)),
+            field=BelievedField.lasting(practice.task, believed, self.deviation(state)),
         )
         return Addition(None, design.controller, design.controller.unpack(design.parameters))
 
-    def deviation(self, practice: Practice, state: FieldBelief) -> Tensor | None:
-        """Return the patterns of the field's deviation that a design is told, (r, 2, 5).
+    def deviation(self, state: FieldBelief) -> Tensor:
+        """Return the patterns of the field's deviation as it is believed in, (p, 2, 5).
 
-        By a square root of the mean covariance of P + V over subjects, for draws in each step that
-        have the same variance of their sum as a deviation that lasts the trial.
+        By a square root of the mean covariance of P + V over subjects.
         """
-        total = state.covariance.mean(0) + self.field_deviation**2 * torch.eye(
-            state.mean.shape[1]
-        ).to(state.mean)
-        values, vectors = torch.linalg.eigh(total)
+        own = self.field_deviation**2 * torch.eye(state.mean.shape[1]).to(state.mean)
+        values, vectors = torch.linalg.eigh(state.covariance.mean(0) + own)
         root = vectors * values.clamp(min=0.0).sqrt()
-        scaled = practice.task.steps**0.5 * root
-        return torch.einsum("pr,pij->rij", scaled, state.patterns[:, 0])
+        return torch.einsum("pr,pij->rij", root, state.patterns[:, 0])
 
     def after(self, practice: Practice, state: FieldBelief, outcome: Outcome) -> FieldBelief:
         """Learn from what was felt; see `Learner.after`."""

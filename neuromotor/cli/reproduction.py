@@ -360,7 +360,8 @@ def classics(
     """Put controllers through classic reaching experiments, and hold them against nature.
 
     One set of costs, noise and delays holds for all experiments; `--set world.noise=0.2` changes
-    it. Leaves tables.md, tables.json and figures/ in the folder.
+    it. Leaves tables.md, tables.json, figures/, a picture with all figures of each controller, and
+    findings/ in the folder. Stopped, the same command goes on with what is not in findings/ yet.
 
     Example: `neuromotor reproduce classics --quick --controllers ilqg,lqg-infinite`
     """
@@ -368,11 +369,13 @@ def classics(
     from neuromotor.reproduction.classics import fitted_table, write_classics
     from neuromotor.reproduction.tables import update_document
     from neuromotor.runs.experiments import conduct, fit, plan
+    from neuromotor.runs.kept_findings import KeptFindings
 
     choose_threads(1)
     names = list(EXPERIMENTS) if experiments is None else experiments.split(",")
     todo = plan(names, config, set_ or [], quick=quick)
-    outcomes = conduct(todo, controllers.split(","), seed, say=_say)
+    kept = KeptFindings(out / "findings")
+    outcomes = conduct(todo, controllers.split(","), seed, say=_say, kept=kept)
     about = {
         "command": shlex.join(["neuromotor", *sys.argv[1:]]),
         "versions": versions(),

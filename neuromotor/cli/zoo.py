@@ -80,7 +80,7 @@ def entries(
         loss, ratio, reference = _headline(card)
         words = (card["name"], card["task"], card["method"])
         table.add_row(
-            *words, f"{loss:.4g}", ratio_words(ratio, ".5g"), reference, str(card["calls"])
+            *words, f"{loss:.4g}", ratio_words(ratio, ".5g"), reference or "-", str(card["calls"])
         )
     table.caption = "losses of random tasks are those of held-out trials"
     table.caption_justify = "left"
@@ -106,7 +106,8 @@ def show(
         table.add_row(key, value)
     table.show_header = False
     output.print(table)
-    output.print(robustness_table(_robustness_title(card), card["robustness"]))
+    if card["robustness"] is not None:
+        output.print(robustness_table(_robustness_title(card), card["robustness"]))
     output.print("Made by:")
     for stage in recipe:
         print(f"    {stage['command']}")
@@ -128,6 +129,14 @@ def add(
         str | None,
         typer.Option(help="What else a user must know, as where it stands among other seeds."),
     ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option(
+            "--alone",
+            help="Measure it without references and without the table of robustness, which for "
+            "plants with muscles take hours.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing entry.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -164,14 +173,14 @@ def add(
         "versions": summary["versions"],
         **({"note": note} if note else {}),
     }
-    card = write_entry(zoo_folder, name, saved, saved.task, stages, about, overwrite=force)
+    card = write_entry(
+        zoo_folder, name, saved, saved.task, stages, about, alone=alone, overwrite=force
+    )
     if json_:
         print(json.dumps(card, indent=2))
         return
     loss, ratio, reference = _headline(card)
-    output.print(
-        f"{name}: loss {loss:.6g}, {ratio_words(ratio, '.6g')} x {reference}", soft_wrap=True
-    )
+    output.print(f"{name}: loss {loss:.6g}{_times(ratio, reference)}", soft_wrap=True)
     output.print(f"Entry: {zoo_folder / name}", soft_wrap=True)
 
 
@@ -200,6 +209,10 @@ def robustness(
     if store:
         zoo.path(str(controller))  # a name that is none is refused
         card = update_entry(zoo.FOLDER, str(controller))
+        if card["robustness"] is None:
+            raise SettingsError(
+                f"{controller} was added with `--alone`, without this table; add it again without."
+            )
         found, title = card["robustness"], _robustness_title(card)
     else:
         saved = load_controller(controller)
@@ -220,6 +233,16 @@ def _note(row: Variation) -> None:
         messages.print(f"{row.setting} = {row.value:g}", soft_wrap=True)
 
 
+def _times(ratio: float | None, reference: str | None) -> str:
+    """Return a ratio to a reference in words; nothing where there is no reference."""
+    return "" if reference is None else f", {ratio_words(ratio, '.6g')} x {reference}"
+
+
+def _unit(card: Mapping[str, Any]) -> str:
+    """Return the unit of commands behind a blank; nothing for excitations, which have none."""
+    return "" if card["command_unit"] == "1" else f" {card['command_unit']}"
+
+
 def _robustness_title(card: dict[str, Any]) -> str:
     return f"{card['task']} as settings change, {card['robustness']['trials']} trials"
 
@@ -229,17 +252,21 @@ def cards_markdown(cards: Sequence[Mapping[str, Any]]) -> str:
     parts = []
     for task in dict.fromkeys(card["task"] for card in cards):
         own = [card for card in cards if card["task"] == task]
-        tables = [card["robustness"] for card in own]
-        first, number = tables[0], f"{100 * tables[0]['change']:g} %"
         parts += [f"## {task}", ""]
         for card in own:
             largest = card["largest_command"]
             words = "not finite" if largest is None else f"up to {largest:.3g}"
             at = ", ".join(f"`{name}` {value}" for name, value in _own_settings(card))
             parts.append(
-                f"- `{card['name']}`: trained at {at}. Commands {words} {card['command_unit']}."
+                f"- `{card['name']}`: trained at {at}. Commands {words}{_unit(card)}."
                 + (f" {card['note']}" if "note" in card else "")
             )
+        own = [card for card in own if card["robustness"] is not None]
+        tables = [card["robustness"] for card in own]
+        if not tables:
+            parts.append("")
+            continue
+        first, number = tables[0], f"{100 * tables[0]['change']:g} %"
         names = [card["name"].partition("/")[2] for card in own]
         head = [f"{name}, {sign}{number}" for name in names for sign in "-+"]
         rows = [["setting", "value", *head], ["---"] * 2 + ["---:"] * len(head)]
@@ -282,11 +309,13 @@ def _own_settings(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [item for item in card["trained_at"].items() if not item[0].startswith("plant.")]
 
 
-def _headline(card: dict[str, Any]) -> tuple[float, float | None, str]:
+def _headline(card: dict[str, Any]) -> tuple[float, float | None, str | None]:
     """Return the loss that counts, its ratio to the best reference, and that reference's name."""
     training, evaluation = card["training"], card["evaluation"]
     if evaluation is None:
         return training["loss"], training["ratio"], training["reference"]
+    if not evaluation["ratios"]:
+        return evaluation["loss"]["value"], None, None
     reference = "ilqg" if "ilqg" in evaluation["ratios"] else training["reference"]
     return evaluation["loss"]["value"], evaluation["ratios"][reference]["value"], reference
 
@@ -301,8 +330,7 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
         ("parameters", f"{card['parameters']:,}"),
         (
             f"{training['trials']} training trials",
-            f"loss {training['loss']:.6g}, {ratio_words(training['ratio'], '.6g')} x "
-            f"{training['reference']}",
+            f"loss {training['loss']:.6g}{_times(training['ratio'], training['reference'])}",
         ),
         ("hand at the end", f"{training['target_error_cm']:.3g} cm from its target"),
     ]
@@ -323,7 +351,7 @@ def _lines(card: dict[str, Any]) -> list[tuple[str, str]]:
     at = [f"{name} {value}" for name, value in _own_settings(card)]
     lines.append(("trained at", ", ".join(at)))
     largest = card["largest_command"]
-    words = "not finite" if largest is None else f"up to {largest:.4g} {card['command_unit']}"
+    words = "not finite" if largest is None else f"up to {largest:.4g}{_unit(card)}"
     lines.append(("commands", words))
     machine = card["machine"]
     return [

@@ -10,6 +10,8 @@ from torch import Tensor
 from neuromotor.control.linear_design import jacobians, outside_jacobians
 from neuromotor.plants.field import field_force
 from neuromotor.plants.plant import Plant
+from neuromotor.tasks.senses import SensesInUse
+from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["BelievedField"]
@@ -21,9 +23,9 @@ class BelievedField:
 
     A field whose strength varies from trial to trial, unknown when a trial begins, is taken as
     noise that is proportional to the field's force and drawn anew at every step (as Izawa et al.
-    2008). Over a trial of T steps draws of deviation ``s sqrt(T)`` have the same variance of their
-    sum as a strength of deviation s that lasts; which of the two `deviation` holds is the caller's
-    choice.
+    2008). A strength that deviates by s all along does so unanswered until the senses tell of it,
+    k steps later; draws of deviation ``s sqrt(k)`` have the same variance of their sum over these
+    steps (`lasting`; that choice is ours).
 
     Attributes:
         mean: ``field [1, p, v]`` for each trial, (B, d, 1 + 2 d), as in `Trials.field`.
@@ -33,6 +35,18 @@ class BelievedField:
 
     mean: Tensor
     deviation: Tensor | None = None
+
+    @classmethod
+    def lasting(cls, task: Task, mean: Tensor, deviation: Tensor) -> BelievedField:
+        """Return the belief in a field that deviates by the same all along a trial.
+
+        Args:
+            task: Whose longest delay of the senses is k.
+            mean: As the attribute.
+            deviation: Patterns of the deviation that lasts, (r, d, 1 + 2 d).
+        """
+        unanswered = max(SensesInUse.of(task).delay, 1)
+        return cls(mean, unanswered**0.5 * deviation)
 
     def check(self, plant: Plant, trials: Trials) -> None:
         """Raise unless the field fits a plant and trials."""

@@ -166,10 +166,12 @@ def optimal_duration(
         gap //= 2
         for way in (-gap, gap):
             beside = (best + way).clamp(shortest, longest)
-            for steps in beside.unique().tolist():
+            for steps in sorted(set(beside.tolist())):
                 price(steps, beside == steps)
         best = _best(tried)
-    designs = tuple(design(k, (best == k).nonzero().squeeze(-1)) for k in best.unique().tolist())
+    designs = tuple(
+        design(k, (best == k).nonzero().squeeze(-1)) for k in sorted(set(best.tolist()))
+    )
     losses = torch.zeros(count, dtype=torch.float64)
     for one in designs:
         losses[one.index] = _losses(one).double()

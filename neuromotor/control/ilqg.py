@@ -162,7 +162,9 @@ class ILQG:
                 commands = gains.means
                 states = roll_out(task.plant, quiet, commands)
         weights = tables(problem, gains.feedback, gains.correction, states)
-        controller = feedback_for(task, len(trials), uncertainty, self.extended)
+        controller = feedback_for(
+            task, len(trials), uncertainty, self.extended, uncertainty.retention
+        )
         if field is not None and self.extended:
             controller = replace(controller, knows_field=True)
             weights = replace(weights, field=quiet.field)

@@ -139,7 +139,7 @@ class InfiniteHorizonLQG:
             trials: B trials. The design sees their starts and targets, and what counts at the last
                 step (`Trials.counted`), but no draws.
             uncertainty: Sizes of noise and disturbance; by default those of the batch. When a
-                disturbance begins does not matter.
+                disturbance begins and ends does not matter.
             callback: Called after each round with its number and the mean expected cost of a step.
 
         Raises:
@@ -168,7 +168,7 @@ class InfiniteHorizonLQG:
             if callback is not None:
                 callback(len(history), history[-1])
 
-        always = replace(uncertainty, onset_steps=(0, 0))
+        always = replace(uncertainty, onset_steps=(0, 0), lasting_steps=None)
         once = _OneStep(task, self.error_scale, self.velocity_scale)
         step = linearized(once, at_rest, states, commands, always, self.noise_floor)
         step = replace(step, plant_variance=step.plant_variance.clamp(min=self.noise_floor**2))

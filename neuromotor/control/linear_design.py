@@ -181,7 +181,7 @@ def linearized(
         d = plant.hand_size
         ways.append(outside_jacobians(plant, states[:, :-1], commands, d, "hand_force"))
         variances.append(uncertainty.variances("hand_force", states, d))
-    onset = [uncertainty.onset_probability(t) for t in range(task.steps)]
+    fresh = uncertainty.fresh_shares(task.steps)
     senses = SensesInUse.of(task)
     return LQG(
         state=a,
@@ -192,7 +192,8 @@ def linearized(
         delay_steps=senses.delay,
         command_variance=uncertainty.variances("command_noise", states, m),
         plant_variance=uncertainty.variances("plant_noise", states, n),
-        onset_variance=states.new_tensor(onset).unsqueeze(-1) * torch.cat(variances),
+        onset_variance=states.new_tensor(fresh).unsqueeze(-1) * torch.cat(variances),
+        retention=uncertainty.retention,
         **_sensing(senses, states, uncertainty, sensor_floor),
     )
 

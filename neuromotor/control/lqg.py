@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -154,7 +155,9 @@ class LQG:
             if own[0][0] is not None:
                 variances[name] = torch.cat([v.expand(size, v.shape[-1]) for v, size in own])
         parts = first._parts
-        together = {name: torch.cat([getattr(one, name) for one in problems]) for name in parts}
+        together: dict[str, Any] = {
+            name: torch.cat([getattr(one, name) for one in problems]) for name in parts
+        }
         sensors = (
             Sensor(
                 same[0].delay_steps,

@@ -25,6 +25,11 @@ class Uncertainty:
     a linear controller depends on no other moments, so that the random walk can replace the
     disturbance.
 
+    One that ends again at each step with probability ``1 - phi`` has ``phi`` left of it after a
+    step on average. Then ``d' = phi d + w`` has its mean and covariance, with w of covariance
+    ``(p[k] + phi (1 - phi) P[k - 1]) S``, where ``P[k] = phi P[k - 1] + p[k]`` is the probability
+    that it is on.
+
     Each deviation is one number for all components, or one number for each.
 
     Attributes:
@@ -38,6 +43,8 @@ class Uncertainty:
             and noise grows with the command alone, ILQG gives no command at that last step: what
             it sees then shows the load exactly and for good. A little probability, such as 1e-4,
             spares a controller that cannot do that.
+        lasting_steps: Steps that load and hand force last on average, once they are on, if they
+            end at any step with the same probability; None is to the end of the trial.
         plant_noise: Deviation of the noise that is added to each component of the next state.
         sensory_noise: Deviation of the noise that is added to each component of an observation.
         signal_noise: Deviation of the noise that is proportional to what a channel senses, as a
@@ -55,6 +62,7 @@ class Uncertainty:
     plant_noise: Deviations = 0.0
     sensory_noise: Deviations = 0.0
     signal_noise: Deviations = 0.0
+    lasting_steps: float | None = None
 
     def __post_init__(self) -> None:
         names = ("command_noise", "load", "hand_force", "plant_noise")
@@ -66,6 +74,8 @@ class Uncertainty:
         check_integer("onset_steps", first, minimum=0)
         check_integer("onset_steps", last, minimum=first)
         check_fraction("late_onset", self.late_onset)
+        if self.lasting_steps is not None:
+            check_number("lasting_steps", self.lasting_steps, minimum=1.0)
 
     @classmethod
     def from_trials(cls, trials: Trials) -> Uncertainty:
@@ -99,6 +109,20 @@ class Uncertainty:
                 f"`{name}` must be one number or {size} for this plant, got {len(value)}."
             )
         return torch.tensor(value, dtype=like.dtype, device=like.device).square()
+
+    @property
+    def retention(self) -> float:
+        """What is left of a disturbance after a step on average: phi."""
+        return 1.0 if self.lasting_steps is None else 1 - 1 / self.lasting_steps
+
+    def fresh_shares(self, steps: int) -> list[float]:
+        """Return the covariance of w as a share of the disturbance's own, step by step."""
+        phi, on, shares = self.retention, 0.0, []
+        for step in range(steps):
+            onset = self.onset_probability(step)
+            shares.append(onset + phi * (1 - phi) * on)
+            on = phi * on + onset
+        return shares
 
     def onset_probability(self, step: int) -> float:
         """Return the probability that a disturbance switches on at a step."""

@@ -213,5 +213,5 @@ class PolicyNetwork:
         return sent, (torch.cat([sent, cell], dim=-1),)
 
     def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return what the units of the LSTM send on, (B, memory_units)."""
-        return tuple(part[:, : self.memory_units] for part in memory)
+        """Return what the units of the LSTM send on, (..., memory_units)."""
+        return tuple(part[..., : self.memory_units] for part in memory)

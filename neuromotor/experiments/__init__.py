@@ -7,7 +7,12 @@ and holds them against the ranges of people or monkeys.
 
 from neuromotor.experiments.amplitude import Amplitude
 from neuromotor.experiments.endpoint_ellipses import EndpointEllipses
-from neuromotor.experiments.experiment import EXPERIMENTS, Experiment, put_through
+from neuromotor.experiments.experiment import (
+    EXPERIMENTS,
+    Experiment,
+    put_through,
+    what_is_found,
+)
 from neuromotor.experiments.findings import (
     VERDICTS,
     CannotBeAskedError,
@@ -18,6 +23,7 @@ from neuromotor.experiments.findings import (
     overall,
 )
 from neuromotor.experiments.fitts import Fitts
+from neuromotor.experiments.force_fields import ForceFields
 from neuromotor.experiments.force_rate import ForceRate
 from neuromotor.experiments.gain_over_reach import GainOverReach
 from neuromotor.experiments.inertial_anisotropy import InertialAnisotropy
@@ -27,6 +33,7 @@ from neuromotor.experiments.posture_units import PostureUnits
 from neuromotor.experiments.power_law import TwoThirdsPowerLaw
 from neuromotor.experiments.schmidt import Schmidt
 from neuromotor.experiments.session import Run, Session
+from neuromotor.experiments.spontaneous_recovery import SpontaneousRecovery
 from neuromotor.experiments.straight_reaches import StraightReaches
 from neuromotor.experiments.subjects import (
     SUBJECTS,
@@ -40,6 +47,8 @@ from neuromotor.experiments.subjects import (
 )
 from neuromotor.experiments.target_jumps import TargetJumps
 from neuromotor.experiments.time_to_target import TimeToTarget
+from neuromotor.experiments.uncertain_fields import UncertainFields
+from neuromotor.experiments.unstable_field import UnstableField
 
 __all__ = [
     "EXPERIMENTS",
@@ -50,6 +59,7 @@ __all__ = [
     "EndpointEllipses",
     "Experiment",
     "Findings",
+    "ForceFields",
     "Fitts",
     "ForceRate",
     "GainOverReach",
@@ -65,15 +75,19 @@ __all__ = [
     "Run",
     "Schmidt",
     "Session",
+    "SpontaneousRecovery",
     "StraightReaches",
     "Subject",
     "TargetJumps",
     "TimeToTarget",
     "Trained",
+    "UncertainFields",
+    "UnstableField",
     "TwoThirdsPowerLaw",
     "beliefs",
     "judge",
     "overall",
     "put_through",
     "subject_of",
+    "what_is_found",
 ]

@@ -18,7 +18,7 @@ from neuromotor.extensions import Registry
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENTS", "Experiment", "put_through"]
+__all__ = ["EXPERIMENTS", "Experiment", "put_through", "what_is_found"]
 
 
 class Experiment(ABC):
@@ -57,6 +57,14 @@ class Experiment(ABC):
         return self
 
 
+def what_is_found(experiment: Experiment, session: Session) -> Findings | str:
+    """Return what a subject does in an experiment, or why it cannot take part."""
+    try:
+        return experiment.conduct(session)
+    except CannotBeAskedError as error:
+        return str(error)
+
+
 def put_through(
     experiment: Experiment, session: Session
 ) -> tuple[Findings | None, tuple[Judgement, ...]]:
@@ -64,11 +72,9 @@ def put_through(
 
     A subject that cannot take part has no findings; the judgements say why.
     """
-    try:
-        found = experiment.conduct(session)
-    except CannotBeAskedError as error:
-        return None, judge(experiment.nature, str(error))
-    return found, judge(experiment.nature, found)
+    found = what_is_found(experiment, session)
+    judgements = judge(experiment.nature, found)
+    return (None if isinstance(found, str) else found), judgements
 
 
 EXPERIMENTS: Registry[Experiment] = Registry(

@@ -166,12 +166,14 @@ class Fitts(Experiment):
         chosen = table[..., which]
         if own:
             late = np.isnan(chosen).mean(-1) > 0.5
-            return np.where(late, np.nan, np.nanmedian(np.where(late[..., None], 0, chosen), -1))
+            usual = np.nanmedian(np.where(late[..., None], 0, chosen), -1)
+            return np.asarray(np.where(late, np.nan, usual), np.float64)
         return shortest_times(chosen, np.array(self.given_s), np.array(self.widths_m))
 
     def _difficulty(self) -> NDArray[np.float64]:
         """log2(2 D / W) of each target (bits), (D W,)."""
-        return np.log2(2 * np.divide.outer(self.distances_m, self.widths_m)).ravel()
+        bits = np.log2(2 * np.divide.outer(self.distances_m, self.widths_m)).ravel()
+        return np.asarray(bits, np.float64)
 
     def _law(self, times: NDArray[np.float64]) -> tuple[float, float] | None:
         """Slope (ms/bit) and correlation; None where fewer than three targets are reached."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -38,13 +38,19 @@ __all__ = ["ForceRate", "one_cost"]
 
 # Of each cost alone the weight does not change the shape, as long as it is small against that of
 # errors; these make a reach of 10 cm in half a second about 1e-6 to 1e-5.
-_WEIGHTS = {
+_WEIGHTS: dict[str, dict[str, Any]] = {
     "squared torque": {"torque_weight": 1e-5},
     "work": {"work_weight": 1e-3},
     "torque rate": {"torque_rate_weight": 1e-7},
     "force rate": {"force_rate_weight": 1e-9},
 }
-_REGULAR = 1e-9  # of commands, which a cost of torques or work leaves free (1/s)
+_NO_EFFORT: dict[str, Any] = {
+    "torque_weight": 0.0,
+    "torque_rate_weight": 0.0,
+    "force_rate_weight": 0.0,
+    "work_weight": 0.0,
+    "energy_weight": 1e-9,  # of commands, which a cost of torques or work leaves free
+}
 
 
 @dataclass(frozen=True)
@@ -193,14 +199,10 @@ def one_cost(
         half: From home to the targets (m), (B, 2); reaches begin as far on the other side.
         arrival_s: Time that is given (s).
     """
-    none = dict.fromkeys(
-        ("torque_weight", "torque_rate_weight", "force_rate_weight", "work_weight"), 0.0
-    )
-    settings = {**none, **_WEIGHTS[name], "energy_weight": _REGULAR}
     dt_s = world.plant.dt_s
     task = replace(
         world,
-        **settings,
+        **{**_NO_EFFORT, **_WEIGHTS[name]},
         noise=0.0,
         believed_load_nm=0.0,
         believed_jump_m=0.0,

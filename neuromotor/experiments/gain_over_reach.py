@@ -66,11 +66,11 @@ class GainOverReach(Experiment):
     )
     nature: ClassVar[tuple[Nature, ...]] = (
         Nature(
-            "rises", "largest gain for the cursor, of the first", "%", 120, 400, 100 + SLIGHT,
+            "rises", "gain for the cursor in the middle, of the first", "%", 120, 400, 100 + SLIGHT,
             "people", "Dimitriou et al. 2013", about=True,
         ),
         Nature(
-            "falls", "last gain for the cursor, of the largest", "%", 0, 70, 100 - SLIGHT,
+            "falls", "last gain for the cursor, of the middle one", "%", 0, 70, 100 - SLIGHT,
             "people", "Dimitriou et al. 2013", about=True,
         ),
         Nature(
@@ -103,16 +103,16 @@ class GainOverReach(Experiment):
         ]
         found = run_probes(session, task, still, [*jumps, *pushes])
         many = len(self.times_s)
+        middle = many // 2
         cursor = found.responses(found.force, VISUAL_WINDOW_S)[:many] / self.jump_m
         at_end = (_PUSH_LASTS_S, _PUSH_LASTS_S)
         displaced = -found.responses(found.run.hand, at_end)[many:]
         hand = found.responses(found.force, _PUSH_WINDOW_S)[many:] / displaced
-        peak = int(cursor.mean(1).argmax())
         return Findings(
             measures={
-                "rises": as_percentage(cursor[peak], cursor[0]),
-                "falls": as_percentage(cursor[-1], cursor[peak]),
-                "push rises": as_percentage(hand[many // 2], hand[0]),
+                "rises": as_percentage(cursor[middle], cursor[0]),
+                "falls": as_percentage(cursor[-1], cursor[middle]),
+                "push rises": as_percentage(hand[middle], hand[0]),
             },
             data={
                 "times_s": np.array(self.times_s),
@@ -129,8 +129,8 @@ class GainOverReach(Experiment):
         data = found.data
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         time = 1000 * data["times_s"]
-        above.plot(time, 0.01 * data["cursor_n_per_m"], "o-", ms=3, label="cursor, N/cm")
-        above.plot(time, 0.01 * data["hand_n_per_m"], "s--", ms=3, label="hand pushed, N/cm")
+        above.plot(time, 0.01 * data["cursor_n_per_m"], "o-", ms=3, label="cursor jumps")
+        above.plot(time, 0.01 * data["hand_n_per_m"], "s--", ms=3, label="hand is pushed")
         above.axhline(0.0, color="0.6", lw=0.6)
         above.set_ylabel("gain (N/cm)")
         above.legend(frameon=False)

@@ -94,8 +94,8 @@ class InertialAnisotropy(Experiment):
         check_integer("repeats", self.repeats, minimum=1)
 
     def quick(self) -> Self:
-        """Return the same with eight directions and five repeats."""
-        return replace(self, directions=8, repeats=5)
+        """Return the same with twelve directions and five repeats."""
+        return replace(self, directions=12, repeats=5)
 
     def conduct(self, session: Session) -> Findings:
         """Run all directions; see `Experiment.conduct`."""

@@ -150,7 +150,7 @@ class MinimalIntervention(Experiment):
         axes[0].set_ylabel("hand's correction (cm)")
         axes[2].set_ylabel("hand's deviation (cm)")
         figure.supxlabel("time (ms)", fontsize=8)
-        axes[0].legend(frameon=False, fontsize=6)
+        axes[0].legend(frameon=False, fontsize=6, loc="upper left")
 
 
 def _long_and_narrow(values: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -98,7 +98,8 @@ class PostureUnits(Experiment):
         trials = replace(still, load=load)
         run = session.run(task, task.with_noise(trials, session.generator(), self.repeats))
         rates = np.asarray(run.rates(), np.float64)
-        angle = 2 * math.pi / self.loads * np.arange(self.loads).repeat(self.repeats)
+        number = np.arange(self.loads, dtype=np.float64).repeat(self.repeats)
+        angle = 2 * math.pi / self.loads * number
         settled = round((self.onset_s + self.settled_s) / dt_s)
         return self.measured(angle, rates[:, settled:].mean(1), session.seed)
 

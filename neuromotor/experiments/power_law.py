@@ -19,6 +19,7 @@ from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import CannotBeAskedError, Findings, Nature
 from neuromotor.experiments.reaching import trial_interval
 from neuromotor.experiments.session import Session
+from neuromotor.experiments.subjects import OptimalForEver
 from neuromotor.experiments.tracing import EllipseTracing
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ class TwoThirdsPowerLaw(Experiment):
 
     def conduct(self, session: Session) -> Findings:
         """Trace all ellipses; see `Experiment.conduct`."""
-        if not session.subject.made_for_cost:
+        if not session.subject.takes_costs:
             raise CannotBeAskedError("it is told of a target, and of no path.")
+        if isinstance(session.subject, OptimalForEver):
+            raise CannotBeAskedError("it has no clock, by which laps are traced.")
         paths = []
         for turn in self.turns_deg:
             task = EllipseTracing.of(session.world, self.half_axes_m, turn, self.lap_s, self.laps)

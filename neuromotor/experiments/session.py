@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neuromotor.closed_loop import ClosedLoop, Trajectory
 from neuromotor.closed_loop.blas import torch_threads
+from neuromotor.control import BelievedField
 from neuromotor.controllers.controller import unit_rates
 from neuromotor.experiments.findings import CannotBeAskedError
 from neuromotor.experiments.subjects import Subject
@@ -96,17 +97,21 @@ class Session:
         return torch.Generator().manual_seed(self.seed + 7919 * stream)
 
     @torch_threads()
-    def run(self, task: CursorReach, trials: Trials) -> Run:
+    def run(self, task: CursorReach, trials: Trials, believed: BelievedField | None = None) -> Run:
         """Run the subject on trials, all side by side.
 
         Args:
             task: `world`, with another number of steps or another screen.
             trials: A batch of it.
+            believed: The force field that the subject believes in; None is none.
 
         Raises:
             CannotBeAskedError: The subject cannot do this; the message says why.
         """
-        controller, parameters = self.subject.controller(task, trials)
+        if believed is None:
+            controller, parameters = self.subject.controller(task, trials)
+        else:
+            controller, parameters = self.subject.believing(task, trials, believed)
         with torch.no_grad():
             trajectory = ClosedLoop(task, controller).simulate(parameters, trials)
         if not bool(torch.isfinite(trajectory.states).all()):

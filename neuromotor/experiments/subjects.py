@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import did_you_mean
-from neuromotor.control import ILQG, ILQR, InfiniteHorizonLQG, Uncertainty
+from neuromotor.control import ILQG, ILQR, BelievedField, InfiniteHorizonLQG, Uncertainty
 from neuromotor.control.linear_design import distinct
 from neuromotor.controllers import CommandTable
 from neuromotor.controllers.controller import Controller
@@ -53,11 +53,6 @@ class Subject(ABC):
     def name(self) -> str:
         """Its name in tables."""
 
-    @property
-    def made_for_cost(self) -> bool:
-        """Whether it is made anew for what counts in the trials; else it knows only their cues."""
-        return True
-
     @abstractmethod
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return a controller and its parameters (P,), which know start, target and time alone.
@@ -69,6 +64,18 @@ class Subject(ABC):
         Raises:
             CannotBeAskedError: It cannot do this; the message says why.
         """
+
+    def believing(
+        self, task: CursorReach, trials: Trials, field: BelievedField
+    ) -> tuple[Controller, Tensor]:
+        """Return a controller that believes in a force field, and its parameters (P,).
+
+        Raises:
+            CannotBeAskedError: It is not designed for what it believes.
+        """
+        raise CannotBeAskedError(
+            "it is not designed for a force field and its variance, which it would have to know."
+        )
 
 
 def beliefs(task: CursorReach) -> Uncertainty:
@@ -122,8 +129,19 @@ class Optimal(Subject):
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return the design for the trials' starts, targets and times, as `Subject`."""
+        return self._designed(task, trials, None)
+
+    def believing(
+        self, task: CursorReach, trials: Trials, field: BelievedField
+    ) -> tuple[Controller, Tensor]:
+        """Return the design for the field and its uncertainty, as `Subject`."""
+        return self._designed(task, trials, field)
+
+    def _designed(
+        self, task: CursorReach, trials: Trials, field: BelievedField | None
+    ) -> tuple[Controller, Tensor]:
         known = replace(trials.undisturbed(), counted=trials.counted)
-        design = self.ilqg.design(task, known, beliefs(task))
+        design = self.ilqg.design(task, known, beliefs(task), field=field)
         return design.controller, design.parameters
 
 
@@ -204,11 +222,6 @@ class Trained(Subject):
     def name(self) -> str:
         """Its name in tables."""
         return self.label
-
-    @property
-    def made_for_cost(self) -> bool:
-        """False: it was trained once."""
-        return False
 
     def controller(self, task: CursorReach, trials: Trials) -> tuple[Controller, Tensor]:
         """Return the network, as `Subject`."""

@@ -98,13 +98,13 @@ class TargetJumps(Experiment):
             "latency": _in_ms(latency),
         }
         cannot = {}
-        if session.subject.made_for_cost:
+        if session.subject.takes_costs and session.subject.has_clock:
             hitting = self._jumps(session, task, _without_stop(task, reach), self.jumps_s[-1:])
             arrival = round(self.arrival_s / task.plant.dt_s)
             hit = 100 * hitting.courses(hitting.run.hand)[0, :, arrival] / self.jump_m
             measures["without a stop"] = bootstrap_interval(hit - share[-1])
         else:
-            cannot["without a stop"] = "no cue tells it that it need not stop."
+            cannot["without a stop"] = "nothing tells it that it need not stop."
         return Findings(
             measures=measures,
             data={

@@ -64,7 +64,7 @@ class TimeToTarget(Experiment):
             "people", "Cesonis & Franklin 2020", about=True,
         ),
         Nature(
-            "urgency", "response where less time is left, of that where most is left", "%",
+            "urgency", "response at the middle time left, of that where most is left", "%",
             110, 250, 100 + SLIGHT, "people", "Cesonis & Franklin 2020", about=True,
         ),
     )  # fmt: skip
@@ -102,8 +102,7 @@ class TimeToTarget(Experiment):
             found = run_probes(session, task, still, probes)
             kinds.append(found.responses(found.force, VISUAL_WINDOW_S))
         response = torch.stack(kinds)  # (kinds, times left, repeats), N
-        mean = response.mean((0, 2))
-        urgent = response[:, int(mean.argmax())].mean(0)
+        urgent = response[:, len(self.left_s) // 2].mean(0)
         return Findings(
             measures={
                 "time left": bootstrap_interval(100 * explained_by_columns(response)),

@@ -57,11 +57,6 @@ class TracingCost(CursorCost):
         features[..., parts["displacement"].start] = self.off_path(cursor)
         return features
 
-    def residuals(self, states: Tensor, commands: Tensor, trials: Trials) -> Tensor:
-        """Return the residuals r with ``loss = |r|^2 / 2``, (B, R); arguments as there."""
-        errors = self.weights(trials).sqrt() * self.features(states)
-        return torch.cat([errors.flatten(1), self.energy_weight**0.5 * commands.flatten(1)], dim=1)
-
     def off_path(self, cursor: Tensor) -> Tensor:
         """Return signed distances from the ellipse (m), (...), of positions (..., 2)."""
         angle = math.radians(self.turn_deg)
@@ -71,7 +66,8 @@ class TracingCost(CursorCost):
         scaled = (cursor - self.center.to(cursor)) @ turn / cursor.new_tensor(self.half_axes_m)
         size = scaled.norm(dim=-1)
         slope = (scaled / cursor.new_tensor(self.half_axes_m)).norm(dim=-1)
-        return size * (size - 1) / slope.clamp(min=1e-9)
+        off: Tensor = size * (size - 1) / slope.clamp(min=1e-9)
+        return off
 
 
 @dataclass(frozen=True)
@@ -98,6 +94,7 @@ class EllipseTracing(CursorReach):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_positive("error_weight", self.error_weight, "1/s")
         for half in self.half_axes_m:
             check_positive("half_axes_m", half, "m")
         check_number("turn_deg", self.turn_deg, "degrees")
@@ -126,19 +123,26 @@ class EllipseTracing(CursorReach):
     @property
     def cost(self) -> TracingCost:
         """The cost of `TracingCost`."""
-        plant, dt_s = self.plant, self.plant.dt_s
-        weights = torch.zeros(self.steps + 1, plant.state_size, dtype=torch.float64)
-        weights[1:, plant.state_parts["displacement"].start] = dt_s * self.error_weight
-        weights[:, plant.state_parts["drive"]] = dt_s * self.torque_rate_weight
+        paid, plant, dt_s = super().cost, self.plant, self.plant.dt_s
+        weights, parts = paid.state_weights.clone(), plant.state_parts
+        for part in ("velocity", "torque", "target"):  # what counts at the end of a reach
+            weights[:, parts[part]] = 0.0
+        weights[:, parts["displacement"].start] = dt_s * self.error_weight
         via = torch.zeros(self.steps + 1, 2, dtype=torch.float64)
         for quarter in range(1, _QUARTERS * self.laps + 1):
             step = round(quarter * self.lap_s / _QUARTERS / dt_s)
             via[step] = self._corner(quarter)
-            weights[step, plant.state_parts["target"]] = _VIA_S * self.error_weight
+            weights[step, parts["target"]] = _VIA_S * self.error_weight
         return TracingCost(
-            weights, dt_s * self.energy_weight, plant, via, self.home, self.half_axes_m,
-            self.turn_deg,
-        )  # fmt: skip
+            weights,
+            paid.energy_weight,
+            plant=plant,
+            force_rate_weight=paid.force_rate_weight,
+            via=via,
+            center=self.home,
+            half_axes_m=self.half_axes_m,
+            turn_deg=self.turn_deg,
+        )
 
     def traced(self, count: int = 1) -> Trials:
         """Return trials that begin at rest at the end of the first axis, without noise."""

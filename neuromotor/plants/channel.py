@@ -31,7 +31,7 @@ from neuromotor.plants.plant import Plant
 
 __all__ = ["field_between_walls", "held_in_channel", "in_channel", "wall_force"]
 
-_ROUNDS = 4  # with the slope of the first: each divides what is left by a thousand or more
+_ROUNDS = 6  # with the slope of the first: each divides what is left by a hundred or more
 
 
 def held_in_channel(plant: Plant, state: Tensor, channel: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def held_in_channel(plant: Plant, state: Tensor, channel: Tensor) -> Tensor:
         ValueError: The plant has no `velocity_rates`.
     """
     held = in_channel(plant, _hand(plant), state.unbind(-1), channel.unbind(-1))
-    return torch.stack(torch.broadcast_tensors(*held), dim=-1)
+    return torch.stack(list(held), dim=-1)
 
 
 def wall_force(plant: Plant, state: Tensor, channel: Tensor) -> Tensor:
@@ -62,7 +62,8 @@ def wall_force(plant: Plant, state: Tensor, channel: Tensor) -> Tensor:
     parts = _placed(plant, hand, parts, channel.unbind(-1))
     push, across = _push(plant, hand, parts, normal)
     speed = _along(normal, hand(parts)[len(normal) :])
-    return -speed / (plant.dt_s * _no_zero(across(push)))
+    force: Tensor = -speed / (plant.dt_s * _no_zero(across(push)))
+    return force
 
 
 def field_between_walls(field: Any, channel: Any) -> list[list[Any]]:
@@ -88,7 +89,7 @@ def _hand(plant: Plant) -> Callable[[Any], Any]:
     """The hand's position and velocity from a state's components, as tensors."""
 
     def hand(parts: Any) -> Any:
-        state = torch.stack(torch.broadcast_tensors(*parts), dim=-1)
+        state = torch.stack(list(parts), dim=-1)
         return (*plant.hand_position(state).unbind(-1), *plant.hand_velocity(state).unbind(-1))
 
     return hand
@@ -119,14 +120,15 @@ def in_channel(plant: Any, hand: Callable[[Any], Any], state: Any, channel: Any)
 
 def _placed(plant: Any, hand: Callable[[Any], Any], state: Any, channel: Any) -> list[Any]:
     """The state with its configuration moved until the hand is in the channel."""
-    state, normal = list(state), channel[1:]
-    push, across = _push(plant, hand, state, normal)
+    placed: list[Any] = list(state)
+    normal = channel[1:]
+    push, across = _push(plant, hand, placed, normal)
     slope = _no_zero(across(push))
     for _ in range(_ROUNDS):
-        share = (_along(normal, hand(state)[: len(normal)]) - channel[0]) / slope
+        share = (_along(normal, hand(placed)[: len(normal)]) - channel[0]) / slope
         for i, one in zip(_part(plant, "position"), push, strict=True):
-            state[i] = state[i] - share * one
-    return state
+            placed[i] = placed[i] - share * one
+    return placed
 
 
 def _push(

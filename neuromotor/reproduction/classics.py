@@ -9,7 +9,7 @@ from typing import Any
 
 from neuromotor.experiments import VERDICTS, overall
 from neuromotor.reproduction.tables import Table, write_tables
-from neuromotor.runs.experiments import FITTED, Outcome, Plan, draw_outcomes
+from neuromotor.runs.experiments import FITTED, Outcome, Plan, draw_outcomes, draw_page
 from neuromotor.storage.components import encode
 from neuromotor.tasks import SENSES, TASKS
 
@@ -139,7 +139,7 @@ def write_classics(
     about: Mapping[str, Any],
     more: Sequence[Table] = (),
 ) -> list[Table]:
-    """Write tables.md, tables.json and a figure of each outcome into a folder.
+    """Write tables.md, tables.json, a figure of each outcome, and a page for each controller.
 
     Args:
         todo: Experiments and conditions.
@@ -152,4 +152,7 @@ def write_classics(
     details = {**about, **todo.as_dict(), "outcomes": [one.as_dict() for one in outcomes]}
     write_tables(tables, out, details)
     draw_outcomes(outcomes, out / "figures")
+    for controller in dict.fromkeys(one.controller for one in outcomes):
+        label = controller.replace("/", "-").replace(" ", "-")
+        draw_page([one for one in outcomes if one.controller == controller], out / f"{label}.png")
     return tables

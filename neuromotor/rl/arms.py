@@ -146,7 +146,7 @@ class GoalArms(SB3Arms):
             )
         super().__init__(num_envs, task, **options)
         self._n = task.plant.state_size
-        whole = self.envs.single_observation_space
+        whole: Any = self.envs.single_observation_space
         ends = [(whole.low[a:b], whole.high[a:b]) for a, b in self._cuts(whole.shape[0])]
         boxes = [spaces.Box(low, high, dtype=np.float32) for low, high in ends]
         names = ("achieved_goal", "desired_goal", "observation")
@@ -174,7 +174,7 @@ class GoalArms(SB3Arms):
         del info
         hands = [self._hand(goal, k) for k, goal in enumerate((achieved_goal, desired_goal))]
         away = np.linalg.norm(hands[0] - hands[1], axis=-1)
-        return -(away >= self.envs.options.success_error_m).astype(np.float32)
+        return -np.asarray(away >= self.envs.options.success_error_m, dtype=np.float32)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ from neuromotor.experiments import (
     Findings,
     Judgement,
     Session,
+    judge,
     overall,
-    put_through,
     subject_of,
+    what_is_found,
 )
 from neuromotor.runs.drawing import draw_without_screen
+from neuromotor.runs.kept_findings import KeptFindings
 from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
 from neuromotor.tasks import TASKS, CursorReach
 
-__all__ = ["FITTED", "Outcome", "Plan", "conduct", "draw_outcomes", "fit", "plan"]
+__all__ = ["FITTED", "Outcome", "Plan", "conduct", "draw_outcomes", "draw_page", "fit", "plan"]
 
 Say = Callable[[str], None]
 
@@ -127,7 +129,11 @@ def plan(
 
 
 def conduct(
-    todo: Plan, controllers: Iterable[str], seed: int = 0, say: Say = lambda line: None
+    todo: Plan,
+    controllers: Iterable[str],
+    seed: int = 0,
+    say: Say = lambda line: None,
+    kept: KeptFindings | None = None,
 ) -> list[Outcome]:
     """Put each controller through each experiment.
 
@@ -136,18 +142,30 @@ def conduct(
         controllers: Names of subjects, controller files, names of the zoo.
         seed: Of all draws.
         say: Called with a line before each.
+        kept: Where findings are kept, and looked for first; None keeps none.
     """
     subjects = {str(name): subject_of(name) for name in controllers}
     outcomes = []
     for name, experiment in todo.experiments.items():
         for subject in subjects.values():
-            say(f"{name}: {subject.name}")
+            session = Session(subject, todo.world, seed=seed, say=say)
             began = time.monotonic()
-            found, judgements = put_through(
-                experiment, Session(subject, todo.world, seed=seed, say=say)
+            found = None if kept is None else kept.load(name, experiment, session)
+            if found is None:
+                say(f"{name}: {subject.name}")
+                found = what_is_found(experiment, session)
+                if kept is not None:
+                    kept.save(name, experiment, session, found)
+            outcomes.append(
+                Outcome(
+                    name,
+                    experiment,
+                    subject.name,
+                    found if isinstance(found, Findings) else None,
+                    judge(experiment.nature, found),
+                    time.monotonic() - began,
+                )
             )
-            seconds = time.monotonic() - began
-            outcomes.append(Outcome(name, experiment, subject.name, found, judgements, seconds))
     return outcomes
 
 
@@ -206,3 +224,25 @@ def draw_outcomes(outcomes: Iterable[Outcome], folder: Path) -> list[Path]:
         save_figure(figure, path)
         written.append(path)
     return written
+
+
+def draw_page(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Write one picture with the figures of all outcomes that have findings, three in a row."""
+    draw_without_screen()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from neuromotor.plotting import STYLE, save_figure
+
+    shown = [one for one in outcomes if one.found is not None]
+    if not shown:
+        return
+    rows = -(-len(shown) // 3)
+    with mpl.rc_context(STYLE):
+        page = Figure(figsize=(12.6, 3.3 * rows), layout="constrained")
+        parts = page.subfigures(rows, 3, squeeze=False).ravel()
+        for one, part in zip(shown, parts, strict=False):
+            if one.found is not None:
+                one.experiment.draw(one.found, part)
+            part.suptitle(f"{one.experiment.title}: {one.controller}", fontsize=9)
+        save_figure(page, path)

@@ -16,6 +16,7 @@ from neuromotor.control import ILQR
 from neuromotor.evaluation.against_references import evaluate_ilqr
 from neuromotor.evaluation.performance import (
     HELD_OUT_TRIALS,
+    assess,
     command_unit,
     controller_runner,
     held_out,
@@ -73,6 +74,7 @@ def measure_entry(
     *,
     ilqr: ILQR | None = None,
     trials: int = HELD_OUT_TRIALS,
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Return what a controller comes to in float64: on its training trials, and on held-out ones.
 
@@ -82,6 +84,7 @@ def measure_entry(
         seed: Seed of the training, whose first trials are run again.
         ilqr: Settings of the reference.
         trials: Number of held-out trials of a random task.
+        alone: Whether there are no references, so that ratios are None or none.
 
     Returns:
         `training`, and `evaluation`, which is None where nothing disturbs the trials.
@@ -89,20 +92,24 @@ def measure_entry(
     solver = ilqr or ILQR()
     run = controller_runner(task, saved.controller, saved.parameters.double())
     batch = make_trials(task, saved.controller, seed)
-    solution = solver.solve(task, batch)
+    solution = None if alone else solver.solve(task, batch)
     with torch.no_grad():
         states, commands = run(batch)
     performance = measure(task, batch, states, commands)
     training = {
         "trials": len(batch),
         **performance.as_dict(),
-        "reference": reference_name(batch),
-        "reference_loss": solution.value,
-        "ratio": performance.loss / solution.value if solution.value else None,
+        "reference": None if solution is None else reference_name(batch),
+        "reference_loss": None if solution is None else solution.value,
+        "ratio": performance.loss / solution.value if solution and solution.value else None,
     }
     if not (task.random or batch.disturbed):
         return {"training": training, "evaluation": None}
     evaluated = held_out(task, saved.controller, trials) if task.random else batch
+    if alone:
+        found = assess(task, evaluated, run)
+        evaluation = {"held_out": task.random, **found.as_dict(), "references": {}}
+        return {"training": training, "evaluation": evaluation}
     own = solution if evaluated is batch else None
     references = evaluate_ilqr(task, evaluated, solver, solution=own)
     references = references.with_others(default_references(evaluated))
@@ -115,7 +122,13 @@ def measure_entry(
 
 
 def describe(
-    task: Task, saved: SavedController, task_name: str, seed: int, trials: int
+    task: Task,
+    saved: SavedController,
+    task_name: str,
+    seed: int,
+    trials: int,
+    *,
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Return what a card says beside the numbers of the training itself.
 
@@ -125,6 +138,7 @@ def describe(
         task_name: The task's name in `TASKS`.
         seed: Of the training.
         trials: How many held-out trials of a random task, and at most so many for robustness.
+        alone: Whether there are no references, and so neither `usual` nor `robustness`.
 
     Returns:
         `trained_at`, by name of a setting its value or range; `usual`, like `measure_entry`, on the
@@ -135,7 +149,7 @@ def describe(
     usual = sensed_alike(with_plant(TASKS[task_name], task.plant), task)
     own = not outside(task, usual) and not outside(usual, task)
     largest: float | None = 0.0
-    for one in (task,) if own else (task, usual):
+    for one in (task,) if own or alone else (task, usual):
         run = controller_runner(one, saved.controller, saved.parameters.double())
         for batch in (
             make_trials(one, saved.controller, seed),
@@ -148,8 +162,10 @@ def describe(
         "trained_at": trained_at(task),
         "largest_command": largest,
         "command_unit": command_unit(task),
-        "usual": None if own else measure_entry(usual, saved, seed, trials=trials),
-        "robustness": measure_robustness(usual, saved, trials=min(trials, ROBUSTNESS_TRIALS)),
+        "usual": None if own or alone else measure_entry(usual, saved, seed, trials=trials),
+        "robustness": None
+        if alone
+        else measure_robustness(usual, saved, trials=min(trials, ROBUSTNESS_TRIALS)),
     }
 
 
@@ -221,9 +237,14 @@ def update_entry(folder: Path, name: str) -> dict[str, Any]:
     card = json.loads((place / "card.json").read_text(encoding="utf-8"))
     stages = json.loads((place / "recipe.json").read_text(encoding="utf-8"))["stages"]
     trials = stages[-1]["settings"].get("held_out", HELD_OUT_TRIALS)
-    card |= describe(saved.task, saved, card["task"], card["seed"], trials)
+    card |= describe(saved.task, saved, card["task"], card["seed"], trials, alone=_alone(card))
     write_json(place / "card.json", card)
     return dict(card)
+
+
+def _alone(card: Mapping[str, Any]) -> bool:
+    """Whether an entry was measured without references."""
+    return card["robustness"] is None
 
 
 def joined_history(stages: Sequence[Stage]) -> dict[str, Any]:
@@ -263,6 +284,7 @@ def write_entry(
     stages: Sequence[Stage],
     about: Mapping[str, Any],
     *,
+    alone: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write an entry's four files, its weights measured as they are shipped; return its card.
@@ -274,6 +296,7 @@ def write_entry(
         task: What it was trained on.
         stages: The trainings that made it, first to last.
         about: More for the card: the task's name, the machine, the versions.
+        alone: Whether it is measured without references, which for muscles take hours.
         overwrite: Whether an existing entry may be replaced.
 
     Raises:
@@ -298,11 +321,11 @@ def write_entry(
         **about,
         "method": last.row["method"],
         "parameters": saved.controller.parameter_count,
-        **measure_entry(task, shipped, last.settings["seed"], trials=trials),
+        **measure_entry(task, shipped, last.settings["seed"], trials=trials, alone=alone),
         "seed": last.settings["seed"],
         **{key: sum(stage.row[key] for stage in stages) for key in (*counts, "seconds")},
         "reason": last.row["reason"],
-        **describe(task, shipped, about["task"], last.settings["seed"], trials),
+        **describe(task, shipped, about["task"], last.settings["seed"], trials, alone=alone),
     }
     write_json(place / "recipe.json", {"stages": [_stage(stage) for stage in stages]})
     write_json(place / "history.json", joined_history(stages))

@@ -7,6 +7,7 @@ from neuromotor.tasks.cost import Expansion, QuadraticCost
 from neuromotor.tasks.cursor_cost import CursorCost
 from neuromotor.tasks.cursor_reach import CursorReach
 from neuromotor.tasks.ddn import DDN
+from neuromotor.tasks.fields import FIELDS, CurlField, DivergentField, HandField, LinearField
 from neuromotor.tasks.force_field import ForceField
 from neuromotor.tasks.friction import Friction
 from neuromotor.tasks.instructed_delay import InstructedDelay
@@ -26,19 +27,24 @@ from neuromotor.tasks.trials import Trials
 
 __all__ = [
     "DDN",
+    "FIELDS",
     "PENALTIES",
     "SENSES",
     "TASKS",
     "CenterOut",
     "Channel",
     "CuedReach",
+    "CurlField",
     "CursorCost",
     "CursorReach",
+    "DivergentField",
     "Expansion",
     "ForceField",
     "Friction",
+    "HandField",
     "InstructedDelay",
     "Interception",
+    "LinearField",
     "MemoryReach",
     "Penalties",
     "Penalty",

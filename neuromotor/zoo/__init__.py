@@ -48,7 +48,10 @@ def card(name: str) -> dict[str, Any]:
         it; `usual`, the same as `training` and `evaluation` on the task's default settings, where
         others were trained on; `robustness`, rows of `neuromotor.robustness` for those default
         settings. Losses are those of the shipped float32 weights in float64, `largest_command` is
-        in N m or N. A `note` says what else one must know, as where the network stands among other
+        in N m or N, or without a unit where muscles are excited. Entries with muscles have no
+        references, which would take hours: `usual`, `robustness` and `training`'s ratio are None,
+        and there are no ratios in `evaluation`. A `note` says what else one must know, as where the
+        network stands among other
         seeds.
 
     Raises:

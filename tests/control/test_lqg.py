@@ -157,6 +157,28 @@ def test_the_predicted_cost_is_the_mean_of_simulated_trials(chance, delay):
     assert abs(float(losses.mean()) - design.predicted) < 3 * error
 
 
+def test_loads_that_end_cost_what_is_predicted_and_less_than_if_they_were_thought_to_stay():
+    """Their ends are as likely at each step, which no step of the design ever draws."""
+    task, count, lasting = reach(3), 3000, 6.0
+    stays = Uncertainty(load=2.0, onset_steps=(0, 9), plant_noise=0.003, sensory_noise=0.01)
+    ends = replace(stays, lasting_steps=lasting)
+    trials = with_draws(many(task.trials(), count), task.steps, stays, seed=40)
+    goes = torch.rand(count, task.steps, 1, generator=torch.Generator().manual_seed(5))
+    on = (trials.load != 0).any(-1, keepdim=True)
+    before = torch.cat([torch.zeros_like(on[:, :1]), on[:, :-1]], dim=1)
+    over = (before & (goes < 1 / lasting)).int().cummax(1).values  # never at its first step
+    trials = replace(trials, load=trials.load * (1 - over))
+    found = []
+    for chance in (ends, stays):
+        design = ILQG().design(task, trials, chance)
+        losses = ClosedLoop(task, design.controller).losses(design.parameters, trials)
+        found.append((float(losses.mean()), design.predicted, float(losses.std()) / count**0.5))
+    mean, predicted, error = found[0]
+    assert error < 0.03 * predicted
+    assert abs(mean - predicted) < 3 * error
+    assert mean < 0.95 * found[1][0]
+
+
 def test_noise_of_the_command_makes_gains_smaller_and_costs_stationary():
     """Feedback and filter are optimal together: no direction of the gains lowers the cost."""
     chance = replace(CASES["all"], command_noise=1.5)
@@ -207,6 +229,8 @@ def test_deviations_must_fit_the_plant():
         Uncertainty(onset_steps=(5, 4))
     with pytest.raises(ValueError, match="command_noise"):
         Uncertainty(command_noise=-0.1)
+    with pytest.raises(ValueError, match="lasting_steps"):
+        Uncertainty(lasting_steps=0.5)
 
 
 def test_sizes_are_found_in_a_batch():

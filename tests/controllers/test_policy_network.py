@@ -5,6 +5,7 @@ import torch
 from cases import normal
 
 from neuromotor import CenterOut, load_controller, save_controller
+from neuromotor.analysis import record
 from neuromotor.closed_loop import simulate
 from neuromotor.controllers import PolicyNetwork
 
@@ -100,3 +101,13 @@ def test_a_taper_narrows_actions_about_the_middle():
         policy(taper=(1.0, 0.5))
     with pytest.raises(ValueError, match="`taper` must be from 0 to 1"):
         policy(taper=(2.0,) * 7)
+
+
+def test_a_recording_holds_what_the_units_of_the_lstm_send_on():
+    task = CenterOut(directions=3, steps=5)
+    network = PolicyNetwork(steps=5, layers=(6,), memory_units=4)
+    theta = normal(network.parameter_count, seed=1)
+    rate = record(task, network, theta)["rate"]
+    memory = simulate(task, network, theta, task.trials()).memory[0]
+    assert rate.shape == (3, 5, 4)
+    torch.testing.assert_close(torch.from_numpy(rate.values), memory[..., :4])

@@ -6,10 +6,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.experiments import (
     OpenLoop,
     PostureUnits,
     Session,
+    Trained,
     TwoThirdsPowerLaw,
     judge,
     put_through,
@@ -17,6 +19,7 @@ from neuromotor.experiments import (
 )
 from neuromotor.experiments.tracing import EllipseTracing
 from neuromotor.tasks import CursorReach
+from neuromotor.zoo.saved_controller import SavedController
 
 mpl.use("Agg")
 DT = 0.01
@@ -98,6 +101,8 @@ def test_optimal_commands_trace_the_ellipse_by_the_law():
     assert float(off.abs().max()) < 0.01
     _, judged = put_through(experiment, Session(subject_of("center-out/best"), CursorReach()))
     assert {one.reason for one in judged} == {"it is told of a target, and of no path."}
+    _, judged = put_through(experiment, Session(subject_of("lqg-infinite"), CursorReach()))
+    assert {one.reason for one in judged} == {"it has no clock, by which laps are traced."}
 
 
 def test_bad_laps_are_refused():
@@ -140,3 +145,18 @@ def test_even_loads_one_cluster_of_noise_and_no_units_are_absent():
     assert {one.reason for one in judged} == {"it has no units."}
     with pytest.raises(ValueError, match="`duration_s` must be longer"):
         PostureUnits(duration_s=0.5)
+
+
+def test_units_of_a_network_are_asked_under_the_conditions_of_its_training():
+    """Of an untrained network: its units feel the loads, so that most of them are tuned."""
+    task = CursorReach()
+    network = ContinuousTimeRNN(layers=(30,), input_size=16)
+    parameters = network.initial_parameters(torch.Generator().manual_seed(0)).double()
+    subject = Trained(SavedController(network, parameters, task, {}), "untrained")
+    experiment = PostureUnits(duration_s=0.5, onset_s=0.1, settled_s=0.2, repeats=2)
+    found, judged = put_through(experiment, Session(subject, task))
+    assert found is not None
+    assert {one.verdict for one in judged} <= {"inside", "same direction", "absent"}
+    assert len(found.data["preferred_rad"]) > 15
+    assert "units are tuned to the load" in found.remarks[0]
+    verdicts(experiment, found)

@@ -95,6 +95,7 @@ def test_who_has_no_clock_cannot_move_in_a_given_time():
     assert verdicts(Schmidt(), OptimalForEver()) == ["cannot be asked"] * 2
 
 
+@pytest.mark.slow
 def test_time_emerges_from_feedback_without_a_clock():
     small = Fitts(distances_m=(0.05, 0.2), widths_m=(0.02, 0.06), repeats=4)
     found, _ = put_through(small, Session(OptimalForEver(), CursorReach()))

@@ -9,7 +9,9 @@ from neuromotor.closed_loop.dynamics import roll_out
 from neuromotor.plants import TwoJointArm, UnreachableError
 from neuromotor.tasks import CursorReach, Trials
 
-TASK = CursorReach(steps=30, pairs=6, torque_rate_weight=1e-4)
+TASK = CursorReach(
+    steps=30, pairs=6, torque_rate_weight=1e-4, force_rate_weight=1e-8, work_weight=1e-3
+)
 
 
 def batch():
@@ -45,6 +47,13 @@ def test_loss_is_the_integral_of_what_the_class_says():
     )
     running = TASK.torque_rate_weight * rate.square().sum((-1, -2))
     running = running + TASK.energy_weight * commands.square().sum((-1, -2))
+    torque, drive = states[..., 4:6], states[..., 6:8]
+    after = torque[:, -1:] + plant.dt_s / plant.lag_s * (drive - torque)[:, -1:]
+    jerky = torch.cat([torque, after], dim=1).diff(n=2, dim=1) / plant.dt_s**2
+    running = running + TASK.force_rate_weight * jerky.square().sum((-1, -2))
+    power = torque * states[..., 2:4]
+    size = 2 * power.square() / ((power.square() + 0.01**2).sqrt() + 0.01)
+    running = running + TASK.work_weight * size.sum((-1, -2))
     expected = 0.5 * plant.dt_s * ((on * at_end).sum(-1) + running)
     torch.testing.assert_close(TASK.cost.losses(states, commands, trials), expected)
 
@@ -60,14 +69,41 @@ def test_expansion_agrees_with_finite_differences():
         torch.testing.assert_close(
             (up - down) / (2 * h), (found.state * way).sum((1, 2)), rtol=1e-6, atol=1e-9
         )
-    # Gauss-Newton: exact where the features are linear, as they are in all but the joint angles
+        way = torch.randn(commands.shape, generator=generator, dtype=torch.float64)
+        up, down = (TASK.cost.losses(states, commands + sign * h * way, trials) for sign in (1, -1))
+        torch.testing.assert_close(
+            (up - down) / (2 * h), (found.command * way).sum((1, 2)), rtol=1e-6, atol=1e-9
+        )
+
+
+def test_curvature_is_exact_where_features_are_linear():
+    """As all are but work and what depends on the joint angles: so far Gauss-Newton is Newton."""
+    trials, states, commands = batch()
+    task = replace(TASK, work_weight=0.0)
+    found = task.cost.expansion(states, commands, trials)
+    generator = torch.Generator().manual_seed(2)
     linear = torch.zeros_like(states)
     linear[..., 4:] = torch.randn(states[..., 4:].shape, generator=generator, dtype=torch.float64)
+    pushed = torch.randn(commands.shape, generator=generator, dtype=torch.float64)
     base, up, down = (
-        TASK.cost.losses(states + sign * linear, commands, trials) for sign in (0, 1, -1)
+        task.cost.losses(states + sign * linear, commands + sign * pushed, trials)
+        for sign in (0, 1, -1)
     )
-    curved = (linear.unsqueeze(-2) @ found.state_curvature @ linear.unsqueeze(-1)).sum((1, 2, 3))
+    x, u = linear.unsqueeze(-1), pushed.unsqueeze(-1)
+    curved = (x.mT @ found.state_curvature @ x).sum((1, 2, 3))
+    curved = curved + (u.mT @ found.command_curvature @ u).sum((1, 2, 3))
+    curved = curved + 2 * (u.mT @ found.mixed_curvature @ x[:, :-1]).sum((1, 2, 3))
     torch.testing.assert_close(up + down - 2 * base, curved)
+
+
+def test_work_is_the_size_of_the_power_over_time():
+    task = replace(TASK, work_weight=1.0)
+    trials, states, commands = batch()
+    less = replace(task, work_weight=0.0).cost.losses(states, commands, trials)
+    work = (states[..., 2:4] * states[..., 4:6]).abs().sum((1, 2)) * task.plant.dt_s
+    torch.testing.assert_close(
+        task.cost.losses(states, commands, trials) - less, work, rtol=0.05, atol=0.01
+    )
 
 
 def test_jump_moves_the_target_after_its_step_and_nothing_else():

@@ -88,7 +88,7 @@ def hand_stiffness(displacements: ArrayLike, forces: ArrayLike) -> HandStiffness
     small, large = values
     long = vectors[:, 1]
     return HandStiffness(
-        matrix_n_m=matrix,
+        matrix_n_m=np.asarray(matrix, np.float64),
         standard_error_n_m=error,
         rest_force_n=fitted[0],
         r2=float(r_squared(pushed, design @ fitted, (0, 1), pushed.mean(0))),

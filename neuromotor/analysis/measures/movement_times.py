@@ -108,7 +108,7 @@ class PeakFraction:
 
     def onset(self, motion: Motion) -> NDArray[np.float64]:
         """Return the last times before each peak at which the hand is slow, (B,)."""
-        time = motion.dt_s * np.arange(motion.speed.shape[1])
+        time = np.asarray(motion.dt_s * np.arange(motion.speed.shape[1]), np.float64)
         return movement_onset(
             time, motion.speed, fraction=self.fraction, minimum_peak=self.minimum_peak_m_s
         )

@@ -106,7 +106,8 @@ def power_law(
                 1 + slope,
                 _correlation(bent, fast + bent),
             )
-    return PowerLaw(*rows.T, counts.sum(1), counts, speed, curvature)
+    own, r, angular, angular_r = rows.T
+    return PowerLaw(own, r, angular, angular_r, counts.sum(1), counts, speed, curvature)
 
 
 def _derivatives(

@@ -86,7 +86,8 @@ def speed_profiles(
         share = np.linspace(0, 1, len(trace))
         rows[trial] = trace.max(), mean, duration, trace.max() / mean, share[trace.argmax()]
         scaled[trial] = np.interp(np.linspace(0, 1, points), share, trace) / mean
-    return SpeedProfiles(*rows.T, scaled)
+    peak, average, duration_s, peak_to_mean, peak_at = rows.T
+    return SpeedProfiles(peak, average, duration_s, peak_to_mean, peak_at, scaled)
 
 
 def profile_differences(scaled: ArrayLike, to: ArrayLike | None = None) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from neuromotor.closed_loop import Trajectory
+from neuromotor.controllers.controller import unit_rates
+from neuromotor.evaluation.load_responses import load_onsets
 from neuromotor.plotting import COLORS, finish_plane, hand_cm
-from neuromotor.reproduction.experiments import Disturbed, disturbed, robust_trials
+from neuromotor.reproduction.experiments import robust_trials
 from neuromotor.reproduction.figures.ddn import OFF, ON
 from neuromotor.reproduction.networks import Networks
 from neuromotor.storage.files import atomic_path
-from neuromotor.tasks import DDN
+from neuromotor.tasks import DDN, Trials
 
 __all__ = ["NEEDS", "save_film"]
 
@@ -42,11 +46,12 @@ def save_film(networks: Networks, path: Path, *, smoke: bool = False) -> None:
     task, trials = robust_trials(trained, 40)
     distance = (hand_cm(task.plant, trials.target) - hand_cm(task.plant, trials.initial_state)) ** 2
     chosen = np.argsort(-distance.sum(-1))[: 1 if smoke else _TRIALS]  # the longest reaches
-    run = disturbed(trained, task, trials.subset(torch.from_numpy(chosen.copy())))
+    trials = trials.subset(torch.from_numpy(chosen.copy()))
+    run = trained.run(task, trials)
     figure = plt.figure(figsize=(6.4, 3.2), dpi=100, layout="constrained")
     plane, units = figure.subplots(1, 2)
-    rates = trained.saved.controller.rates(run.run.memory)
-    stage = _Stage(plane, units, task, run, rates)
+    rates = unit_rates(trained.controller, run.memory)
+    stage = _Stage(plane, units, task, trials, run, rates)
     figure.canvas.draw()
     figure.set_layout_engine("none")  # nothing moves from frame to frame
     steps = list(range(0, task.steps + 1, 20 if smoke else _EVERY))
@@ -66,13 +71,19 @@ class _Stage:
     """Keeps the artists of a frame and changes them."""
 
     def __init__(
-        self, plane: Axes, units: Axes, task: DDN, run: Disturbed, rates: tuple[Tensor, ...]
+        self,
+        plane: Axes,
+        units: Axes,
+        task: DDN,
+        trials: Trials,
+        run: Trajectory,
+        rates: Sequence[Tensor],
     ) -> None:
-        self._task, self._run = task, run
+        self._task, self._trials, self._onsets = task, trials, load_onsets(trials)
         self._figure: Any = plane.figure  # its canvas is Agg's
-        self._hand = hand_cm(task.plant, run.run.states)
-        self._limb = 100 * task.plant.limb(run.run.states).numpy()
-        self._rates = [_sorted(one) for one in torch.cat(rates, dim=-1).numpy()]
+        self._hand = hand_cm(task.plant, run.states)
+        self._limb = 100 * task.plant.limb(run.states).numpy()
+        self._rates = [_sorted(one) for one in torch.cat(list(rates), dim=-1).numpy()]
         self._plane, self._units = plane, units
         (self._arm,) = plane.plot([], [], color="0.8", linewidth=7, solid_capstyle="round")
         (self._joints,) = plane.plot([], [], "o", color="0.55", markersize=4)
@@ -104,13 +115,13 @@ class _Stage:
 
     def picture(self, trial: int, step: int) -> Image.Image:
         """Return the picture of a trial up to a step."""
-        onset = int(self._run.onsets[trial])
+        onset = int(self._onsets[trial])
         hand, limb = self._hand[trial], self._limb[trial, step]
         self._arm.set_data(*limb.T)
         self._joints.set_data(*limb[:-1].T)
         self._before.set_data(*hand[: min(step, onset) + 1].T)
         self._after.set_data(*hand[onset : step + 1].T)
-        target = hand_cm(self._task.plant, self._run.trials.target[trial])
+        target = hand_cm(self._task.plant, self._trials.target[trial])
         self._target.set_data(*target[:, None])
         shown = np.full_like(self._rates[trial], np.nan)
         shown[:step] = self._rates[trial][:step]

@@ -78,13 +78,14 @@ def _draw_network(axes: list[Axes], trained: Trained, *, smoke: bool) -> None:
     axes[0].set_xlabel("jPC 1")
     axes[0].set_title(f"R² {rotation.r2_skew:.2f}{null}\n{rotation.frequencies_hz[0]:.2g} Hz")
 
-    tuning = preferred_directions(
-        output, "torque" if posture else "hand", shuffles=50 if smoke else 500, bootstraps=0
-    )
+    space = "hand"
+    if posture:  # torques have directions, excitations of muscles have none
+        space = "torque" if task.plant.command_size == 2 else "force"
+    tuning = preferred_directions(output, space, shuffles=50 if smoke else 500, bootstraps=0)
     draw_directions(axes[1], tuning)
     population = tuning.population
     axes[1].set_title(
-        f"{'torque' if posture else 'movement'}: {population.count} units\n"
+        f"{'movement' if space == 'hand' else space}: {population.count} units\n"
         f"axis {population.axis_deg:.0f}°, r {population.axis_resultant:.2f}"
     )
     axes[1].tick_params(labelsize=5, pad=-4)

@@ -203,7 +203,8 @@ def _behaviour_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys)
         answers = [one.behaviour for one in networks if one.behaviour is not None]
         for key, title, paper, digits in _BEHAVIOUR if answers else ():
             values = [float(getattr(one, key)) for one in answers]
-            rows.append(_quantity(CONDITIONS[name].title, title, paper, values, digits))
+            known = paper if CONDITIONS[name].muscles else "-"  # the point mass is ours
+            rows.append(_quantity(CONDITIONS[name].title, title, known, values, digits))
         if not answers:
             errors = [one.error_cm for one in networks]
             title = "hand from its target, at the end (cm)"

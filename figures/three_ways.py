@@ -1,0 +1,154 @@
+"""Supervised, reinforced, optimal: three controllers of one arm by the same analyses, with monkeys.
+
+    python figures/three_ways.py --reinforced runs/hold/controllers/recurrent-ppo-0.safetensors
+    python figures/three_ways.py --monkeys FOLDER     # beside recordings of docs/monkeys.md
+    python figures/three_ways.py --smoke --out /tmp/figures
+
+Eight loads push an arm that is to hold a posture, as in Kalidindi et al. (2021). Supervised is
+`postural/best` of the zoo, optimal ILQG. Reinforced is a policy of `neuromotor rl`; without one,
+recurrent PPO is trained anew for `--steps`. Prints a table, and writes three_ways.png and
+three_ways.json beside itself, or into `--out`.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+import neuromotor as nm
+from neuromotor.analysis import (
+    condition_averages,
+    posture_recordings,
+    record,
+    rotational_dynamics,
+    tangling,
+)
+from neuromotor.evaluation.references import reference_controller
+from neuromotor.plotting import COLORS, STYLE
+
+ONSET, AFTER_S = 20, (0.07, 0.36)  # step of the load; what the monkeys' recordings cover after it
+TASK = nm.Postural(loads="joint", postures_deg=((30.0, 90.0),), onset_step=ONSET)
+COLUMNS = {
+    "ratio": "loss / ILQG",
+    "largest_cm": "largest displacement (cm)",
+    "last_cm": "at the end (cm)",
+    "r2_skew": "units: R² skew",
+    "r2_free": "unconstrained",
+    "hz": "frequency (Hz)",
+    "tangling": "tangling, commands / units",
+}
+
+
+def of_units(recording, window_s) -> dict:
+    """Rotations of the units, and how much less tangled they are than the commands."""
+    found = rotational_dynamics(recording, window_s=window_s, components=6, surrogates=0)
+    measures = {
+        "r2_skew": found.r2_skew,
+        "r2_free": found.r2_unconstrained,
+        "hz": float(found.frequencies_hz[0]),
+    }
+    if "command" in recording:
+        units, commands = (
+            tangling(recording, name, window_s=window_s, surrogates=0).percentile_90
+            for name in ("rate", "command")
+        )
+        measures["tangling"] = commands / units
+    return measures
+
+
+def of_actor(controller, parameters=None) -> tuple[dict, np.ndarray]:
+    """All measures of a controller, and how far its hand is moved (cm), (trials, times)."""
+    recording = record(TASK, controller, parameters)
+    start = TASK.plant.dt_s * ONSET
+    hand = recording["hand_position"].values
+    moved = 100 * np.linalg.norm(hand - hand[:, :1], axis=-1)
+    measures = {"largest_cm": moved.max(1).mean(), "last_cm": moved[:, -1].mean()}
+    window = (start + AFTER_S[0], start + AFTER_S[1])
+    return measures | of_units(recording, window), moved
+
+
+def loss_of(controller, parameters) -> float:
+    """The mean loss over the task's trials."""
+    trials = TASK.trials()
+    done = nm.ClosedLoop(TASK, controller).simulate(parameters, trials)
+    return float(TASK.cost.losses(done.states, done.commands, trials).mean())
+
+
+def reinforced(file: Path | None, steps: int, arms: int):
+    """A policy from its file, or trained anew."""
+    if file is not None:
+        saved = nm.load_controller(file)
+        return saved.controller, saved.parameters
+    from neuromotor.rl import ALGORITHMS, learn
+
+    algorithm = replace(ALGORITHMS["recurrent-ppo"], arms=arms)
+    tests = min(20, max(1, steps // (TASK.steps * arms)))
+    run = learn(TASK, algorithm, steps=steps, tests=tests, callback=print)
+    return run.controller, run.parameters
+
+
+def draw(moved: dict[str, np.ndarray], rows: dict[str, dict], path: Path) -> None:
+    """How far loads move the hand, and the rotations of all units."""
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.4), layout="constrained")
+        for color, (name, paths) in zip(COLORS, moved.items(), strict=False):
+            time = 1e3 * TASK.plant.dt_s * (np.arange(paths.shape[1]) - ONSET)
+            left.plot(time, paths.mean(0), color=color, label=name)
+        left.set(xlabel="time after the load (ms)", ylabel="hand displaced (cm)")
+        left.legend(fontsize=7)
+        place = np.arange(len(rows))
+        skew = [row["r2_skew"] for row in rows.values()]
+        right.barh(place, [row["r2_free"] for row in rows.values()], color="0.8", label="any")
+        right.barh(place, skew, 0.5, color=COLORS[0], label="rotations")
+        right.set_yticks(place, list(rows))
+        right.invert_yaxis()
+        right.set(xlabel="R² of linear dynamics of the units", xlim=(0, 1))
+        right.legend(fontsize=7, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        figure.savefig(path, dpi=200)
+
+
+def main() -> None:
+    """Run the three, and the monkeys where there is a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--reinforced", type=Path, help="controller of `neuromotor rl`")
+    parser.add_argument("--steps", type=int, default=8_000_000, help="of a training anew")
+    parser.add_argument("--monkeys", type=Path, help="folder of recordings")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--smoke", action="store_true", help="a tiny version, within a minute")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    saved = nm.load_controller("postural/best")
+    steps, arms = (800, 4) if arguments.smoke else (arguments.steps, 256)
+    actors = {
+        "supervised": (saved.controller, saved.parameters),
+        "reinforced": reinforced(arguments.reinforced, steps, arms),
+        "optimal": reference_controller(TASK, TASK.trials(), "ilqg"),
+    }
+    least = loss_of(*actors["optimal"])
+    rows, moved = {}, {}
+    for name, actor in actors.items():
+        measures, moved[name] = of_actor(*actor)
+        rows[name] = {"ratio": loss_of(*actor) / least, **measures}
+    if arguments.monkeys is not None:
+        for name, recording in posture_recordings(arguments.monkeys).items():
+            if name.startswith("motor cortex"):
+                averages = condition_averages(recording, shuffles=0)
+                rows[name] = of_units(recording, (averages.time_s[0], averages.time_s[-1]))
+    print("| | " + " | ".join(COLUMNS.values()) + " |")
+    print("|---" * (len(COLUMNS) + 1) + "|")
+    for name, row in rows.items():
+        cells = (f"{row[key]:.3g}" if key in row else "" for key in COLUMNS)
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    draw(moved, rows, arguments.out / "three_ways.png")
+    plain = {name: {key: float(value) for key, value in row.items()} for name, row in rows.items()}
+    (arguments.out / "three_ways.json").write_text(json.dumps(plain, indent=2))
+
+
+if __name__ == "__main__":
+    main()
