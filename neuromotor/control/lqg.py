@@ -149,7 +149,7 @@ class LQG:
     def joined(cls, problems: Sequence[LQG]) -> LQG:
         """Return several problems as one; they share steps, delays and the disturbance's chance."""
         first = problems[0]
-        variances = {}
+        variances: dict[str, Any] = {}
         for name in _VARIANCES:
             own = [(getattr(one, name), len(one.command)) for one in problems]
             if own[0][0] is not None:
@@ -170,9 +170,11 @@ class LQG:
 
     def taken(self, index: Tensor) -> LQG:
         """Return the problems of these numbers (R,), which may repeat."""
-        parts = {name: getattr(self, name)[index] for name in self._parts}
+        parts: dict[str, Any] = {name: getattr(self, name)[index] for name in self._parts}
         variances = {name: getattr(self, name) for name in _VARIANCES}
-        own = {name: v[index] for name, v in variances.items() if v is not None and v.ndim > 1}
+        own: dict[str, Any] = {
+            name: v[index] for name, v in variances.items() if v is not None and v.ndim > 1
+        }
         sensors = (
             Sensor(one.delay_steps, one.jacobian[index], one.value[index]) for one in self.sensors
         )
