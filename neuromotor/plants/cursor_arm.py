@@ -151,11 +151,9 @@ class CursorArm(MechanicalPlant):
 
     def aiming(self, state: Tensor, target: Tensor) -> Tensor:
         """Return states (..., 12) whose target lies at a point of the screen (m), (..., 2)."""
-        state, target = torch.broadcast_tensors(
-            state, torch.cat([target, target.new_zeros(*target.shape[:-1], 10)], dim=-1)
-        )
-        aimed = state.clone()
-        aimed[..., self.state_parts["target"]] = target[..., :2]
+        shape = (state[..., :2] + target).shape[:-1]
+        aimed = state.expand(*shape, state.shape[-1]).clone()
+        aimed[..., self.state_parts["target"]] = target.to(state)
         return aimed
 
     def limb(self, state: Tensor) -> Tensor:
@@ -221,6 +219,6 @@ class CursorArm(MechanicalPlant):
         moved = self.arm.step(state[..., :4], torque, load, hand_force)
         share = self.dt_s / self.lag_s
         torque, drive = torque + share * (drive - torque), drive + share * (command - drive)
-        shape = torch.broadcast_shapes(moved.shape[:-1], drive.shape[:-1])
+        shape = (moved[..., :2] + drive).shape[:-1]
         parts = (moved, torque, drive, rest)
         return torch.cat([part.expand(*shape, part.shape[-1]) for part in parts], dim=-1)
