@@ -451,10 +451,11 @@ class _Search:
             if self.at_maximum(point) or _beyond(point, first).any():
                 raise StopIteration
 
+        minimize: Any = optimize.minimize  # its stubs cannot tell what these functions return
         for _ in range(_LINEARIZATIONS):
             self.commands = self.data.commands(np.exp(point).tolist())
             self.expansion.cache_clear()
-            found = optimize.minimize(
+            found: Any = minimize(
                 lambda x: self.expansion(tuple(x))[0],
                 point,
                 jac=lambda x: self.expansion(tuple(x))[1],
