@@ -149,7 +149,7 @@ class PostureUnits(Experiment):
         ax.set_xticks(np.radians([0, 90, 180, 270]))
         ax.set_xticklabels(["shoulder +", "elbow +", "shoulder -", "elbow -"])
         ax.set_yticks([counts.max()] if counts.any() else [])
-        ax.set_ylabel("units", labelpad=24)
+        ax.set_title("number of units by the load that they prefer", fontsize=8)
 
 
 EXPERIMENTS["posture-units"] = PostureUnits()
