@@ -48,6 +48,7 @@ def test_behaviour_is_that_of_planted_courses():
     hand = np.concatenate([hand, np.zeros((1, task.steps + 1, 2))])
     muscles = np.zeros((9, task.steps, 6))
     muscles[:8, 105:, 0] = 1.0  # the state after step 105 is that of 60 ms after the load
+    muscles += 0.01 * np.arange(task.steps)[:, None]  # a drift, loads or not, is no answer
     units = np.zeros((9, task.steps, 3))
     for unit, preferred in enumerate((30.0, 30.0, 210.0)):
         units[:8, 100:, unit] = np.cos(angles - math.radians(preferred))[:, None]

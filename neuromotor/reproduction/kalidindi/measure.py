@@ -271,9 +271,12 @@ def preferred_deg(values: Array) -> Array:
 
 
 def _muscles_begin(task: PostureLoads, muscles: Array) -> float:
-    """Return when the first muscle answers (ms after the load, median over loads)."""
+    """Return when the first muscle answers (ms after the load, median over loads).
+
+    An answer is a difference from the trial without a load, since muscles may drift by themselves.
+    """
     onset, count = task.onset_step, task.directions
-    change = np.abs(muscles[:count] - muscles[:count, onset - 1 : onset])
+    change = np.abs(muscles[:count] - muscles[count : count + 1])
     after = change[:, onset : task.return_step]
     active = after >= _ACTIVE * np.maximum(after.max(1, keepdims=True), 1e-12)
     active &= after.max(1, keepdims=True) > 0
