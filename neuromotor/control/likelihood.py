@@ -61,7 +61,7 @@ def log_likelihoods(
     n, past = own.state.shape[2], own.state.shape[2] * (own.delay_steps + 1)
     mean = own.state.new_zeros(len(index), past + own.estimate_size, 1)
     if problem.coupled:
-        shared, back, chosen = agent, slice(None), jacobian
+        shared, back, chosen = agent, torch.arange(len(index)), jacobian
     else:
         first = torch.stack([(index == i).int().argmax() for i in range(len(problem.state))])
         shared, back, chosen = _Agent(problem, feedback, correction), index, jacobian[first]
