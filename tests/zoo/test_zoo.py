@@ -64,8 +64,9 @@ def check_description(card, saved, trials):
         largest = float(actuated(saved.task.plant, commands).abs().max())
     assert card["largest_command"] >= largest * (1 - 1e-9)
     assert card["largest_command"] < 20 * largest
-    if card["robustness"] is None:  # measured without references: networks with muscles
-        assert card["command_unit"] == "1"
+    if card["robustness"] is None:  # measured without references: with muscles, or a cursor
+        muscles = muscles_of(saved.task.plant) is not None
+        assert card["command_unit"] == ("1" if muscles else "N m")
         assert card["usual"] is card["training"]["ratio"] is None
         return
     assert card["command_unit"] == "N m"
