@@ -17,6 +17,7 @@ from neuromotor.cli import main
 from neuromotor.cli.app import app
 from neuromotor.evaluation import robustness as measured
 from neuromotor.plants import actuated
+from neuromotor.plants.plant import muscles_of
 from neuromotor.storage.components import encode
 from neuromotor.tasks import TASKS, with_plant
 from neuromotor.tasks.penalties import Penalties, penalties_of
