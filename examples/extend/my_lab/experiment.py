@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import neuromotor as nm
-from neuromotor.evaluation import bootstrap_interval
+from neuromotor.evaluation.bootstrap import bootstrap_interval
 from neuromotor.experiments import Experiment, Findings, Nature
 
 
