@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -140,8 +140,7 @@ class Optimal(Subject):
     def _designed(
         self, task: CursorReach, trials: Trials, field: BelievedField | None
     ) -> tuple[Controller, Tensor]:
-        known = replace(trials.undisturbed(), counted=trials.counted)
-        design = self.ilqg.design(task, known, beliefs(task), field=field)
+        design = self.ilqg.design(task, trials, beliefs(task), field=field)
         return design.controller, design.parameters
 
 

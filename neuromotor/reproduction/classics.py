@@ -10,6 +10,7 @@ from typing import Any
 from neuromotor.experiments import VERDICTS, overall
 from neuromotor.reproduction.tables import Table, write_tables
 from neuromotor.runs.experiments import FITTED, Outcome, Plan, draw_outcomes, draw_page
+from neuromotor.runs.kept_findings import file_label
 from neuromotor.storage.components import encode
 from neuromotor.tasks import SENSES, TASKS
 
@@ -162,6 +163,6 @@ def write_classics(
     write_tables(tables, out, details)
     draw_outcomes(outcomes, out / "figures")
     for controller in dict.fromkeys(one.controller for one in outcomes):
-        label = controller.replace("/", "-").replace(" ", "-")
-        draw_page([one for one in outcomes if one.controller == controller], out / f"{label}.png")
+        own = [one for one in outcomes if one.controller == controller]
+        draw_page(own, out / f"{file_label(controller)}.png")
     return tables

@@ -23,7 +23,7 @@ from neuromotor.experiments import (
     what_is_found,
 )
 from neuromotor.runs.drawing import draw_without_screen
-from neuromotor.runs.kept_findings import KeptFindings
+from neuromotor.runs.kept_findings import KeptFindings, file_label
 from neuromotor.runs.settings import gather
 from neuromotor.storage.components import SettingsError, UnknownSettingError, decode, encode
 from neuromotor.tasks import TASKS, CursorReach, Senses
@@ -241,8 +241,7 @@ def draw_outcomes(outcomes: Iterable[Outcome], folder: Path) -> list[Path]:
             figure = Figure(figsize=(4.2, 3.2), layout="constrained")
             one.experiment.draw(one.found, figure)
         figure.suptitle(f"{one.experiment.title}: {one.controller}", fontsize=9)
-        label = one.controller.replace("/", "-").replace(" ", "-")
-        path = folder / f"{one.name}_{label}.png"
+        path = folder / f"{one.name}_{file_label(one.controller)}.png"
         save_figure(figure, path)
         written.append(path)
     return written

@@ -17,7 +17,7 @@ from neuromotor.storage.components import encode
 from neuromotor.storage.files import atomic_path, parse_json, read_text, write_json
 from neuromotor.tasks import TASKS
 
-__all__ = ["KeptFindings"]
+__all__ = ["KeptFindings", "file_label"]
 
 _MAX_BYTES = 1 << 26
 
@@ -76,8 +76,12 @@ class KeptFindings:
         write_json(path, {"asked": _asked(name, experiment, session), "found": written})
 
     def _path(self, name: str, session: Session) -> Path:
-        label = session.subject.name.replace("/", "-").replace(" ", "-")
-        return self.folder / f"{name}_{label}.json"
+        return self.folder / f"{name}_{file_label(session.subject.name)}.json"
+
+
+def file_label(controller: str) -> str:
+    """Return a controller's name as it stands in names of files."""
+    return controller.replace("/", "-").replace(" ", "-")
 
 
 def _asked(name: str, experiment: Experiment, session: Session) -> dict[str, Any]:

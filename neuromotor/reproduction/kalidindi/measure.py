@@ -11,8 +11,9 @@ of the kinematics).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+_T = TypeVar("_T")
 SOFT = {"output layer": 5e-4, "input layer": 5e-4, "muscles": 1e-3, "kinematics": 1e-3}
 COMPONENTS = {"output layer": 6, "input layer": 6, "muscles": 6, "kinematics": 4}
 SENSED = ("muscles", "kinematics")  # as late as the network's senses
@@ -155,20 +157,7 @@ def rotations_in(
     Returns:
         By signal; one that varies in too few dimensions is left out.
     """
-    found = {}
-    for name, values in courses.items():
-        try:
-            found[name] = rotations_of(
-                np.asarray(values, np.float64),
-                np.asarray(dt_s * np.arange(values.shape[1]), np.float64),
-                components=COMPONENTS[name],
-                soft=SOFT[name],
-                surrogates=surrogates,
-                seed=seed,
-            )
-        except RecordingError:
-            continue
-    return found
+    return _of_each(rotations_of, courses, dt_s, surrogates=surrogates, seed=seed)
 
 
 def matched_in(
@@ -182,16 +171,25 @@ def matched_in(
         permutations: Of conditions, signal by signal; none gives an empty result.
         seed: Random seed of these.
     """
-    found: dict[str, CovarianceMatched] = {}
-    for name, values in courses.items() if permutations else ():
+    if not permutations:
+        return {}
+    test = covariance_matched_test_of
+    return _of_each(test, courses, dt_s, permutations=permutations, seed=seed)
+
+
+def _of_each(
+    analysis: Callable[..., _T], courses: dict[str, Array], dt_s: float, **settings: int
+) -> dict[str, _T]:
+    """Analyse each signal with the study's components; one of too few dimensions is left out."""
+    found = {}
+    for name, values in courses.items():
         try:
-            found[name] = covariance_matched_test_of(
+            found[name] = analysis(
                 np.asarray(values, np.float64),
                 np.asarray(dt_s * np.arange(values.shape[1]), np.float64),
                 components=COMPONENTS[name],
                 soft=SOFT[name],
-                permutations=permutations,
-                seed=seed,
+                **settings,
             )
         except RecordingError:
             continue
