@@ -22,6 +22,7 @@ from neuromotor.compiled.pieces import Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants import field_components
 from neuromotor.plants.plant import Components, components_of
+from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 
@@ -39,7 +40,9 @@ class Machine:
         numbers: Numbers of the cell, which they need.
         arrangement: Where weights stand.
         network: Units of the layers and the cell's numbers, as the loops take them.
-        body: Numbers and limits of the plant, as the loops take them.
+        body: Numbers and limits of the plant, and numbers of the cost's features, as the loops
+            take them.
+        weighed: Which number of a state, or computed from it, is the first that the cost weighs.
         code: The compiled loops, by name.
     """
 
@@ -53,20 +56,24 @@ class Machine:
         components = cast(Components, components_of(plant))
         self.cell: ModuleType = import_module(kind.compiled)
         self.numbers = tuple(kind.numbers)
-        seen = len(SensesInUse.of(task).labels)
-        self.arrangement = Arrangement(net, self.cell, seen, self.dtype)
+        senses, features = SensesInUse.of(task), features_of(task.cost)
+        self.arrangement = Arrangement(net, self.cell, len(senses.labels), self.dtype)
         self.network = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
         limits = np.broadcast_to(components.limit or -1.0, plant.command_size)
-        self.body: tuple[tuple[Any, ...], NDArray[Any]] = (
+        self.body: tuple[tuple[Any, ...], NDArray[Any], tuple[Any, ...]] = (
             tuple(self.dtype.type(number) for number in components.numbers),
             np.array(limits, self.dtype),
+            tuple(self.dtype.type(number) for number in features.numbers) if features else (),
         )
         self._shape = PlantShape(
             state=plant.state_size,
             command=plant.command_size,
             load=plant.load_size,
             force=force_size(plant, in_field),
+            signals=components.signals if senses.computed else 0,
+            features=plant.state_size if features else 0,
         )
+        self.weighed = plant.state_size + self._shape.signals if features else 0
         self.code = composed(
             _TEMPLATE,
             components.functions,
@@ -75,6 +82,7 @@ class Machine:
             self.cell,
             arrays,
             field=field_components if in_field else None,
+            weighed=features.functions if features else None,
         )
         self._rooms: dict[tuple[int, int], list[Room]] = {}
         self._weights: list[Weights] = []

@@ -95,6 +95,7 @@ class Passes:
             squash=SQUASHED.index(net.squash),
             batch=float(batch),
             energy=float(cost.energy_weight),
+            weighed=machine.weighed,
         )
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
         self.penalties = NetworkPenalties.of(task, net)
@@ -157,7 +158,7 @@ class Passes:
 
     def forward(self, block: int, room: Room, run: Run, network: PackedNetwork) -> float:
         """Run a block; return twice the sum of its losses."""
-        run.x[0] = self.start[block]
+        run.x[0, : self.task.plant.state_size] = self.start[block]
         trials = run.x.shape[2]
         self.begin(run.memory, trials, [self.cell.start(one) for one in network.initial])
         arguments = (
@@ -262,7 +263,7 @@ class Passes:
     def drawn(
         self, generator: torch.Generator, place: Place | None
     ) -> list[tuple[Array | float, Array]]:
-        """Return random residuals of every block, pulled back to states and commands.
+        """Return random residuals of every block, pulled back to what is weighed and to commands.
 
         (T + 1, n, M), or one number for all, and (T, m, M).
         """
@@ -454,7 +455,9 @@ class CompiledObjective(LoopObjective):
             run = room.shared_run
             loop.forward(i, room, run, network)
             d_x, d_u = room.derivatives
-            d_x[:], d_u[:] = drawn[i]
+            d_x[:] = 0
+            first = loop.dims.weighed
+            d_x[:, first : first + loop.task.plant.state_size], d_u[:] = drawn[i]
             if loop.on_rates is not None and network.matrices is not None:
                 own = iter([one[:, loop.parts[i]] for one in by_rates])
                 pulls = loop.on_rates.random_pulls(
