@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import torch
 
 from neuromotor._checks import check_integer, check_numbers, check_positive
 from neuromotor.analysis.measures import response_onset

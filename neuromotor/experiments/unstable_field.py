@@ -202,7 +202,7 @@ def _servo(
     plant, count = task.plant, len(offset)
     trials = reach.subset(torch.zeros(count, dtype=torch.long))
     weights = controller.unpack(parameters)
-    if belongs_to_trials(controller) is not None:
+    if belongs_to_trials(controller):
         controller = replace(controller, trials=count)
         weights = weights.of_trials(torch.zeros(count, dtype=torch.long))
     senses = SensesInUse.of(task)
