@@ -103,8 +103,9 @@ class CursorReach(TableInNotebooks):
             `push_nm` at each joint; in half of them it ends after 100 ms.
         push_nm: See there (N m).
         fields: Share of its trials in a force field that the controller knows, until 100 ms after
-            the arrival: in a third of them a divergent one, else a curl field whose mean is zero in
-            a third and whose strength is exactly its mean in a third.
+            the arrival: in a quarter of them a divergent one, where nothing jumps or pushes, else a
+            curl field whose mean is zero in a third and whose strength is exactly its mean in a
+            third.
         curl_ns_m: Largest mean of a curl field's strength (N s/m), to either side.
         curl_spread_ns_m: Largest standard deviation of its strength from trial to trial (N s/m).
         divergent_n_m: Largest stiffness of a divergent field (N/m).
@@ -153,7 +154,7 @@ class CursorReach(TableInNotebooks):
     jump_m: float = 0.02
     pushes: float = 0.25
     push_nm: float = 0.5
-    fields: float = 0.25
+    fields: float = 0.2
     curl_ns_m: float = 20.0
     curl_spread_ns_m: float = 5.0
     divergent_n_m: float = 120.0
@@ -496,15 +497,17 @@ class CursorReach(TableInNotebooks):
         paths = uniform(count) < self.paths
         if self.paths:
             trials = _chosen(paths, self._ellipses(generator), _at_rest(trials, self.steps))
+        fielded = (uniform(count) < self.fields) & ~paths
+        divergent = fielded & (uniform(count) < 0.25)
         for part in ("target", "displacement"):
-            happens = uniform(count) < self.jumps
+            happens = (uniform(count) < self.jumps) & ~divergent
             if part == "target":
                 happens &= ~paths
             within = torch.where(own, self.steps - 1.0, last.clamp(max=self.steps - 1.0))
             step = (uniform(count) * within).long()
             shift = self.jump_m * normal(count, 2) * happens.double()[:, None]
             trials = self.with_jump(trials, part, step, shift)
-        loaded = (uniform(count) < self.pushes).double()
+        loaded = ((uniform(count) < self.pushes) & ~divergent).double()
         begins = (uniform(count) * self.steps).long()
         ends = torch.where(uniform(count) < 0.5, begins + round(0.1 / self.plant.dt_s), self.steps)
         time = torch.arange(self.steps)
@@ -513,8 +516,9 @@ class CursorReach(TableInNotebooks):
         trials = replace(trials, load=on[..., None] * size[:, None])
         if self.fields:
             direction = torch.stack([angle.cos(), angle.sin()], dim=-1)
-            fielded = (uniform(count) < self.fields) & ~paths
-            trials = self._in_fields(trials, fielded, middle, direction, generator)
+            trials = self._in_fields(
+                trials, fielded & ~divergent, divergent, middle, direction, generator
+            )
             trials = replace(trials, field_on=(time < last[:, None]).double()[..., None])
         return self.with_noise(trials, generator).to(dtype=dtype, device=device)
 
@@ -536,19 +540,18 @@ class CursorReach(TableInNotebooks):
     def _in_fields(
         self,
         trials: Trials,
-        happens: Tensor,
+        curled: Tensor,
+        divergent: Tensor,
         start: Tensor,
         direction: Tensor,
         generator: torch.Generator,
     ) -> Trials:
-        """Trials in fields that are known, where this `happens` (B,)."""
-        draws = torch.rand(6, self.pairs, generator=generator, dtype=torch.float64)
+        """Trials in fields that are known, curl or divergent where that holds (B,)."""
+        draws = torch.rand(5, self.pairs, generator=generator, dtype=torch.float64)
         deviation = torch.randn(self.pairs, generator=generator, dtype=torch.float64)
-        divergent = (happens & (draws[0] < 1 / 3)).double()
-        curl = happens.double() - divergent
-        stiffness = divergent * self.divergent_n_m * draws[1]
-        mean = curl * (draws[2] > 1 / 3) * self.curl_ns_m * (2 * draws[3] - 1)
-        spread = curl * (draws[4] > 1 / 3) * self.curl_spread_ns_m * draws[5]
+        stiffness = divergent.double() * self.divergent_n_m * draws[0]
+        mean = curled * (draws[1] > 1 / 3) * self.curl_ns_m * (2 * draws[2] - 1)
+        spread = curled * (draws[3] > 1 / 3) * self.curl_spread_ns_m * draws[4]
         strength = mean + spread * deviation
         field = strength[:, None, None] * CurlField(1.0).matrix(start, direction)
         field = field + stiffness[:, None, None] * DivergentField(1.0).matrix(start, direction)
