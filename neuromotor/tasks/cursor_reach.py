@@ -220,6 +220,33 @@ class CursorReach(TableInNotebooks):
         return True
 
     @property
+    def cue_ranges(self) -> dict[str, tuple[float, float]]:
+        """Names and ranges of the 16 cues in the trials that are drawn, in order."""
+        reach = 2 * _AFTER_SCALE * self.plant.hand_limits[0]
+        curl, spread, stiff = (
+            scale * most
+            for scale, most in zip(
+                _FIELD_SCALES,
+                (self.curl_ns_m, self.curl_spread_ns_m, self.divergent_n_m),
+                strict=True,
+            )
+        )
+        bells = {f"time left, bell curve {i} (1)": (0.0, 1.0) for i in range(_CUES - _BELLS.start)}
+        return {
+            "time is free (0 or 1)": (0.0, 1.0),
+            "time left (s)": (0.0, self.steps * self.plant.dt_s),
+            "shape x (1)": (0.0, 1.0),
+            "shape y (1)": (0.0, 1.0),
+            "stop (0 or 1)": (0.0, 1.0),
+            "5 x x after, from home (m)": (-reach, reach),
+            "5 x y after, from home (m)": (-reach, reach),
+            "curl field (10 N s/m)": (-curl, curl),
+            "its deviation (10 N s/m)": (0.0, spread),
+            "divergent field (100 N/m)": (0.0, stiff),
+            **bells,
+        }
+
+    @property
     def home(self) -> Tensor:
         """Where the hand is at home (m), (2,), in float64."""
         return self.plant.hand_position(torch.tensor(self.plant.home, dtype=torch.float64))
