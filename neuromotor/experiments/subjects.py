@@ -246,7 +246,8 @@ class Trained(Subject):
             raise CannotBeAskedError("it was trained on another arm.")
         if (own.senses, own.delay_steps) != (task.senses, task.delay_steps):
             raise CannotBeAskedError("it was trained with other senses.")
-        takes, given = self.saved.controller.input_size, input_size(task, trials)
+        given = input_size(task, trials)
+        takes = getattr(self.saved.controller, "input_size", given)
         if takes != given:
             raise CannotBeAskedError(
                 f"it takes {takes} inputs, and the task gives {given}: it was trained with other "
