@@ -287,9 +287,12 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
             "gae_lambda": algorithm.trace,
         }
         policy: dict[str, Any] = {"net_arch": layers, "log_std_init": math.log(algorithm.noise)}
-        kind, make = "MlpPolicy", require("stable_baselines3", "rl").PPO
+        kind: Any = "MlpPolicy"
+        make = require("stable_baselines3", "rl").PPO
         if isinstance(algorithm, RecurrentPPO):
-            kind, make = "MlpLstmPolicy", require("sb3_contrib", "rl").RecurrentPPO
+            make = require("sb3_contrib", "rl").RecurrentPPO
+            from neuromotor.rl.recurrent import SequencePolicy as kind  # it needs it too
+
             policy["lstm_hidden_size"] = algorithm.memory_units
         made = make(kind, arms, policy_kwargs=policy, **common)
         made.policy.log_std.requires_grad_(False)
