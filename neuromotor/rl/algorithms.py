@@ -129,11 +129,14 @@ class OnPolicy(Algorithm):
         noise: Standard deviation of actions at the start, as a share of the command limit.
         last_noise: At the end; it falls geometrically, and is not learnt.
         clip_reward: Largest reward, in running standard deviations of the return.
+        start: Saved policy whose weights the actor begins with: a file that `neuromotor rl` wrote,
+            or a name of the zoo; none by default.
         teacher: Whose commands the actor learns before it learns from rewards: `ilqg`, a name of
             the zoo or the file of a saved controller; nobody's by default.
         lessons: Steps of Adam for that, each on new trials.
         lesson_rate: Learning rate of the lessons at their start; it falls to nothing.
-        critic_alone: With a teacher, share of the training in which the critic alone learns.
+        critic_alone: With a teacher or a start, share of the training in which the critic alone
+            learns.
     """
 
     trials: int = 1
@@ -143,6 +146,7 @@ class OnPolicy(Algorithm):
     noise: float = 0.22
     last_noise: float = 0.01
     clip_reward: float = 1000.0
+    start: str = ""
     teacher: str = ""
     lessons: int = 1000
     lesson_rate: float = 5e-3
@@ -156,6 +160,11 @@ class OnPolicy(Algorithm):
         check_share("critic_alone", self.critic_alone)
         for name in ("noise", "last_noise", "clip_reward", "lesson_rate"):
             check_positive(name, getattr(self, name))
+        if self.start and self.teacher:
+            raise ValueError(
+                f"`start` must be left out with a `teacher`, got {self.start!r} and "
+                f"{self.teacher!r}; lessons begin from weights of their own."
+            )
 
 
 @dataclass(frozen=True)
@@ -243,10 +252,18 @@ class Analytic(Algorithm):
     """Adam on the gradient of the return through the physics, with the same actor.
 
     `arms` is the number of trials of a batch where the task draws them; steps of arms are counted.
+
+    Attributes:
+        memory_units: Units of an LSTM before the layers, as recurrent PPO has them; 0 for none.
     """
 
     arms: int = 64
     learning_rate: float = 3e-3
+    memory_units: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("memory_units", self.memory_units, minimum=0)
 
 
 ALGORITHMS: dict[str, Algorithm] = {
@@ -360,7 +377,7 @@ def untrained(algorithm: Algorithm, options: EnvOptions, scales: Any) -> PolicyN
         input_size=len(scales.centre) - 1,
         steps=task.steps,
         layers=algorithm.layers,
-        memory_units=algorithm.memory_units if isinstance(algorithm, RecurrentPPO) else 0,
+        memory_units=getattr(algorithm, "memory_units", 0),
         activation="relu" if off_policy else "tanh",
         bounded="tanh" if off_policy else "clip",
         low=limits.low,

@@ -7,6 +7,7 @@ that goes on from a checkpoint comes to the same numbers as one that was never s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ from neuromotor.rl.algorithms import (
     untrained,
 )
 from neuromotor.rl.lessons import learn_from
+from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import Task
+from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["Learner", "learner_of"]
 
@@ -108,8 +111,12 @@ class _Modelled(Learner):
 
     def begin(self, seed: int) -> None:
         algorithm = self._algorithm
-        if isinstance(algorithm, OnPolicy) and algorithm.teacher:
-            actor, _ = self.policy()
+        if not isinstance(algorithm, OnPolicy):
+            return
+        actor, _ = self.policy()
+        if algorithm.start:
+            self._take(_begun(algorithm.start, actor))
+        elif algorithm.teacher:
             taught = learn_from(
                 algorithm.teacher,
                 self._task,
@@ -119,11 +126,15 @@ class _Modelled(Learner):
                 learning_rate=algorithm.lesson_rate,
                 seed=seed,
             )
-            parts = actor_parts(algorithm, self._model)
-            pieces = taught.split([part.numel() for part in parts])  # type: ignore[no-untyped-call]
-            with torch.no_grad():
-                for part, piece in zip(parts, pieces, strict=True):
-                    part.copy_(piece.view_as(part))
+            self._take(taught)
+
+    def _take(self, parameters: Tensor) -> None:
+        """Let the actor have parameters, (P,)."""
+        parts = actor_parts(self._algorithm, self._model)
+        pieces = parameters.split([part.numel() for part in parts])  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for part, piece in zip(parts, pieces, strict=True):
+                part.copy_(piece.view_as(part))
 
     def advance(self, steps: int, share: float, seed: int) -> None:
         algorithm, model = self._algorithm, self._model
@@ -133,7 +144,8 @@ class _Modelled(Learner):
             fall = algorithm.last_noise / algorithm.noise
             with torch.no_grad():
                 model.policy.log_std.fill_(float(np.log(algorithm.noise * fall**share)))
-            learns = not algorithm.teacher or share >= algorithm.critic_alone
+            led = bool(algorithm.teacher or algorithm.start)
+            learns = not led or share >= algorithm.critic_alone
             for part in actor_parts(algorithm, model):
                 part.requires_grad_(learns)
         if self._on_policy or not self.steps:
@@ -171,6 +183,26 @@ class _Modelled(Learner):
         mean, variance, count = state["returns"]
         returns = self._rewards.ret_rms
         returns.mean, returns.var, returns.count = np.float64(mean), np.float64(variance), count
+
+
+def _begun(start: str, actor: PolicyNetwork) -> Tensor:
+    """Parameters of a saved policy, (P,); it must be the actor in all but its weights."""
+    saved = load_controller(start)
+    if saved.controller != actor:
+        raise SettingsError(
+            f"`start` must be a policy of the same task, units, command limit and taper, got "
+            f"{start!r}, a {type(saved.controller).__name__} that differs in "
+            f"{', '.join(_differences(saved.controller, actor))}."
+        )
+    return saved.parameters
+
+
+def _differences(one: Any, other: PolicyNetwork) -> list[str]:
+    """Names of what two controllers have unlike, or the type."""
+    if not isinstance(one, PolicyNetwork):
+        return ["its type"]
+    names = [field.name for field in fields(other)]
+    return [name for name in names if getattr(one, name) != getattr(other, name)]
 
 
 class _Analytic(Learner):

@@ -94,6 +94,7 @@ class LearningRun:
             **end,
             "parameters": self.controller.parameter_count,
             "teacher": getattr(self.algorithm, "teacher", ""),
+            "start": getattr(self.algorithm, "start", ""),
             "reason": self.reason,
         }
 
