@@ -22,12 +22,14 @@ from neuromotor._checks import (
     check_share,
 )
 from neuromotor._extras import require
-from neuromotor.controllers import PolicyNetwork
+from neuromotor.controllers import Controller, PolicyNetwork
 from neuromotor.envs import CostToGo, EnvOptions, limits_of
 from neuromotor.tasks import Task
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from neuromotor.rl.recurrent import NetworkActor
 
 __all__ = [
     "ALGORITHMS",
@@ -129,8 +131,9 @@ class OnPolicy(Algorithm):
         noise: Standard deviation of actions at the start, as a share of the command limit.
         last_noise: At the end; it falls geometrically, and is not learnt.
         clip_reward: Largest reward, in running standard deviations of the return.
-        start: Saved policy whose weights the actor begins with: a file that `neuromotor rl` wrote,
-            or a name of the zoo; none by default.
+        start: Saved controller that the actor is at the start, a file or a name of the zoo; none by
+            default. It is a policy of `neuromotor rl` of the same units, or, for recurrent PPO, a
+            recurrent network that anything trained.
         teacher: Whose commands the actor learns before it learns from rewards: `ilqg`, a name of
             the zoo or the file of a saved controller; nobody's by default.
         lessons: Steps of Adam for that, each on new trials.
@@ -173,16 +176,20 @@ class RecurrentPPO(OnPolicy):
 
     Attributes:
         memory_units: Units of the LSTM, of actor and critic each.
+        start_rate: Learning rate of a recurrent network that is the start, in ratio to
+            `learning_rate`, which the critic has.
     """
 
     layers: tuple[int, ...] = (64,)
     epochs: int = 5
     noise: float = 0.12
     memory_units: int = 64
+    start_rate: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("memory_units", self.memory_units, minimum=1)
+        check_positive("start_rate", self.start_rate)
 
 
 @dataclass(frozen=True)
@@ -276,7 +283,9 @@ ALGORITHMS: dict[str, Algorithm] = {
 }
 
 
-def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
+def make_model(
+    algorithm: Algorithm, arms: Any, steps: int, seed: int, actor: NetworkActor | None = None
+) -> Any:
     """Return the model of an algorithm, untrained.
 
     Args:
@@ -284,6 +293,7 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
         arms: The environments.
         steps: Steps of a trial.
         seed: Of the weights.
+        actor: Of recurrent PPO, in place of its LSTM and layers.
 
     Raises:
         RuntimeError: A package is missing.
@@ -310,7 +320,7 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
             make = require("sb3_contrib", "rl").RecurrentPPO
             from neuromotor.rl.recurrent import SequencePolicy as kind  # it needs it too
 
-            policy["lstm_hidden_size"] = algorithm.memory_units
+            policy |= {"lstm_hidden_size": algorithm.memory_units, "actor": actor}
         made = make(kind, arms, policy_kwargs=policy, **common)
         made.policy.log_std.requires_grad_(False)
         return made
@@ -339,7 +349,7 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
 
 def policy_of(
     algorithm: Algorithm, model: BaseAlgorithm, options: EnvOptions, scales: Any
-) -> tuple[PolicyNetwork, Tensor]:
+) -> tuple[Controller, Tensor]:
     """Return a model's actor as a controller, and its parameters, (P,), in float64.
 
     Args:
@@ -348,14 +358,20 @@ def policy_of(
         options: Of its environments.
         scales: Of their observations.
     """
+    network = _network_of(model)
+    if network is not None:
+        memory: Any = model.policy.lstm_actor
+        return network, memory.theta.detach().double()
     parts = actor_parts(algorithm, model)
     flat = torch.cat([part.detach().double().flatten() for part in parts])
     return untrained(algorithm, options, scales), flat
 
 
 def actor_parts(algorithm: Algorithm, model: BaseAlgorithm) -> list[Tensor]:
-    """Return the weights of a model's actor, in the order of the controller's parameters."""
+    """Return what a model's actor learns, in the order of the controller's parameters."""
     actor: Any = model.policy
+    if _network_of(model) is not None:
+        return [actor.lstm_actor.change]
     if isinstance(algorithm, RecurrentPPO):
         memory = list(actor.lstm_actor.parameters())
     else:
@@ -367,6 +383,12 @@ def actor_parts(algorithm: Algorithm, model: BaseAlgorithm) -> list[Tensor]:
     else:
         parts = [*_weights(actor.actor.latent_pi), *_weights(actor.actor.mu)]
     return [*memory, *parts]
+
+
+def _network_of(model: BaseAlgorithm) -> Controller | None:
+    """The network that a model's actor is, if it is no policy of layers."""
+    memory = getattr(model.policy, "lstm_actor", None)
+    return getattr(memory, "controller", None)
 
 
 def untrained(algorithm: Algorithm, options: EnvOptions, scales: Any) -> PolicyNetwork:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from neuromotor._extras import require
 from neuromotor.closed_loop import simulate
-from neuromotor.controllers import PolicyNetwork
+from neuromotor.controllers import Controller, PolicyNetwork
+from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.envs import EnvOptions
 from neuromotor.envs.standard import layout_of
 from neuromotor.rl.algorithms import (
@@ -24,6 +25,7 @@ from neuromotor.rl.algorithms import (
     Algorithm,
     Analytic,
     OnPolicy,
+    RecurrentPPO,
     actor_parts,
     make_model,
     policy_of,
@@ -32,7 +34,10 @@ from neuromotor.rl.algorithms import (
 from neuromotor.rl.lessons import learn_from
 from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import Task
-from neuromotor.zoo.saved_controller import load_controller
+from neuromotor.zoo.saved_controller import SavedController, load_controller
+
+if TYPE_CHECKING:
+    from neuromotor.rl.recurrent import NetworkActor
 
 __all__ = ["Learner", "learner_of"]
 
@@ -67,7 +72,7 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+    def policy(self) -> tuple[Controller, Tensor]:
         """Return the actor as a controller, and its parameters (P,)."""
 
     def state(self) -> dict[str, Any] | None:
@@ -104,19 +109,23 @@ class _Modelled(Learner):
             gamma=algorithm.discount,
             clip_reward=getattr(algorithm, "clip_reward", 1000.0),
         )
-        self._model: Any = make_model(algorithm, self._rewards, task.steps, seed)
+        start = algorithm.start if isinstance(algorithm, OnPolicy) else ""
+        saved = load_controller(start) if start else None
+        actor = None
+        if isinstance(algorithm, RecurrentPPO) and saved is not None:
+            actor = self._network(saved, algorithm.start_rate)
+        self._model: Any = make_model(algorithm, self._rewards, task.steps, seed, actor)
+        if saved is not None and actor is None:
+            self._take(_weights_of(saved, self.policy()[0]))
         self._on_policy = isinstance(algorithm, OnPolicy)
         trials = algorithm.trials if isinstance(algorithm, OnPolicy) else 1
         self.steps, self.least = 0, trials * task.steps * algorithm.arms
 
     def begin(self, seed: int) -> None:
         algorithm = self._algorithm
-        if not isinstance(algorithm, OnPolicy):
-            return
-        actor, _ = self.policy()
-        if algorithm.start:
-            self._take(_begun(algorithm.start, actor))
-        elif algorithm.teacher:
+        if isinstance(algorithm, OnPolicy) and algorithm.teacher:
+            actor, _ = self.policy()
+            assert isinstance(actor, PolicyNetwork)
             taught = learn_from(
                 algorithm.teacher,
                 self._task,
@@ -127,6 +136,17 @@ class _Modelled(Learner):
                 seed=seed,
             )
             self._take(taught)
+
+    def _network(self, saved: SavedController, pace: float) -> NetworkActor | None:
+        """A saved recurrent network as an actor, or None for any other controller."""
+        controller, envs = saved.controller, self._arms.envs
+        if not isinstance(controller, RecurrentNetwork):
+            return None
+        from neuromotor.rl.recurrent import NetworkActor  # it needs sb3-contrib
+
+        return NetworkActor(
+            controller, saved.parameters, envs.options, envs.observation_scales, pace=pace
+        )
 
     def _take(self, parameters: Tensor) -> None:
         """Let the actor have parameters, (P,)."""
@@ -156,7 +176,7 @@ class _Modelled(Learner):
         model.learn(steps, reset_num_timesteps=False)
         self.steps = model.num_timesteps
 
-    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+    def policy(self) -> tuple[Controller, Tensor]:
         envs = self._arms.envs
         return policy_of(self._algorithm, self._model, envs.options, envs.observation_scales)
 
@@ -185,21 +205,20 @@ class _Modelled(Learner):
         returns.mean, returns.var, returns.count = np.float64(mean), np.float64(variance), count
 
 
-def _begun(start: str, actor: PolicyNetwork) -> Tensor:
-    """Parameters of a saved policy, (P,); it must be the actor in all but its weights."""
-    saved = load_controller(start)
+def _weights_of(saved: SavedController, actor: Controller) -> Tensor:
+    """Parameters of a saved policy, (P,), which must be the actor in all but its weights."""
     if saved.controller != actor:
         raise SettingsError(
-            f"`start` must be a policy of the same task, units, command limit and taper, got "
-            f"{start!r}, a {type(saved.controller).__name__} that differs in "
+            f"`start` must be a policy of this training's units, limit of commands and taper, got "
+            f"a {type(saved.controller).__name__} that differs in "
             f"{', '.join(_differences(saved.controller, actor))}."
         )
     return saved.parameters
 
 
-def _differences(one: Any, other: PolicyNetwork) -> list[str]:
+def _differences(one: Controller, other: Controller) -> list[str]:
     """Names of what two controllers have unlike, or the type."""
-    if not isinstance(one, PolicyNetwork):
+    if not (isinstance(one, PolicyNetwork) and isinstance(other, PolicyNetwork)):
         return ["its type"]
     names = [field.name for field in fields(other)]
     return [name for name in names if getattr(one, name) != getattr(other, name)]
@@ -232,7 +251,7 @@ class _Analytic(Learner):
             self._adam.step()
         self.steps += steps
 
-    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+    def policy(self) -> tuple[Controller, Tensor]:
         return self._controller, self._parameters.detach().clone()
 
     def state(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ pytest.importorskip("sb3_contrib", reason="needs the extra `rl`")
 
 from neuromotor import CenterOut, save_controller
 from neuromotor.closed_loop import simulate
-from neuromotor.controllers import FeedforwardNetwork, PolicyNetwork
+from neuromotor.controllers import ContinuousTimeRNN, FeedforwardNetwork, PolicyNetwork
 from neuromotor.rl import ALGORITHMS, learn, yardstick
 from neuromotor.rl.learners import learner_of
 from neuromotor.rl.lessons import learn_from
@@ -140,3 +141,34 @@ def test_the_lstm_in_one_call_is_that_of_sb3_contrib():
             found.append([out, *end, *(part.grad.clone() for part in lstm.parameters())])
         for ours, theirs in zip(*found, strict=True):
             torch.testing.assert_close(ours, theirs)
+
+
+def test_a_recurrent_network_goes_on_from_rewards(tmp_path):
+    """At the start the actor is the saved network; it learns, and is saved as such a network."""
+    against = yardstick(TASK)
+    network = ContinuousTimeRNN(layers=(5, 4))
+    theta = initial_parameters(network, seed=1)
+    path = tmp_path / "network.safetensors"
+    save_controller(path, network, theta, task=TASK)
+    led = replace(SMALL, start=str(path), critic_alone=0.5, command_limit=20.0)
+    learner = learner_of(TASK, led, 0)
+    envs = learner._arms.envs
+    seen, _ = envs.reset(options={"trials": TASK.trials()})
+    memory, states = None, [envs.states]
+    for t in range(TASK.steps - 1):
+        start = np.full(4, t == 0)
+        actions, memory = learner._model.predict(seen, memory, start, deterministic=True)
+        seen = envs.step(actions)[0]
+        states.append(envs.states)
+    alone = simulate(TASK, network, theta, TASK.trials()).states[:, :-1]
+    np.testing.assert_allclose(np.stack(states, axis=1), alone.numpy(), rtol=1e-4, atol=1e-5)
+    run = learn(TASK, led, steps=320, tests=4, seed=1, against=against)
+    assert run.controller == network
+    assert run.curve[2].loss == pytest.approx(run.curve[0].loss, rel=1e-6)
+    assert run.curve[3].loss != run.curve[0].loss
+    noisy = replace(network, private_noise=0.1)
+    save_controller(path, noisy, theta, task=TASK, overwrite=True)
+    with pytest.raises(ValueError, match="without noise of its own"):
+        learner_of(TASK, led, 0)
+    with pytest.raises(SettingsError, match="differs in its type"):
+        learner_of(TASK, replace(ALGORITHMS["ppo"], arms=4, start="center-out/lbfgs"), 0)
