@@ -92,7 +92,7 @@ def enlarged(
         units, more = controller.layers[number], layers[number]
         given = seen if number == 0 or controller.skip_inputs else 0
         below = 0 if number == 0 else controller.layers[number - 1]
-        for gate in range(len(controller.cell.gates)):
+        for gate in range(controller.cell.gates):
             rows = slice(gate * more, gate * more + units)
             same = slice(gate * units, (gate + 1) * units)
             after.feedforward[rows] = 0

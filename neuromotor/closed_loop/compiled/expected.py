@@ -112,7 +112,7 @@ class CompiledExpected(ExpectedObjective):
         return quiet, sum(added) / len(self.trials), loop.flat_gradient(pulls)
 
     def _slopes(self, block: int, run: Run, by_state: Array) -> dict[str, Tensor]:
-        """The slopes of a block by the name of the noise, (M, T, k), from a pass's adjoint states."""
+        """The slopes of a block, (M, T, k) by the name of the noise, from a pass's adjoint states."""
         part = self._drawn.loop.parts[block]
         trials = self._quiet.subset(part)
         adjoint = torch.from_numpy(by_state[1:].transpose(2, 0, 1).copy())
