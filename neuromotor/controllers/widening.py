@@ -12,7 +12,7 @@ from neuromotor._checks import check_integer
 from neuromotor.controllers.controller import Controller
 from neuromotor.controllers.network import RecurrentNetwork
 
-__all__ = ["enlarged", "widened"]
+__all__ = ["enlarged", "retimed", "widened"]
 
 Net = TypeVar("Net", bound=Controller)
 
@@ -106,3 +106,38 @@ def enlarged(
     new.output[:, : controller.layers[-1]] = own.output
     new.output_bias[:] = own.output_bias
     return other, found
+
+
+def retimed(controller: Net, parameters: Tensor, table: Tensor) -> tuple[Net, Tensor]:
+    """Return a network that is told every step by a number of its own, and its parameters.
+
+    It does as before, when its clock told it the numbers of a table instead.
+
+    Args:
+        controller: A network of cells whose last inputs are its clock.
+        parameters: Its parameters, (P,).
+        table: What the clock told at each step, (T, k).
+
+    Raises:
+        ValueError: `parameters` is not of shape (P,).
+    """
+    steps, told = table.shape
+    wide, found = widened(controller, parameters, steps)
+    network = cast(RecurrentNetwork, wide)
+    inputs = network.input_size
+    kept = torch.cat([torch.arange(inputs - steps - told), torch.arange(inputs - steps, inputs)])
+    other: Any = replace(cast(Any, controller), input_size=len(kept))
+    result = torch.zeros(other.parameter_count, dtype=found.dtype, device=found.device)
+    own, new = network.unpack(found), other.unpack(result)
+    for number, (before, after) in enumerate(zip(own.layers, new.layers, strict=True)):
+        columns = before.feedforward
+        if number == 0 or network.skip_inputs:
+            clock = columns[:, inputs - steps - told : inputs - steps]
+            columns[:, inputs - steps : inputs] = clock @ table.to(clock).mT
+            columns = torch.cat([columns[:, kept], columns[:, inputs:]], dim=1)
+        after.feedforward[:], after.recurrent[:] = columns, before.recurrent
+        after.bias[:] = before.bias
+        if before.initial is not None and after.initial is not None:
+            after.initial[:] = before.initial
+    new.output[:], new.output_bias[:] = own.output, own.output_bias
+    return other, result

@@ -14,7 +14,7 @@ from neuromotor._checks import check_integer, check_number, check_seed, did_you_
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
 from neuromotor.controllers.controller import belongs_to_trials
-from neuromotor.controllers.widening import enlarged, widened
+from neuromotor.controllers.widening import enlarged, retimed, widened
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.extensions.loading import use
@@ -287,20 +287,33 @@ def same_controller(raw: Mapping[str, Any], controller: Controller) -> dict[str,
 def as_start(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
     """Return a saved controller with what settings add to it, so that it begins as it was.
 
-    That are inputs for the task's clock, if they are all that it lacks, and units, if the settings
-    name layers that have more.
+    That are units, if the settings name layers that have more; and inputs for the task's clock, if
+    they are all that it lacks, or if the clock tells each step and it was told by another one.
 
     Args:
         raw: Settings, of which the task counts.
         saved: A controller to start from.
     """
     _, task = task_of(raw.get("task", _DEFAULTS["task"]), raw.get("plant"))
-    saved = _with_units(raw, saved)
+    saved = _retimed(task, _with_units(raw, saved))
     clock = len(SensesInUse.of(task).clock_labels)
     lacks = input_size(task, task.trials()) - getattr(saved.controller, "input_size", 0)
     if not clock or lacks != clock:
         return saved
     controller, parameters = widened(saved.controller, saved.parameters, clock)
+    return replace(saved, controller=controller, parameters=parameters)
+
+
+def _retimed(task: Task, saved: SavedController) -> SavedController:
+    """Return a saved controller with an input for each step in place of its own clock."""
+    if saved.task is None:
+        return saved
+    now, before = SensesInUse.of(task).clock, SensesInUse.of(saved.task).clock
+    if now is None or before is None or now.kind != "each-step" or before.steps != now.steps:
+        return saved
+    if before.kind == now.kind:
+        return saved
+    controller, parameters = retimed(saved.controller, saved.parameters, before.table())
     return replace(saved, controller=controller, parameters=parameters)
 
 
