@@ -102,7 +102,11 @@ def _random_pull(
     weighed = happened.states if features is None else cost.features(happened.states)
     states = _draws(weighed, generator, place) * weights * weighed
     commands = _draws(happened.commands, generator, place) * energy * happened.commands
-    return states.sum() + commands.sum()
+    if features is None or not features.drive_weight:
+        return states.sum() + commands.sum()
+    driven = features.drives(happened.states, happened.commands)
+    drives = _draws(driven, generator, place) * math.sqrt(features.drive_weight / batch) * driven
+    return states.sum() + commands.sum() + drives.sum()
 
 
 def penalised_pull(

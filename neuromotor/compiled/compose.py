@@ -63,6 +63,12 @@ class PlantShape(NamedTuple):
     force: int  # on the hand, and the field's after them if there is one
     signals: int = 0  # that are sensed and no numbers of the state
     features: int = 0  # that a cost weighs in place of the state
+    offsets: int = 0  # that it adds to commands
+
+    @property
+    def rows(self) -> int:
+        """Numbers of a state and all that is computed from them, in this order."""
+        return self.state + self.signals + self.features + self.offsets
 
 
 def composed(
@@ -94,7 +100,7 @@ def composed(
             plant then has `velocity_rates` and `velocity_rate_slopes` too, its first two numbers of
             a state are the configuration, and the next two its velocity.
         weighed: Module with `features` and `feature_slopes` on components, where the shape has
-            features.
+            features, and with `offsets` and `offset_slopes`, where it has these.
     """
     text = _applied(shape, field is not None) + template.read_text()
     made_of = [plant, pieces, tiles, *others]
@@ -217,7 +223,7 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     has to know it; -1 stands for none.
 
     Arrays of states may have more rows than a state has numbers: behind these lies what is computed
-    from them, signals and features, by functions of its own.
+    from them, by functions of its own.
 
     In a force field the numbers of the field come behind the force on the hand. Before a step the
     field adds what it has for the hand's position to that force; after the step it carries the
@@ -314,12 +320,16 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     adjoint += [f"d_x[{j}] = d_old[{j}] + p{j}" for j in range(n)]
     adjoint += [f"d_u[{j}] = p{n + j} * slope[{j}]" for j in range(m)]
 
-    s, f = shape.signals, shape.features
-    known = [*(["told = own_signals(par, state)"] if s else [])]
-    known += ["found = own_features(own, state)"] if f else []
-    slopes = [*(["told = own_signal_slopes(par, state)"] if s else [])]
-    slopes += ["found = own_feature_slopes(own, state)"] if f else []
-    places = [*(f"told[{i}]" for i in range(s)), *(f"found[{i}]" for i in range(f))]
+    parts = {
+        "signal": ("plant", "par"),
+        "feature": ("weighed", "own"),
+        "offset": ("weighed", "own"),
+    }
+    sizes = {"signal": shape.signals, "feature": shape.features, "offset": shape.offsets}
+    parts = {kind: part for kind, part in parts.items() if sizes[kind]}
+    known = [f"{kind} = computed_{kind}s({own}, state)" for kind, (_, own) in parts.items()]
+    slopes = [f"{kind} = computed_{kind}_slopes({own}, state)" for kind, (_, own) in parts.items()]
+    places = [f"{kind}[{i}]" for kind in parts for i in range(sizes[kind])]
 
     def computed(name: str, reads: dict[str, int], writes: dict[str, int], body: list[str]) -> str:
         """A function of what is computed from a state, which does nothing where nothing is."""
@@ -330,11 +340,10 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     moved = [total(f"{place}[{j}] * r_x[{j}]" for j in range(n)) for place in places]
     back = [total(f"{place}[{j}] * d_y[{i}]" for i, place in enumerate(places)) for j in range(n)]
     y = len(places)
-    own_names = [
-        *(["own_signals = formula(plant.signals)"] if s else []),
-        *(["own_signal_slopes = formula(plant.signal_slopes)"] if s else []),
-        *(["own_features = formula(weighed.features)"] if f else []),
-        *(["own_feature_slopes = formula(weighed.feature_slopes)"] if f else []),
+    formulas = [
+        f"computed_{name} = formula({module}.{name})"
+        for kind, (module, _) in parts.items()
+        for name in (f"{kind}s", f"{kind}_slopes")
     ]
     return "\n".join(
         [
@@ -347,7 +356,7 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
             "plant_physics = formula(plant.step)",
             "plant_jacobian = formula(plant.jacobian)",
             "plant_place = formula(plant.hand)",
-            *own_names,
+            *formulas,
             f"STATE = {n}",
             function("plant_step", {"jolt": n}, {"after": n}, step),
             function("plant_tangent", {"r_x": n, "r_u": m}, {"r_after": n}, tangent),

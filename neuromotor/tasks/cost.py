@@ -193,13 +193,27 @@ class FeatureComponents:
 
     Attributes:
         functions: A module with `features(par, x)`, which returns as many components as a state
-            has, and `feature_slopes(par, x)`, which returns their derivative row by row. Each is
-            marked by `neuromotor.compiled.component`; `cursor_cost_components.py` is an example.
+            has, and `feature_slopes(par, x)`, which returns their derivative row by row. With a
+            weight of drives it has `offsets(par, x)`, one component for each of a command, and
+            `offset_slopes` too. Each is marked by `neuromotor.compiled.component`;
+            `cursor_cost_components.py` is an example.
         numbers: `par`: all numbers that they need.
+        drive_weight: Weight of ``|u[t] + offsets(x[t])|^2 / 2`` at each step.
     """
 
     functions: ModuleType
     numbers: tuple[float, ...]
+    drive_weight: float = 0.0
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether there are functions of offsets."""
+        return hasattr(self.functions, "offsets")
+
+    def drives(self, states: Tensor, commands: Tensor) -> Tensor:
+        """Return commands with their offsets, (..., T, m), of states (..., T + 1, n)."""
+        offsets = self.functions.offsets(self.numbers, states[..., :-1, :].unbind(-1))
+        return commands + torch.stack(offsets, dim=-1)
 
 
 def features_of(cost: QuadraticCost) -> FeatureComponents | None:

@@ -65,9 +65,12 @@ class CursorCost(QuadraticCost):
 
     @property
     def components(self) -> FeatureComponents | None:
-        """The features on components; None where force rates count too."""
-        form = None if self.force_rate_weight else components_of(self.plant)
-        return form and FeatureComponents(cursor_cost_components, form.numbers)
+        """The features on components, for plants that have theirs."""
+        form = components_of(self.plant)
+        if form is None:
+            return None
+        drive_weight = self.force_rate_weight / self.plant.lag_s**4
+        return FeatureComponents(cursor_cost_components, form.numbers, drive_weight)
 
     def features(self, states: Tensor) -> Tensor:
         """Return z, (..., 12), of states (..., 12)."""

@@ -11,7 +11,7 @@ from typing import Any
 from neuromotor.compiled.functions import component, number, square_root
 from neuromotor.plants import arm_components, cursor_arm_components
 
-__all__ = ["SMOOTH_W", "feature_slopes", "features"]
+__all__ = ["SMOOTH_W", "feature_slopes", "features", "offset_slopes", "offsets"]
 
 SMOOTH_W = 0.01  # e
 
@@ -62,6 +62,21 @@ def feature_slopes(par: Any, x: Any) -> Any:
         (*six, *six),
         (*six, *six),
     )
+
+
+@component
+def offsets(par: Any, x: Any) -> Any:
+    """Return what with a command makes lag^2 times the acceleration of torque, two components."""
+    return x[4] - (x[6] + x[6]), x[5] - (x[7] + x[7])
+
+
+@component
+def offset_slopes(par: Any, x: Any) -> Any:
+    """Return the derivative of `offsets` by the state, two rows of twelve."""
+    zero = x[4] - x[4]
+    one = zero + par[0] / par[0]
+    four, twice = (zero, zero, zero, zero), one + one
+    return (*four, one, zero, -twice, zero, *four), (*four, zero, one, zero, -twice, *four)
 
 
 @component

@@ -36,8 +36,8 @@ class Dimensions(NamedTuple):
     batch: float  # trials over which the loss is a mean, other blocks included
     energy: float  # weight of a command's square
     weighed: int  # which number of a state, or computed from it, is the first that is weighed
-    weighed: int  # which number of a state, or computed from it, is the first that is weighed
-    weighed: int  # which number of a state, or computed from it, is the first that is weighed
+    offset: int  # and which is the first offset of commands
+    drive: float  # weight of the square of a command with its offset
 
 
 class Given(NamedTuple):

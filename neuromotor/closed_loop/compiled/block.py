@@ -130,8 +130,7 @@ class Room:
         self._memory, self._kept, self._scratch = (
             [width for layer in parts for width in layer[kind]] for kind in range(3)
         )
-        self._m = shape.command
-        self._numbers = shape.state + shape.signals + shape.features
+        self._rows, self._m = shape.rows, shape.command
         self._see = arrangement.padded(arrangement.inputs + 1)
 
     def _array(self, *shape: int) -> Array:
@@ -147,7 +146,7 @@ class Room:
             see=self._array(steps, self.trials, self._see),
             memory=self._tape(self._memory, steps + 1),
             kept=self._tape(self._kept, steps),
-            x=self._array(steps + 1, self._numbers, self.trials),
+            x=self._array(steps + 1, self._rows, self.trials),
             u=self._array(steps, self._m, self.trials),
             drive=self._array(steps, self._m, self.trials),
         )
@@ -239,7 +238,7 @@ class Room:
     def _over_time(self) -> tuple[Array, Array]:
         steps = self._dims.steps
         return (
-            self._array(steps + 1, self._numbers, self.trials),
+            self._array(steps + 1, self._rows, self.trials),
             self._array(steps, self._m, self.trials),
         )
 

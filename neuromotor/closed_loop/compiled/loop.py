@@ -5,9 +5,9 @@ pair, in which `cell` and `plant` are theirs. Nothing imports this file itself.
 
 Time is the first axis of every array. Trials are the last axis of what belongs to the plant, and
 the rows of what belongs to the cell. Behind the numbers of a state lies what is computed from them:
-signals that are sensed, and features that the cost weighs. Where an array of `given` has a first
-axis of length 1, its numbers hold at all steps. A name that begins with r_ is a change along a
-direction, and one that begins with d_ is a derivative of the loss.
+signals that are sensed, features that the cost weighs, and offsets that it adds to commands. Where
+an array of `given` has a first axis of length 1, its numbers hold at all steps. A name that begins
+with r_ is a change along a direction, and one that begins with d_ is a derivative of the loss.
 
 The network's matrices are numbered. Each gate group of each layer has three: the weights of what is
 seen, of the layer below, and of what the layer itself remembers. The read-out has two: the weights
@@ -127,6 +127,9 @@ def forward_block(weights, net, body, dims, given, run, room):
                 run.u[t, i, b] = value
                 run.drive[t, i, b] = value + value * factor[i, b]
                 total += dims.energy * value * value
+                if dims.drive > 0:
+                    value += run.x[t, dims.offset + i, b]
+                    total += dims.drive * value * value
         load = given.load[t % given.load.shape[0]]
         force, jolt = given.force[t % given.force.shape[0]], given.jolt[t % given.jolt.shape[0]]
         plant_step(par, limit, run.x[t], run.drive[t], load, force, jolt, run.x[t + 1])
@@ -157,6 +160,10 @@ def pull_block(dims, given, states, commands, about_goal, d_x, d_u):
         for i in range(commands.shape[1]):
             for b in range(commands.shape[2]):
                 d_u[t, i, b] = dims.energy * commands[t, i, b] / dims.batch
+                if dims.drive > 0:
+                    value = commands[t, i, b] + states[t, dims.offset + i, b]
+                    d_x[t, dims.offset + i, b] = dims.drive * value / dims.batch
+                    d_u[t, i, b] += d_x[t, dims.offset + i, b]
 
 
 @compiled

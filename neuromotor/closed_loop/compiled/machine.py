@@ -42,7 +42,7 @@ class Machine:
         network: Units of the layers and the cell's numbers, as the loops take them.
         body: Numbers and limits of the plant, and numbers of the cost's features, as the loops
             take them.
-        weighed: Which number of a state, or computed from it, is the first that the cost weighs.
+        shape: The numbers of the plant, and how many are computed from its state.
         code: The compiled loops, by name.
     """
 
@@ -65,19 +65,19 @@ class Machine:
             np.array(limits, self.dtype),
             tuple(self.dtype.type(number) for number in features.numbers) if features else (),
         )
-        self._shape = PlantShape(
+        self.shape = PlantShape(
             state=plant.state_size,
             command=plant.command_size,
             load=plant.load_size,
             force=force_size(plant, in_field),
             signals=components.signals if senses.computed else 0,
             features=plant.state_size if features else 0,
+            offsets=plant.command_size if features and features.has_offsets else 0,
         )
-        self.weighed = plant.state_size + self._shape.signals if features else 0
         self.code = composed(
             _TEMPLATE,
             components.functions,
-            self._shape,
+            self.shape,
             self.dtype.name,
             self.cell,
             arrays,
@@ -91,7 +91,7 @@ class Machine:
         """Lend room for a pass over a block of trials."""
 
         def made() -> Room:
-            parts = self.arrangement, self.net, self.cell, self.numbers, self._shape
+            parts = self.arrangement, self.net, self.cell, self.numbers, self.shape
             return Room(*parts, dims, trials)
 
         return _lent(self._rooms.setdefault((trials, dims.ring), []), made)
