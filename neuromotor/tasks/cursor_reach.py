@@ -149,8 +149,8 @@ class CursorReach(TableInNotebooks):
     arrival_s: tuple[float, float] = (0.35, 0.7)
     free: float = 0.3
     bars: float = 0.2
-    passes: float = 0.1
-    jumps: float = 0.4
+    passes: float = 0.25
+    jumps: float = 0.5
     jump_m: float = 0.02
     pushes: float = 0.25
     push_nm: float = 0.5
