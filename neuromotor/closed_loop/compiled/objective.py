@@ -34,7 +34,13 @@ from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["CompiledLinearization", "CompiledObjective", "PackedNetwork", "Passes"]
+__all__ = [
+    "CompiledLinearization",
+    "CompiledObjective",
+    "PackedNetwork",
+    "Passes",
+    "quiet_floats",
+]
 
 Array = NDArray[Any]
 _Result = TypeVar("_Result")
@@ -50,7 +56,7 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 
 @contextmanager
-def _quiet_floats() -> Iterator[None]:
+def quiet_floats() -> Iterator[None]:
     """Take numbers below the normal range for zero, because saturated units make many slow ones.
 
     numpy does not warn about an arm that flies off: its loss is infinite. Matrix products get
@@ -414,17 +420,17 @@ class CompiledObjective(LoopObjective):
             passes: Passes over these trials, if others than usual.
         """
         super().__init__(machine.task, machine.net, trials)
-        self._loop = passes or Passes(machine, trials)
+        self.loop = passes or Passes(machine, trials)
 
     def over(self, trials: Trials) -> CompiledObjective:
         """Return the mean loss of the same loop over other trials."""
-        return CompiledObjective(self._loop.machine, trials)
+        return CompiledObjective(self.loop.machine, trials)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
-        loop = self._loop
+        loop = self.loop
 
         def job(i: int, room: Room, network: PackedNetwork) -> float:
             total = loop.forward(i, room, room.shared_run, network)
@@ -435,14 +441,14 @@ class CompiledObjective(LoopObjective):
             return loop.mean(totals, network)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
-        with self._loop.packed(parameters) as network:
-            return self._loop.value_and_gradient(network)
+        with self.loop.packed(parameters) as network:
+            return self.loop.value_and_gradient(network)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator, place: Place | None = None
     ) -> tuple[KroneckerBlock, ...]:
@@ -450,7 +456,7 @@ class CompiledObjective(LoopObjective):
 
         See `LoopObjective.kronecker_factors`.
         """
-        loop = self._loop
+        loop = self.loop
         batch, steps = len(self.trials), self.task.steps
         drawn = loop.drawn(generator, place)
 
@@ -490,10 +496,10 @@ class CompiledObjective(LoopObjective):
         return tuple(found)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def linearize(self, parameters: Tensor) -> CompiledLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
-        return CompiledLinearization(self._loop, parameters)
+        return CompiledLinearization(self.loop, parameters)
 
 
 def _moments(loop: Passes, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
@@ -532,16 +538,16 @@ class CompiledLinearization:
     """One trajectory: each product is a tangent and an adjoint pass over it."""
 
     def __init__(self, loop: Passes, parameters: Tensor) -> None:
-        self._loop = loop
+        self.loop = loop
         self._network = loop.network(parameters, loop.arrangement.weights())
         self._runs = loop.each(lambda i, room: room.run())
         self.value, self.gradient = loop.value_and_gradient(self._network, self._runs)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
-        loop, network = self._loop, self._network
+        loop, network = self.loop, self._network
         weight = structural / loop.dims.batch
 
         def job(i: int, room: Room, direction: PackedNetwork) -> tuple[list[Array], list[Tensor]]:
