@@ -46,11 +46,11 @@ from neuromotor.runs.execute import RunOutputs, Stopped, default_folder, run_com
 from neuromotor.runs.progress_log import require_tensorboard
 from neuromotor.runs.settings import (
     RunSettings,
+    as_start,
     check_used,
     gather,
     resolve,
     same_controller,
-    with_clock,
 )
 from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.components import SettingsError
@@ -262,9 +262,7 @@ def train(
     if start is not None:
         start = find_controller(start)
         given = gather(config, options, set_ or [], smoke=False)
-        raw["controller"] = same_controller(
-            given, with_clock(raw, load_controller(start)).controller
-        )
+        raw["controller"] = same_controller(given, as_start(raw, load_controller(start)).controller)
     settings = _with_factors(_checked(raw, task, set_ or []), raw["optimizers"])
     _check_single(settings)
     folder = out or default_folder("train", settings.task_name)

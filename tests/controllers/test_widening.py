@@ -8,7 +8,7 @@ import torch
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, Network
 from neuromotor.controllers.cells import CELLS
 from neuromotor.controllers.widening import widened
-from neuromotor.runs.settings import resolve, with_clock
+from neuromotor.runs.settings import resolve, as_start
 from neuromotor.zoo import path
 from neuromotor.zoo.saved_controller import load_controller
 
@@ -45,10 +45,10 @@ def test_new_inputs_do_nothing_at_first(net):
 def test_a_start_gets_the_inputs_of_a_clock():
     saved = load_controller(path("ddn/best"))
     clock = {"type": "ddn", "senses": {"clock": "time-basis"}}
-    wide = with_clock({"task": clock}, saved)
+    wide = as_start({"task": clock}, saved)
     assert wide.controller.input_size == 20
-    assert with_clock({"task": "ddn"}, saved) is saved
-    assert with_clock({"task": clock}, wide) is wide
+    assert as_start({"task": "ddn"}, saved) is saved
+    assert as_start({"task": clock}, wide) is wide
     settings = resolve({"task": clock})
     assert settings.controller.input_size == 20
 
