@@ -38,6 +38,7 @@ from neuromotor.analysis.drifting_tuning import (
     drifting_tuning,
     plot_drifting_tuning,
 )
+from neuromotor.analysis.driven import driven
 from neuromotor.analysis.dynamical_similarity import (
     DynamicalSimilarity,
     dynamical_similarity,
@@ -247,6 +248,7 @@ __all__ = [
     "condition_averages",
     "cosine_tuning",
     "drifting_tuning",
+    "driven",
     "false_discoveries",
     "family",
     "preferred_directions",

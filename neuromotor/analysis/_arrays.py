@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "reduced",
     "soft_constant",
     "soft_normalised",
+    "stacked",
     "unique",
 ]
 
@@ -186,3 +187,16 @@ def unique(names: Iterable[str]) -> list[str]:
             own = f"{name} ({number})"
         found.append(own)
     return found
+
+
+def stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return variables side by side, (B, T, D).
+
+    Raises:
+        RecordingError: A variable has other axes than trial, time and one more.
+    """
+    parts = [recording[name].values.astype(np.float64) for name in names]
+    for name, part in zip(names, parts, strict=True):
+        if part.ndim != 3:
+            raise RecordingError(f"`{name}` must vary over trial, time and one more axis.")
+    return np.concatenate(parts, axis=-1)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor._checks import lookup
-from neuromotor.analysis._arrays import by_sample, r_squared, unique
+from neuromotor.analysis._arrays import by_sample, r_squared, stacked, unique
 from neuromotor.analysis.cutting import window
 from neuromotor.analysis.layout import RecordingError, check_recording
 from neuromotor.analysis.section import Findings, Material, SectionSpec, span
@@ -142,7 +142,7 @@ def _regress(
     lag = round(lag_s / (time[1] - time[0])) if len(time) > 1 else 0
     if abs(lag) >= len(time):
         raise RecordingError(f"`lag_s` must be shorter than the recording, got {lag_s:g} s.")
-    x = _stacked(part, inputs)
+    x = stacked(part, inputs)
     x = x[:, : len(time) - lag] if lag >= 0 else x[:, -lag:]
     lookup("hold_out", hold_out, {"conditions": 0, "trials": 1})
     groups = np.unique(part["condition"].values, return_inverse=True)[1]
@@ -161,7 +161,7 @@ def _regress(
             progress(len(parts), len(held_out))
     found = []
     for names in outputs:
-        y = _stacked(part, names)
+        y = stacked(part, names)
         y = y[:, lag:] if lag >= 0 else y[:, :lag]
         prediction = _predicted(y, parts)
         null = [r_squared(y[order], _predicted(y[order], parts), (0, 1)) for order in orders]
@@ -174,15 +174,6 @@ def _regress(
         r2 = r_squared(y, prediction, (0, 1))
         found.append(Regression(r2, null_array, prediction, y, tuple(labels)))
     return found
-
-
-def _stacked(recording: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return variables side by side, (B, T, D)."""
-    parts = [recording[name].values.astype(np.float64) for name in names]
-    for name, part in zip(names, parts, strict=True):
-        if part.ndim != 3:
-            raise RecordingError(f"`{name}` must vary over trial, time and one more axis.")
-    return np.concatenate(parts, axis=-1)
 
 
 def _folds(

@@ -106,6 +106,15 @@ ScratchOption = Annotated[
         "--from-scratch", help="Make all trainings again, from where this stopped before."
     ),
 ]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="With `--from-scratch`: only trainings whose names begin so, as `permutation` or "
+        "`order-3-30-hf`; may be repeated.",
+    ),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option(help="Results to show, a data.json of `--from-scratch`. Default: the package's."),
@@ -119,6 +128,7 @@ def chapter4(
     from_scratch: ScratchOption = False,
     whole: WholeOption = False,
     quick: QuickOption = False,
+    only: OnlyOption = None,
     data: DataOption = None,
     document: DocumentOption = None,
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("reproduction4"),
@@ -132,13 +142,14 @@ def chapter4(
 
     Example: `neuromotor reproduce chapter4`
     """
-    _memory(4, from_scratch, whole, quick, data, document, out, as_json=json_)
+    _memory(4, from_scratch, whole, quick, only, data, document, out, as_json=json_)
 
 
 def chapter7(
     from_scratch: ScratchOption = False,
     whole: WholeOption = False,
     quick: QuickOption = False,
+    only: OnlyOption = None,
     data: DataOption = None,
     document: DocumentOption = None,
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("reproduction7"),
@@ -151,7 +162,7 @@ def chapter7(
 
     Example: `neuromotor reproduce chapter7`
     """
-    _memory(7, from_scratch, whole, quick, data, document, out, as_json=json_)
+    _memory(7, from_scratch, whole, quick, only, data, document, out, as_json=json_)
 
 
 def _memory(
@@ -159,6 +170,7 @@ def _memory(
     from_scratch: bool,
     whole: bool,
     quick: bool,
+    only: list[str] | None,
     data: Path | None,
     document: Path | None,
     out: Path,
@@ -171,20 +183,27 @@ def _memory(
     from neuromotor.reproduction.memory_runs import (
         measured,
         memory_runs,
+        selected,
         train_memory,
         write_measured,
     )
 
     if from_scratch and data is not None:
         raise SettingsError("`--from-scratch` makes its own results; leave `--data` out.")
-    if (whole or quick) and not from_scratch:
-        raise SettingsError("`--whole` and `--quick` are for trainings; add `--from-scratch`.")
+    if (whole or quick or only) and not from_scratch:
+        raise SettingsError(
+            "`--whole`, `--quick` and `--only` are for trainings; add `--from-scratch`."
+        )
     if whole and quick:
         raise SettingsError("`--whole` and `--quick` exclude each other; give one of them.")
     if from_scratch:
         choose_threads(1)
         runs = memory_runs(chapter, whole=whole, quick=quick)
-        finished = train_memory(runs, out / "runs", progress=_say)
+        try:
+            wanted = selected(runs, only or ())
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+        finished = train_memory(wanted, out / "runs", progress=_say)
         data = out / "data.json"
         write_measured(runs, out / "runs", data)
         if not finished:
@@ -192,7 +211,9 @@ def _memory(
             sys.exit(130)
     about = {"command": shlex.join(["neuromotor", *sys.argv[1:]])}
     others = measured(4)["rows"] if chapter == 7 and data is None else ()
-    tables = reproduce_memory(chapter, measured(chapter, data), out, about, others)
+    planned = memory_runs(chapter) if data is None else ()
+    found = measured(chapter, data)
+    tables = reproduce_memory(chapter, found, out, about, others, planned)
     _show(tables, out, document, as_json=as_json)
 
 

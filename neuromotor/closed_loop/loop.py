@@ -21,6 +21,7 @@ from neuromotor.compiled.availability import announce, availability
 from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.penalties import network_penalties
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
@@ -230,8 +231,9 @@ class ClosedLoop:
         Args:
             trials: The batch that it would run, or None for what holds for any.
         """
-        for what, part in (("controller", self.controller), ("cost", self.task.cost)):
-            if not declares(part, "follows_equations"):
+        cost = self.task.cost
+        for what, part in (("controller", self.controller), ("cost", cost)):
+            if not (declares(part, "follows_equations") or (part is cost and features_of(cost))):
                 return f"the {what} ({type(part).__name__}) may override something"
         cell = self.controller.cell if isinstance(self.controller, RecurrentNetwork) else None
         if cell is None or not declares(cell, "compiled"):

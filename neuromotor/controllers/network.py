@@ -115,7 +115,7 @@ class RecurrentNetwork(ABC):
             )
         for units in self.layers:
             check_integer("layers", units, minimum=1)
-        check_integer("input_size", self.input_size, minimum=2)
+        check_integer("input_size", self.input_size, minimum=1)
         check_integer("command_size", self.command_size, minimum=1)
         check_positive("dt_s", self.dt_s, "seconds")
         check_number("private_noise", self.private_noise, minimum=0.0)

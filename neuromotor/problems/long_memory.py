@@ -34,11 +34,14 @@ class MarkedNumbers:
     The source lets J begin at T'/10, so that both could be one step; ours are always two. Shorter
     sequences are followed by zeros, which change nothing.
 
-    Source: Sutskever (2013), section 4.4.1.
+    Source: Sutskever (2013), section 4.4.1; `centered` is ours.
 
     Attributes:
         operation: "addition" ((a + b) / 2), "multiplication" (a b) or "xor".
         lag: T, at least 20.
+        centered: Whether the mean is taken off numbers and results, so that numbers lie between
+            -1/2 and 1/2 and the network need not learn the mean result. Gradient descent is faster
+            then; what counts as wrong is the same. The bits that `xor` asks for stay 0 and 1.
 
     Raises:
         ValueError: A setting is out of range.
@@ -46,6 +49,7 @@ class MarkedNumbers:
 
     operation: str = "addition"
     lag: int = 100
+    centered: bool = False
 
     input_size: ClassVar[int] = 2
     output_size: ClassVar[int] = 1
@@ -72,10 +76,14 @@ class MarkedNumbers:
         numbers = torch.rand(count, longest, generator=generator, dtype=torch.float64)
         if self.operation == "xor":
             numbers = numbers.round()
-        numbers *= torch.arange(longest) < lengths[:, None]
         rows = torch.arange(count)
         a, b = numbers[rows, first], numbers[rows, second]
         results = {"addition": (a + b) / 2, "multiplication": a * b, "xor": (a - b).abs()}
+        if self.centered:
+            numbers -= 0.5
+            results["addition"] -= 0.5
+            results["multiplication"] -= 0.25
+        numbers *= torch.arange(longest) < lengths[:, None]
         marks = torch.zeros_like(numbers)
         marks[rows, first] = marks[rows, second] = 1.0
         last = torch.arange(longest) == lengths[:, None] - 1

@@ -26,6 +26,7 @@ __all__ = [
     "measured",
     "memory_runs",
     "rows_of",
+    "selected",
     "train_memory",
     "write_measured",
 ]
@@ -72,6 +73,32 @@ def memory_runs(chapter: int, *, whole: bool = False, quick: bool = False) -> li
     short = [one for one in found if one.settings["lags"] in (None, [30])]
     tiny = {"budget": 40, "seeds": 1, "sequences": 32, "held_out": 64}
     return [MemoryRun(one.name, one.method, {**one.settings, **tiny}) for one in short]
+
+
+def selected(runs: Sequence[MemoryRun], only: Sequence[str]) -> list[MemoryRun]:
+    """Return the trainings whose names begin with one of some texts, in the order of these.
+
+    Args:
+        runs: All of them.
+        only: Beginnings of names; empty for all trainings.
+
+    Raises:
+        ValueError: A text begins no name.
+
+    Example:
+        >>> [one.name for one in selected(memory_runs(7), ["addition"])]
+        ['addition-nag', 'addition-momentum']
+    """
+    found: dict[str, MemoryRun] = {}
+    for beginning in only:
+        own = {one.name: one for one in runs if one.name.startswith(beginning)}
+        if not own:
+            raise ValueError(
+                f"`only` must hold beginnings of names of trainings, got {beginning!r}; they are "
+                f"{', '.join(one.name for one in runs)}."
+            )
+        found |= own
+    return list(found.values()) if only else list(runs)
 
 
 def train_memory(

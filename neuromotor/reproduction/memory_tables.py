@@ -10,9 +10,10 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from neuromotor.reproduction.memory_runs import MemoryRun
 from neuromotor.reproduction.tables import Table, Value
 
-__all__ = ["chapter4_tables", "chapter7_tables"]
+__all__ = ["chapter4_tables", "chapter7_tables", "missing_table"]
 
 Row = dict[str, Any]
 _HF, _PLAIN = "HF, structural damping", "HF"
@@ -103,6 +104,29 @@ def chapter7_tables(data: Mapping[str, Any], others: Sequence[Row] = ()) -> list
         "structural damping, from the trainings on that chapter's page at the same T.",
     )
     return [table] if found else []
+
+
+def missing_table(chapter: int, data: Mapping[str, Any], planned: Sequence[MemoryRun]) -> Table:
+    """Return the trainings that have fewer seeds than planned, each with its command.
+
+    Args:
+        chapter: 4 or 7.
+        data: As `memory_runs.measured` returns it.
+        planned: The trainings of the chapter, as `memory_runs.memory_runs` returns them.
+    """
+    found = []
+    for one in planned:
+        lags, wanted = one.settings["lags"], one.settings.get("seeds", 1)
+        key = (one.settings["problem"], one.method)
+        own = [row for row in data["rows"] if (row["problem"], row["method"]) == key]
+        made = sum(lags is None or row["lag"] in lags for row in own)
+        if made < wanted:
+            command = f"neuromotor reproduce chapter{chapter} --from-scratch --only {one.name}"
+            found.append({"training": one.name, "seeds": f"{made} of {wanted}", "command": command})
+    note = "Trainings whose seeds are not all in the tables, and what makes them."
+    if not found:
+        note = "All trainings are in the tables."
+    return Table(f"missing-{chapter}", "Not run", tuple(found), note)
 
 
 def _error(row: Row) -> float:

@@ -9,25 +9,18 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from neuromotor._checks import check_integer, check_number
-from neuromotor._showing import TableInNotebooks
 from neuromotor.plants import PLANTS, MuscleArm, Plant
-from neuromotor.plants.plant import by_part, check_plant
-from neuromotor.tasks.chance import check_chance, check_delay, in_plane, with_chance
-from neuromotor.tasks.cost import QuadraticCost, check_weights
-from neuromotor.tasks.penalties import (
-    PENALTIES_FIELD,
-    Penalties,
-    Penalty,
-    check_penalties,
-    with_muscles,
-)
-from neuromotor.tasks.senses import SENSES, Channel, Senses, SensesInUse, check_senses
+from neuromotor.plants.plant import by_part
+from neuromotor.tasks.chance import in_plane
+from neuromotor.tasks.cortical import CorticalTask, cortical_senses
+from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.penalties import PENALTIES_FIELD, Penalties, Penalty, with_muscles
+from neuromotor.tasks.senses import SENSES, Senses
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["PostureLoads", "cortical_senses"]
+__all__ = ["PostureLoads"]
 
 # The published loss sums its terms over both joints and doubles the sum. Muscles and rates are in
 # the terms of both joints, so that they count twice. Ours are halves of squares, integrated over
@@ -42,25 +35,13 @@ _PENALTIES = Penalties(
 )
 
 
-def cortical_senses() -> Senses:
-    """Return the twelve inputs of Kalidindi et al. (2021), with the task's own delay."""
-    return Senses(
-        channels=(
-            Channel("joint_position", scale=2.0, relative=True),
-            Channel("joint_velocity", scale=0.5),
-            Channel("muscle_activity"),
-        ),
-        target=(Channel("joint_position", relative=True),),
-    )
-
-
 def _default_plant() -> MuscleArm:
     """Muscles without a bound, and the posture of the study as home."""
     return MuscleArm(bounded=False, home_deg=(math.degrees(0.4368), math.degrees(1.4464)))
 
 
 @dataclass(frozen=True)
-class PostureLoads(TableInNotebooks):
+class PostureLoads(CorticalTask):
     """A posture held against constant joint torques, one a direction, and one trial without.
 
     Errors count before the load, and again from `return_step` on: between them the arm may move as
@@ -109,17 +90,11 @@ class PostureLoads(TableInNotebooks):
     penalties: Penalties | None = field(default=_PENALTIES, metadata=PENALTIES_FIELD)
 
     def __post_init__(self) -> None:
-        check_plant(self.plant)
         check_number("load_nm", self.load_nm, "N m", minimum=0.0)
-        check_integer("directions", self.directions, minimum=1)
         check_integer("onset_step", self.onset_step, minimum=0)
         check_integer("return_step", self.return_step, minimum=self.onset_step)
         check_integer("steps", self.steps, minimum=self.return_step + 1)
-        check_delay(self.delay_steps, self.steps, self.plant.dt_s)
-        check_chance(self.noise, 0.0, self.repeats, self.plant.state_size)
-        check_senses(self)
-        check_penalties(self)
-        check_weights(self)
+        self._check()
 
     @property
     def cost(self) -> QuadraticCost:
@@ -132,16 +107,6 @@ class PostureLoads(TableInNotebooks):
         weights[: self.onset_step] = every
         weights[self.return_step :] = every
         return with_muscles(QuadraticCost(weights, dt_s * self.energy_weight), self)
-
-    @property
-    def random(self) -> bool:
-        """Whether there is noise; else every batch is the same."""
-        return self.noise > 0 or SensesInUse.of(self).noisy
-
-    @property
-    def angles(self) -> Tensor:
-        """Directions (rad) of the loads, in the plane of both torques, (directions,)."""
-        return torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
 
     def trials(
         self,
@@ -157,8 +122,7 @@ class PostureLoads(TableInNotebooks):
             dtype: Dtype of all parts.
             device: Device of all parts.
         """
-        push = torch.stack([torch.cos(self.angles), torch.sin(self.angles)], dim=-1)
-        push = torch.cat([push, torch.zeros(1, 2, dtype=torch.float64)])
+        push = torch.cat([self._in_directions(), torch.zeros(1, 2, dtype=torch.float64)])
         on = (torch.arange(self.steps) >= self.onset_step)[None, :, None]
         load = on * in_plane(self.load_nm * push, self.plant.load_size)[:, None]
         home = torch.tensor(self.plant.home, dtype=torch.float64)
@@ -166,12 +130,4 @@ class PostureLoads(TableInNotebooks):
         trials = Trials(
             initial_state=rest, target=rest, load=load, condition=torch.arange(len(push))
         )
-        return with_chance(
-            trials,
-            self.steps,
-            self.plant.command_size,
-            generator,
-            noise=self.noise,
-            senses=SensesInUse.of(self),
-            repeats=self.repeats,
-        ).to(dtype=dtype, device=device)
+        return self._with_noise(trials, generator).to(dtype=dtype, device=device)

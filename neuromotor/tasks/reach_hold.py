@@ -5,27 +5,18 @@ Source: Kalidindi et al. (2021), methods and published code for the reach task.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from neuromotor._checks import check_integer, check_numbers, check_positive
-from neuromotor._showing import TableInNotebooks
 from neuromotor.plants import PLANTS, MuscleArm, Plant
-from neuromotor.plants.plant import by_part, check_plant, configuration_near
-from neuromotor.tasks.chance import check_chance, check_delay, in_plane, with_chance
-from neuromotor.tasks.cost import QuadraticCost, check_weights
-from neuromotor.tasks.penalties import (
-    PENALTIES_FIELD,
-    Penalties,
-    Penalty,
-    check_penalties,
-    with_muscles,
-)
-from neuromotor.tasks.posture_loads import cortical_senses
-from neuromotor.tasks.senses import SENSES, Senses, SensesInUse, check_senses
+from neuromotor.plants.plant import by_part, configuration_near
+from neuromotor.tasks.chance import in_plane
+from neuromotor.tasks.cortical import CorticalTask, cortical_senses
+from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.penalties import PENALTIES_FIELD, Penalties, Penalty, with_muscles
+from neuromotor.tasks.senses import SENSES, Senses
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["ReachHold"]
@@ -47,7 +38,7 @@ def _default_plant() -> MuscleArm:
 
 
 @dataclass(frozen=True)
-class ReachHold(TableInNotebooks):
+class ReachHold(CorticalTask):
     """Hold at home, reach for a target when it is shown, and stay there; one trial stays home.
 
     Until the target is shown the velocity counts. Then the hand has `reach_steps`, and after these
@@ -99,19 +90,13 @@ class ReachHold(TableInNotebooks):
     penalties: Penalties | None = field(default=_PENALTIES, metadata=PENALTIES_FIELD)
 
     def __post_init__(self) -> None:
-        check_plant(self.plant)
         check_numbers("radii_m", self.radii_m, "metres")
         for radius in self.radii_m:
             check_positive("radii_m", radius, "metres")
-        check_integer("directions", self.directions, minimum=1)
         check_integer("hold_steps", self.hold_steps, minimum=0)
         check_integer("reach_steps", self.reach_steps, minimum=1)
         check_integer("steps", self.steps, minimum=self.hold_steps + self.reach_steps + 1)
-        check_delay(self.delay_steps, self.steps, self.plant.dt_s)
-        check_chance(self.noise, 0.0, self.repeats, self.plant.state_size)
-        check_senses(self)
-        check_penalties(self)
-        check_weights(self)
+        self._check()
         self.trials()  # a target out of reach is refused here, not in the middle of a run
 
     @property
@@ -124,16 +109,6 @@ class ReachHold(TableInNotebooks):
         there = by_part(self.plant, position=dt_s * self.error_weight)
         weights[self.hold_steps + self.reach_steps :] = still + there
         return with_muscles(QuadraticCost(weights, dt_s * self.energy_weight), self)
-
-    @property
-    def random(self) -> bool:
-        """Whether there is noise; else every batch is the same."""
-        return self.noise > 0 or SensesInUse.of(self).noisy
-
-    @property
-    def angles(self) -> Tensor:
-        """Directions (rad) of the targets from home, (directions,)."""
-        return torch.arange(self.directions, dtype=torch.float64) * (2 * math.pi / self.directions)
 
     def trials(
         self,
@@ -154,7 +129,7 @@ class ReachHold(TableInNotebooks):
         """
         home = torch.tensor(self.plant.home, dtype=torch.float64)
         start = self.plant.rest_state(home)
-        unit = torch.stack([torch.cos(self.angles), torch.sin(self.angles)], dim=-1)
+        unit = self._in_directions()
         places = torch.cat([radius * unit for radius in self.radii_m])
         goal = self.plant.hand_position(home) + in_plane(places, self.plant.hand_size)
         target = self.plant.rest_state(configuration_near(self.plant, goal, home))
@@ -167,12 +142,4 @@ class ReachHold(TableInNotebooks):
             shown_target=shown,
             condition=torch.arange(len(target)),
         )
-        return with_chance(
-            trials,
-            self.steps,
-            self.plant.command_size,
-            generator,
-            noise=self.noise,
-            senses=SensesInUse.of(self),
-            repeats=self.repeats,
-        ).to(dtype=dtype, device=device)
+        return self._with_noise(trials, generator).to(dtype=dtype, device=device)

@@ -44,6 +44,19 @@ def test_two_marked_numbers_make_the_answer(operation):
     assert operation != "xor" or set(np.unique(numbers)) == {0.0, 1.0}
 
 
+@pytest.mark.parametrize(
+    ("operation", "mean"), [("addition", 0.5), ("multiplication", 0.25), ("xor", 0.0)]
+)
+def test_centered_numbers_and_results_have_no_mean(operation, mean):
+    inputs, targets, counted, _ = arrays(MarkedNumbers(operation, lag=50))
+    found, results, _, _ = arrays(MarkedNumbers(operation, lag=50, centered=True))
+    at, inside = counted > 0, counted.argmax(1)[:, None] >= np.arange(55)
+    assert (results[at] == targets[at] - mean).all()
+    assert (found[..., 0] == np.where(inside, inputs[..., 0] - 0.5, 0.0)).all()
+    assert (found[..., 1] == inputs[..., 1]).all()
+    assert (results[~at] == 0).all()
+
+
 @pytest.mark.parametrize("specials", [2, 3])
 def test_the_order_of_special_symbols_is_the_answer(specials):
     inputs, targets, counted, _ = arrays(TemporalOrder(specials, lag=40))

@@ -12,10 +12,15 @@ from neuromotor.reproduction.memory_runs import (
     measured,
     memory_runs,
     rows_of,
+    selected,
     train_memory,
     write_measured,
 )
-from neuromotor.reproduction.memory_tables import chapter4_tables, chapter7_tables
+from neuromotor.reproduction.memory_tables import (
+    chapter4_tables,
+    chapter7_tables,
+    missing_table,
+)
 from neuromotor.runs.problems import problem_settings
 from neuromotor.storage.files import write_json
 
@@ -140,9 +145,28 @@ def test_the_command_shows_a_file_and_names_what_does_not_fit(tmp_path):
     assert "| memory-5bit | 100 | HF, structural damping | solved | 3 of 3 |" in (
         document.read_text()
     )
-    for wrong in (["--quick"], ["--whole"], ["--from-scratch", "--data", "x"]):
+    unknown = ["--from-scratch", "--only", "nothing", "--out", str(tmp_path)]
+    wrongs = (["--quick"], ["--whole"], ["--only", "x"], ["--from-scratch", "--data", "x"], unknown)
+    for wrong in wrongs:
         refused = CliRunner().invoke(app, ["reproduce", "chapter7", *wrong])
         assert refused.exit_code != 0
+
+
+def test_what_was_not_trained_is_listed_with_its_command():
+    planned = memory_runs(4)
+    table = missing_table(4, {"rows": five_bits()}, planned)
+    rows = {r["training"]: r for r in table.rows}
+    assert len(rows) == len(planned) - 4  # three methods on 5 bits, T = 100, and addition by HF
+    assert "memory-5bit-100-kron-hf-structural-damping" not in rows
+    assert "addition-30-hf-structural-damping" not in rows
+    assert rows["addition-30-kron-hf-structural-damping"]["seeds"] == "0 of 1"
+    assert rows["memory-5bit-30-kron-hf-structural-damping"]["seeds"] == "0 of 3"
+    words = rows["balls-lstm-adam"]["command"].split()
+    (one,) = selected(planned, words[words.index("--only") + 1 :])
+    assert one.settings["problem"] == "balls"
+    assert one.method == "LSTM, Adam"
+    done = missing_table(7, {"rows": [row("addition", 30, "NAG", 0, 9)]}, memory_runs(7)[:1])
+    assert done.markdown() == "All trainings are in the tables."
 
 
 @pytest.mark.parametrize("chapter", [4, 7])

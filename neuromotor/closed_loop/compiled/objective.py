@@ -30,6 +30,7 @@ from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.pieces import Tape, Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
+from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
 
@@ -87,7 +88,8 @@ class Passes:
         self.dtype, self.arrangement, self.code = machine.dtype, machine.arrangement, machine.code
         self.fixed = machine.network, machine.body
         net.check_input(input_size(task, trials))
-        cost, batch = task.cost, len(trials)
+        cost, batch, shape = task.cost, len(trials), machine.shape
+        features = features_of(cost)
         count = max(1, round(batch / _BLOCK), min(torch.get_num_threads(), batch // 8))
         edges = np.linspace(0, batch, count + 1).round().astype(int).tolist()
         self.parts = list(itertools.starmap(slice, itertools.pairwise(edges)))
@@ -101,6 +103,9 @@ class Passes:
             squash=SQUASHED.index(net.squash),
             batch=float(batch),
             energy=float(cost.energy_weight),
+            weighed=shape.state + shape.signals if shape.features else 0,
+            offset=shape.rows - shape.offsets,
+            drive=features.drive_weight if features else 0.0,
         )
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
         self.penalties = NetworkPenalties.of(task, net)
@@ -163,7 +168,7 @@ class Passes:
 
     def forward(self, block: int, room: Room, run: Run, network: PackedNetwork) -> float:
         """Run a block; return twice the sum of its losses."""
-        run.x[0] = self.start[block]
+        run.x[0, : self.task.plant.state_size] = self.start[block]
         trials = run.x.shape[2]
         self.begin(run.memory, trials, [self.cell.start(one) for one in network.initial])
         arguments = (
@@ -270,21 +275,26 @@ class Passes:
     ) -> list[tuple[Array | float, Array]]:
         """Return random residuals of every block, pulled back to states and commands.
 
-        (T + 1, n, M), or one number for all, and (T, m, M).
+        (T + 1, N, M), or one number for all, and (T, m, M).
         """
-        steps, batch, plant = self.task.steps, len(self.trials), self.task.plant
+        steps, batch, shape = self.task.steps, len(self.trials), self.machine.shape
+        n, m, first, offset = shape.state, shape.command, self.dims.weighed, self.dims.offset
 
         def numbers(count: int, size: int) -> Array:
             """Random residuals, (count, size, B)."""
             drawn = drawn_residuals(count, batch, size, generator, place)
             return np.array(drawn.permute(0, 2, 1).numpy(), self.dtype, order="C")
 
-        by_state = numbers(steps + 1, plant.state_size)
-        by_command = numbers(steps, plant.command_size) * (self.dims.energy / batch) ** 0.5
-        return [
-            (by_state[..., part] * np.sqrt(own.weight / batch), by_command[..., part])
-            for own, part in zip(self.given, self.parts, strict=True)
-        ]
+        by_state = np.zeros((steps + 1, shape.rows, batch), self.dtype)
+        by_state[:, first : first + n] = numbers(steps + 1, n)
+        for own, part in zip(self.given, self.parts, strict=True):
+            by_state[:, first : first + n, part] *= np.sqrt(own.weight / batch)
+        by_command = numbers(steps, m) * (self.dims.energy / batch) ** 0.5
+        if self.dims.drive:
+            by_drive = numbers(steps, m) * (self.dims.drive / batch) ** 0.5
+            by_state[:-1, offset:] = by_drive
+            by_command += by_drive
+        return [(by_state[..., part], by_command[..., part]) for part in self.parts]
 
     # ---- penalties ----
 
