@@ -6,8 +6,11 @@ and zero mean, and J = dr/dxi where all draws are zero. Over independent draws :
     E loss = loss without noise + sum over draws of s^2 |J|^2 / 2 + O(s^4)
 
 This leaves out ``r d2r/dxi2``. It is exact where the residuals are linear in the draws, as with
-noise that is added in a linear loop. ``|J|^2`` is the mean of ``(v'J)^2`` over vectors v of random
-signs. One pass backward through the loop gives ``v'J`` for all draws of a trial at once.
+noise that is added in a linear loop. A network may answer to noise of ten per cent in another way
+than to very little, and then a training on this loss makes the true one worse.
+
+``|J|^2`` is the mean of ``(v'J)^2`` over vectors v of random signs. One pass backward through the
+loop gives ``v'J`` for all draws of a trial at once.
 
 Source: the expansion is that of Li & Todorov (2007), who keep the same terms; random signs are
 those of Hutchinson (1990).
@@ -24,6 +27,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer
 from neuromotor.closed_loop.objective import LoopObjective, Place
+from neuromotor.closed_loop.penalties import NetworkPenalties
 from neuromotor.closed_loop.simulate import check_inputs, run
 from neuromotor.optim.objective import KroneckerBlock, Linearization, or_infinity
 from neuromotor.tasks.trials import Trials
@@ -67,7 +71,7 @@ class ExpectedObjective(LoopObjective):
         """
         super().__init__(drawn.task, drawn.controller, drawn.trials)
         check_integer("probes", probes, minimum=0)
-        if getattr(drawn, "penalties", None) is not None:
+        if NetworkPenalties.of(drawn.task, drawn.controller) is not None:
             raise ValueError(
                 "`task.penalties` on the network must be none where noise is taken by its "
                 "expectation; leave them out, or draw the noise."
@@ -80,11 +84,11 @@ class ExpectedObjective(LoopObjective):
     def over(self, trials: Trials) -> ExpectedObjective:
         """Return the mean loss of the same loop over other trials, with the same variances."""
         drawn = self._drawn.over(trials)
-        return ExpectedObjective(drawn, self._variances, probes=self._probes, seed=self._seed)
+        return type(self)(drawn, self._variances, probes=self._probes, seed=self._seed)
 
     def value(self, parameters: Tensor) -> float:
         """Return the expected mean loss; infinity where the simulation overflows."""
-        return or_infinity(float(self._expected(parameters.detach(), graph=False).sum()))
+        return or_infinity(float(self._expected(parameters.detach(), graph=False).detach().sum()))
 
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the expected mean loss and its gradient, (P,)."""
@@ -96,7 +100,7 @@ class ExpectedObjective(LoopObjective):
 
     def parts(self, parameters: Tensor) -> tuple[float, float]:
         """Return the mean loss without noise, and what noise adds to it."""
-        quiet, added = self._expected(parameters.detach(), graph=False).tolist()
+        quiet, added = self._expected(parameters.detach(), graph=False).detach().tolist()
         return quiet, added
 
     def linearize(self, parameters: Tensor) -> Linearization:

@@ -191,7 +191,7 @@ def pushed(task, *, in_field=False):
 
 @pytest.mark.parametrize("kind", ["tanh", "in a field", "penalised", "gated"])
 def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
-    """Jumps, bars, pushes, work and force rates; the first three share their compiled code."""
+    """Jumps, bars, pushes, work and force rates, or penalties in place of these."""
     task = CURSOR
     if kind == "penalised":
         terms = (Penalty("rates", 1e-3), Penalty("weights", 1e-4))

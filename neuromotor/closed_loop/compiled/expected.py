@@ -58,17 +58,20 @@ class CompiledExpected(ExpectedObjective):
     @quiet_floats()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the expected mean loss and its gradient, (P,)."""
-        quiet, added, gradient = self._computed(parameters, True)
-        return or_infinity(quiet + added), gradient
+        quiet, added, pulls = self._computed(parameters, True)
+        return or_infinity(quiet + added), self._drawn.loop.flat_gradient(pulls)
 
     @torch.no_grad()
     @quiet_floats()
     def parts(self, parameters: Tensor) -> tuple[float, float]:
         """Return the mean loss without noise, and what noise adds to it."""
-        return self._computed(parameters, False)[:2]
+        quiet, added, _ = self._computed(parameters, False)
+        return quiet, added
 
-    def _computed(self, parameters: Tensor, with_gradient: bool) -> tuple[float, float, Tensor]:
-        """The loss without noise, what noise adds, and the gradient of both, (P,)."""
+    def _computed(
+        self, parameters: Tensor, with_gradient: bool
+    ) -> tuple[float, float, tuple[list[Array], ...]]:
+        """The loss without noise, what noise adds, and what `Passes.flat_gradient` needs."""
         loop = copy.copy(self._drawn.loop)
         loop.given = [_moved(own, {}) for own in loop.given]
         probes = self._pulls()
@@ -109,10 +112,10 @@ class CompiledExpected(ExpectedObjective):
                 *loop.each(lambda i, room: job(i, room, network)), strict=True
             )
             quiet = loop.mean(totals, network)
-        return quiet, sum(added) / len(self.trials), loop.flat_gradient(pulls)
+        return quiet, sum(added) / len(self.trials), pulls
 
     def _slopes(self, block: int, run: Run, by_state: Array) -> dict[str, Tensor]:
-        """The slopes of a block, (M, T, k) by the name of the noise, from a pass's adjoint states."""
+        """The slopes of a block, (M, T, k) by the name of the noise, of a pass's adjoint."""
         part = self._drawn.loop.parts[block]
         trials = self._quiet.subset(part)
         adjoint = torch.from_numpy(by_state[1:].transpose(2, 0, 1).copy())
