@@ -151,7 +151,7 @@ class CursorReach(TableInNotebooks):
     bars: float = 0.2
     passes: float = 0.25
     jumps: float = 0.5
-    jump_m: float = 0.02
+    jump_m: float = 0.03
     pushes: float = 0.25
     push_nm: float = 0.5
     fields: float = 0.2
