@@ -65,7 +65,8 @@ def record(
     stored as activations, and `rates(memory)`: for a `ContinuousTimeRNN` the activations v and
     rates tanh(v), for gated units the rates twice. Where a unit remembers several numbers, there
     are rates alone. A function or a policy without memory has no units: its recording lacks `rate`,
-    and analyses of units say so.
+    and analyses of units say so. Where a network is part of the plant (`RandomNetworkPlant`), the
+    units are those of that network, whatever controls it.
 
     Args:
         task: Plant, steps and delay.
@@ -141,6 +142,10 @@ def record(
         if sizes == [part.shape[-1] for part in run.memory]:
             values["activation"] = torch.cat(run.memory, dim=-1)
         values["rate"] = torch.cat(rates, dim=-1)
+    if "units" in parts:  # of a network that is part of the plant
+        values["rate"] = before[..., parts.pop("units")]
+        values.pop("activation", None)
+        sizes = [values["rate"].shape[-1]]
     values.update(
         (part_name, part)
         for part_name, part in trials.present().items()

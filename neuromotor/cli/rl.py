@@ -30,6 +30,7 @@ from neuromotor.tasks import TASKS
 
 __all__ = ["register"]
 
+_NUMBERS = ("ratio", "lowest", "highest", "error (cm)")
 _NAMES = "ppo, recurrent-ppo, sac, td3, her, analytic"
 
 
@@ -42,8 +43,9 @@ def rl(
     task: Annotated[
         str | None,
         typer.Argument(
-            help=f"The task: {', '.join(TASKS)}. Default: center-out.",
-            autocompletion=named(TASKS),
+            help=f"The task: {', '.join(TASKS)}; or all of them, one after the other: all. "
+            "Default: center-out.",
+            autocompletion=named({**TASKS, "all": None}),
         ),
     ] = None,
     algorithm: Annotated[
@@ -84,9 +86,12 @@ def rl(
 
     `--set` reaches the task and the algorithms, as `--set ppo.arms=128` or `--set tests=80`.
 
+    With `all` each task has its own run folder, and table.md holds a row for each.
+
     Example: `neuromotor rl center-out --algorithm ppo,analytic --seeds 3`
     """
     from neuromotor.rl import LearningPoint
+    from neuromotor.runs.learning_table import EVERY, run_table
     from neuromotor.runs.reinforcement import LEARNING_FILE, learning_settings, run_learning
 
     options: dict[str, Any] = {
@@ -103,11 +108,9 @@ def rl(
         given = options | {"config": config, "out": out}
         may_change = ("seconds", "threads")
         raw = resumed_settings(resume / LEARNING_FILE, given, set_ or [], may_change)
-        settings, folder = learning_settings(raw), resume
+        folder: Path | None = resume
     else:
-        raw = gather(config, options, set_ or [], smoke=False)
-        settings = learning_settings(raw, smoke=smoke)
-        folder = out or default_folder("rl", settings.name)
+        raw, folder = gather(config, options, set_ or [], smoke=False), out
 
     def watch(title: str, point: LearningPoint, whole: int) -> None:
         messages.print(
@@ -116,18 +119,26 @@ def rl(
             soft_wrap=True,
         )
 
-    summary = run_learning(
-        settings,
-        folder,
-        resume=resume is not None,
-        force=force,
-        say=lambda words: messages.print(words, soft_wrap=True),
-        watch=watch,
-    )
+    shared: dict[str, Any] = {
+        "resume": resume is not None,
+        "force": force,
+        "say": lambda words: messages.print(words, soft_wrap=True),
+        "watch": watch,
+    }
+    smoke = smoke and resume is None
+    if raw.get("task") == EVERY:
+        folder = folder or default_folder("rl", EVERY)
+        summary = run_table(raw, folder, smoke=smoke, **shared)
+        show = _every
+    else:
+        settings = learning_settings(raw, smoke=smoke)
+        folder = folder or default_folder("rl", settings.name)
+        summary = run_learning(settings, folder, **shared)
+        show = _table
     if json_:
         print(json.dumps({**summary, "out": str(folder)}, indent=2))
     else:
-        output.print(_table(summary))
+        output.print(show(summary))
         output.print(f"Run folder: {folder}", soft_wrap=True)
     if summary["interrupted"]:
         messages.print(f"Interrupted. Go on with `--resume {folder}`.", soft_wrap=True)
@@ -156,4 +167,19 @@ def _table(summary: dict[str, Any]) -> Table:
     table.caption = (
         f"medians over the seeds; the loss of {reference['name']} is {reference['loss']:.4g}"
     )
+    return table
+
+
+def _every(summary: dict[str, Any]) -> Table:
+    """Return how near each algorithm came on each task, a line each."""
+    table = Table(title="loss in ratio to the reference, medians over the seeds", box=None)
+    for name in ("task", "reference", "algorithm", "ratio", "lowest", "highest", "error (cm)"):
+        table.add_column(name, justify="right" if name in _NUMBERS else "left")
+    for task, found in summary["tasks"].items():
+        for row in found["medians"]:
+            numbers = (f"{row[key]:.4g}" for key in ("ratio", "lowest", "highest"))
+            error = f"{row['target_error_cm']:.3g}"
+            table.add_row(task, found["reference"]["name"], row["algorithm"], *numbers, error)
+        for name in found["refused"]:
+            table.add_row(task, "", name, "refused")
     return table

@@ -46,11 +46,11 @@ from neuromotor.runs.execute import RunOutputs, Stopped, default_folder, run_com
 from neuromotor.runs.progress_log import require_tensorboard
 from neuromotor.runs.settings import (
     RunSettings,
+    as_start,
     check_used,
     gather,
     resolve,
     same_controller,
-    with_clock,
 )
 from neuromotor.storage.claims import RunFolderError
 from neuromotor.storage.components import SettingsError
@@ -217,7 +217,8 @@ def train(
         Path | None,
         typer.Option(
             help="Controller file, or name in the zoo, to start from; its architecture is taken "
-            "over, its task is not. Inputs for a clock that it lacks begin with weights of zero."
+            "over, its task is not. Inputs for a clock that it lacks begin with weights of zero, "
+            "and so does what follows from units that `controller.layers` adds."
         ),
     ] = None,
     resume: Annotated[
@@ -262,9 +263,7 @@ def train(
     if start is not None:
         start = find_controller(start)
         given = gather(config, options, set_ or [], smoke=False)
-        raw["controller"] = same_controller(
-            given, with_clock(raw, load_controller(start)).controller
-        )
+        raw["controller"] = same_controller(given, as_start(raw, load_controller(start)).controller)
     settings = _with_factors(_checked(raw, task, set_ or []), raw["optimizers"])
     _check_single(settings)
     folder = out or default_folder("train", settings.task_name)

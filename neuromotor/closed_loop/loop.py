@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from neuromotor._checks import declares
 from neuromotor.closed_loop.autograd import AutogradObjective
 from neuromotor.closed_loop.dynamics import check_trials
+from neuromotor.closed_loop.expected import ExpectedObjective
 from neuromotor.closed_loop.imitation import AutogradImitation, Lesson, check_lesson
 from neuromotor.closed_loop.objective import LoopObjective
 from neuromotor.closed_loop.penalties import penalties_of_run
@@ -19,6 +21,7 @@ from neuromotor.compiled.availability import announce, availability
 from neuromotor.controllers.controller import Controller, writes_tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants.plant import components_of
+from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.penalties import network_penalties
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
@@ -120,6 +123,40 @@ class ClosedLoop:
 
         return CompiledObjective(self._machine(trials), trials)
 
+    def expected(
+        self,
+        trials: Trials,
+        variances: Mapping[str, Tensor] | None = None,
+        *,
+        probes: int = 1,
+        seed: int = 0,
+        fast: bool | None = None,
+    ) -> ExpectedObjective:
+        """Return the mean loss over `trials` that is expected over their noise, to second order.
+
+        See `closed_loop.expected`. Noise of commands and plant runs compiled, where the loop does.
+
+        Args:
+            trials: The batch, with draws of the noise.
+            variances: Variance of each number that is drawn, (k,), by the name of the part; those
+                of the draws if None.
+            probes: Vectors of random signs for each trial; 0 is exact, and slow.
+            seed: Of the signs.
+            fast: As for `objective`.
+
+        Raises:
+            ValueError: As for `objective`; `probes` is negative; or the task has penalties on the
+                network.
+        """
+        drawn = self.objective(trials, fast=fast)
+        kind = ExpectedObjective
+        if self._runs_compiled(trials, fast):
+            from neuromotor.closed_loop.compiled.expected import CompiledExpected  # needs numba
+
+            if CompiledExpected.serves(drawn):
+                kind = CompiledExpected
+        return kind(drawn, variances, probes=probes, seed=seed)
+
     def imitation(self, lesson: Lesson, *, fast: bool | None = None) -> LoopObjective:
         """Return the mean loss of a lesson: by how much commands miss those that are wanted.
 
@@ -194,8 +231,9 @@ class ClosedLoop:
         Args:
             trials: The batch that it would run, or None for what holds for any.
         """
-        for what, part in (("controller", self.controller), ("cost", self.task.cost)):
-            if not declares(part, "follows_equations"):
+        cost = self.task.cost
+        for what, part in (("controller", self.controller), ("cost", cost)):
+            if not (declares(part, "follows_equations") or (part is cost and features_of(cost))):
                 return f"the {what} ({type(part).__name__}) may override something"
         cell = self.controller.cell if isinstance(self.controller, RecurrentNetwork) else None
         if cell is None or not declares(cell, "compiled"):

@@ -23,6 +23,7 @@ from neuromotor.closed_loop.simulate import Trajectory, check_inputs, run
 from neuromotor.controllers.cells import Tape
 from neuromotor.controllers.controller import Controller, WritesTape
 from neuromotor.optim.objective import KroneckerBlock
+from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -92,14 +93,20 @@ def _random_pull(
 ) -> Tensor:
     """Residuals of the mean loss, each times a standard normal number, summed."""
     cost, batch = task.cost, len(trials)
-    if not declares(cost, "follows_equations"):
+    features = features_of(cost)
+    if features is None and not declares(cost, "follows_equations"):
         residuals: Tensor = cost.residuals(happened.states, happened.commands, trials)[:, None]
         return (_draws(residuals, generator, place) * residuals).sum() / math.sqrt(batch)
     weights = (cost.weights(trials) / batch).sqrt()
     energy = math.sqrt(cost.energy_weight / batch)
-    states = _draws(happened.states, generator, place) * weights * happened.states
+    weighed = happened.states if features is None else cost.features(happened.states)
+    states = _draws(weighed, generator, place) * weights * weighed
     commands = _draws(happened.commands, generator, place) * energy * happened.commands
-    return states.sum() + commands.sum()
+    if features is None or not features.drive_weight:
+        return states.sum() + commands.sum()
+    driven = features.drives(happened.states, happened.commands)
+    drives = _draws(driven, generator, place) * math.sqrt(features.drive_weight / batch) * driven
+    return states.sum() + commands.sum() + drives.sum()
 
 
 def penalised_pull(

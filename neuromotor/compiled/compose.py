@@ -61,6 +61,14 @@ class PlantShape(NamedTuple):
     command: int
     load: int
     force: int  # on the hand, and the field's after them if there is one
+    signals: int = 0  # that are sensed and no numbers of the state
+    features: int = 0  # that a cost weighs in place of the state
+    offsets: int = 0  # that it adds to commands
+
+    @property
+    def rows(self) -> int:
+        """Numbers of a state and all that is computed from them, in this order."""
+        return self.state + self.signals + self.features + self.offsets
 
 
 def composed(
@@ -71,6 +79,7 @@ def composed(
     cell: ModuleType | None,
     *others: ModuleType,
     field: ModuleType | None = None,
+    weighed: ModuleType | None = None,
 ) -> Loops:
     """Return a template's loops for a plant and a cell.
 
@@ -78,8 +87,10 @@ def composed(
 
     Args:
         template: A Python file that calls `plant_step`, `plant_tangent`, `plant_adjoint` or
-            `plant_hand`, and the pieces of `cell`.
-        plant: Module with `step`, `jacobian` and `hand` on components.
+            `plant_hand`, the same of what is computed from a state (`computed_step` and so on), and
+            the pieces of `cell`.
+        plant: Module with `step`, `jacobian` and `hand` on components, and, where the shape has
+            signals, `signals` and `signal_slopes`.
         shape: The plant's numbers.
         dtype: Name of the numbers that the loops are called with, such as "float64"; each has
             loops of its own.
@@ -88,11 +99,14 @@ def composed(
         field: What acts within a step in a force field, such as `plants.field_components`; the
             plant then has `velocity_rates` and `velocity_rate_slopes` too, its first two numbers of
             a state are the configuration, and the next two its velocity.
+        weighed: Module with `features` and `feature_slopes` on components, where the shape has
+            features, and with `offsets` and `offset_slopes`, where it has these.
     """
     text = _applied(shape, field is not None) + template.read_text()
     made_of = [plant, pieces, tiles, *others]
-    made_of += [module for module in (cell, field) if module is not None]
-    names = [template.stem, plant.__name__, *([] if cell is None else [cell.__name__])]
+    made_of += [module for module in (cell, field, weighed) if module is not None]
+    names = [template.stem, plant.__name__]
+    names += [module.__name__ for module in (cell, weighed) if module is not None]
     parts = [text, dtype, _MACHINE, *names, fingerprint(*made_of)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     name = f"_neuromotor_loop_{key}"
@@ -109,7 +123,7 @@ def composed(
             if spec is None or spec.loader is None:
                 raise ImportError(f"cannot read {path}; delete that folder and try again.")
             module: Any = importlib.util.module_from_spec(spec)
-            module.plant, module.cell, module.field = plant, cell, field
+            module.plant, module.cell, module.field, module.weighed = plant, cell, field, weighed
             sys.modules[name] = module  # numba looks for it by name when it reads what it kept
             try:
                 spec.loader.exec_module(module)
@@ -208,6 +222,9 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     Commands come as they are asked for; a limit of the actuators is applied here, so that no plant
     has to know it; -1 stands for none.
 
+    Arrays of states may have more rows than a state has numbers: behind these lies what is computed
+    from them, by functions of its own.
+
     In a force field the numbers of the field come behind the force on the hand. Before a step the
     field adds what it has for the hand's position to that force; after the step it carries the
     velocity, which is x[2] and x[3]. Changes pass through the derivatives of the step with the
@@ -224,7 +241,9 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     def function(name: str, reads: dict[str, int], writes: dict[str, int], body: list[str]) -> str:
         """A function that reads some arrays and adds nothing to others, but writes them."""
         first: dict[str, int] = {}
-        everything = rows | reads | writes | local
+        physical = name.startswith("plant")
+        given = rows | reads if physical else reads
+        everything = given | writes | (local if physical else {})
         for array in everything:
             first[array] = sum(everything[before] for before in first)
 
@@ -240,26 +259,31 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
             "",
             "",
             "@piece",
-            f"def plant_{name}(par, limit, {', '.join(rows | reads | writes)}):",
+            f"def {name}(par, {'limit' if physical else 'own'}, {', '.join(given | writes)}):",
             f"    now = np.zeros(({sum(everything.values())}, {_CHUNK}), x.dtype)",
             f"    for start in range(0, x.shape[1], {_CHUNK}):",
-            *[f"        into(now, {first[array]}, {array}, start)" for array in rows | reads],
-            f"        actuate(limit, now, {first['u']}, {first['given']}, {first['slope']}, {m})",
-            f"        for b in range({_CHUNK}):",
+            *[f"        into(now, {first[a]}, {a}[:{everything[a]}], start)" for a in given],
         ]
-        state, *given = (gathered(array) for array in ("x", "given", "load", "force"))
-        inner = [f"acting = par, {', '.join([state, *given])}", *body]
-        if in_field:
+        if physical:
+            numbers = f"{first['u']}, {first['given']}, {first['slope']}, {m}"
+            lines.append(f"        actuate(limit, now, {numbers})")
+        lines.append(f"        for b in range({_CHUNK}):")
+        state = gathered("x")
+        inner = [f"state = {state}", *body]
+        if physical:
+            acting = [gathered(array) for array in ("given", "load", "force")]
+            inner[0] = f"acting = par, {', '.join([state, *acting])}"
+        if physical and in_field:
             inner[:1] = [
-                f"forces = {given.pop()}",
+                f"forces = {acting.pop()}",
                 f"pushed = field.pushed(plant_place(par, {state}), forces)",
-                f"acting = par, {', '.join([state, *given])}, pushed",
+                f"acting = par, {', '.join([state, *acting])}, pushed",
                 "drag = field.drag(forces)",
                 "new = plant_physics(*acting)",
                 "rates = field.scaled(par[0], plant.velocity_rates(par, new, drag))",
             ]
         lines += ["            " + named(line) for line in inner]
-        lines += [f"        out_of(now, {first[array]}, {array}, start)" for array in writes]
+        lines += [f"        out_of(now, {first[a]}, {a}[:{writes[a]}], start)" for a in writes]
         return "\n".join(lines)
 
     step = ["new = plant_physics(*acting)"]
@@ -295,6 +319,32 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
     adjoint += [f"p{j} = {pulled[j]}" for j in numbers]
     adjoint += [f"d_x[{j}] = d_old[{j}] + p{j}" for j in range(n)]
     adjoint += [f"d_u[{j}] = p{n + j} * slope[{j}]" for j in range(m)]
+
+    parts = {
+        "signal": ("plant", "par"),
+        "feature": ("weighed", "own"),
+        "offset": ("weighed", "own"),
+    }
+    sizes = {"signal": shape.signals, "feature": shape.features, "offset": shape.offsets}
+    parts = {kind: part for kind, part in parts.items() if sizes[kind]}
+    known = [f"{kind} = computed_{kind}s({own}, state)" for kind, (_, own) in parts.items()]
+    slopes = [f"{kind} = computed_{kind}_slopes({own}, state)" for kind, (_, own) in parts.items()]
+    places = [f"{kind}[{i}]" for kind in parts for i in range(sizes[kind])]
+
+    def computed(name: str, reads: dict[str, int], writes: dict[str, int], body: list[str]) -> str:
+        """A function of what is computed from a state, which does nothing where nothing is."""
+        if places:
+            return function(name, reads, writes, body)
+        return f"\n\n@piece\ndef {name}(par, own, {', '.join(reads | writes)}):\n    pass"
+
+    moved = [total(f"{place}[{j}] * r_x[{j}]" for j in range(n)) for place in places]
+    back = [total(f"{place}[{j}] * d_y[{i}]" for i, place in enumerate(places)) for j in range(n)]
+    y = len(places)
+    formulas = [
+        f"computed_{name} = formula({module}.{name})"
+        for kind, (module, _) in parts.items()
+        for name in (f"{kind}s", f"{kind}_slopes")
+    ]
     return "\n".join(
         [
             f'"""Loops for one cell and one plant, composed by {__name__}."""',
@@ -306,9 +356,29 @@ def _applied(shape: PlantShape, in_field: bool) -> str:
             "plant_physics = formula(plant.step)",
             "plant_jacobian = formula(plant.jacobian)",
             "plant_place = formula(plant.hand)",
-            function("step", {"jolt": n}, {"after": n}, step),
-            function("tangent", {"r_x": n, "r_u": m}, {"r_after": n}, tangent),
-            function("adjoint", {"d_after": n, "d_old": n}, {"d_x": n, "d_u": m}, adjoint),
+            *formulas,
+            f"STATE = {n}",
+            function("plant_step", {"jolt": n}, {"after": n}, step),
+            function("plant_tangent", {"r_x": n, "r_u": m}, {"r_after": n}, tangent),
+            function("plant_adjoint", {"d_after": n, "d_old": n}, {"d_x": n, "d_u": m}, adjoint),
+            computed(
+                "computed_step",
+                {"x": n},
+                {"y": y},
+                [*known, *(f"y[{i}] = {place}" for i, place in enumerate(places))],
+            ),
+            computed(
+                "computed_tangent",
+                {"x": n, "r_x": n},
+                {"r_y": y},
+                [*slopes, *(f"r_y[{i}] = {change}" for i, change in enumerate(moved))],
+            ),
+            computed(
+                "computed_adjoint",
+                {"x": n, "d_y": y, "d_old": n},
+                {"d_x": n},
+                [*slopes, *(f"d_x[{j}] = d_old[{j}] + {pull}" for j, pull in enumerate(back))],
+            ),
             "",
             "",
             "@piece",

@@ -91,7 +91,7 @@ class Arms:
         compiled = physics.options.compiled
         if compiled is False or (compiled is None and calls < PATIENCE):
             return False
-        if physics.senses.own or components_of(physics.plant) is None:
+        if physics.senses.own or physics.weighs_features or components_of(physics.plant) is None:
             return False
         return availability() is None
 

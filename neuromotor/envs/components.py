@@ -64,6 +64,11 @@ class ComponentTask:
         self.bounds = list(options.limits.state)
         self.axes = task.plant.hand_size
 
+    @property
+    def weighs_features(self) -> bool:
+        """Whether the cost weighs features in place of the state errors."""
+        return self._features is not None
+
     def __reduce__(self) -> tuple[Any, ...]:
         return ComponentTask, (self.options, self._kit_name)
 

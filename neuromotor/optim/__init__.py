@@ -78,7 +78,7 @@ _SETTINGS = (
     *("task", "plant", "controller", "optimizer", "optimizers", "budget", "seconds", "seed"),
     *("seeds", "held_out", "references", "refresh", "products", "dtype", "device", "threads"),
     *("start", "ilqr", "others", "all", "format_version", "needs", "use", "teacher"),
-    *("antithetic", "grow", "l2", "norm_preserving"),
+    *("antithetic", "expected_noise", "grow", "l2", "norm_preserving"),
 )
 
 # The rates and bounds of the first-order methods were chosen on center-out with the network of the

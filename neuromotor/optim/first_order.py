@@ -147,11 +147,19 @@ class Axes:
 
 @dataclass
 class AdamState(DescentState, CalmState):
-    """State of `Adam`: the moments, and the number of steps since they were zero."""
+    """State of `Adam`.
+
+    Attributes:
+        mean: m, (P,).
+        square: s, (P,).
+        step: Steps since the moments were zero.
+        averaged: Running mean of the points, (P,); None where none is kept.
+    """
 
     mean: Tensor = field(kw_only=True)
     square: Tensor = field(kw_only=True, metadata={"minimum": 0})
     step: int = field(default=0, metadata={"minimum": 0, "counts": True})
+    averaged: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -278,6 +286,7 @@ class AdamLike(Iterative[A]):
     clip_entry: float | None = None
     clip_average: float | None = None
     calm_start: bool = False
+    averaging: float = 0.0
     gradient_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
@@ -285,7 +294,7 @@ class AdamLike(Iterative[A]):
         check_positive("epsilon", self.epsilon)
         _check_clipping(self)
         check_number("gradient_tolerance", self.gradient_tolerance, minimum=0.0)
-        for name in ("beta1", "beta2", "warmup"):
+        for name in ("beta1", "beta2", "warmup", "averaging"):
             check_below_one(name, getattr(self, name))
 
     @abstractmethod
@@ -309,7 +318,13 @@ class AdamLike(Iterative[A]):
         corrected = axes.into(state.mean) / (1 - self.beta1**state.step)
         root = (state.square / (1 - self.beta2**state.step)).sqrt_().add_(self.epsilon)
         state.move(state.theta - rate * axes.out_of(corrected / root))
+        if self.averaging:
+            before = state.theta if state.averaged is None else state.averaged
+            state.averaged = torch.lerp(state.theta, before, self.averaging)
         return None
+
+    def _found(self, state: A) -> Tensor:
+        return state.theta if state.averaged is None else state.averaged
 
 
 @dataclass(frozen=True)
@@ -332,6 +347,9 @@ class Adam(AdamLike[AdamState]):
             hundred steps; 0.5 to 10 in Pascanu, Mikolov & Bengio (2013), section 3.2. None means no
             limit.
         calm_start: Whether the run begins by scaling the readout down while that helps.
+        averaging: What a running mean of the points keeps of itself at each step, such as 0.999
+            (Polyak & Juditsky 1992, with weights that fade); the run then gives that mean. At 0 it
+            gives the last point.
         gradient_tolerance: The run has converged when no entry of the gradient is larger.
 
     Raises:

@@ -27,8 +27,8 @@ class Iterative(ABC, Generic[S]):
     """The loop of an optimizer, which itself gives a first state and changes it.
 
     A run has converged when no entry of the gradient is above `gradient_tolerance`. A subclass
-    defines `_begin` and `_iterate`; `_evaluate` and `_resume` may be replaced once, and are final
-    from there on.
+    defines `_begin` and `_iterate`; `_evaluate`, `_resume` and `_found` may be replaced once, and
+    are final from there on.
     """
 
     gradient_tolerance: float
@@ -49,7 +49,7 @@ class Iterative(ABC, Generic[S]):
         if resume is None:
             run.objective.redraw(0)
             self._evaluate(run, state)
-            stop = run.record(state.theta, state.value, float(state.gradient.norm()))
+            stop = run.record(self._found(state), state.value, float(state.gradient.norm()))
         else:
             if resume.optimizer != type(self).__name__:
                 raise SnapshotError(
@@ -73,7 +73,7 @@ class Iterative(ABC, Generic[S]):
             state.iteration += 1
             if run.objective.redraw(state.iteration) or not state.fresh:
                 self._evaluate(run, state)
-            stop = run.record(state.theta, state.value, float(state.gradient.norm()))
+            stop = run.record(self._found(state), state.value, float(state.gradient.norm()))
         return run.result(stop)
 
     def over(self, parameters: Iterable[torch.nn.Parameter]) -> ModuleTrainer:
@@ -99,6 +99,10 @@ class Iterative(ABC, Generic[S]):
     @abstractmethod
     def _iterate(self, run: Run, state: S) -> str | None:
         """Change the state; return why the method cannot go on, or None."""
+
+    def _found(self, state: S) -> Tensor:
+        """Return what the method has found so far, (P,): the state's point."""
+        return state.theta
 
     def _evaluate(self, run: Run, state: S) -> None:
         """Evaluate the objective and its gradient at the state's point, with the current draws."""

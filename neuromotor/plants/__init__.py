@@ -28,6 +28,7 @@ from neuromotor.plants.parameters import (
 )
 from neuromotor.plants.plant import Plant, actuated, observed, within_bounds
 from neuromotor.plants.point_mass import PointMass
+from neuromotor.plants.random_network import RandomNetworkPlant
 from neuromotor.plants.signals import Signal, signals_of
 from neuromotor.plants.spatial_arm import SpatialArm
 
@@ -42,6 +43,7 @@ __all__ = [
     "MuscleArm",
     "Plant",
     "PointMass",
+    "RandomNetworkPlant",
     "Signal",
     "SpatialArm",
     "TwoJointArm",
@@ -94,6 +96,7 @@ PLANTS: Registry[Plant] = Registry(
         "human-spatial": SpatialArm(),
         "monkey-spatial": SpatialArm(MONKEY),
         "human-cursor": CursorArm(),
+        "random-network": RandomNetworkPlant(),
     },
     members=("state_size", "command_labels", "step"),
 )

@@ -16,6 +16,7 @@ from neuromotor.plants.parameters import ArmParameters, Viscosity
 __all__ = [
     "accelerations",
     "hand",
+    "hand_slopes",
     "jacobian",
     "numbers",
     "step",
@@ -108,6 +109,19 @@ def hand(par: Any, x: Any) -> Any:
         place_y,
         -place_y * x[2] - across * x[3],
         place_x * x[2] + along * x[3],
+    )
+
+
+@component
+def hand_slopes(par: Any, x: Any) -> Any:
+    """Return the derivative of `hand` by the state, four rows of four."""
+    place_x, place_y, along, across = _reach(par, x)
+    zero, both = place_x - place_x, x[2] + x[3]
+    return (
+        (-place_y, -across, zero, zero),
+        (place_x, along, zero, zero),
+        (-place_x * x[2] - along * x[3], -along * both, -place_y, -across),
+        (-place_y * x[2] - across * x[3], -across * both, place_x, along),
     )
 
 

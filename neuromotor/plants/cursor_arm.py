@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_number, check_positive
+from neuromotor.plants import cursor_arm_components
 from neuromotor.plants.arm import TwoJointArm
 from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.parameters import HUMAN, HUMAN_VISCOSITY
-from neuromotor.plants.plant import check_last_axis
+from neuromotor.plants.plant import Components, check_last_axis, components_of
 from neuromotor.plants.signals import Signal, part_signal
 
 __all__ = ["CursorArm"]
@@ -191,7 +192,10 @@ class CursorArm(MechanicalPlant):
             reach = 2 * stretched + 2 * self.gain * stretched
         return {
             "cursor_position": Signal(
-                ("cursor x (m)", "cursor y (m)"), (reach, reach), computed=self.cursor
+                ("cursor x (m)", "cursor y (m)"),
+                (reach, reach),
+                computed=self.cursor,
+                compiled=(0, 1),
             ),
             "target_position": Signal(
                 ("target x (m)", "target y (m)"),
@@ -200,6 +204,15 @@ class CursorArm(MechanicalPlant):
             ),
             "torque": part_signal(self, numbers[parts["torque"]]),
         }
+
+    @property
+    def components(self) -> Components | None:
+        """The same step on components: where the arm has one, without a limit on its torques."""
+        form = components_of(self.arm)
+        if form is None or form.limit is not None:
+            return None
+        numbers = cursor_arm_components.numbers(form.numbers, self.lag_s, *self._shown)
+        return Components(cursor_arm_components, numbers, signals=2)
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``M^-1 J^T D J`` (1/s), row by row; see `TwoJointArm.velocity_rates`."""

@@ -232,14 +232,18 @@ class Components:
             by `neuromotor.compiled.component`; `plants/arm_components.py` is an example. With
             `velocity_rates` and `velocity_rate_slopes`, as there, loops in force fields run
             compiled too; a state's first four numbers are then two of the configuration and its
-            velocity.
+            velocity. With `signals(par, x)`, which returns signals that are computed from a state,
+            and `signal_slopes`, their derivative row by row, loops that sense them do
+            (`Signal.compiled` says which they are).
         numbers: `par`: all numbers of the plant that they need; the first is the step's length.
         limit: The actuators' limit, which is applied before the functions see a command.
+        signals: How many numbers `signals` returns.
     """
 
     functions: ModuleType
     numbers: tuple[float, ...]
     limit: CommandLimit = None
+    signals: int = 0
 
     def step(self, state: Any, command: Any, load: Any = None, hand_force: Any = None) -> Any:
         """Return what the plant's `step` does, in components."""

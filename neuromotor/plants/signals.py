@@ -21,6 +21,8 @@ class Signal:
         limits: Largest size of each number, which environments show.
         entries: Which numbers of the state they are; None where they are computed.
         computed: Returns the numbers (..., k) of states (..., n), where they are none of the state.
+        compiled: Which of the `signals` of the plant's components they are, where they are computed
+            there too; None where they are not.
 
     Raises:
         ValueError: Both `entries` and `computed` are given, or none of them.
@@ -35,6 +37,7 @@ class Signal:
     limits: tuple[float, ...]
     entries: tuple[int, ...] | None = None
     computed: Callable[[Tensor], Tensor] | None = None
+    compiled: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if (self.entries is None) == (self.computed is None):

@@ -22,12 +22,14 @@ from neuromotor._checks import (
     check_share,
 )
 from neuromotor._extras import require
-from neuromotor.controllers import PolicyNetwork
+from neuromotor.controllers import Controller, PolicyNetwork
 from neuromotor.envs import CostToGo, EnvOptions, limits_of
 from neuromotor.tasks import Task
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from neuromotor.rl.recurrent import NetworkActor
 
 __all__ = [
     "ALGORITHMS",
@@ -129,11 +131,15 @@ class OnPolicy(Algorithm):
         noise: Standard deviation of actions at the start, as a share of the command limit.
         last_noise: At the end; it falls geometrically, and is not learnt.
         clip_reward: Largest reward, in running standard deviations of the return.
+        start: Saved controller that the actor is at the start, a file or a name of the zoo; none by
+            default. It is a policy of `neuromotor rl` of the same units, or, for recurrent PPO, a
+            recurrent network that anything trained.
         teacher: Whose commands the actor learns before it learns from rewards: `ilqg`, a name of
             the zoo or the file of a saved controller; nobody's by default.
         lessons: Steps of Adam for that, each on new trials.
         lesson_rate: Learning rate of the lessons at their start; it falls to nothing.
-        critic_alone: With a teacher, share of the training in which the critic alone learns.
+        critic_alone: With a teacher or a start, share of the training in which the critic alone
+            learns.
     """
 
     trials: int = 1
@@ -143,6 +149,7 @@ class OnPolicy(Algorithm):
     noise: float = 0.22
     last_noise: float = 0.01
     clip_reward: float = 1000.0
+    start: str = ""
     teacher: str = ""
     lessons: int = 1000
     lesson_rate: float = 5e-3
@@ -156,6 +163,11 @@ class OnPolicy(Algorithm):
         check_share("critic_alone", self.critic_alone)
         for name in ("noise", "last_noise", "clip_reward", "lesson_rate"):
             check_positive(name, getattr(self, name))
+        if self.start and self.teacher:
+            raise ValueError(
+                f"`start` must be left out with a `teacher`, got {self.start!r} and "
+                f"{self.teacher!r}; lessons begin from weights of their own."
+            )
 
 
 @dataclass(frozen=True)
@@ -164,16 +176,20 @@ class RecurrentPPO(OnPolicy):
 
     Attributes:
         memory_units: Units of the LSTM, of actor and critic each.
+        start_rate: Learning rate of a recurrent network that is the start, in ratio to
+            `learning_rate`, which the critic has.
     """
 
     layers: tuple[int, ...] = (64,)
     epochs: int = 5
     noise: float = 0.12
     memory_units: int = 64
+    start_rate: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("memory_units", self.memory_units, minimum=1)
+        check_positive("start_rate", self.start_rate)
 
 
 @dataclass(frozen=True)
@@ -243,10 +259,18 @@ class Analytic(Algorithm):
     """Adam on the gradient of the return through the physics, with the same actor.
 
     `arms` is the number of trials of a batch where the task draws them; steps of arms are counted.
+
+    Attributes:
+        memory_units: Units of an LSTM before the layers, as recurrent PPO has them; 0 for none.
     """
 
     arms: int = 64
     learning_rate: float = 3e-3
+    memory_units: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("memory_units", self.memory_units, minimum=0)
 
 
 ALGORITHMS: dict[str, Algorithm] = {
@@ -259,7 +283,9 @@ ALGORITHMS: dict[str, Algorithm] = {
 }
 
 
-def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
+def make_model(
+    algorithm: Algorithm, arms: Any, steps: int, seed: int, actor: NetworkActor | None = None
+) -> Any:
     """Return the model of an algorithm, untrained.
 
     Args:
@@ -267,6 +293,7 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
         arms: The environments.
         steps: Steps of a trial.
         seed: Of the weights.
+        actor: Of recurrent PPO, in place of its LSTM and layers.
 
     Raises:
         RuntimeError: A package is missing.
@@ -287,10 +314,13 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
             "gae_lambda": algorithm.trace,
         }
         policy: dict[str, Any] = {"net_arch": layers, "log_std_init": math.log(algorithm.noise)}
-        kind, make = "MlpPolicy", require("stable_baselines3", "rl").PPO
+        kind: Any = "MlpPolicy"
+        make = require("stable_baselines3", "rl").PPO
         if isinstance(algorithm, RecurrentPPO):
-            kind, make = "MlpLstmPolicy", require("sb3_contrib", "rl").RecurrentPPO
-            policy["lstm_hidden_size"] = algorithm.memory_units
+            make = require("sb3_contrib", "rl").RecurrentPPO
+            from neuromotor.rl.recurrent import SequencePolicy as kind  # it needs it too
+
+            policy |= {"lstm_hidden_size": algorithm.memory_units, "actor": actor}
         made = make(kind, arms, policy_kwargs=policy, **common)
         made.policy.log_std.requires_grad_(False)
         return made
@@ -319,7 +349,7 @@ def make_model(algorithm: Algorithm, arms: Any, steps: int, seed: int) -> Any:
 
 def policy_of(
     algorithm: Algorithm, model: BaseAlgorithm, options: EnvOptions, scales: Any
-) -> tuple[PolicyNetwork, Tensor]:
+) -> tuple[Controller, Tensor]:
     """Return a model's actor as a controller, and its parameters, (P,), in float64.
 
     Args:
@@ -328,14 +358,20 @@ def policy_of(
         options: Of its environments.
         scales: Of their observations.
     """
+    network = _network_of(model)
+    if network is not None:
+        memory: Any = model.policy.lstm_actor
+        return network, memory.theta.detach().double()
     parts = actor_parts(algorithm, model)
     flat = torch.cat([part.detach().double().flatten() for part in parts])
     return untrained(algorithm, options, scales), flat
 
 
 def actor_parts(algorithm: Algorithm, model: BaseAlgorithm) -> list[Tensor]:
-    """Return the weights of a model's actor, in the order of the controller's parameters."""
+    """Return what a model's actor learns, in the order of the controller's parameters."""
     actor: Any = model.policy
+    if _network_of(model) is not None:
+        return [actor.lstm_actor.change]
     if isinstance(algorithm, RecurrentPPO):
         memory = list(actor.lstm_actor.parameters())
     else:
@@ -349,6 +385,12 @@ def actor_parts(algorithm: Algorithm, model: BaseAlgorithm) -> list[Tensor]:
     return [*memory, *parts]
 
 
+def _network_of(model: BaseAlgorithm) -> Controller | None:
+    """The network that a model's actor is, if it is no policy of layers."""
+    memory = getattr(model.policy, "lstm_actor", None)
+    return getattr(memory, "controller", None)
+
+
 def untrained(algorithm: Algorithm, options: EnvOptions, scales: Any) -> PolicyNetwork:
     """Return the controller that an algorithm's actor is."""
     task, limits = options.typed_task, options.limits
@@ -357,7 +399,7 @@ def untrained(algorithm: Algorithm, options: EnvOptions, scales: Any) -> PolicyN
         input_size=len(scales.centre) - 1,
         steps=task.steps,
         layers=algorithm.layers,
-        memory_units=algorithm.memory_units if isinstance(algorithm, RecurrentPPO) else 0,
+        memory_units=getattr(algorithm, "memory_units", 0),
         activation="relu" if off_policy else "tanh",
         bounded="tanh" if off_policy else "clip",
         low=limits.low,

@@ -7,7 +7,8 @@ that goes on from a checkpoint comes to the same numbers as one that was never s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from neuromotor._extras import require
 from neuromotor.closed_loop import simulate
-from neuromotor.controllers import PolicyNetwork
+from neuromotor.controllers import Controller, PolicyNetwork
+from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.envs import EnvOptions
 from neuromotor.envs.standard import layout_of
 from neuromotor.rl.algorithms import (
@@ -23,13 +25,19 @@ from neuromotor.rl.algorithms import (
     Algorithm,
     Analytic,
     OnPolicy,
+    RecurrentPPO,
     actor_parts,
     make_model,
     policy_of,
     untrained,
 )
 from neuromotor.rl.lessons import learn_from
+from neuromotor.storage.components import SettingsError
 from neuromotor.tasks import Task
+from neuromotor.zoo.saved_controller import SavedController, load_controller
+
+if TYPE_CHECKING:
+    from neuromotor.rl.recurrent import NetworkActor
 
 __all__ = ["Learner", "learner_of"]
 
@@ -64,7 +72,7 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+    def policy(self) -> tuple[Controller, Tensor]:
         """Return the actor as a controller, and its parameters (P,)."""
 
     def state(self) -> dict[str, Any] | None:
@@ -101,7 +109,14 @@ class _Modelled(Learner):
             gamma=algorithm.discount,
             clip_reward=getattr(algorithm, "clip_reward", 1000.0),
         )
-        self._model: Any = make_model(algorithm, self._rewards, task.steps, seed)
+        start = algorithm.start if isinstance(algorithm, OnPolicy) else ""
+        saved = load_controller(start) if start else None
+        actor = None
+        if isinstance(algorithm, RecurrentPPO) and saved is not None:
+            actor = self._network(saved, algorithm.start_rate)
+        self._model: Any = make_model(algorithm, self._rewards, task.steps, seed, actor)
+        if saved is not None and actor is None:
+            self._take(_weights_of(saved, self.policy()[0]))
         self._on_policy = isinstance(algorithm, OnPolicy)
         trials = algorithm.trials if isinstance(algorithm, OnPolicy) else 1
         self.steps, self.least = 0, trials * task.steps * algorithm.arms
@@ -110,6 +125,7 @@ class _Modelled(Learner):
         algorithm = self._algorithm
         if isinstance(algorithm, OnPolicy) and algorithm.teacher:
             actor, _ = self.policy()
+            assert isinstance(actor, PolicyNetwork)
             taught = learn_from(
                 algorithm.teacher,
                 self._task,
@@ -119,11 +135,26 @@ class _Modelled(Learner):
                 learning_rate=algorithm.lesson_rate,
                 seed=seed,
             )
-            parts = actor_parts(algorithm, self._model)
-            pieces = taught.split([part.numel() for part in parts])  # type: ignore[no-untyped-call]
-            with torch.no_grad():
-                for part, piece in zip(parts, pieces, strict=True):
-                    part.copy_(piece.view_as(part))
+            self._take(taught)
+
+    def _network(self, saved: SavedController, pace: float) -> NetworkActor | None:
+        """A saved recurrent network as an actor, or None for any other controller."""
+        controller, envs = saved.controller, self._arms.envs
+        if not isinstance(controller, RecurrentNetwork):
+            return None
+        from neuromotor.rl.recurrent import NetworkActor  # it needs sb3-contrib
+
+        return NetworkActor(
+            controller, saved.parameters, envs.options, envs.observation_scales, pace=pace
+        )
+
+    def _take(self, parameters: Tensor) -> None:
+        """Let the actor have parameters, (P,)."""
+        parts = actor_parts(self._algorithm, self._model)
+        pieces = parameters.split([part.numel() for part in parts])  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for part, piece in zip(parts, pieces, strict=True):
+                part.copy_(piece.view_as(part))
 
     def advance(self, steps: int, share: float, seed: int) -> None:
         algorithm, model = self._algorithm, self._model
@@ -133,7 +164,8 @@ class _Modelled(Learner):
             fall = algorithm.last_noise / algorithm.noise
             with torch.no_grad():
                 model.policy.log_std.fill_(float(np.log(algorithm.noise * fall**share)))
-            learns = not algorithm.teacher or share >= algorithm.critic_alone
+            led = bool(algorithm.teacher or algorithm.start)
+            learns = not led or share >= algorithm.critic_alone
             for part in actor_parts(algorithm, model):
                 part.requires_grad_(learns)
         if self._on_policy or not self.steps:
@@ -144,7 +176,7 @@ class _Modelled(Learner):
         model.learn(steps, reset_num_timesteps=False)
         self.steps = model.num_timesteps
 
-    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+    def policy(self) -> tuple[Controller, Tensor]:
         envs = self._arms.envs
         return policy_of(self._algorithm, self._model, envs.options, envs.observation_scales)
 
@@ -171,6 +203,25 @@ class _Modelled(Learner):
         mean, variance, count = state["returns"]
         returns = self._rewards.ret_rms
         returns.mean, returns.var, returns.count = np.float64(mean), np.float64(variance), count
+
+
+def _weights_of(saved: SavedController, actor: Controller) -> Tensor:
+    """Parameters of a saved policy, (P,), which must be the actor in all but its weights."""
+    if saved.controller != actor:
+        raise SettingsError(
+            f"`start` must be a policy of this training's units, limit of commands and taper, got "
+            f"a {type(saved.controller).__name__} that differs in "
+            f"{', '.join(_differences(saved.controller, actor))}."
+        )
+    return saved.parameters
+
+
+def _differences(one: Controller, other: Controller) -> list[str]:
+    """Names of what two controllers have unlike, or the type."""
+    if not (isinstance(one, PolicyNetwork) and isinstance(other, PolicyNetwork)):
+        return ["its type"]
+    names = [field.name for field in fields(other)]
+    return [name for name in names if getattr(one, name) != getattr(other, name)]
 
 
 class _Analytic(Learner):
@@ -200,7 +251,7 @@ class _Analytic(Learner):
             self._adam.step()
         self.steps += steps
 
-    def policy(self) -> tuple[PolicyNetwork, Tensor]:
+    def policy(self) -> tuple[Controller, Tensor]:
         return self._controller, self._parameters.detach().clone()
 
     def state(self) -> dict[str, Any]:

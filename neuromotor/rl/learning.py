@@ -15,7 +15,7 @@ from neuromotor._checks import check_integer, check_seed, lookup
 from neuromotor.closed_loop import simulate
 from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.control import ILQR
-from neuromotor.controllers import PolicyNetwork
+from neuromotor.controllers import Controller, PolicyNetwork
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import held_out, measure
 from neuromotor.evaluation.references import assess_references
@@ -80,7 +80,7 @@ class LearningRun:
     """
 
     algorithm: Algorithm
-    controller: PolicyNetwork
+    controller: Controller
     parameters: Tensor
     reference: str
     curve: tuple[LearningPoint, ...]
@@ -94,6 +94,7 @@ class LearningRun:
             **end,
             "parameters": self.controller.parameter_count,
             "teacher": getattr(self.algorithm, "teacher", ""),
+            "start": getattr(self.algorithm, "start", ""),
             "reason": self.reason,
         }
 

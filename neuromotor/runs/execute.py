@@ -29,7 +29,7 @@ from neuromotor.runs.drawing import drawing
 from neuromotor.runs.folder import RunFolder
 from neuromotor.runs.over_seeds import seed_rows
 from neuromotor.runs.records import RUN_VERSION, RunRecord, check_unchanged, read_run
-from neuromotor.runs.settings import RunSettings, with_clock
+from neuromotor.runs.settings import RunSettings, as_start
 from neuromotor.storage.claims import RunFolderError, claimed
 from neuromotor.storage.components import SettingsError
 from neuromotor.storage.files import finite_or_none, parse_json, read_text, write_json
@@ -379,7 +379,7 @@ def _start(folder: RunFolder, settings: RunSettings) -> Tensor | None:
             f"{folder.path} lacks the {START} that its training began from, and holds no "
             "checkpoint: put that file back, or begin again with `--force --start CONTROLLER`."
         )
-    return with_clock(settings.as_dict(), load_controller(path)).parameters if found else None
+    return as_start(settings.as_dict(), load_controller(path)).parameters if found else None
 
 
 def _histories(comparison: Comparison) -> dict[str, Any]:

@@ -242,6 +242,7 @@ def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "algorithm": name,
             "teacher": own[0].get("teacher", ""),
+            "start": own[0].get("start", ""),
             "seeds": len(own),
             "ratio": statistics.median(row["ratio"] for row in own),
             "lowest": min(row["ratio"] for row in own),
@@ -273,9 +274,11 @@ def _kept(
 
 
 def titled(row: Mapping[str, Any]) -> str:
-    """Return an algorithm's name, with its teacher if it had one."""
-    teacher = row.get("teacher")
-    return f"{row['algorithm']} after {teacher}" if teacher else str(row["algorithm"])
+    """Return an algorithm's name, with its teacher or its start if it had one."""
+    for word, key in (("after", "teacher"), ("from", "start")):
+        if row.get(key):
+            return f"{row['algorithm']} {word} {row[key]}"
+    return str(row["algorithm"])
 
 
 def _sentence(row: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from neuromotor._checks import check_integer, check_number, check_seed, did_you_
 from neuromotor.control import ILQR
 from neuromotor.controllers import CONTROLLERS, ContinuousTimeRNN, Controller
 from neuromotor.controllers.controller import belongs_to_trials
-from neuromotor.controllers.widening import widened
+from neuromotor.controllers.widening import enlarged, retimed, widened
 from neuromotor.evaluation.performance import HELD_OUT_TRIALS
 from neuromotor.evaluation.references import REFERENCES
 from neuromotor.extensions.loading import use
@@ -49,7 +49,7 @@ __all__ = [
     "resolve_saved",
     "same_controller",
     "setting_paths",
-    "with_clock",
+    "as_start",
     "use_named",
     "task_of",
 ]
@@ -72,6 +72,7 @@ _DEFAULTS: dict[str, Any] = {
     "refresh": 0,  # iterations between new training trials, or a table of them by optimizer
     "grow": 0,  # new draws after which a batch is larger by one
     "antithetic": False,  # whether noise comes in pairs of opposite sign
+    "expected_noise": False,  # whether the loss is expected over the noise, not drawn
     "teacher": None,  # whose commands are learnt in place of the loss
     "products": None,  # precision of Gauss-Newton products: that of the rest
     "l2": 0.0,  # weight of half the squared norm of the parameters
@@ -164,6 +165,7 @@ class RunSettings(CompareSettings):
             "refresh": self.refresh,
             **({"grow": self.grow} if self.grow else {}),
             **({"antithetic": True} if self.antithetic else {}),
+            **({"expected_noise": True} if self.expected_noise else {}),
             **({} if self.teacher is None else {"teacher": encode(self.teacher, TEACHERS)}),
             "products": None if self.products is None else str(self.products)[len("torch.") :],
             "dtype": str(self.dtype).removeprefix("torch."),
@@ -282,21 +284,50 @@ def same_controller(raw: Mapping[str, Any], controller: Controller) -> dict[str,
     return own
 
 
-def with_clock(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
-    """Return a saved controller with inputs for the task's clock, if they are all that it lacks.
+def as_start(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
+    """Return a saved controller with what settings add to it, so that it begins as it was.
 
-    They are connected by weights of zero, so that it begins as it was.
+    That are units, if the settings name layers that have more; and inputs for the task's clock, if
+    they are all that it lacks, or if the clock tells each step and it was told by another one.
 
     Args:
         raw: Settings, of which the task counts.
         saved: A controller to start from.
     """
     _, task = task_of(raw.get("task", _DEFAULTS["task"]), raw.get("plant"))
+    saved = _retimed(task, _with_units(raw, saved))
     clock = len(SensesInUse.of(task).clock_labels)
     lacks = input_size(task, task.trials()) - getattr(saved.controller, "input_size", 0)
     if not clock or lacks != clock:
         return saved
     controller, parameters = widened(saved.controller, saved.parameters, clock)
+    return replace(saved, controller=controller, parameters=parameters)
+
+
+def _retimed(task: Task, saved: SavedController) -> SavedController:
+    """Return a saved controller with an input for each step in place of its own clock."""
+    if saved.task is None:
+        return saved
+    now, before = SensesInUse.of(task).clock, SensesInUse.of(saved.task).clock
+    if now is None or before is None or now.kind != "each-step" or before.steps != now.steps:
+        return saved
+    if before.kind == now.kind:
+        return saved
+    controller, parameters = retimed(saved.controller, saved.parameters, before.table())
+    return replace(saved, controller=controller, parameters=parameters)
+
+
+def _with_units(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
+    """Return a saved controller with the units that the settings name, if these are more."""
+    table, own = raw.get("controller"), getattr(saved.controller, "layers", ())
+    layers = table.get("layers") if isinstance(table, Mapping) else None
+    if not isinstance(layers, list) or len(layers) != len(own):
+        return saved
+    more = [new - old for new, old in zip(layers, own, strict=True) if isinstance(new, int)]
+    if len(more) < len(own) or min(more) < 0 or max(more) == 0:
+        return saved  # the same, or fewer, which `same_controller` refuses
+    seed = raw.get("seed", _DEFAULTS["seed"])
+    controller, parameters = enlarged(saved.controller, saved.parameters, tuple(layers), seed)
     return replace(saved, controller=controller, parameters=parameters)
 
 
@@ -426,6 +457,7 @@ def _resolved(raw: Mapping[str, Any]) -> RunSettings:
         refresh=_refresh(settings["refresh"]),
         grow=settings["grow"],
         antithetic=_yes_or_no("antithetic", settings["antithetic"]),
+        expected_noise=_yes_or_no("expected_noise", settings["expected_noise"]),
         teacher=_teacher(settings["teacher"]),
         products=products,
         l2=float(settings["l2"]),

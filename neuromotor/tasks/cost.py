@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -19,7 +20,9 @@ __all__ = [
     "QuadraticCost",
     "at_every_step",
     "check_weights",
+    "FeatureComponents",
     "expandable",
+    "features_of",
     "final_state_cost",
     "quadratic",
     "weighed_features",
@@ -182,6 +185,43 @@ def weighed_features(cost: QuadraticCost, user: str) -> Callable[[Tensor], Tenso
         return features
     quadratic(cost, user)
     return None
+
+
+@dataclass(frozen=True)
+class FeatureComponents:
+    """What a cost weighs in place of the state errors, as functions on components.
+
+    Attributes:
+        functions: A module with `features(par, x)`, which returns as many components as a state
+            has, and `feature_slopes(par, x)`, which returns their derivative row by row. With a
+            weight of drives it has `offsets(par, x)`, one component for each of a command, and
+            `offset_slopes` too. Each is marked by `neuromotor.compiled.component`;
+            `cursor_cost_components.py` is an example.
+        numbers: `par`: all numbers that they need.
+        drive_weight: Weight of ``|u[t] + offsets(x[t])|^2 / 2`` at each step.
+    """
+
+    functions: ModuleType
+    numbers: tuple[float, ...]
+    drive_weight: float = 0.0
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether there are functions of offsets."""
+        return hasattr(self.functions, "offsets")
+
+    def drives(self, states: Tensor, commands: Tensor) -> Tensor:
+        """Return commands with their offsets, (..., T, m), of states (..., T + 1, n)."""
+        offsets = self.functions.offsets(self.numbers, states[..., :-1, :].unbind(-1))
+        return commands + torch.stack(offsets, dim=-1)
+
+
+def features_of(cost: QuadraticCost) -> FeatureComponents | None:
+    """Return a cost's features on components, or None where its own class declares none."""
+    if not (declares(cost, "weighs_features") and declares(cost, "components")):
+        return None
+    found: FeatureComponents = cost.components  # type: ignore[attr-defined]
+    return found
 
 
 def check_weights(task: object) -> None:

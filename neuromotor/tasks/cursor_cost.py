@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from neuromotor.plants.cursor_arm import CursorArm
-from neuromotor.tasks.cost import Expansion, QuadraticCost
+from neuromotor.plants.plant import components_of
+from neuromotor.tasks import cursor_cost_components
+from neuromotor.tasks.cost import Expansion, FeatureComponents, QuadraticCost
+from neuromotor.tasks.cursor_cost_components import SMOOTH_W
 from neuromotor.tasks.trials import Trials
 
 __all__ = ["CursorCost"]
-
-_SMOOTH_W = 0.01  # e
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class CursorCost(QuadraticCost):
 
     follows_equations: ClassVar[bool] = False
     weighs_features: ClassVar[bool] = True  # see `tasks.cost.weighed_features`
+
+    @property
+    def components(self) -> FeatureComponents | None:
+        """The features on components, for plants that have theirs."""
+        form = components_of(self.plant)
+        if form is None:
+            return None
+        drive_weight = self.force_rate_weight / self.plant.lag_s**4
+        return FeatureComponents(cursor_cost_components, form.numbers, drive_weight)
 
     def features(self, states: Tensor) -> Tensor:
         """Return z, (..., 12), of states (..., 12)."""
@@ -151,4 +161,4 @@ class CursorCost(QuadraticCost):
 
 def _root_of_size(power: Tensor) -> Tensor:
     """Return smooth numbers whose squares are twice the size of powers (W)."""
-    return power * (2 / ((power.square() + _SMOOTH_W**2).sqrt() + _SMOOTH_W)).sqrt()
+    return power * (2 / ((power.square() + SMOOTH_W**2).sqrt() + SMOOTH_W)).sqrt()

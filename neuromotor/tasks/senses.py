@@ -321,11 +321,23 @@ class SensesInUse:
 
     @property
     def entries(self) -> tuple[int, ...] | None:
-        """Which numbers of the state are sensed, f of them; None where some are computed."""
-        found = [one.signal.entries for one in self.channels]
-        if any(entries is None for entries in found):
-            return None
-        return tuple(i for entries in found for i in entries or ())
+        """Which numbers of the state are sensed, f of them, for compiled loops.
+
+        Behind those of the state stand the signals that the plant's components compute. None where
+        there is one that they do not.
+        """
+        found: list[int] = []
+        for one in self.channels:
+            entries, behind = one.signal.entries, one.signal.compiled
+            if entries is None and behind is None:
+                return None
+            found += entries or (self.state_size + i for i in behind or ())
+        return tuple(found)
+
+    @property
+    def computed(self) -> bool:
+        """Whether a signal is sensed that is computed from the state."""
+        return any(one.signal.entries is None for one in self.channels)
 
     @property
     def scales(self) -> tuple[float, ...]:

@@ -166,6 +166,7 @@ class CompareSettings:
             and for `others`; 0 for one batch throughout.
         grow: New draws after which a batch is larger by one batch of the task; see `train`.
         antithetic: Whether noise comes in pairs of opposite sign; see `train`.
+        expected_noise: Whether the loss is expected over the noise; see `train`.
         teacher: Whose commands the controllers learn in place of the loss; see `train`.
         products: Precision of Gauss-Newton products; see `train`.
         l2: Weight of half the squared norm of the parameters in what is minimised; losses that are
@@ -184,6 +185,7 @@ class CompareSettings:
     refresh: Mapping[str, int] | int = 0
     grow: int = 0
     antithetic: bool = False
+    expected_noise: bool = False
     teacher: ILQGTeacher | None = None
     products: torch.dtype | None = None
     l2: float = 0.0
@@ -330,6 +332,7 @@ def compare(
                     refresh=refresh_of(settings.refresh, name),
                     grow=settings.grow,
                     antithetic=settings.antithetic,
+                    expected_noise=settings.expected_noise,
                     teacher=settings.teacher,
                     products=settings.products,
                     l2=settings.l2,

@@ -15,6 +15,7 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.blas import torch_threads
+from neuromotor.closed_loop.expected import noise_variances
 from neuromotor.closed_loop.transport import loop_norm_change
 from neuromotor.controllers import CONTROLLERS, Controller
 from neuromotor.optim import (
@@ -69,6 +70,7 @@ def train(
     refresh: int = 0,
     grow: int = 0,
     antithetic: bool = False,
+    expected_noise: bool = False,
     teacher: ILQGTeacher | None = None,
     products: torch.dtype | None = None,
     l2: float = 0.0,
@@ -97,6 +99,9 @@ def train(
         grow: New draws after which a batch is larger by one batch of the task; 0 never.
         antithetic: Whether the second half of every batch repeats the first with draws of noise of
             the opposite sign (`training.drawing.mirrored`).
+        expected_noise: Whether the loss is that expected over the noise, to second order
+            (`closed_loop.expected`), instead of that of the draws. Nothing is left of the draws
+            then but their size, so that a batch may stay.
         teacher: Whose commands the controller learns (`training.teacher`), in place of the loss of
             the trials; the result's value and history are then those of the lessons, which are
             weighed command errors. The teacher says how often there is a new lesson, not
@@ -164,7 +169,9 @@ def train(
     check_number("l2", l2, minimum=0.0)
     check_number("norm_preserving", norm_preserving, minimum=0.0)
     noisy = any(name.endswith("_noise") for name in trials.present())
-    if noisy and not refresh and teacher is None:
+    if expected_noise:
+        _check_expected(noisy, teacher, distributed.processes())
+    if noisy and not refresh and teacher is None and not expected_noise:
         warnings.warn(
             "every iteration sees the same draws of noise, which training learns by heart; "
             "`refresh=1` draws new ones each time.",
@@ -172,8 +179,14 @@ def train(
         )
     loop, first = ClosedLoop(task, controller), trials
 
-    def objective_of(batch: Trials) -> Objective:
-        objective: Objective = distributed.objective(loop, batch)
+    variances = noise_variances(trials)
+
+    def objective_of(batch: Trials, number: int) -> Objective:
+        objective: Objective
+        if expected_noise:
+            objective = loop.expected(batch, variances, seed=number)
+        else:
+            objective = distributed.objective(loop, batch)
         if products is not None and products != batch.dtype:
             single = distributed.objective(loop, batch.to(dtype=products))
             objective = MixedPrecision(objective, single)
@@ -184,10 +197,11 @@ def train(
 
     def draw(number: int) -> Objective:
         if number == 0:
-            return objective_of(first)
+            return objective_of(first, 0)
         drawn: dict[str, Any] = {"grow": grow, "antithetic": antithetic}
         place: dict[str, Any] = {"dtype": first.dtype, "device": first.device}
-        return objective_of(fresh_trials(task, controller, seed, number, **drawn, **place))
+        fresh = fresh_trials(task, controller, seed, number, **drawn, **place)
+        return objective_of(fresh, number)
 
     def prepared() -> Objective:
         if teacher is not None:
@@ -206,6 +220,20 @@ def train(
         threads=threads,
         progress=progress,
     )
+
+
+def _check_expected(noisy: bool, teacher: ILQGTeacher | None, processes: int) -> None:
+    """Raise where a training on the expected loss cannot do what is asked for."""
+    if not noisy:
+        raise ValueError(
+            "`expected_noise` must be False for trials without noise, whose loss is what it is."
+        )
+    if teacher is not None:
+        raise ValueError("`expected_noise` must be False with a `teacher`, whose lessons are runs.")
+    if processes > 1:
+        raise ValueError(
+            f"`expected_noise` must be False in a training over several processes, got {processes}."
+        )
 
 
 def _check_teacher(trials: Trials, products: torch.dtype | None) -> None:

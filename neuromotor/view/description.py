@@ -210,6 +210,11 @@ def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Com
             f"{type(plant).__name__} with {len(plant.home)} joints; `neuromotor record` shows what "
             "it does."
         )
+    if "target" in plant.state_parts:
+        raise ViewError(
+            f"`plant` must have its target outside its state for a page, which sets targets, got a "
+            f"{type(plant).__name__}; `neuromotor record` shows what such a controller does."
+        )
     return controller, form, pieces
 
 

@@ -23,11 +23,15 @@ from neuromotor.controllers import (
 from neuromotor.plants import (
     HUMAN,
     HUMAN_VISCOSITY,
+    RK4,
+    CursorArm,
     PointMass,
     TwoJointArm,
     point_mass_components,
 )
-from neuromotor.tasks import CenterOut, Channel, Senses, SensesInUse
+from neuromotor.tasks import CenterOut, Channel, CursorReach, Senses, SensesInUse
+from neuromotor.tasks.cursor_cost import CursorCost
+from neuromotor.tasks.penalties import Penalties, Penalty
 from neuromotor.tasks.task import input_size
 
 PLANTS = {
@@ -159,6 +163,61 @@ def test_channels_that_are_linear_in_the_state_equal_autograd(name):
     assert reason == "the task senses what is computed from the plant's state"
 
 
+CURSOR = CursorReach(
+    plant=CursorArm(rotation_deg=30.0, gain=1.3),
+    steps=25,
+    pairs=5,
+    arrival_s=(0.1, 0.2),
+    torque_rate_weight=1e-4,
+    force_rate_weight=1e-7,
+    work_weight=1e-2,
+    bars=0.5,
+    jumps=0.6,
+    pushes=0.6,
+)
+
+
+def pushed(task, *, in_field=False):
+    """Trials of a cursor with every kind of load and noise."""
+    trials = task.trials(generator(3))
+    batch, steps = len(trials), task.steps
+    return replace(
+        trials,
+        hand_force=0.2 * normal(batch, steps, 2, seed=5),
+        signal_noise=0.1 * normal(batch, steps, SensesInUse.of(task).draws, seed=6),
+        field=2.0 * normal(batch, 2, 5, seed=7) if in_field else None,
+    )
+
+
+@pytest.mark.parametrize("kind", ["tanh", "in a field", "penalised", "gated"])
+def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
+    """Jumps, bars, pushes, work and force rates, or penalties in place of these."""
+    task = CURSOR
+    if kind == "penalised":
+        terms = (Penalty("rates", 1e-3), Penalty("weights", 1e-4))
+        task = replace(CURSOR, force_rate_weight=0.0, penalties=Penalties(terms))
+    trials = pushed(task, in_field=kind == "in a field")
+    cell = GatedCell() if kind == "gated" else TanhCell(0.4)
+    net = Network(cell=cell, layers=(6, 5), input_size=input_size(task, trials))
+    loop = ClosedLoop(task, net)
+    theta = net.initial_parameters(generator(1)) + 0.1 * normal(net.parameter_count, seed=4)
+    fast, slow = loop.objective(trials, fast=True), loop.objective(trials, fast=False)
+    value, gradient = slow.value_and_gradient(theta)
+    assert fast.value(theta) == pytest.approx(value, rel=1e-10)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    wanted = slow.linearize(theta).product(direction)
+    assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
+    one, two = (objective.kronecker_factors(theta, generator(3)) for objective in (fast, slow))
+    by_place = {tuple(block.places.flatten().tolist()): block for block in two}
+    for block in one:
+        other = by_place[tuple(block.places.flatten().tolist())]
+        assert relative(block.rows, other.rows) < 1e-9
+        assert relative(block.columns, other.columns) < 1e-9
+
+
 def test_the_product_of_gated_units_is_that_of_the_dense_matrix():
     loop, theta, trials = made("gated", steps=8, trials=3)
     cost = loop.task.cost
@@ -288,3 +347,22 @@ def test_what_is_not_compiled_says_why():
     assert "(Dull) has no compiled pieces for a force field" in ClosedLoop(
         dull, ContinuousTimeRNN()
     ).why_not_compiled(field)
+
+
+def test_a_cost_that_weighs_features_otherwise_is_not_compiled():
+    class Own(CursorCost):
+        """May override anything."""
+
+    task, net = CursorReach(), ContinuousTimeRNN()
+    assert ClosedLoop(task, net).why_not_compiled() is None
+    cost = task.cost
+    own = SimpleNamespace(
+        plant=task.plant,
+        senses=task.senses,
+        delay_steps=task.delay_steps,
+        steps=task.steps,
+        cost=Own(cost.state_weights, cost.energy_weight, cost.plant),
+    )
+    assert ClosedLoop(own, net).why_not_compiled() == "the cost (Own) may override something"
+    late = replace(task, plant=CursorArm(TwoJointArm(integrator=RK4())))
+    assert ClosedLoop(late, net).why_not_compiled() is not None

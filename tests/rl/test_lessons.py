@@ -1,7 +1,8 @@
-"""Lessons before rewards: the actor comes to its teacher, and the result says who that was."""
+"""Before rewards: lessons or another's weights; the actor has them, and the result names them."""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ pytest.importorskip("sb3_contrib", reason="needs the extra `rl`")
 
 from neuromotor import CenterOut, save_controller
 from neuromotor.closed_loop import simulate
-from neuromotor.controllers import FeedforwardNetwork, PolicyNetwork
+from neuromotor.controllers import ContinuousTimeRNN, FeedforwardNetwork, PolicyNetwork
 from neuromotor.rl import ALGORITHMS, learn, yardstick
 from neuromotor.rl.learners import learner_of
 from neuromotor.rl.lessons import learn_from
@@ -96,3 +97,78 @@ def test_a_teacher_of_another_task_is_refused(tmp_path):
             learning_rate=1e-2,
             seed=0,
         )
+
+
+def test_a_start_is_the_saved_policy_and_the_row_names_it(tmp_path):
+    against = yardstick(TASK)
+    analytic = replace(ALGORITHMS["analytic"], arms=4, layers=(8,), memory_units=8)
+    begun = learn(TASK, analytic, steps=400, tests=1, against=against)
+    path = tmp_path / "begun.safetensors"
+    save_controller(path, begun.controller, begun.parameters.float(), task=TASK)
+    led = replace(SMALL, start=str(path), critic_alone=0.5)
+    run = learn(TASK, led, steps=320, tests=4, seed=1, against=against)
+    losses = [point.loss for point in run.curve]
+    assert losses[0] == pytest.approx(begun.curve[-1].loss, rel=1e-4)
+    assert losses[0] == losses[1] == losses[2]  # the critic learns alone
+    assert losses[2] != losses[3]
+    assert run.row()["start"] == str(path)
+    with pytest.raises(SettingsError, match="differs in memory_units"):
+        learn(TASK, replace(led, memory_units=6), steps=80, tests=1, against=against)
+    with pytest.raises(ValueError, match=r"`start` must be left out with a `teacher`"):
+        replace(led, teacher="ilqg")
+
+
+def test_the_lstm_in_one_call_is_that_of_sb3_contrib():
+    """Outputs, states at the end and gradients, where a trial begins at the first step or later."""
+    from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+
+    from neuromotor.rl.recurrent import SequencePolicy
+
+    lstm, many, steps = torch.nn.LSTM(3, 5), 4, 6
+    generator = torch.Generator().manual_seed(0)
+    seen = torch.randn(many * steps, 3, generator=generator)
+    states = tuple(torch.randn(1, many, 5, generator=generator) for _ in range(2))
+    first = torch.zeros(many, steps)
+    first[:2, 0] = 1.0
+    later = first.clone()
+    later[3, 2] = 1.0
+    for begins in (first, later):
+        found = []
+        for kind in (SequencePolicy, RecurrentActorCriticPolicy):
+            out, end = kind._process_sequence(seen, states, begins.flatten(), lstm)
+            lstm.zero_grad()
+            out.square().sum().backward()
+            found.append([out, *end, *(part.grad.clone() for part in lstm.parameters())])
+        for ours, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+def test_a_recurrent_network_goes_on_from_rewards(tmp_path):
+    """At the start the actor is the saved network; it learns, and is saved as such a network."""
+    against = yardstick(TASK)
+    network = ContinuousTimeRNN(layers=(5, 4))
+    theta = initial_parameters(network, seed=1)
+    path = tmp_path / "network.safetensors"
+    save_controller(path, network, theta, task=TASK)
+    led = replace(SMALL, start=str(path), critic_alone=0.5, command_limit=20.0)
+    learner = learner_of(TASK, led, 0)
+    envs = learner._arms.envs
+    seen, _ = envs.reset(options={"trials": TASK.trials()})
+    memory, states = None, [envs.states]
+    for t in range(TASK.steps - 1):
+        start = np.full(4, t == 0)
+        actions, memory = learner._model.predict(seen, memory, start, deterministic=True)
+        seen = envs.step(actions)[0]
+        states.append(envs.states)
+    alone = simulate(TASK, network, theta, TASK.trials()).states[:, :-1]
+    np.testing.assert_allclose(np.stack(states, axis=1), alone.numpy(), rtol=1e-4, atol=1e-5)
+    run = learn(TASK, led, steps=320, tests=4, seed=1, against=against)
+    assert run.controller == network
+    assert run.curve[2].loss == pytest.approx(run.curve[0].loss, rel=1e-6)
+    assert run.curve[3].loss != run.curve[0].loss
+    noisy = replace(network, private_noise=0.1)
+    save_controller(path, noisy, theta, task=TASK, overwrite=True)
+    with pytest.raises(ValueError, match="without noise of its own"):
+        learner_of(TASK, led, 0)
+    with pytest.raises(SettingsError, match="differs in its type"):
+        learner_of(TASK, replace(ALGORITHMS["ppo"], arms=4, start="center-out/lbfgs"), 0)

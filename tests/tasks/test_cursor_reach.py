@@ -8,6 +8,7 @@ import torch
 from neuromotor.closed_loop.dynamics import roll_out
 from neuromotor.plants import TwoJointArm, UnreachableError
 from neuromotor.tasks import CursorReach, Trials
+from neuromotor.tasks.cost import features_of
 
 TASK = CursorReach(
     steps=30, pairs=6, torque_rate_weight=1e-4, force_rate_weight=1e-8, work_weight=1e-3
@@ -104,6 +105,31 @@ def test_work_is_the_size_of_the_power_over_time():
     torch.testing.assert_close(
         task.cost.losses(states, commands, trials) - less, work, rtol=0.05, atol=0.01
     )
+
+
+def test_features_on_components_and_their_slopes_are_those_of_the_cost():
+    _, states, commands = batch()
+    cost, form = TASK.cost, features_of(TASK.cost)
+    at = (
+        states + 0.1 * torch.randn(states.shape, generator=torch.Generator().manual_seed(4))
+    ).flatten(0, 1)
+    x = at.unbind(-1)
+    found = torch.stack(form.functions.features(form.numbers, x), dim=-1)
+    torch.testing.assert_close(found, cost.features(at), rtol=1e-11, atol=1e-12)
+    rows = form.functions.feature_slopes(form.numbers, x)
+    slopes = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+    wanted = torch.func.vmap(torch.func.jacrev(cost.features))(at)
+    torch.testing.assert_close(slopes, wanted, rtol=1e-10, atol=1e-11)
+    jerky = form.drives(states, commands) / TASK.plant.lag_s**2
+    torch.testing.assert_close(jerky, cost.accelerations(states, commands))
+    rows = form.functions.offset_slopes(form.numbers, x)
+    slopes = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+    moved = torch.randn(at.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    far, near = (
+        torch.stack(form.functions.offsets(form.numbers, point.unbind(-1)), dim=-1)
+        for point in (at + moved, at)
+    )
+    torch.testing.assert_close((slopes @ moved[..., None])[..., 0], far - near)
 
 
 def test_jump_moves_the_target_after_its_step_and_nothing_else():

@@ -1,8 +1,8 @@
 """The arrays that a compiled pass works on, one block of trials at a time.
 
 Notation: there are T steps, M trials in the block, n numbers in a state, m in a command, k in what
-is observed, l in a load, and c in target and cues. Where an axis of steps has length 1, all steps
-share its numbers.
+is observed, l in a load, and c in target and cues. N are the n of a state and what is computed from
+them. Where an axis of steps has length 1, all steps share its numbers.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ class Dimensions(NamedTuple):
     squash: int  # how commands are squashed: the place in `SQUASHED`
     batch: float  # trials over which the loss is a mean, other blocks included
     energy: float  # weight of a command's square
+    weighed: int  # which number of a state, or computed from it, is the first that is weighed
+    offset: int  # and which is the first offset of commands
+    drive: float  # weight of the square of a command with its offset
 
 
 class Given(NamedTuple):
     """What a block of trials brings along."""
 
-    feedback: Array  # which numbers of the state are sensed, (k,)
+    feedback: Array  # which of the N numbers are sensed, (k,)
     lag: Array  # how many steps ago each of them was, (k,)
     gain: Array  # factor on each of them, (T or 1, k, M)
     told: Array  # target and cues, (T or 1, c, M)
@@ -50,7 +53,7 @@ class Given(NamedTuple):
     load: Array  # (T or 1, l, M)
     force: Array  # on the hand, and behind it a field's ten, (T or 1, 2, 3 or 12, M)
     jolt: Array  # plant noise, (T or 1, n, M)
-    weight: Array  # of squared errors, (T + 1 or 1, n, M)
+    weight: Array  # of squared errors, or of squared features, (T + 1 or 1, n, M)
     goal: Array  # (T + 1 or 1, n, M)
 
 
@@ -60,7 +63,7 @@ class Run(NamedTuple):
     see: Array  # what the network is given, and a one, (T, M, padded)
     memory: Tape  # T + 1 steps
     kept: Tape  # T steps
-    x: Array  # states, (T + 1, n, M)
+    x: Array  # states and what is computed from them, (T + 1, N, M)
     u: Array  # commands, (T, m, M)
     drive: Array  # the same with noise, (T, m, M)
 

@@ -24,7 +24,7 @@ from neuromotor.compiled.compose import PlantShape
 from neuromotor.compiled.pieces import Tape
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants.plant import Plant
-from neuromotor.tasks.cost import QuadraticCost
+from neuromotor.tasks.cost import QuadraticCost, features_of
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
@@ -88,7 +88,7 @@ def given(
         force=force,
         jolt=array(trials.plant_noise, n),
         weight=array(cost.weights(trials), n),
-        goal=array(trials.goal, n),
+        goal=array(None if features_of(cost) else trials.goal, n),
     )
 
 
@@ -130,7 +130,7 @@ class Room:
         self._memory, self._kept, self._scratch = (
             [width for layer in parts for width in layer[kind]] for kind in range(3)
         )
-        self._n, self._m = shape.state, shape.command
+        self._rows, self._m = shape.rows, shape.command
         self._see = arrangement.padded(arrangement.inputs + 1)
 
     def _array(self, *shape: int) -> Array:
@@ -146,7 +146,7 @@ class Room:
             see=self._array(steps, self.trials, self._see),
             memory=self._tape(self._memory, steps + 1),
             kept=self._tape(self._kept, steps),
-            x=self._array(steps + 1, self._n, self.trials),
+            x=self._array(steps + 1, self._rows, self.trials),
             u=self._array(steps, self._m, self.trials),
             drive=self._array(steps, self._m, self.trials),
         )
@@ -192,7 +192,7 @@ class Room:
 
     @cached_property
     def derivatives(self) -> tuple[Array, Array]:
-        """Room for derivatives by states, (T + 1, n, M), and commands, (T, m, M)."""
+        """Room for derivatives by states, (T + 1, N, M), and commands, (T, m, M)."""
         return self._over_time()
 
     @cached_property
@@ -238,7 +238,7 @@ class Room:
     def _over_time(self) -> tuple[Array, Array]:
         steps = self._dims.steps
         return (
-            self._array(steps + 1, self._n, self.trials),
+            self._array(steps + 1, self._rows, self.trials),
             self._array(steps, self._m, self.trials),
         )
 

@@ -4,9 +4,10 @@
 pair, in which `cell` and `plant` are theirs. Nothing imports this file itself.
 
 Time is the first axis of every array. Trials are the last axis of what belongs to the plant, and
-the rows of what belongs to the cell. Where an array of `given` has a first axis of length 1, its
-numbers hold at all steps. A name that begins with r_ is a change along a direction, and one that
-begins with d_ is a derivative of the loss.
+the rows of what belongs to the cell. Behind the numbers of a state lies what is computed from them:
+signals that are sensed, features that the cost weighs, and offsets that it adds to commands. Where
+an array of `given` has a first axis of length 1, its numbers hold at all steps. A name that begins
+with r_ is a change along a direction, and one that begins with d_ is a derivative of the loss.
 
 The network's matrices are numbered. Each gate group of each layer has three: the weights of what is
 seen, of the layer below, and of what the layer itself remembers. The read-out has two: the weights
@@ -74,10 +75,11 @@ def squash_slope(kind, u, change):
 def forward_block(weights, net, body, dims, given, run, room):
     """Run the trials of a block; return their summed loss, twice."""
     units, numbers = net
-    par, limit = body
+    par, limit, priced = body
     layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
     seen, cues = given.feedback.shape[0], given.told.shape[1]
     total = 0.0
+    computed_step(par, priced, run.x[0], run.x[0, STATE:])
     for t in range(dims.steps):
         row, gain = run.see[t], given.gain[t % given.gain.shape[0]]
         blur, told = given.sense[t % given.sense.shape[0]], given.told[t % given.told.shape[0]]
@@ -125,14 +127,18 @@ def forward_block(weights, net, body, dims, given, run, room):
                 run.u[t, i, b] = value
                 run.drive[t, i, b] = value + value * factor[i, b]
                 total += dims.energy * value * value
+                if dims.drive > 0:
+                    value += run.x[t, dims.offset + i, b]
+                    total += dims.drive * value * value
         load = given.load[t % given.load.shape[0]]
         force, jolt = given.force[t % given.force.shape[0]], given.jolt[t % given.jolt.shape[0]]
         plant_step(par, limit, run.x[t], run.drive[t], load, force, jolt, run.x[t + 1])
+        computed_step(par, priced, run.x[t + 1], run.x[t + 1, STATE:])
     for t in range(dims.steps + 1):
         weight, goal = given.weight[t % given.weight.shape[0]], given.goal[t % given.goal.shape[0]]
         for i in range(weight.shape[0]):
             for b in range(count):
-                error = run.x[t, i, b] - goal[i, b]
+                error = run.x[t, dims.weighed + i, b] - goal[i, b]
                 total += weight[i, b] * error * error
     return total
 
@@ -142,16 +148,22 @@ def pull_block(dims, given, states, commands, about_goal, d_x, d_u):
     """Write the cost's derivatives: at states and commands, or of its Hessian times changes."""
     for t in range(dims.steps + 1):
         weight, goal = given.weight[t % given.weight.shape[0]], given.goal[t % given.goal.shape[0]]
+        d_x[t] = 0
         for i in range(weight.shape[0]):
+            k = dims.weighed + i
             for b in range(weight.shape[1]):
-                error = states[t, i, b]
+                error = states[t, k, b]
                 if about_goal:
                     error -= goal[i, b]
-                d_x[t, i, b] = weight[i, b] * error / dims.batch
+                d_x[t, k, b] = weight[i, b] * error / dims.batch
     for t in range(dims.steps):
         for i in range(commands.shape[1]):
             for b in range(commands.shape[2]):
                 d_u[t, i, b] = dims.energy * commands[t, i, b] / dims.batch
+                if dims.drive > 0:
+                    value = commands[t, i, b] + states[t, dims.offset + i, b]
+                    d_x[t, dims.offset + i, b] = dims.drive * value / dims.batch
+                    d_u[t, i, b] += d_x[t, dims.offset + i, b]
 
 
 @compiled
@@ -163,7 +175,7 @@ def tangent_block(
     Those of the rates have no width where nobody wants them.
     """
     units, numbers = net
-    par, limit = body
+    par, limit, priced = body
     layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
     seen, r_see = given.feedback.shape[0], room.see
     r_x[0] = 0
@@ -239,6 +251,7 @@ def tangent_block(
         plant_tangent(
             par, limit, run.x[t], run.drive[t], load, force, r_x[t], room.drive, r_x[t + 1]
         )
+        computed_tangent(par, priced, run.x[t + 1], r_x[t + 1], r_x[t + 1, STATE:])
 
 
 @compiled
@@ -250,7 +263,7 @@ def adjoint_block(
     So are d_rates, by the rates after each step; they have no width where there is nothing.
     """
     units, numbers = net
-    par, limit = body
+    par, limit, priced = body
     layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
     seen, readout = given.feedback.shape[0], 3 * GROUPS * layers
     room.memory.data[:] = 0
@@ -258,6 +271,7 @@ def adjoint_block(
         k = t % dims.ring
         factor = given.command_noise[t % given.command_noise.shape[0]]
         load, force = given.load[t % given.load.shape[0]], given.force[t % given.force.shape[0]]
+        computed_adjoint(par, priced, run.x[t + 1], d_x[t + 1, STATE:], d_x[t + 1], d_x[t + 1])
         plant_adjoint(
             par, limit, run.x[t], run.drive[t], load, force, d_x[t + 1], d_x[t], d_x[t], room.drive
         )

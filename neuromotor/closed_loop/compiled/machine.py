@@ -22,6 +22,7 @@ from neuromotor.compiled.pieces import Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants import field_components
 from neuromotor.plants.plant import Components, components_of
+from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.senses import SensesInUse
 from neuromotor.tasks.task import Task
 
@@ -39,7 +40,9 @@ class Machine:
         numbers: Numbers of the cell, which they need.
         arrangement: Where weights stand.
         network: Units of the layers and the cell's numbers, as the loops take them.
-        body: Numbers and limits of the plant, as the loops take them.
+        body: Numbers and limits of the plant, and numbers of the cost's features, as the loops
+            take them.
+        shape: The numbers of the plant, and how many are computed from its state.
         code: The compiled loops, by name.
     """
 
@@ -53,28 +56,33 @@ class Machine:
         components = cast(Components, components_of(plant))
         self.cell: ModuleType = import_module(kind.compiled)
         self.numbers = tuple(kind.numbers)
-        seen = len(SensesInUse.of(task).labels)
-        self.arrangement = Arrangement(net, self.cell, seen, self.dtype)
+        senses, features = SensesInUse.of(task), features_of(task.cost)
+        self.arrangement = Arrangement(net, self.cell, len(senses.labels), self.dtype)
         self.network = (np.array(net.layers, np.int64), np.array(self.numbers, self.dtype))
         limits = np.broadcast_to(components.limit or -1.0, plant.command_size)
-        self.body: tuple[tuple[Any, ...], NDArray[Any]] = (
+        self.body: tuple[tuple[Any, ...], NDArray[Any], tuple[Any, ...]] = (
             tuple(self.dtype.type(number) for number in components.numbers),
             np.array(limits, self.dtype),
+            tuple(self.dtype.type(number) for number in features.numbers) if features else (),
         )
-        self._shape = PlantShape(
+        self.shape = PlantShape(
             state=plant.state_size,
             command=plant.command_size,
             load=plant.load_size,
             force=force_size(plant, in_field),
+            signals=components.signals if senses.computed else 0,
+            features=plant.state_size if features else 0,
+            offsets=plant.command_size if features and features.has_offsets else 0,
         )
         self.code = composed(
             _TEMPLATE,
             components.functions,
-            self._shape,
+            self.shape,
             self.dtype.name,
             self.cell,
             arrays,
             field=field_components if in_field else None,
+            weighed=features.functions if features else None,
         )
         self._rooms: dict[tuple[int, int], list[Room]] = {}
         self._weights: list[Weights] = []
@@ -83,7 +91,7 @@ class Machine:
         """Lend room for a pass over a block of trials."""
 
         def made() -> Room:
-            parts = self.arrangement, self.net, self.cell, self.numbers, self._shape
+            parts = self.arrangement, self.net, self.cell, self.numbers, self.shape
             return Room(*parts, dims, trials)
 
         return _lent(self._rooms.setdefault((trials, dims.ring), []), made)

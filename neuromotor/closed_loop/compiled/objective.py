@@ -30,10 +30,17 @@ from neuromotor.closed_loop.simulate import check_inputs
 from neuromotor.compiled.pieces import Tape, Weights
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
+from neuromotor.tasks.cost import features_of
 from neuromotor.tasks.task import input_size
 from neuromotor.tasks.trials import Trials
 
-__all__ = ["CompiledLinearization", "CompiledObjective", "PackedNetwork", "Passes"]
+__all__ = [
+    "CompiledLinearization",
+    "CompiledObjective",
+    "PackedNetwork",
+    "Passes",
+    "quiet_floats",
+]
 
 Array = NDArray[Any]
 _Result = TypeVar("_Result")
@@ -49,7 +56,7 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 
 @contextmanager
-def _quiet_floats() -> Iterator[None]:
+def quiet_floats() -> Iterator[None]:
     """Take numbers below the normal range for zero, because saturated units make many slow ones.
 
     numpy does not warn about an arm that flies off: its loss is infinite. Matrix products get
@@ -81,7 +88,8 @@ class Passes:
         self.dtype, self.arrangement, self.code = machine.dtype, machine.arrangement, machine.code
         self.fixed = machine.network, machine.body
         net.check_input(input_size(task, trials))
-        cost, batch = task.cost, len(trials)
+        cost, batch, shape = task.cost, len(trials), machine.shape
+        features = features_of(cost)
         count = max(1, round(batch / _BLOCK), min(torch.get_num_threads(), batch // 8))
         edges = np.linspace(0, batch, count + 1).round().astype(int).tolist()
         self.parts = list(itertools.starmap(slice, itertools.pairwise(edges)))
@@ -95,6 +103,9 @@ class Passes:
             squash=SQUASHED.index(net.squash),
             batch=float(batch),
             energy=float(cost.energy_weight),
+            weighed=shape.state + shape.signals if shape.features else 0,
+            offset=shape.rows - shape.offsets,
+            drive=features.drive_weight if features else 0.0,
         )
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
         self.penalties = NetworkPenalties.of(task, net)
@@ -157,7 +168,7 @@ class Passes:
 
     def forward(self, block: int, room: Room, run: Run, network: PackedNetwork) -> float:
         """Run a block; return twice the sum of its losses."""
-        run.x[0] = self.start[block]
+        run.x[0, : self.task.plant.state_size] = self.start[block]
         trials = run.x.shape[2]
         self.begin(run.memory, trials, [self.cell.start(one) for one in network.initial])
         arguments = (
@@ -264,21 +275,26 @@ class Passes:
     ) -> list[tuple[Array | float, Array]]:
         """Return random residuals of every block, pulled back to states and commands.
 
-        (T + 1, n, M), or one number for all, and (T, m, M).
+        (T + 1, N, M), or one number for all, and (T, m, M).
         """
-        steps, batch, plant = self.task.steps, len(self.trials), self.task.plant
+        steps, batch, shape = self.task.steps, len(self.trials), self.machine.shape
+        n, m, first, offset = shape.state, shape.command, self.dims.weighed, self.dims.offset
 
         def numbers(count: int, size: int) -> Array:
             """Random residuals, (count, size, B)."""
             drawn = drawn_residuals(count, batch, size, generator, place)
             return np.array(drawn.permute(0, 2, 1).numpy(), self.dtype, order="C")
 
-        by_state = numbers(steps + 1, plant.state_size)
-        by_command = numbers(steps, plant.command_size) * (self.dims.energy / batch) ** 0.5
-        return [
-            (by_state[..., part] * np.sqrt(own.weight / batch), by_command[..., part])
-            for own, part in zip(self.given, self.parts, strict=True)
-        ]
+        by_state = np.zeros((steps + 1, shape.rows, batch), self.dtype)
+        by_state[:, first : first + n] = numbers(steps + 1, n)
+        for own, part in zip(self.given, self.parts, strict=True):
+            by_state[:, first : first + n, part] *= np.sqrt(own.weight / batch)
+        by_command = numbers(steps, m) * (self.dims.energy / batch) ** 0.5
+        if self.dims.drive:
+            by_drive = numbers(steps, m) * (self.dims.drive / batch) ** 0.5
+            by_state[:-1, offset:] = by_drive
+            by_command += by_drive
+        return [(by_state[..., part], by_command[..., part]) for part in self.parts]
 
     # ---- penalties ----
 
@@ -404,17 +420,17 @@ class CompiledObjective(LoopObjective):
             passes: Passes over these trials, if others than usual.
         """
         super().__init__(machine.task, machine.net, trials)
-        self._loop = passes or Passes(machine, trials)
+        self.loop = passes or Passes(machine, trials)
 
     def over(self, trials: Trials) -> CompiledObjective:
         """Return the mean loss of the same loop over other trials."""
-        return CompiledObjective(self._loop.machine, trials)
+        return CompiledObjective(self.loop.machine, trials)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def value(self, parameters: Tensor) -> float:
         """Return the mean loss; infinity where the simulation overflows."""
-        loop = self._loop
+        loop = self.loop
 
         def job(i: int, room: Room, network: PackedNetwork) -> float:
             total = loop.forward(i, room, room.shared_run, network)
@@ -425,14 +441,14 @@ class CompiledObjective(LoopObjective):
             return loop.mean(totals, network)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def value_and_gradient(self, parameters: Tensor) -> tuple[float, Tensor]:
         """Return the mean loss and its gradient, (P,)."""
-        with self._loop.packed(parameters) as network:
-            return self._loop.value_and_gradient(network)
+        with self.loop.packed(parameters) as network:
+            return self.loop.value_and_gradient(network)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def kronecker_factors(
         self, parameters: Tensor, generator: torch.Generator, place: Place | None = None
     ) -> tuple[KroneckerBlock, ...]:
@@ -440,7 +456,7 @@ class CompiledObjective(LoopObjective):
 
         See `LoopObjective.kronecker_factors`.
         """
-        loop = self._loop
+        loop = self.loop
         batch, steps = len(self.trials), self.task.steps
         drawn = loop.drawn(generator, place)
 
@@ -480,10 +496,10 @@ class CompiledObjective(LoopObjective):
         return tuple(found)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def linearize(self, parameters: Tensor) -> CompiledLinearization:
         """Return the loop at a point, for any number of Gauss-Newton products."""
-        return CompiledLinearization(self._loop, parameters)
+        return CompiledLinearization(self.loop, parameters)
 
 
 def _moments(loop: Passes, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
@@ -522,16 +538,16 @@ class CompiledLinearization:
     """One trajectory: each product is a tangent and an adjoint pass over it."""
 
     def __init__(self, loop: Passes, parameters: Tensor) -> None:
-        self._loop = loop
+        self.loop = loop
         self._network = loop.network(parameters, loop.arrangement.weights())
         self._runs = loop.each(lambda i, room: room.run())
         self.value, self.gradient = loop.value_and_gradient(self._network, self._runs)
 
     @torch.no_grad()
-    @_quiet_floats()
+    @quiet_floats()
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
-        loop, network = self._loop, self._network
+        loop, network = self.loop, self._network
         weight = structural / loop.dims.batch
 
         def job(i: int, room: Room, direction: PackedNetwork) -> tuple[list[Array], list[Tensor]]:
