@@ -44,9 +44,14 @@ class CompiledExpected(ExpectedObjective):
 
     @classmethod
     def serves(cls, drawn: LoopObjective) -> bool:
-        """Return whether an objective is compiled, and all its noise is of commands or plant."""
-        parts = noise_variances(drawn.trials)
-        return isinstance(drawn, CompiledObjective) and set(parts) <= set(_PLACES)
+        """Return whether an objective is compiled, with noise of commands or plant alone.
+
+        Nothing may be sensed or weighed that is computed from the state.
+        """
+        if not isinstance(drawn, CompiledObjective):
+            return False
+        shape = drawn.loop.machine.shape
+        return set(noise_variances(drawn.trials)) <= set(_PLACES) and shape.rows == shape.state
 
     @torch.no_grad()
     @quiet_floats()
