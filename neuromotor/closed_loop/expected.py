@@ -6,14 +6,14 @@ and zero mean, and J = dr/dxi where all draws are zero. Over independent draws :
     E loss = loss without noise + sum over draws of s^2 |J|^2 / 2 + O(s^4)
 
 This leaves out ``r d2r/dxi2``. It is exact where the residuals are linear in the draws, as with
-noise that is added in a linear loop. A network may answer to noise of ten per cent in another way
-than to very little, and then a training on this loss makes the true one worse.
+noise that is added in a linear loop. Noise that grows with commands is also on those commands that
+answer to noise, and that is of order s^4: left out here, and kept by ILQG. So large answers are
+free here that are not free in truth, and a training on this loss may make the true one worse.
 
 ``|J|^2`` is the mean of ``(v'J)^2`` over vectors v of random signs. One pass backward through the
 loop gives ``v'J`` for all draws of a trial at once.
 
-Source: the expansion is that of Li & Todorov (2007), who keep the same terms; random signs are
-those of Hutchinson (1990).
+Source: random signs are those of Hutchinson (1990).
 """
 
 from __future__ import annotations
