@@ -217,7 +217,8 @@ def train(
         Path | None,
         typer.Option(
             help="Controller file, or name in the zoo, to start from; its architecture is taken "
-            "over, its task is not. Inputs for a clock that it lacks begin with weights of zero."
+            "over, its task is not. Inputs for a clock that it lacks begin with weights of zero, "
+            "and so does what follows from units that `controller.layers` adds."
         ),
     ] = None,
     resume: Annotated[

@@ -214,7 +214,7 @@ class RandomNetworkPlant(MechanicalPlant):
         moved = self.body.step(body, rates @ given.mT, load, hand_force)
         drive = rates @ recurrent.mT + command @ entry.mT
         rates = rates + self.dt_s / self.tau_s * (drive - rates)
-        shape = torch.broadcast_shapes(moved.shape[:-1], rates.shape[:-1])
+        shape = (moved[..., :1] + rates[..., :1]).shape[:-1]
         return torch.cat([part.expand(*shape, part.shape[-1]) for part in (moved, rates)], dim=-1)
 
     def _own(self, state: Tensor) -> Tensor:

@@ -1,14 +1,17 @@
-"""A network with more inputs does as before until their weights change."""
+"""A network with more inputs or units does as before until their weights change."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 import torch
 
+from neuromotor.closed_loop import ClosedLoop
 from neuromotor.controllers import CommandTable, ContinuousTimeRNN, Network
 from neuromotor.controllers.cells import CELLS
-from neuromotor.controllers.widening import widened
-from neuromotor.runs.settings import resolve, as_start
+from neuromotor.controllers.widening import enlarged, retimed, widened
+from neuromotor.runs.settings import as_start, resolve
 from neuromotor.zoo import path
 from neuromotor.zoo.saved_controller import load_controller
 
@@ -51,6 +54,54 @@ def test_a_start_gets_the_inputs_of_a_clock():
     assert as_start({"task": clock}, wide) is wide
     settings = resolve({"task": clock})
     assert settings.controller.input_size == 20
+
+
+@pytest.mark.parametrize("net", [*NETS[:2], Network(layers=(4, 3), cell=CELLS["gated"])])
+def test_new_units_do_nothing_at_first(net):
+    draws = torch.Generator().manual_seed(0)
+    theta = net.initial_parameters(draws)
+    more = tuple(units + 2 + k for k, units in enumerate(net.layers))
+    large, larger = enlarged(net, theta, more)
+    assert large.layers == more
+    own, new = net.unpack(theta), large.unpack(larger)
+    before, after = net.initial_memory(own, 2), large.initial_memory(new, 2)
+    for t in range(4):
+        seen, told = (torch.randn(2, 4, generator=draws).double() for _ in range(2))
+        before, command = net.step(own, before, seen, told, t, None)
+        after, same = large.step(new, after, seen, told, t, None)
+        torch.testing.assert_close(same, command, rtol=1e-12, atol=1e-14)
+    assert float(after[-1][:, net.layers[-1] :].abs().min()) > 0  # they have something to say
+
+
+def test_a_clock_of_each_step_says_what_the_other_one_did():
+    saved = load_controller(path("ddn/best"))
+    wide = as_start({"task": {"type": "ddn", "senses": {"clock": "time-basis"}}}, saved)
+    draws = torch.Generator().manual_seed(1)
+    moved = wide.parameters + 0.05 * torch.randn(len(wide.parameters), generator=draws).double()
+    task = {"type": "ddn", "senses": {"clock": "time-basis"}, "pairs": 3}
+    before = resolve({"task": task}).task
+    after = resolve({"task": {**task, "senses": {"clock": "each-step"}}}).task
+    wide = replace(wide, parameters=moved, task=before)
+    raw = {"task": {"type": "ddn", "senses": {"clock": "each-step"}}}
+    found = as_start({**raw, "controller": {"layers": [104, 101]}}, wide)
+    assert found.controller.input_size == 68
+    assert found.controller.layers == (104, 101)
+    losses = ClosedLoop(before, wide.controller).losses(moved, before.trials())
+    same = ClosedLoop(after, found.controller).losses(found.parameters, after.trials())
+    torch.testing.assert_close(same, losses, rtol=1e-9, atol=0)
+    again, parameters = retimed(found.controller, found.parameters, torch.eye(60).double())
+    assert again == found.controller
+    assert torch.equal(parameters, found.parameters)
+
+
+def test_only_some_networks_get_units():
+    lstm = Network(layers=(4, 3), cell=CELLS["lstm"])
+    with pytest.raises(ValueError, match="remember one number"):
+        enlarged(lstm, torch.zeros(lstm.parameter_count), (5, 5))
+    net = NETS[1]
+    for layers in ((5,), (5, 3), (6, 4, 3)):
+        with pytest.raises(ValueError, match="layers"):
+            enlarged(net, torch.zeros(net.parameter_count), layers)
 
 
 def test_only_networks_get_inputs():
