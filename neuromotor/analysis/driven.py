@@ -110,7 +110,7 @@ def driven(
 def _rates(network: Controller, parameters: Tensor, given: Tensor) -> list[Tensor]:
     """Return the rates of each layer after each step, (B, T, units)."""
     parts = []
-    for some in given.to(parameters).split(_AT_ONCE):
+    for some in torch.split(given.to(parameters), _AT_ONCE):
         nothing = some.new_zeros(*some.shape[:2])
         _, memory = run(network, parameters, Sequences(some, some, nothing, nothing.bool()))
         parts.append(unit_rates(network, memory))

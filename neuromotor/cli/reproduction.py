@@ -238,7 +238,9 @@ def kalidindi2021(
         bool,
         typer.Option(
             "--quick",
-            help="Take the networks of 2 x 200 units that come with the package: under a minute.",
+            "--no-train",
+            help="Train nothing. A condition of which the folder of networks has none takes those "
+            "of 2 x 200 units that come with the package, or is left out. Under a minute.",
         ),
     ] = False,
     monkeys: Annotated[
@@ -257,7 +259,8 @@ def kalidindi2021(
         str | None,
         typer.Option(
             help="Names with commas, or `all`: posture, reach, posture-no-rec, reach-no-rec, and "
-            "posture- or reach- with 0ms, 100ms or hand, point-mass. Default: the first four."
+            "posture- or reach- with 0ms, 100ms or hand, posture- or posture-no-rec- with "
+            "low-friction, point-mass. Default: the first four."
         ),
     ] = None,
     seeds: Annotated[
@@ -269,13 +272,6 @@ def kalidindi2021(
     budget: Annotated[
         int | None, typer.Option(metavar="UPDATES", min=1, help="Of a training. Default: 2000.")
     ] = None,
-    train: Annotated[
-        bool,
-        typer.Option(
-            "--train/--no-train",
-            help="Whether networks that are not in the folder are trained, or left out.",
-        ),
-    ] = True,
     document: Annotated[
         Path | None,
         typer.Option(help="Markdown file, as docs/kalidindi2021.md, whose tables are replaced."),
@@ -300,7 +296,7 @@ def kalidindi2021(
     names = list(MAIN)
     effort = Effort()
     if quick:
-        effort = Effort(surrogates=100, shipped=True)
+        effort = Effort(trains=False)
         if units is not None or budget is not None:
             raise SettingsError("`--quick` trains nothing: leave `--units` and `--budget` out.")
     if smoke:
@@ -315,7 +311,6 @@ def kalidindi2021(
         seeds=seeds or effort.seeds,
         units=units or effort.units,
         calls=budget or effort.calls,
-        trains=train,
     )
     if units is not None and not smoke:
         effort = replace(effort, learning_rate=suitable_rate(units))

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from neuromotor._checks import check_integer, check_positive
-from neuromotor.control.linear_design import no_linear_feedback
 from neuromotor.controllers.controller import Controller
 from neuromotor.evaluation.performance import controller_runner, held_out, measure
-from neuromotor.evaluation.references import reference_trajectories
+from neuromotor.evaluation.references import no_reference, reference_trajectories
 from neuromotor.tasks import Task, Trials
 from neuromotor.tasks.ranges import ignored, numbers
 
@@ -140,9 +139,8 @@ def robustness(
 
 
 def default_reference(task: Task, trials: Trials) -> str:
-    """Return `ilqg` where something disturbs trials and there is one for the task, else `ilqr`."""
-    possible = no_linear_feedback(task.plant) is None
-    return "ilqg" if trials.disturbed and possible else "ilqr"
+    """Return `ilqg` where something disturbs trials and its design knows that, else `ilqr`."""
+    return "ilqg" if trials.disturbed and not no_reference(["ilqg"], task, trials) else "ilqr"
 
 
 def _with(component: Any, setting: str, value: float) -> Any:

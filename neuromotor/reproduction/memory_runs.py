@@ -76,11 +76,11 @@ def memory_runs(chapter: int, *, whole: bool = False, quick: bool = False) -> li
 
 
 def selected(runs: Sequence[MemoryRun], only: Sequence[str]) -> list[MemoryRun]:
-    """Return the trainings whose names begin with one of some texts, in the order of these.
+    """Return the trainings of these names, or whose names begin so, in the order of these.
 
     Args:
         runs: All of them.
-        only: Beginnings of names; empty for all trainings.
+        only: Names, or beginnings of names that are none; empty for all trainings.
 
     Raises:
         ValueError: A text begins no name.
@@ -92,6 +92,7 @@ def selected(runs: Sequence[MemoryRun], only: Sequence[str]) -> list[MemoryRun]:
     found: dict[str, MemoryRun] = {}
     for beginning in only:
         own = {one.name: one for one in runs if one.name.startswith(beginning)}
+        own = {beginning: own[beginning]} if beginning in own else own
         if not own:
             raise ValueError(
                 f"`only` must hold beginnings of names of trainings, got {beginning!r}; they are "

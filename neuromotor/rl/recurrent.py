@@ -91,8 +91,9 @@ class NetworkActor(nn.Module):
         """Run over sequences of observations, (T, N, k), from states, (1, N, hidden_size) each."""
         controller, weights = self.controller, self.controller.unpack(self.theta)
         left = 2 * self.hidden_size - sum(self._sizes)
-        parts = torch.cat([states[0][0], states[1][0]], dim=1).split([*self._sizes, left], dim=1)
-        memory, rest = parts[:-1], parts[-1]
+        whole = torch.cat([states[0][0], states[1][0]], dim=1)
+        *layers, rest = torch.split(whole, [*self._sizes, left], dim=1)
+        memory = tuple(layers)
         outputs = []
         for one in seen * self._scale + self._centre:
             memory, command = controller.step(
@@ -132,10 +133,9 @@ class SequencePolicy(RecurrentActorCriticPolicy):
         if actor is not None:
             self.lstm_actor: Any = actor
             self.action_net = _First(actor.controller.command_size)
+            make: Any = self.optimizer_class
             rate = self.optimizer.param_groups[0]["lr"]
-            self.optimizer = self.optimizer_class(
-                self.parameters(), lr=rate, **self.optimizer_kwargs
-            )
+            self.optimizer = make(self.parameters(), lr=rate, **self.optimizer_kwargs)
 
     @staticmethod
     def _process_sequence(
@@ -143,7 +143,7 @@ class SequencePolicy(RecurrentActorCriticPolicy):
         lstm_states: tuple[Tensor, Tensor],
         episode_starts: Tensor,
         lstm: Any,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    ) -> Any:  # sb3-contrib's own annotation is not what it returns
         """Run the LSTM over sequences of steps.
 
         Args:

@@ -12,6 +12,7 @@ from cases import generator, noisy, normal
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.compiled.objective import CompiledObjective
+from neuromotor.closed_loop.expected import ExpectedObjective
 from neuromotor.controllers import (
     ContinuousTimeRNN,
     GatedCell,
@@ -191,7 +192,7 @@ def pushed(task, *, in_field=False):
 
 @pytest.mark.parametrize("kind", ["tanh", "in a field", "penalised", "gated"])
 def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
-    """Jumps, bars, pushes, work and force rates; the first three share their compiled code."""
+    """Jumps, bars, pushes, work and force rates, or penalties in place of these."""
     task = CURSOR
     if kind == "penalised":
         terms = (Penalty("rates", 1e-3), Penalty("weights", 1e-4))
@@ -216,6 +217,14 @@ def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
         other = by_place[tuple(block.places.flatten().tolist())]
         assert relative(block.rows, other.rows) < 1e-9
         assert relative(block.columns, other.columns) < 1e-9
+
+
+def test_noise_that_is_expected_goes_the_general_way_where_features_are_weighed():
+    trials = replace(CURSOR.trials(), sensory_noise=None, plant_noise=None)
+    net = Network(layers=(6,), input_size=input_size(CURSOR, trials))
+    loop = ClosedLoop(CURSOR, net)
+    assert isinstance(loop.objective(trials), CompiledObjective)
+    assert type(loop.expected(trials)) is ExpectedObjective
 
 
 def test_the_product_of_gated_units_is_that_of_the_dense_matrix():

@@ -12,6 +12,7 @@ from env_cases import EXACT, Messy, play, rolled
 from neuromotor.compiled import availability
 from neuromotor.envs import MotorEnv, MotorVectorEnv, arms
 from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, RK4, PointMass, TwoJointArm
+from neuromotor.tasks import CursorReach
 
 needs_numba = pytest.mark.skipif(availability() is not None, reason="needs numba")
 ALL = ("state", "target", "hand", "hand_target", "time", "command", "cue")
@@ -161,3 +162,15 @@ def test_fields_and_plants_without_components_take_the_other_way(plant):
     for env in pair:
         env.reset(seed=2)
     np.testing.assert_array_equal(*[env.step(np.full(2, 0.1))[0] for env in pair])
+
+
+@needs_numba
+def test_costs_that_weigh_features_take_the_other_way():
+    task = CursorReach(pairs=3, steps=12, arrival_s=(0.05, 0.08), senses=None, work_weight=0.1)
+    pair = [MotorEnv(task, compiled=c, dtype="float64") for c in (True, False)]
+    for env in pair:
+        env.reset(seed=2)
+    for _ in range(12):
+        one, other = (env.step(np.array([0.3, -0.2])) for env in pair)
+        np.testing.assert_array_equal(one[0], other[0])
+        assert one[1] == other[1] < 0

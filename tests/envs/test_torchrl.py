@@ -60,7 +60,7 @@ def test_torchrl_wraps_many_arms(mode):
     run = wrapped.rollout(80, break_when_any_done=False)
     assert run["next", "done"].squeeze(-1).nonzero().tolist() == ENDS
     alone = gymnasium.make_vec(ID, num_envs=3, autoreset_mode="SameStep")
-    alone.reset(options={"target": run["observation"][:, 0, 4:].double().numpy()})
+    alone.reset(options={"target": run["observation"][:, 0, 4:8].double().numpy()})
     for t in range(40):
         _, reward, *_ = alone.step(run["action"][:, t].numpy())
         np.testing.assert_allclose(run["next", "reward"][:, t, 0], reward, rtol=1e-4)

@@ -30,7 +30,8 @@ TINY = Effort(seeds=1, units=8, calls=2, surrogates=2)
 
 
 def test_every_published_row_belongs_to_a_condition_and_its_task_can_be_made():
-    assert {name for name, _ in PAPER} == set(CONDITIONS) - {"point-mass"}  # the control is ours
+    ours = {"point-mass", "posture-low-friction", "posture-no-rec-low-friction"}
+    assert {name for name, _ in PAPER} == set(CONDITIONS) - ours
     for condition in CONDITIONS.values():
         task = task_of(condition)
         assert len(task.trials()) in (9, 33)
@@ -102,8 +103,8 @@ def test_an_unknown_condition_is_refused():
 def test_the_shipped_posture_network_turns_as_the_published_ones_do(tmp_path):
     """Output and input layer of Kalidindi et al. (2021): R², and the first two frequencies."""
     posture = CONDITIONS["posture"]
-    saved = network(posture, 0, Effort(shipped=True), tmp_path, print)
-    assert (tmp_path / "posture-0.safetensors").exists()
+    saved = network(posture, 0, Effort(trains=False), tmp_path, print)
+    assert not list(tmp_path.iterdir())  # where it would stand in the way of a training
     assert saved.task == task_of(posture)
     found = measure.measured(saved, saved.task, surrogates=0)
     for layer in ("output layer", "input layer"):
@@ -116,13 +117,16 @@ def test_the_shipped_posture_network_turns_as_the_published_ones_do(tmp_path):
     assert found.behaviour.end_error_cm < 0.1
 
 
-def test_what_does_not_come_with_the_package_is_left_out(tmp_path):
-    effort, hand = Effort(shipped=True, seeds=3), CONDITIONS["posture-hand"]
-    assert 0 in effort.seeds_of(CONDITIONS["posture"], tmp_path)
+def test_without_training_the_package_stands_in_for_what_the_folder_lacks(tmp_path):
+    effort = Effort(seeds=3, trains=False)
+    posture, hand = CONDITIONS["posture"], CONDITIONS["posture-hand"]
+    assert effort.seeds_of(posture, tmp_path) == [0, 2]  # come with the package
     assert effort.seeds_of(hand, tmp_path) == []
     assert Effort(seeds=3).seeds_of(hand, tmp_path) == [0, 1, 2]
-    (tmp_path / "posture-hand-1.safetensors").touch()
-    assert Effort(seeds=3, trains=False).seeds_of(hand, tmp_path) == [1]
+    for name in ("posture-1", "posture-hand-1"):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert effort.seeds_of(hand, tmp_path) == [1]
+    assert effort.seeds_of(posture, tmp_path) == [1]  # sizes are not mixed
     assert Effort(seeds=1, trains=False).seeds_of(hand, tmp_path) == []
 
 
@@ -139,7 +143,7 @@ def test_a_signal_with_one_plane_has_one_frequency():
 def test_the_shipped_reach_network_is_analysed_over_near_and_far_targets(tmp_path):
     """All 32 reaches, as in the study; its first plane turns at 2.1 Hz. Senses are 50 ms late."""
     reach = CONDITIONS["reach"]
-    saved = network(reach, 0, Effort(shipped=True), tmp_path, print)
+    saved = network(reach, 0, Effort(trains=False), tmp_path, print)
     found = measure.measured(saved, saved.task, surrogates=0)
     assert found.courses["output layer"].shape == (32, 30, 200)
     _, _, hz, _ = PAPER["reach", "output layer"]

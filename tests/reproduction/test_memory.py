@@ -165,6 +165,11 @@ def test_what_was_not_trained_is_listed_with_its_command():
     (one,) = selected(planned, words[words.index("--only") + 1 :])
     assert one.settings["problem"] == "balls"
     assert one.method == "LSTM, Adam"
+    exact = selected(planned, ["memory-5bit-100-hf", "order"])
+    assert [one.name for one in exact][:2] == [
+        "memory-5bit-100-hf",
+        "order-2-30-hf-structural-damping",
+    ]
     done = missing_table(7, {"rows": [row("addition", 30, "NAG", 0, 9)]}, memory_runs(7)[:1])
     assert done.markdown() == "All trainings are in the tables."
 

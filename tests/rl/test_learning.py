@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
 pytest.importorskip("sb3_contrib", reason="needs the extra `rl`")
 
-from neuromotor import CenterOut, load_controller
+from neuromotor import ILQR, CenterOut, PulsedReach, load_controller
 from neuromotor.cli.app import app
 from neuromotor.closed_loop import simulate
 from neuromotor.envs import MotorVectorEnv
@@ -191,6 +191,13 @@ def test_the_command_and_its_resume(tmp_path):
         assert bad.exit_code != 0
         assert told in str(bad.exception)
     assert not (tmp_path / "x").exists()
+
+
+def test_where_ilqg_does_not_know_what_disturbs_the_yardstick_is_ilqr():
+    task = PulsedReach(reach=CenterOut(directions=2, steps=30, delay_steps=5))
+    found = yardstick(task, trials=4)
+    assert found.name == "ilqr"
+    assert found.loss == pytest.approx(ILQR().solve(task, found.trials).value)
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -14,7 +14,7 @@ from javascript import evaluated
 from neuromotor.controllers import CommandTable, Network, TanhCell
 from neuromotor.controllers.rnn import ContinuousTimeRNN
 from neuromotor.plants import RK4, JointLimits, TwoJointArm
-from neuromotor.tasks import CenterOut
+from neuromotor.tasks import CenterOut, CursorReach
 from neuromotor.training.single import initial_parameters
 from neuromotor.view import Page, ViewError, describe, view
 from neuromotor.view.page import written
@@ -141,6 +141,7 @@ class OwnArm(TwoJointArm):
         (CenterOut(plant=TwoJointArm(integrator=RK4()), steps=8), NETWORK, "use Euler steps"),
         (CenterOut(plant=TwoJointArm(limits=JointLimits()), steps=8), NETWORK, "without joint"),
         (CenterOut(plant=OwnArm(), steps=8), NETWORK, "got a OwnArm"),
+        (CursorReach(senses=None, pairs=2), NETWORK, "its target outside its state"),
     ],
 )
 def test_what_a_page_cannot_run_is_refused_by_name(task, controller, words):

@@ -45,11 +45,16 @@ class CompiledExpected(ExpectedObjective):
 
     @classmethod
     def serves(cls, drawn: LoopObjective) -> bool:
-        """Return whether it knows an objective: compiled, with noise that acts as load or jolt."""
+        """Return whether it knows an objective: compiled, with noise that acts as load or jolt.
+
+        Nothing may be sensed or weighed that is computed from the state.
+        """
         noise, plant = set(noise_variances(drawn.trials)), drawn.task.plant
         if not isinstance(drawn, CompiledObjective) or noise - {"command_noise", "plant_noise"}:
             return False
-        form = components_of(plant)
+        shape, form = drawn.loop.machine.shape, components_of(plant)
+        if shape.rows != shape.state:
+            return False
         free = form is not None and form.limit is None
         return "command_noise" not in noise or (free and plant.load_labels == plant.command_labels)
 

@@ -7,7 +7,6 @@ training.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,9 +20,8 @@ from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim import Adam, Budget, Progress
 from neuromotor.plants import PointMass
 from neuromotor.reproduction.data import DATA
-from neuromotor.storage.files import atomic_path
 from neuromotor.storage.snapshots import load_snapshot
-from neuromotor.tasks import SENSES, TASKS, Task
+from neuromotor.tasks import SENSES, TASKS, PostureLoads, Task
 from neuromotor.tasks.penalties import Penalties, penalties_of
 from neuromotor.tasks.postural import HAND_FORCE_N
 from neuromotor.tasks.senses import Channel, Senses
@@ -34,6 +32,7 @@ from neuromotor.zoo.saved_controller import SavedController, load_controller, sa
 __all__ = ["CONDITIONS", "Condition", "Effort", "network", "suitable_rate", "task_of"]
 
 Say = Callable[[str], None]
+SHIPPED = DATA / "kalidindi2021"  # networks that come with the package
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,10 @@ _POINT_MASS = {
         tuple(one for one in penalties_of(TASKS["posture-loads"]).terms if one.of != "muscles")
     ),
 }
+# The published code says of its joint friction (N m s/rad) that lower values are possible.
+_LOW_FRICTION = {
+    "plant": replace(PostureLoads().plant, viscosity=((0.05, 0.02), (0.02, 0.05)))  # type: ignore[type-var]
+}
 CONDITIONS = {
     one.name: one
     for one in (
@@ -92,6 +95,16 @@ CONDITIONS = {
         Condition("reach-100ms", "reach, 100 ms", "reach-hold", changes={"delay_steps": 10}),
         Condition("posture-hand", "posture, hand sensed", "posture-loads", changes=_HAND),
         Condition("reach-hand", "reach, hand sensed", "reach-hold", changes=_HAND),
+        Condition(
+            "posture-low-friction", "posture, low friction", "posture-loads", changes=_LOW_FRICTION
+        ),
+        Condition(
+            "posture-no-rec-low-friction",
+            "posture, NO-REC, low friction",
+            "posture-loads",
+            "kalidindi-2021-no-rec",
+            _LOW_FRICTION,
+        ),
         Condition(
             "point-mass",
             "posture, point mass",
@@ -113,9 +126,8 @@ class Effort:
         calls: Updates of a training; about 2,000 in the study.
         surrogates: Surrogates of each null.
         learning_rate: Of Adam, at its largest. The study has 1e-4 to 3e-4 for 500 units.
-        shipped: Whether networks that come with the package are taken in place of trainings, and
-            what it lacks is left out.
-        trains: Whether networks that are not there are trained; else they are left out.
+        trains: Whether networks that are not in the folder are trained. Else a condition of which
+            the folder has none is that of the networks that come with the package, if any do.
     """
 
     seeds: int = 5
@@ -123,20 +135,15 @@ class Effort:
     calls: int = 2000
     surrogates: int = 100
     learning_rate: float = 3e-4
-    shipped: bool = False
     trains: bool = True
 
     def seeds_of(self, condition: Condition, folder: Path) -> list[int]:
         """Return the seeds of a condition's networks, of which some may lie in a folder."""
         seeds = list(range(self.seeds))
-        if self.trains and not self.shipped:
+        if self.trains:
             return seeds
-        return [
-            seed
-            for seed in seeds
-            if (self.shipped and _shipped(condition, seed).exists())
-            or _path(folder, condition, seed).exists()
-        ]
+        own = [seed for seed in seeds if _path(folder, condition, seed).exists()]
+        return own or [seed for seed in seeds if _path(SHIPPED, condition, seed).exists()]
 
     def method(self) -> Adam:
         """Return the study's optimizer, with a learning rate that falls to zero (ours)."""
@@ -146,11 +153,6 @@ class Effort:
 def suitable_rate(units: int) -> float:
     """Return a learning rate of Adam for two layers of some units: 3e-4 at 500, more for fewer."""
     return min(2e-3, 3e-4 * math.pow(500 / units, 1.3))
-
-
-def _shipped(condition: Condition, seed: int) -> Path:
-    """Where a network lies that comes with the package, if it does."""
-    return DATA / "kalidindi2021" / f"{condition.name}-{seed}.safetensors"
 
 
 def _path(folder: Path, condition: Condition, seed: int) -> Path:
@@ -166,9 +168,10 @@ def task_of(condition: Condition) -> Task:
 def network(
     condition: Condition, seed: int, effort: Effort, folder: Path, say: Say
 ) -> SavedController:
-    """Return a trained network from a folder, where a copy of a shipped one or a training puts it.
+    """Return a trained network from a folder, where a training puts it, or from the package.
 
-    A stopped training goes on.
+    A stopped training goes on. Networks of the package are not copied into the folder, where a
+    later training would take their place as done.
 
     Args:
         condition: Which.
@@ -180,11 +183,8 @@ def network(
     path = _path(folder, condition, seed)
     if path.exists():
         return load_controller(path)
-    if effort.shipped:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            shutil.copyfile(_shipped(condition, seed), temporary)
-        return load_controller(path)
+    if not effort.trains:
+        return load_controller(_path(SHIPPED, condition, seed))
     task = task_of(condition)
     controller = _controller(condition, task, effort.units)
     checkpoint = folder / f"{condition.name}-{seed}.checkpoint.safetensors"

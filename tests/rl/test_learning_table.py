@@ -1,0 +1,50 @@
+"""The table of all tasks: a run for each, a reason where an algorithm cannot learn, and its end."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
+
+from neuromotor.cli.app import app
+from neuromotor.runs import learning_table
+from neuromotor.tasks import TASKS
+
+FEW = ("center-out", "cursor-reach")
+
+
+def run(*words):
+    result = CliRunner().invoke(app, ["rl", *map(str, words), "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_every_task_has_a_run_or_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning_table, "TASKS", {name: TASKS[name] for name in FEW})
+    out = tmp_path / "all"
+    found = run("all", "--algorithm", "analytic", "--smoke", "--out", out)
+    assert list(found["tasks"]) == list(FEW)
+    reach, cursor = found["tasks"].values()
+    own = json.loads((out / "center-out/results/analytic-0.json").read_text())
+    assert reach["medians"][0]["ratio"] == own["ratio"]
+    assert reach["refused"] == {}
+    assert cursor["medians"] == []
+    assert "QuadraticCost" in cursor["refused"]["analytic"]
+    *_, first, second = (out / "table.md").read_text().splitlines()
+    assert first == f"| `center-out` | ilqr, 8.95e-05 | {own['ratio']:.3g} |"
+    assert second == "| `cursor-reach` |  | refused |"
+    (out / "center-out/summary.json").unlink()  # as if it had been stopped then
+    again = run("--resume", out)
+    assert again["tasks"] == found["tasks"]
+
+
+def test_what_is_wrong_for_every_task_is_refused(tmp_path):
+    for words, told in (
+        (["--plant", "human"], "`plant` must be left out for all tasks"),
+        (["--algorithm", "dqn"], "dqn"),
+    ):
+        result = CliRunner().invoke(app, ["rl", "all", *words, "--out", str(tmp_path / "x")])
+        assert result.exit_code != 0
+        assert told in str(result.exception)
+    assert not (tmp_path / "x").exists()
