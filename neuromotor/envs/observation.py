@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,7 +81,22 @@ def _command_bounds(options: EnvOptions) -> list[tuple[float, float]]:
     return list(zip(options.actions.low, options.actions.high, strict=True))
 
 
+def _own_cues(options: EnvOptions) -> Mapping[str, tuple[float, float]] | None:
+    """Names and ranges of cues that are more than 0 or 1, where the task says so."""
+    found: Mapping[str, tuple[float, float]] | None
+    found = getattr(options.typed_task, "cue_ranges", None)
+    return found
+
+
+def _cue_bounds(options: EnvOptions) -> list[tuple[float, float]]:
+    own = _own_cues(options)
+    return [(0, 1)] * options.cues if own is None else list(own.values())
+
+
 def _cue_labels(options: EnvOptions) -> Sequence[str]:
+    own = _own_cues(options)
+    if own is not None:
+        return list(own)
     if options.cues == 1:
         return ("cue (0 or 1)",)
     return [f"cue {number + 1} (0 or 1)" for number in range(options.cues)]
@@ -106,7 +121,7 @@ PARTS: dict[str, _Part] = {
     ),
     "time": _Part(lambda g: (g.time,), lambda o: ("elapsed share of trial",), lambda o: [(0, 1)]),
     "command": _Part(lambda g: g.command, _command_labels, _command_bounds),
-    "cue": _Part(lambda g: g.cue, _cue_labels, lambda o: [(0, 1)] * o.cues),
+    "cue": _Part(lambda g: g.cue, _cue_labels, _cue_bounds),
 }
 _DESIRED = _Part(lambda g: g.hand_goal, PARTS["hand_target"].labels, _place_bounds)
 _ACHIEVED = _Part(

@@ -55,7 +55,12 @@ class Probe:
 
 
 def reach_away(
-    world: CursorReach, distance_m: float, arrival_s: float, shape: Tensor | None = None
+    world: CursorReach,
+    distance_m: float,
+    arrival_s: float,
+    shape: Tensor | None = None,
+    *,
+    stop: bool = True,
 ) -> tuple[CursorReach, Trials]:
     """Return the conditions, and one reach straight away from the body with home in its middle.
 
@@ -64,12 +69,14 @@ def reach_away(
         distance_m: How far (m).
         arrival_s: In which time (s); `HOLD_S` follow.
         shape: Of the target, as `CursorReach.reaches` has it.
+        stop: Whether the hand is to stop there, as in `CursorReach.reaches`.
     """
     dt_s = world.plant.dt_s
     task = replace(world, steps=round(arrival_s / dt_s) + round(HOLD_S / dt_s))
     half = torch.tensor([[0.0, distance_m / 2]], dtype=torch.float64)
     start, target = task.home - half, task.home + half
-    return task, task.reaches(target, start=start, arrival_s=arrival_s, shape=shape)
+    reach = task.reaches(target, start=start, arrival_s=arrival_s, shape=shape, stop=stop)
+    return task, reach
 
 
 def jump(

@@ -2,7 +2,8 @@
 
 Sources: Viviani & Terzuolo (1982) and Lacquaniti, Terzuolo & Viviani (1983): speed goes with
 curvature to the power of -1/3, angular speed to that of 2/3. People draw at their own pace; here
-the time of a lap is given, and the pace within it is free (`EllipseTracing`).
+the time of a lap is given, and the pace within it is free (`EllipseTracing`). A network is not told
+the path but its points, the ends of the axes, one after another.
 """
 
 from __future__ import annotations
@@ -79,14 +80,16 @@ class TwoThirdsPowerLaw(Experiment):
 
     def conduct(self, session: Session) -> Findings:
         """Trace all ellipses; see `Experiment.conduct`."""
-        if not session.subject.takes_costs:
+        by_points = session.subject.heeds("paths")
+        if not (session.subject.takes_costs or by_points):
             raise CannotBeAskedError("it is told of a target, and of no path.")
         if isinstance(session.subject, OptimalForEver):
             raise CannotBeAskedError("it has no clock, by which laps are traced.")
         paths = []
         for turn in self.turns_deg:
             task = EllipseTracing.of(session.world, self.half_axes_m, turn, self.lap_s, self.laps)
-            trials = task.with_noise(task.traced(), session.generator(), self.repeats)
+            path = task.by_points() if by_points else task.traced()
+            trials = task.with_noise(path, session.generator(), self.repeats)
             paths.append(np.asarray(session.run(task, trials).hand, np.float64))
         return self.measured(np.concatenate(paths), session.world.plant.dt_s)
 

@@ -17,6 +17,7 @@ from neuromotor.controllers import CommandTable
 from neuromotor.controllers.controller import Controller
 from neuromotor.experiments.findings import CannotBeAskedError
 from neuromotor.tasks import CursorReach, SensesInUse, Trials
+from neuromotor.tasks.task import input_size
 from neuromotor.zoo import names as zoo_names
 from neuromotor.zoo.saved_controller import CheckpointError, SavedController, load_controller
 
@@ -65,10 +66,21 @@ class Subject(ABC):
             CannotBeAskedError: It cannot do this; the message says why.
         """
 
+    def heeds(self, share: str) -> bool:
+        """Return whether it acts on what the cues of `CursorReach` tell of some of its trials.
+
+        Args:
+            share: The share of these in its training, by its name there: `passes`, `paths` or
+                `fields`.
+        """
+        return False
+
     def believing(
         self, task: CursorReach, trials: Trials, field: BelievedField
     ) -> tuple[Controller, Tensor]:
         """Return a controller that believes in a force field, and its parameters (P,).
+
+        The cues of the trials tell of the same field (`CursorReach.knowing`).
 
         Raises:
             CannotBeAskedError: It is not designed for what it believes.
@@ -234,7 +246,26 @@ class Trained(Subject):
             raise CannotBeAskedError("it was trained on another arm.")
         if (own.senses, own.delay_steps) != (task.senses, task.delay_steps):
             raise CannotBeAskedError("it was trained with other senses.")
+        given = input_size(task, trials)
+        takes = getattr(self.saved.controller, "input_size", given)
+        if takes != given:
+            raise CannotBeAskedError(
+                f"it takes {takes} inputs, and the task gives {given}: it was trained with other "
+                "cues; train it again."
+            )
         return self.saved.controller, self.saved.parameters.to(trials.initial_state)
+
+    def heeds(self, share: str) -> bool:
+        """Return whether there were such trials in its training, as `Subject`."""
+        return bool(getattr(self.saved.task, share, 0.0) > 0)
+
+    def believing(
+        self, task: CursorReach, trials: Trials, field: BelievedField
+    ) -> tuple[Controller, Tensor]:
+        """Return the network, which knows the field by the cues, as `Subject`."""
+        if not self.heeds("fields"):
+            raise CannotBeAskedError("it has practised in no force field.")
+        return self.controller(task, trials)
 
 
 SUBJECTS: dict[str, Any] = {

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import torch
 
 from neuromotor._checks import check_integer, check_numbers, check_positive
 from neuromotor.analysis.measures import response_onset
@@ -98,8 +97,10 @@ class TargetJumps(Experiment):
             "latency": _in_ms(latency),
         }
         cannot = {}
-        if session.subject.takes_costs and session.subject.has_clock:
-            hitting = self._jumps(session, task, _without_stop(task, reach), self.jumps_s[-1:])
+        subject = session.subject
+        if (subject.takes_costs and subject.has_clock) or subject.heeds("passes"):
+            task, passing = reach_away(session.world, self.distance_m, self.arrival_s, stop=False)
+            hitting = self._jumps(session, task, passing, self.jumps_s[-1:])
             arrival = round(self.arrival_s / task.plant.dt_s)
             hit = 100 * hitting.courses(hitting.run.hand)[0, :, arrival] / self.jump_m
             measures["without a stop"] = bootstrap_interval(hit - share[-1])
@@ -137,20 +138,6 @@ class TargetJumps(Experiment):
         ax.set_xlabel("time (ms)")
         ax.set_ylabel("towards the new target (cm)")
         ax.legend(frameon=False)
-
-
-def _without_stop(task: CursorReach, reach: Trials) -> Trials:
-    """The same reach, whose error counts as much, but at the arrival alone; no speed counts."""
-    parts, counted = task.plant.state_parts, reach.counted
-    if counted is None:
-        raise ValueError("`reach` must say what counts when; make it by `CursorReach.reaches`.")
-    counted = counted.clone()
-    error = counted[..., parts["target"]].clone()
-    counted[..., parts["velocity"]] = counted[..., parts["torque"]] = 0.0
-    counted[..., parts["target"]] = 0.0
-    arrival = torch.nonzero(error.any(-1).any(0))[0, 0]
-    counted[:, arrival, parts["target"]] = error.sum(1)
-    return replace(reach, counted=counted)
 
 
 def _in_ms(seconds: Interval) -> Interval:

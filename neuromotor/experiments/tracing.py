@@ -23,10 +23,10 @@ from torch import Tensor
 from neuromotor._checks import check_integer, check_number, check_positive
 from neuromotor.tasks import CursorReach, Trials
 from neuromotor.tasks.cursor_cost import CursorCost
+from neuromotor.tasks.cursor_reach import VIA_S
 
 __all__ = ["EllipseTracing", "TracingCost"]
 
-_VIA_S = 0.1  # the time for which an error at an end of an axis counts; our choice
 _QUARTERS = 4
 
 
@@ -132,7 +132,7 @@ class EllipseTracing(CursorReach):
         for quarter in range(1, _QUARTERS * self.laps + 1):
             step = round(quarter * self.lap_s / _QUARTERS / dt_s)
             via[step] = self._corner(quarter)
-            weights[step, parts["target"]] = _VIA_S * self.error_weight
+            weights[step, parts["target"]] = VIA_S * self.error_weight
         return TracingCost(
             weights,
             paid.energy_weight,
@@ -149,6 +149,17 @@ class EllipseTracing(CursorReach):
         start = self._corner(0)
         rest = self.plant.rest_state(self.plant.configuration_at(start)).expand(count, -1)
         return Trials(initial_state=rest, target=rest, condition=torch.arange(count))
+
+    def by_points(self, count: int = 1) -> Trials:
+        """Return the same for who is told points on the way (`CursorReach.through`), without noise.
+
+        The ellipse itself is not told, and costs nothing to leave.
+        """
+        many = _QUARTERS * self.laps + 2  # so that the last lap does not end differently
+        corners = torch.stack([self._corner(number) for number in range(many + 1)])
+        quarter = self.lap_s / _QUARTERS / self.plant.dt_s
+        step = (quarter * torch.arange(1, many + 1)).round().long()
+        return self.through(corners.expand(count, -1, -1), step.expand(count, -1))
 
     def _corner(self, quarter: int) -> Tensor:
         """The end of an axis that is passed after so many quarters of a lap (m), (2,)."""

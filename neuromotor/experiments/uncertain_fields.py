@@ -33,8 +33,9 @@ __all__ = ["UncertainFields"]
 class UncertainFields(Experiment):
     """Reaches at the end of learning: the subject believes in the field's mean and variance.
 
-    A subject is asked that can be designed for what it believes. What practice teaches it are mean
-    and variance themselves, as after the long practice of the source.
+    A subject is asked that can be designed for what it believes, or has practised in fields of all
+    strengths and is told of the one to come. What practice teaches it are mean and variance
+    themselves, as after the long practice of the source.
 
     Attributes:
         distance_m: Of the target (m), straight ahead.
@@ -135,6 +136,8 @@ class UncertainFields(Experiment):
         draws = torch.randn(self.repeats, generator=session.generator(1 + number)).double()
         strength = mean + spread * (draws - draws.mean())
         trials = replace(trials, field=strength[:, None, None] * unit)
+        known, unsure = mean * self.strength_ns_m, spread * self.strength_ns_m
+        trials = task.knowing(trials, curl_ns_m=known, spread_ns_m=unsure)
         whole = mean * unit.expand(self.repeats, -1, -1)
         believed = BelievedField(whole)
         if spread:

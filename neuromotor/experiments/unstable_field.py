@@ -17,7 +17,7 @@ from neuromotor._checks import check_integer, check_positive
 from neuromotor.analysis.measures import hand_stiffness
 from neuromotor.closed_loop import advance
 from neuromotor.control import BelievedField
-from neuromotor.controllers.controller import Controller
+from neuromotor.controllers.controller import Controller, belongs_to_trials
 from neuromotor.evaluation.bootstrap import bootstrap_interval
 from neuromotor.experiments.experiment import EXPERIMENTS, Experiment
 from neuromotor.experiments.findings import CannotBeAskedError, Findings, Nature
@@ -40,7 +40,8 @@ class UnstableField(Experiment):
 
     The limb of all experiments is driven by torques: it has no muscles that could stiffen it by
     working against each other, so that its stiffness is that of feedback alone, and is asked late
-    enough for feedback to arrive. A subject is asked that can be designed for the field.
+    enough for feedback to arrive. A subject is asked that can be designed for the field, or has
+    practised in fields of all strengths and is told of the one to come.
 
     Attributes:
         distance_m: Of the target (m), straight ahead.
@@ -91,20 +92,20 @@ class UnstableField(Experiment):
         task, reach = reaches_around(session, (90.0,), self.distance_m, self.arrival_s)
         start = task.plant.hand_position(reach.initial_state)
         ahead = start.new_tensor([[0.0, 1.0]])
-        field = DivergentField(self.stiffness_n_m).matrix(start, ahead)
         found, paths = {}, {}
-        for name, mean in (("null", torch.zeros_like(field)), ("divergent", field)):
+        for name, stiffness in (("null", 0.0), ("divergent", self.stiffness_n_m)):
+            mean = DivergentField(stiffness).matrix(start, ahead)
             session.say(f"{session.subject.name}: {name} field")
             believed = BelievedField(mean)
-            trials = task.with_noise(reach, session.generator(), 10)
-            trials = replace(trials, field=mean.expand(10, -1, -1))
+            told = task.knowing(reach, divergent_n_m=stiffness)
+            trials = task.with_noise(replace(told, field=mean), session.generator(), 10)
             many = BelievedField(mean.expand(10, -1, -1))
             run = session.run(task, trials, many)
             paths[name] = run.hand
-            controller, parameters = session.subject.believing(task, reach, believed)
-            calm = session.run(task, reach, believed)
+            controller, parameters = session.subject.believing(task, told, believed)
+            calm = session.run(task, told, believed)
             found[name] = torch.stack(
-                [self._stiffness(task, reach, calm.states, controller, parameters, share)
+                [self._stiffness(task, told, calm.states, controller, parameters, share)
                  for share in self.probes]
             )  # fmt: skip
         strayed = (paths["divergent"][..., 0] - start[0, 0]).abs().amax()
@@ -201,8 +202,9 @@ def _servo(
     plant, count = task.plant, len(offset)
     trials = reach.subset(torch.zeros(count, dtype=torch.long))
     weights = controller.unpack(parameters)
-    controller = replace(controller, trials=count)
-    weights = weights.of_trials(torch.zeros(count, dtype=torch.long))
+    if belongs_to_trials(controller):
+        controller = replace(controller, trials=count)
+        weights = weights.of_trials(torch.zeros(count, dtype=torch.long))
     senses = SensesInUse.of(task)
     told = senses.told_over_time(trials)
     if told is None:

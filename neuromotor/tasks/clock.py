@@ -6,6 +6,7 @@ optimal feedback control are functions of it. Notation: t step, T steps of a tri
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from neuromotor._checks import check_integer, lookup
 
-__all__ = ["CLOCKS", "CLOCK_SIZE", "ClockInUse", "check_clock"]
+__all__ = ["CLOCKS", "CLOCK_SIZE", "ClockInUse", "bell_curves", "check_clock"]
 
 CLOCKS = ("time-left", "time-basis", "each-step")
 CLOCK_SIZE = 12  # bell curves (our choice)
@@ -56,10 +57,24 @@ class ClockInUse:
             return (left / self.steps)[:, None]
         if self.kind == "each-step":
             return torch.eye(self.steps, dtype=torch.float64)
-        place = (left * self.dt_s + EARLIEST_S).log()
-        centres = torch.linspace(float(place[-1]), float(place[0]), self.size, dtype=torch.float64)
-        width = (place[0] - place[-1]) / (self.size - 1)
-        return torch.exp(-0.5 * ((place[:, None] - centres) / width).square())
+        left = left * self.dt_s
+        return bell_curves(left, float(left[-1]), float(left[0]), self.size)
+
+
+def bell_curves(left_s: Tensor, shortest_s: float, longest_s: float, size: int) -> Tensor:
+    """Return bell curves of the logarithm of the time that is left, (..., size).
+
+    Args:
+        left_s: Time left (s), of any shape.
+        shortest_s: Where the first of them has its centre (s).
+        longest_s: Where the last of them has its centre (s).
+        size: How many, two or more; they lie as `ClockInUse` says.
+    """
+    first, last = math.log(shortest_s + EARLIEST_S), math.log(longest_s + EARLIEST_S)
+    centres = torch.linspace(first, last, size, dtype=left_s.dtype)
+    width = (last - first) / (size - 1)
+    place = (left_s + EARLIEST_S).log()
+    return torch.exp(-0.5 * ((place[..., None] - centres) / width).square())
 
 
 def check_clock(clock: str | None, size: int | None) -> None:

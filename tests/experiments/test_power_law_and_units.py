@@ -6,6 +6,8 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from neuromotor.closed_loop.dynamics import roll_out
+from neuromotor.control import ILQR
 from neuromotor.controllers import ContinuousTimeRNN
 from neuromotor.experiments import (
     OpenLoop,
@@ -105,6 +107,35 @@ def test_optimal_commands_trace_the_ellipse_by_the_law():
     assert {one.reason for one in judged} == {"it has no clock, by which laps are traced."}
 
 
+def test_cheapest_way_through_points_in_time_follows_the_law():
+    """As minimum jerk does (Viviani & Flash 1995); the points alone favour no law."""
+    task = EllipseTracing.of(CursorReach(), (0.08, 0.03), 45.0, 0.8, 2)
+    trials = task.by_points()
+    plain = CursorReach(steps=task.steps)
+    commands = ILQR(iterations=60, tolerance=1e-6).solve(plain, trials).commands
+    hand = task.plant.hand_position(roll_out(task.plant, trials, commands))
+    assert float(task.cost.off_path(hand).abs().max()) < 0.015
+    experiment = TwoThirdsPowerLaw(lap_s=0.8, laps=2)
+    found = experiment.measured(hand.numpy(), DT)
+    assert found.measures["exponent"].value == pytest.approx(-1 / 3, abs=0.05)
+
+
+def test_network_is_told_points_if_it_has_practised_them():
+    network = ContinuousTimeRNN(layers=(5,), input_size=28)
+    parameters = network.initial_parameters(torch.Generator().manual_seed(0)).double()
+    experiment = TwoThirdsPowerLaw(turns_deg=(45.0,), lap_s=0.4, laps=2, repeats=2)
+    saved = SavedController(network, parameters, CursorReach(), {})
+    found, _ = put_through(experiment, Session(Trained(saved, "untrained"), CursorReach()))
+    assert found.data["paths_m"].shape == (2, 81, 2)
+    saved = SavedController(network, parameters, CursorReach(paths=0.0), {})
+    _, judged = put_through(experiment, Session(Trained(saved, "untrained"), CursorReach()))
+    assert {one.reason for one in judged} == {"it is told of a target, and of no path."}
+    older = ContinuousTimeRNN(layers=(5,), input_size=16)
+    saved = SavedController(older, torch.zeros(older.parameter_count).double(), CursorReach(), {})
+    _, judged = put_through(experiment, Session(Trained(saved, "older"), CursorReach()))
+    assert {"it takes 16 inputs, and the task gives 28" in one.reason for one in judged} == {True}
+
+
 def test_bad_laps_are_refused():
     with pytest.raises(ValueError, match="`steps` must be those of 4 laps"):
         EllipseTracing(steps=100)
@@ -150,7 +181,7 @@ def test_even_loads_one_cluster_of_noise_and_no_units_are_absent():
 def test_units_of_a_network_are_asked_under_the_conditions_of_its_training():
     """Of an untrained network: its units feel the loads, so that most of them are tuned."""
     task = CursorReach()
-    network = ContinuousTimeRNN(layers=(30,), input_size=16)
+    network = ContinuousTimeRNN(layers=(30,), input_size=28)
     parameters = network.initial_parameters(torch.Generator().manual_seed(0)).double()
     subject = Trained(SavedController(network, parameters, task, {}), "untrained")
     experiment = PostureUnits(duration_s=0.5, onset_s=0.1, settled_s=0.2, repeats=2)

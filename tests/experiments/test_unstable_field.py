@@ -8,9 +8,20 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from neuromotor.experiments import Optimal, Session, UnstableField, put_through, subject_of
+from neuromotor.control import BelievedField
+from neuromotor.controllers import ContinuousTimeRNN
+from neuromotor.experiments import (
+    CannotBeAskedError,
+    Optimal,
+    Session,
+    Trained,
+    UnstableField,
+    put_through,
+    subject_of,
+)
 from neuromotor.experiments.practising import reaches_around
 from neuromotor.tasks import CursorReach
+from neuromotor.zoo.saved_controller import SavedController
 
 SMALL = UnstableField(
     distance_m=0.08, arrival_s=0.4, directions=3, probes=(0.3, 0.4), stiffness_n_m=80.0
@@ -54,6 +65,24 @@ def test_optimal_control_stiffens_across_an_unstable_field_and_less_along():
     figure = Figure()
     SMALL.draw(done, figure)
     assert len(figure.axes) == 2
+
+
+def test_network_is_asked_if_it_has_practised_in_fields():
+    network = ContinuousTimeRNN(layers=(5,), input_size=28)
+    parameters = torch.zeros(network.parameter_count).double()  # it commands nothing
+    for task, fields in ((CursorReach(), 0.2), (CursorReach(fields=0.0), 0.0)):
+        subject = Trained(SavedController(network, parameters, task, {}), "limp")
+        assert subject.heeds("fields") == (fields > 0)
+        session = Session(subject, CursorReach())
+        conditions, reach = reaches_around(session, (90.0,), 0.08, 0.4)
+        nothing = BelievedField(torch.zeros(1, 2, 5).double())
+        if not fields:
+            with pytest.raises(CannotBeAskedError, match="practised in no force field"):
+                session.run(conditions, reach, nothing)
+            continue
+        states = session.run(conditions, reach, nothing).states
+        arguments = (conditions, reach, states, network, parameters, 0.3)
+        assert SMALL._stiffness(*arguments).abs().max() < 1e-6
 
 
 def test_who_is_not_designed_for_a_field_cannot_be_asked():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -152,17 +153,81 @@ def test_cues_tell_time_and_shape_and_factors_say_when_errors_count():
     target = TASK.home[None] + 0.05
     timed = TASK.reaches(target, arrival_s=0.2, shape=torch.tensor([0.0, 1.0]))
     torch.testing.assert_close(timed.cue[0, :3, 1], target.new_tensor([0.2, 0.19, 0.18]))
-    assert timed.cue[0, -1].tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert timed.cue[0, -1, :5].tolist() == [0.0, 0.0, 0.0, 1.0, 1.0]
+    torch.testing.assert_close(timed.cue[0, 0, 5:7], 5 * (target[0] - TASK.home))
+    assert timed.cue[..., 7:10].eq(0).all()
+    # bell curves of log(left + 30 ms) whose centres lie evenly from 0 to 1 s, as far apart as wide
+    centres = np.linspace(np.log(0.03), np.log(1.03), 6)
+    bells = np.exp(-0.5 * ((np.log(0.23) - centres) / (centres[1] - centres[0])) ** 2)
+    np.testing.assert_allclose(timed.cue[0, 0, 10:], bells, rtol=1e-12)
     assert timed.counted[0, :, 8].sum() == 0
     assert timed.counted[0, :20, 9].sum() == 0
     assert timed.counted[0, 20:, 9].eq(1).all()
     free = TASK.reaches(target)
     assert free.cue[0, :, 0].eq(1).all()
+    assert free.cue[0, :, 10:].eq(0).all()
     assert free.counted[0, :, 8].eq(TASK.free_share).all()
 
 
+def test_target_that_is_passed_counts_once_and_as_much():
+    target = TASK.home[None] + 0.05
+    stop, go = (TASK.reaches(target, arrival_s=0.2, stop=stop) for stop in (True, False))
+    assert go.cue[0, 0, 4] == 0
+    assert go.counted[0, :, 2:6].eq(0).all()  # neither speed nor torque
+    assert go.counted[0, :, 8].nonzero().tolist() == [[20]]
+    torch.testing.assert_close(go.counted[0, :, 8].sum(), stop.counted[0, :, 8].sum())
+    with pytest.raises(ValueError, match="`stop` must be True where time is free"):
+        TASK.reaches(target, stop=False)
+
+
+def test_points_on_the_way_are_shown_one_after_another_and_count_when_they_are_passed():
+    away = torch.tensor([[0.0, 0.0], [0.05, 0.0], [0.05, 0.05], [0.0, 0.05]], dtype=torch.float64)
+    trials = TASK.through((TASK.home + away)[None], torch.tensor([[8, 15, 40]]))
+    commands = torch.zeros(1, TASK.steps, 2, dtype=torch.float64)
+    states = roll_out(TASK.plant, trials, commands)[0]
+    goal = states[:, 8:10] - TASK.home
+    number = np.array([1] * 9 + [2] * 7 + [3] * 15)  # before each step, and after the last
+    torch.testing.assert_close(goal, away[number])
+    torch.testing.assert_close(trials.shown_target[0, :, 8:10], states[:-1, 8:10])
+    torch.testing.assert_close(trials.cue[0, :, 5:7], 5 * away[np.minimum(number + 1, 3)][:-1])
+    torch.testing.assert_close(
+        trials.cue[0, [0, 8, 9, 29], 1], goal.new_tensor([0.08, 0, 0.06, 0.11])
+    )
+    # the hand stays where it began: 1 / 2 of the weight, times the squared distance, for 100 ms
+    plain = replace(TASK, energy_weight=0.0, torque_rate_weight=0.0, work_weight=0.0)
+    plain = replace(plain, force_rate_weight=0.0)
+    expected = 0.5 * 0.1 * TASK.error_weight * (0.05**2 + 2 * 0.05**2)
+    assert float(plain.cost.losses(states[None], commands, trials)) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="`step` must hold growing steps"):
+        TASK.through((TASK.home + away)[None], torch.tensor([[8, 8, 40]]))
+
+
+def test_fields_of_the_mixture_are_those_that_the_cues_tell_of():
+    task = CursorReach(pairs=400, fields=0.5, paths=0.3)
+    trials = task.trials(torch.Generator().manual_seed(4))
+    mean, spread, stiffness = (trials.cue[:, 0, 7:10] * torch.tensor([10.0, 10.0, 100.0])).T
+    strength = trials.field[:, 1, 3]
+    sure = (spread == 0) & (stiffness == 0)
+    torch.testing.assert_close(strength[sure], mean[sure])
+    unsure = (strength - mean)[spread > 0] / spread[spread > 0]
+    assert len(unsure) > 50
+    assert abs(float(unsure.square().mean()) - 1) < 4 * (2 / len(unsure)) ** 0.5
+    # a divergent field is zero on the straight line, and pushes away from it k times the distance
+    apart = stiffness > 0
+    assert 10 < apart.sum() < 120
+    field, start = trials.field[apart], task.plant.hand_position(trials.initial_state[apart])
+    way = torch.nn.functional.normalize(trials.target[apart, 8:10] - start, dim=-1)
+    side = torch.stack([-way[:, 1], way[:, 0]], dim=-1)
+    place = start + 0.03 * way + 0.01 * side
+    force = field[:, :, 0] + (field[:, :, 1:3] @ place[..., None]).squeeze(-1)
+    torch.testing.assert_close(force, 0.01 * stiffness[apart, None] * side, atol=1e-9, rtol=1e-9)
+    paths = (trials.shown_target != trials.target[:, None]).any(-1).any(-1)
+    assert abs(paths.double().mean() - task.paths) < 0.1
+    assert trials.field[paths].eq(0).all()
+
+
 def test_mixture_is_drawn_with_all_conditions():
-    task = CursorReach(pairs=300)
+    task = CursorReach(pairs=300, paths=0.0)
     trials = task.trials(torch.Generator().manual_seed(3))
     assert isinstance(trials, Trials)
     share = (trials.cue[:, 0, 0] == 1).double().mean()
@@ -185,3 +250,10 @@ def test_what_cannot_be_is_refused():
         TASK.with_jump(TASK.reaches(TASK.home[None]), "hand", 3, torch.zeros(2))
     with pytest.raises(UnreachableError):
         TASK.reaches(TASK.home[None] + 1.0)
+
+
+def test_cues_of_the_mixture_lie_in_their_ranges():
+    low, high = torch.tensor(list(CursorReach(pairs=1).cue_ranges.values()), dtype=torch.float64).T
+    cue = CursorReach(pairs=300, fields=0.5, paths=0.3).trials().cue
+    assert cue.shape[2] == len(low)
+    assert bool(((low <= cue) & (cue <= high)).all())
