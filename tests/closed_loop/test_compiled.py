@@ -190,7 +190,10 @@ def pushed(task, *, in_field=False):
     )
 
 
-@pytest.mark.parametrize("kind", ["tanh", "in a field", "penalised", "gated"])
+@pytest.mark.parametrize(
+    "kind",
+    ["tanh", "in a field", "penalised", "gated", pytest.param("lstm", marks=pytest.mark.slow)],
+)
 def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
     """Jumps, bars, pushes, work and force rates, or penalties in place of these."""
     task = CURSOR
@@ -198,7 +201,7 @@ def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
         terms = (Penalty("rates", 1e-3), Penalty("weights", 1e-4))
         task = replace(CURSOR, force_rate_weight=0.0, penalties=Penalties(terms))
     trials = pushed(task, in_field=kind == "in a field")
-    cell = GatedCell() if kind == "gated" else TanhCell(0.4)
+    cell = {"gated": GatedCell(), "lstm": LSTMCell()}.get(kind, TanhCell(0.4))
     net = Network(cell=cell, layers=(6, 5), input_size=input_size(task, trials))
     loop = ClosedLoop(task, net)
     theta = net.initial_parameters(generator(1)) + 0.1 * normal(net.parameter_count, seed=4)
