@@ -81,34 +81,36 @@ def loss_of(controller, parameters) -> float:
 
 
 def reinforced(file: Path | None, steps: int, arms: int):
-    """A policy from its file, or trained anew."""
+    """The name of a policy, which tells what it began with, and the policy; its file, or anew."""
     if file is not None:
         saved = nm.load_controller(file)
-        return saved.controller, saved.parameters
+        start = saved.info.get("start") or saved.info.get("teacher")
+        name = f"reinforced from {start}" if start else "reinforced"
+        return name, (saved.controller, saved.parameters)
     from neuromotor.rl import ALGORITHMS, learn
 
     algorithm = replace(ALGORITHMS["recurrent-ppo"], arms=arms)
     tests = min(20, max(1, steps // (TASK.steps * arms)))
     run = learn(TASK, algorithm, steps=steps, tests=tests, callback=print)
-    return run.controller, run.parameters
+    return "reinforced", (run.controller, run.parameters)
 
 
 def draw(moved: dict[str, np.ndarray], rows: dict[str, dict], path: Path) -> None:
     """How far loads move the hand, and the rotations of all units."""
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.4), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(5.6, 2.6), layout="constrained")
         for color, (name, paths) in zip(COLORS, moved.items(), strict=False):
             time = 1e3 * TASK.plant.dt_s * (np.arange(paths.shape[1]) - ONSET)
-            left.plot(time, paths.mean(0), color=color, label=name)
+            left.plot(time, paths.mean(0), color=color, label=name.replace(" from ", "\nfrom "))
         left.set(xlabel="time after the load (ms)", ylabel="hand displaced (cm)")
-        left.legend(fontsize=7)
+        left.legend(fontsize=7, loc="upper right")
         place = np.arange(len(rows))
         skew = [row["r2_skew"] for row in rows.values()]
         right.barh(place, [row["r2_free"] for row in rows.values()], color="0.8", label="any")
         right.barh(place, skew, 0.5, color=COLORS[0], label="rotations")
-        right.set_yticks(place, list(rows))
+        right.set_yticks(place, [name.replace(" from ", "\nfrom ") for name in rows])
         right.invert_yaxis()
-        right.set(xlabel="R² of linear dynamics of the units", xlim=(0, 1))
+        right.set(xlabel="R² of the units' linear dynamics", xlim=(0, 1))
         right.legend(fontsize=7, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         figure.savefig(path, dpi=200)
 
@@ -125,9 +127,10 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     saved = nm.load_controller("postural/best")
     steps, arms = (800, 4) if arguments.smoke else (arguments.steps, 256)
+    name, policy = reinforced(arguments.reinforced, steps, arms)
     actors = {
         "supervised": (saved.controller, saved.parameters),
-        "reinforced": reinforced(arguments.reinforced, steps, arms),
+        name: policy,
         "optimal": reference_controller(TASK, TASK.trials(), "ilqg"),
     }
     least = loss_of(*actors["optimal"])

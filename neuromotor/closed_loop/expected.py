@@ -1,19 +1,21 @@
-"""The expected loss of trials with noise, to second order in the noise, without drawing any.
+"""The loss that is expected over the noise of trials, for a loop that answers to it linearly.
 
-Notation: r are a trial's residuals with ``loss = |r|^2 / 2``, xi one draw of noise of variance s^2
-and zero mean, and J = dr/dxi where all draws are zero. Over independent draws ::
+Notation: r are a trial's residuals with ``loss = |r|^2 / 2``; xi[t] is a draw of noise, of mean
+zero and variance s^2; f[t] is what it adds to what is commanded, sensed or moved; and J[t] is the
+derivative dr/df[t] in the loop without noise. Where the loop is linear, exactly ::
 
-    E loss = loss without noise + sum over draws of s^2 |J|^2 / 2 + O(s^4)
+    E loss = loss without noise + sum over t of var f[t] |J[t]|^2 / 2
 
-This leaves out ``r d2r/dxi2``. It is exact where the residuals are linear in the draws, as with
-noise that is added in a linear loop. A network may answer to noise of ten per cent in another way
-than to very little, and then a training on this loss makes the true one worse.
+Noise that is added has ``var f = s^2``. That of a command u, ``f = u xi``, has
+``var f = s^2 E u^2``, in which u is what is commanded in noise: answers to noise are noisy too. Its
+mean square is taken over one run of each trial with draws, which are all that is left to chance.
+(Expanded around the run without noise to second order in s it would be ``s^2 u^2`` of that run,
+and large answers to noise would be free.) ILQG keeps the same terms.
 
 ``|J|^2`` is the mean of ``(v'J)^2`` over vectors v of random signs. One pass backward through the
-loop gives ``v'J`` for all draws of a trial at once.
+loop gives ``v'J`` for all steps of a trial at once.
 
-Source: the expansion is that of Li & Todorov (2007), who keep the same terms; random signs are
-those of Hutchinson (1990).
+Source: the moments are those of Todorov (2005); random signs are those of Hutchinson (1990).
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def noise_variances(trials: Trials) -> dict[str, Tensor]:
 
 
 class ExpectedObjective(LoopObjective):
-    """Mean loss over fixed trials as it is expected over their noise, to second order.
+    """Mean loss over fixed trials as it is expected over their noise, which is answered linearly.
 
     Value and gradient come by autograd, and a call takes some ten times as long as one with drawn
     noise. Gauss-Newton products and Kronecker factors are those of the drawn noise.
@@ -60,8 +62,8 @@ class ExpectedObjective(LoopObjective):
 
         Args:
             drawn: Mean loss over the same trials with draws of noise.
-            variances: Variance of each number of a part of the trials that is noise, (k,), by the
-                name of the part; those of the draws if None.
+            variances: s^2 of each number of a part of the trials that is noise, (k,), by the name
+                of the part; those of the draws if None.
             probes: Vectors of random signs for each trial; 0 takes every residual by itself, which
                 is exact and takes as many passes as there are residuals.
             seed: Of the signs.
@@ -117,26 +119,34 @@ class ExpectedObjective(LoopObjective):
     def _expected(self, theta: Tensor, *, graph: bool) -> Tensor:
         """The mean loss without noise, and what noise adds to it, (2,)."""
         check_inputs(self.task, theta, self.trials)
+        variances = dict(self._variances)
         with torch.enable_grad():
-            noise = {
+            weights = self.controller.unpack(theta)
+            forces = {
                 name: torch.zeros_like(getattr(self.trials, name)).requires_grad_(True)
-                for name in self._variances
+                for name in variances
             }
-            trials = replace(self._quiet, **noise)
-            done = run(self.task, self.controller, self.controller.unpack(theta), trials)
+            push = forces.get("command_noise")
+            trials = replace(
+                self._quiet, **{k: v for k, v in forces.items() if k != "command_noise"}
+            )
+            done = run(self.task, self.controller, weights, trials, push)
+            if push is not None:
+                noisy = run(self.task, self.controller, weights, self.trials).commands
+                variances["command_noise"] = variances["command_noise"] * noisy.square()
             residuals = self.task.cost.residuals(done.states, done.commands, trials)
             loss = self.task.cost.losses(done.states, done.commands, trials).mean()
             added = loss.new_zeros(())
-            for vector in self._vectors(residuals.shape[1]) if noise else ():
+            for vector in self._vectors(residuals.shape[1]) if forces else ():
                 slopes = torch.autograd.grad(
                     residuals,
-                    list(noise.values()),
+                    list(forces.values()),
                     vector,
                     create_graph=graph,
                     retain_graph=True,
                     materialize_grads=True,
                 )
-                for variance, slope in zip(self._variances.values(), slopes, strict=True):
+                for variance, slope in zip(variances.values(), slopes, strict=True):
                     added = added + 0.5 * (variance * slope.square()).sum((1, 2)).mean()
         return torch.stack([loss, added])
 

@@ -23,7 +23,7 @@ from neuromotor.closed_loop.simulate import Trajectory, check_inputs, run
 from neuromotor.controllers.cells import Tape
 from neuromotor.controllers.controller import Controller, WritesTape
 from neuromotor.optim.objective import KroneckerBlock
-from neuromotor.tasks.cost import features_of
+from neuromotor.tasks.cost import features_of, weighed_features
 from neuromotor.tasks.task import Task
 from neuromotor.tasks.trials import Trials
 
@@ -99,7 +99,8 @@ def _random_pull(
         return (_draws(residuals, generator, place) * residuals).sum() / math.sqrt(batch)
     weights = (cost.weights(trials) / batch).sqrt()
     energy = math.sqrt(cost.energy_weight / batch)
-    weighed = happened.states if features is None else cost.features(happened.states)
+    own = weighed_features(cost, "Kronecker factors")
+    weighed = happened.states if own is None else own(happened.states)
     states = _draws(weighed, generator, place) * weights * weighed
     commands = _draws(happened.commands, generator, place) * energy * happened.commands
     if features is None or not features.drive_weight:

@@ -97,8 +97,13 @@ def simulate(task: Task, controller: Controller, parameters: Tensor, trials: Tri
     return run(task, controller, controller.unpack(parameters), trials)
 
 
-def run(task: Task, controller: Controller, weights: Any, trials: Trials) -> Trajectory:
-    """Run every trial with a controller's unpacked weights; see `simulate`."""
+def run(
+    task: Task, controller: Controller, weights: Any, trials: Trials, push: Tensor | None = None
+) -> Trajectory:
+    """Run every trial with a controller's unpacked weights; see `simulate`.
+
+    A push, (B, T, m), is added to the commands on their way to the plant.
+    """
     memory = controller.initial_memory(weights, len(trials))
     states, commands, observations = [trials.initial_state], [], []
     memories: list[tuple[Tensor, ...]] = []
@@ -117,7 +122,8 @@ def run(task: Task, controller: Controller, weights: Any, trials: Trials) -> Tra
         unit_noise = None if trials.unit_noise is None else trials.unit_noise[:, t]
         target = goal if told is None else told[:, t]
         memory, command = controller.step(weights, memory, observation, target, t, unit_noise)
-        states.append(advance(task.plant, states[-1], command, trials, t))
+        given = command if push is None else command + push[:, t]
+        states.append(advance(task.plant, states[-1], given, trials, t))
         commands.append(command)
         observations.append(observation)
         memories.append(memory)

@@ -166,7 +166,9 @@ class CursorArm(MechanicalPlant):
         return self.arm.hand_velocity(state[..., :4])
 
     @cached_property
-    def _shown(self) -> tuple[tuple[float, float], tuple[tuple[float, float], ...]]:
+    def _shown(
+        self,
+    ) -> tuple[tuple[float, float], tuple[tuple[float, float], tuple[float, float]]]:
         """The hand at home (m), and how the screen turns and scales."""
         home = self.arm.hand_position(torch.tensor(self.home, dtype=torch.float64)).tolist()
         angle = math.radians(self.rotation_deg)

@@ -114,7 +114,7 @@ def missing_table(chapter: int, data: Mapping[str, Any], planned: Sequence[Memor
         data: As `memory_runs.measured` returns it.
         planned: The trainings of the chapter, as `memory_runs.memory_runs` returns them.
     """
-    found = []
+    found: list[dict[str, Value]] = []
     for one in planned:
         lags, wanted = one.settings["lags"], one.settings.get("seeds", 1)
         key = (one.settings["problem"], one.method)

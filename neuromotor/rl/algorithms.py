@@ -184,7 +184,7 @@ class RecurrentPPO(OnPolicy):
     epochs: int = 5
     noise: float = 0.12
     memory_units: int = 64
-    start_rate: float = 0.01
+    start_rate: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()

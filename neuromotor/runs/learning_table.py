@@ -126,10 +126,16 @@ def table_text(found: Mapping[str, Any], algorithms: list[str]) -> str:
 
 
 def _cell(row: Mapping[str, Any]) -> str:
-    """Median and range of the ratios of an algorithm."""
-    if row["seeds"] == 1:
-        return f"{row['ratio']:.3g}"
-    return f"{row['ratio']:.3g} ({row['lowest']:.3g} to {row['highest']:.3g})"
+    """Median and range of the ratios of an algorithm, and where its policies began."""
+    spread = ""
+    if row["seeds"] > 1:
+        spread = f" ({_number(row['lowest'])} to {_number(row['highest'])})"
+    return f"{_number(row['ratio'])}{spread}, from {_number(row['untrained'])}"
+
+
+def _number(value: float) -> str:
+    """Three digits of a number, without an exponent."""
+    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def _able(settings: LearningSettings) -> tuple[LearningSettings, dict[str, str]]:

@@ -234,7 +234,7 @@ def run_learning(
 
 
 def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one row for each algorithm: median and range of the ratio over its seeds."""
+    """Return one row for each algorithm: over its seeds, medians, and the range of the ratio."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["algorithm"], []).append(row)
@@ -244,6 +244,7 @@ def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "teacher": own[0].get("teacher", ""),
             "start": own[0].get("start", ""),
             "seeds": len(own),
+            "untrained": statistics.median(row["curve"][0]["ratio"] for row in own),
             "ratio": statistics.median(row["ratio"] for row in own),
             "lowest": min(row["ratio"] for row in own),
             "highest": max(row["ratio"] for row in own),

@@ -12,6 +12,7 @@ from cases import generator, noisy, normal
 
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.closed_loop.compiled.objective import CompiledObjective
+from neuromotor.closed_loop.expected import ExpectedObjective
 from neuromotor.controllers import (
     ContinuousTimeRNN,
     GatedCell,
@@ -189,7 +190,10 @@ def pushed(task, *, in_field=False):
     )
 
 
-@pytest.mark.parametrize("kind", ["tanh", "in a field", "penalised", "gated"])
+@pytest.mark.parametrize(
+    "kind",
+    ["tanh", "in a field", "penalised", "gated", pytest.param("lstm", marks=pytest.mark.slow)],
+)
 def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
     """Jumps, bars, pushes, work and force rates, or penalties in place of these."""
     task = CURSOR
@@ -197,7 +201,7 @@ def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
         terms = (Penalty("rates", 1e-3), Penalty("weights", 1e-4))
         task = replace(CURSOR, force_rate_weight=0.0, penalties=Penalties(terms))
     trials = pushed(task, in_field=kind == "in a field")
-    cell = GatedCell() if kind == "gated" else TanhCell(0.4)
+    cell = {"gated": GatedCell(), "lstm": LSTMCell()}.get(kind, TanhCell(0.4))
     net = Network(cell=cell, layers=(6, 5), input_size=input_size(task, trials))
     loop = ClosedLoop(task, net)
     theta = net.initial_parameters(generator(1)) + 0.1 * normal(net.parameter_count, seed=4)
@@ -216,6 +220,14 @@ def test_a_cursor_that_is_seen_and_weighed_features_equal_autograd(kind):
         other = by_place[tuple(block.places.flatten().tolist())]
         assert relative(block.rows, other.rows) < 1e-9
         assert relative(block.columns, other.columns) < 1e-9
+
+
+def test_noise_that_is_expected_goes_the_general_way_where_features_are_weighed():
+    trials = replace(CURSOR.trials(), sensory_noise=None, plant_noise=None)
+    net = Network(layers=(6,), input_size=input_size(CURSOR, trials))
+    loop = ClosedLoop(CURSOR, net)
+    assert isinstance(loop.objective(trials), CompiledObjective)
+    assert type(loop.expected(trials)) is ExpectedObjective
 
 
 def test_the_product_of_gated_units_is_that_of_the_dense_matrix():

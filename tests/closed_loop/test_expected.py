@@ -52,24 +52,39 @@ def test_on_a_linear_loop_it_is_the_mean_of_runs():
     assert expected.value(design.parameters) == pytest.approx(mean, rel=1e-9)
 
 
-def test_on_ddn_with_little_noise_it_is_the_mean_of_runs():
-    """Half a per cent; draws of opposite sign cancel the first order, so that the mean is sharp."""
+def test_on_a_linear_loop_noise_of_commands_costs_what_lqg_says():
+    """Answers to noise are noisy too: exactly, on average over the draws of the answers."""
+    task = CenterOut(plant=PointMass(), directions=1, steps=8, delay_steps=1, energy_weight=1e-3)
+    trials, count, noise = task.trials(), 60, 0.5
+    design = ILQG(extended=False).design(task, trials, Uncertainty(command_noise=noise))
+    found, quiet = [], 0.0
+    for k in range(count):
+        draws = noise * normal(1, task.steps, 2, seed=100 + k)
+        noisy = replace(trials, command_noise=draws)
+        variances = {"command_noise": torch.full((2,), noise**2, dtype=torch.float64)}
+        loop = ClosedLoop(task, design.controller)
+        quiet, added = loop.expected(noisy, variances, probes=0).parts(design.parameters)
+        found.append(added)
+    added = torch.tensor(found)
+    error = float(added.std()) / count**0.5
+    assert abs(quiet + float(added.mean()) - design.predicted) < 3 * error
+    assert float(added.mean()) > 10 * error
+
+
+def test_on_ddn_it_is_the_mean_of_runs():
+    """Draws of opposite sign cancel the first order, so that the mean of runs is sharp."""
     saved = load_controller("ddn/best")
-    task = replace(saved.task, pairs=4, noise=0.005)
+    task = replace(saved.task, pairs=20, noise=0.02)
     trials = task.trials(generator(3))
-    loop, theta = ClosedLoop(task, saved.controller), saved.parameters.double()
-    variances = {"command_noise": torch.full((2,), 0.005**2, dtype=torch.float64)}
-    quiet, added = loop.expected(trials, variances, probes=64).parts(theta)
-    drawn = torch.randn(300, *trials.command_noise.shape, generator=generator(4)).double() * 0.005
-    many = trials.subset(torch.arange(4).repeat(300))
+    loop, theta = ClosedLoop(task, saved.controller), saved.parameters
+    variances = {"command_noise": torch.full((2,), 0.02**2, dtype=torch.float64)}
+    quiet, added = loop.expected(trials, variances, probes=16).parts(theta)
+    many = trials.subset(torch.arange(20).repeat(50))
+    draws = 0.02 * normal(1000, task.steps, 2, seed=4)
     both = [
-        loop.losses(theta, replace(many, command_noise=sign * drawn.flatten(0, 1)))
-        for sign in (1, -1)
+        loop.objective(replace(many, command_noise=sign * draws)).value(theta) for sign in (1, -1)
     ]
-    of_draws = (0.5 * (both[0] + both[1])).view(300, 4).mean(1) - quiet
-    error = float(of_draws.std()) / 300**0.5
-    assert added > 10 * error
-    assert abs(float(of_draws.mean()) - added) < 3 * error
+    assert sum(both) / 2 - quiet == pytest.approx(added, rel=0.06)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from cases import SmallProblem, normal
 
-from neuromotor.optim import Adam, Budget, GradientDescent, TruncatedNewton
+from neuromotor.optim import Adam, Budget, GradientDescent, Resampled, TruncatedNewton
 
 
 def test_gradient_descent_contracts_at_the_optimal_rate():
@@ -289,3 +289,22 @@ def test_entries_of_the_gradient_are_clipped_before_its_norm():
     method.minimize(problem, start, Budget(calls=2), lambda at: points.append(at.snapshot().state))
     expected = start - torch.tensor([0.5, 1.0, -1.0]).double() * (0.75 / 1.5)
     torch.testing.assert_close(points[1]["theta"], expected)
+
+
+def test_adam_gives_the_running_mean_of_its_points():
+    """On an objective whose draws change, so that what it gives is not the best of its points."""
+    problem, _, _ = quadratic()
+    drawn, keep, means, points = Resampled(lambda number: problem), 0.8, [], []
+
+    def told(progress):
+        means.append(progress.parameters.numpy())
+        points.append(progress.snapshot().state["theta"].numpy())
+
+    Adam(learning_rate=0.1, averaging=keep).minimize(
+        drawn, normal(6, seed=9), Budget(calls=13), told
+    )
+    expected = points[1]  # the mean begins with the first step
+    for mean, point in zip(means[2:], points[2:], strict=True):
+        expected = keep * expected + (1 - keep) * point
+        np.testing.assert_allclose(mean, expected, rtol=1e-12)
+    assert np.abs(means[-1] - points[-1]).max() > 1e-3

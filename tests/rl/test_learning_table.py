@@ -32,7 +32,8 @@ def test_every_task_has_a_run_or_a_reason(tmp_path, monkeypatch):
     assert cursor["medians"] == []
     assert "QuadraticCost" in cursor["refused"]["analytic"]
     *_, first, second = (out / "table.md").read_text().splitlines()
-    assert first == f"| `center-out` | ilqr, 8.95e-05 | {own['ratio']:.3g} |"
+    end, begun = own["ratio"], own["curve"][0]["ratio"]
+    assert first == f"| `center-out` | ilqr, 8.95e-05 | {end:.3g}, from {begun:.3g} |"
     assert second == "| `cursor-reach` |  | refused |"
     (out / "center-out/summary.json").unlink()  # as if it had been stopped then
     again = run("--resume", out)

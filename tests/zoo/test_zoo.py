@@ -18,6 +18,7 @@ from neuromotor.cli.app import app
 from neuromotor.evaluation import robustness as measured
 from neuromotor.plants import actuated
 from neuromotor.plants.plant import muscles_of
+from neuromotor.runs.zoo_entry import sensed_alike
 from neuromotor.storage.components import encode
 from neuromotor.tasks import TASKS, with_plant
 from neuromotor.tasks.penalties import Penalties, penalties_of
@@ -71,7 +72,7 @@ def check_description(card, saved, trials):
         assert card["usual"] is card["training"]["ratio"] is None
         return
     assert card["command_unit"] == "N m"
-    usual = with_plant(TASKS[card["task"]], saved.task.plant)
+    usual = sensed_alike(with_plant(TASKS[card["task"]], saved.task.plant), saved.task)
     same = not outside(usual, saved.task) and not outside(saved.task, usual)
     assert (card["usual"] is None) == same
     first, *rows = card["robustness"]["rows"]

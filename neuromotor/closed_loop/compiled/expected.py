@@ -1,18 +1,19 @@
-"""The expected loss of trials with noise, to second order, by the compiled loops.
+"""The loss expected over noise, for a loop that answers to it linearly, by the compiled loops.
 
-Notation as in `closed_loop.expected`; F = v'r of one trial is linear in r, and g = dF/dxi where all
-draws are zero. One pass backward gives g. The gradient of what noise adds is then a derivative of
-an ordinary gradient along draws w ::
+Notation as in `closed_loop.expected`; F = v'r of one trial is linear in r, and g = dF/df without
+noise. One pass backward gives g. The gradient of ``var f g^2 / 2`` by way of g is a derivative of
+an ordinary gradient along forces w ::
 
-    d/dtheta (s^2 |g|^2 / 2) = d/dalpha dF/dtheta (alpha w) at 0,   w = s^2 g
+    d/dalpha dF/dtheta (alpha w) at 0,   w = var f g
 
-and that is taken as a central difference over `STEP`, so that the loops need nothing new.
+and that is taken as a central difference over `STEP`. By way of var f it is the gradient of a run
+with noise whose commands cost ``s^2 g^2 u^2 / 2``. So the loops need nothing new. What is added to
+a command comes as a load, for plants on which loads act as commands do.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,23 +31,32 @@ from neuromotor.closed_loop.dynamics import advance
 from neuromotor.closed_loop.expected import ExpectedObjective, noise_variances
 from neuromotor.closed_loop.objective import LoopObjective
 from neuromotor.optim.objective import or_infinity
+from neuromotor.plants.plant import components_of
 
 __all__ = ["CompiledExpected"]
 
-STEP = 0.05  # root mean square of the draws, in standard deviations of the noise (our choice)
-_PLACES = {"command_noise": "command_noise", "plant_noise": "jolt"}  # where noise lies in `Given`
+STEP = 0.05  # root mean square of the forces, in their standard deviations (our choice)
 
 
 class CompiledExpected(ExpectedObjective):
-    """The expected mean loss, for noise of commands and plant; a call costs four ordinary ones."""
+    """The expected mean loss, for noise of commands and plant; a call costs five ordinary ones."""
 
     _drawn: CompiledObjective
 
     @classmethod
     def serves(cls, drawn: LoopObjective) -> bool:
-        """Return whether an objective is compiled, and all its noise is of commands or plant."""
-        parts = noise_variances(drawn.trials)
-        return isinstance(drawn, CompiledObjective) and set(parts) <= set(_PLACES)
+        """Return whether it knows an objective: compiled, with noise that acts as load or jolt.
+
+        Nothing may be sensed or weighed that is computed from the state.
+        """
+        noise, plant = set(noise_variances(drawn.trials)), drawn.task.plant
+        if not isinstance(drawn, CompiledObjective) or noise - {"command_noise", "plant_noise"}:
+            return False
+        shape, form = drawn.loop.machine.shape, components_of(plant)
+        if shape.rows != shape.state:
+            return False
+        free = form is not None and form.limit is None
+        return "command_noise" not in noise or (free and plant.load_labels == plant.command_labels)
 
     @torch.no_grad()
     @quiet_floats()
@@ -73,36 +83,56 @@ class CompiledExpected(ExpectedObjective):
     ) -> tuple[float, float, tuple[list[Array], ...]]:
         """The loss without noise, what noise adds, and what `Passes.flat_gradient` needs."""
         loop = copy.copy(self._drawn.loop)
-        loop.given = [_moved(own, {}) for own in loop.given]
+        noisy = loop.given
+        loop.given = [_forced(own, {}) for own in noisy]
         probes = self._pulls()
 
         def job(i: int, room: Room, network: PackedNetwork) -> tuple[float, float, list[Array]]:
             run, own = room.shared_run, loop.given[i]
-            total, added = loop.forward(i, room, run, network), 0.0
             initial: list[Array] = []
             gradient = np.zeros_like(loop.gradients[i])
+
+            def back() -> None:
+                nonlocal gradient
+                _sum(initial, loop.backward(i, room, run, network))
+                gradient = gradient + loop.gradients[i]
+
+            total = loop.forward(i, room, run, network)
             if with_gradient:
                 loop.pull(i, room, run.x, run.u, True)
-                _sum(initial, loop.backward(i, room, run, network))
-                gradient += loop.gradients[i]
-            slopes = []
-            for by_state, by_command in (probe[i] for probe in probes):
-                room.derivatives[0][:], room.derivatives[1][:] = by_state, by_command
+                back()
+            pulls, slopes = [probe[i] for probe in probes], []
+            for pull in pulls:
+                room.derivatives[0][:], room.derivatives[1][:] = pull
                 loop.backward(i, room, run, network)
                 slopes.append(self._slopes(i, run, room.derivatives[0]))
-                added += self._added(slopes[-1])
-            for (by_state, by_command), slope in zip((p[i] for p in probes), slopes, strict=True):
+            variances = dict(self._variances)
+            if "command_noise" in variances:
+                loop.given[i] = noisy[i]
+                loop.forward(i, room, run, network)
+                power = variances["command_noise"]
+                variances["command_noise"] = power * _trials_first(run.u).square()
+                if with_gradient:
+                    costs = power * sum(one["command_noise"].square() for one in slopes)
+                    room.derivatives[0][:] = 0
+                    room.derivatives[1][:] = _trials_last(costs) * run.u / loop.dims.batch
+                    back()
+            added = 0.5 * sum(
+                float((variances[name] * slope.square()).sum(dtype=torch.float64))
+                for one in slopes
+                for name, slope in one.items()
+            )
+            for (by_state, by_command), slope in zip(pulls, slopes, strict=True):
                 if not with_gradient:
                     break
-                draws, share = self._step(slope)
+                forces, share = _step(slope, variances)
                 for sign in (1, -1):
-                    loop.given[i] = _moved(own, {k: sign * v for k, v in draws.items()})
+                    loop.given[i] = _forced(own, {k: sign * v for k, v in forces.items()})
                     loop.forward(i, room, run, network)
-                    scale = sign * share
+                    scale = sign * share / loop.dims.batch
                     room.derivatives[0][:] = by_state * scale
                     room.derivatives[1][:] = by_command * scale
-                    _sum(initial, loop.backward(i, room, run, network))
-                    gradient += loop.gradients[i]
+                    back()
             loop.given[i] = own
             loop.gradients[i] = gradient
             return total, added, initial
@@ -116,40 +146,16 @@ class CompiledExpected(ExpectedObjective):
 
     def _slopes(self, block: int, run: Run, by_state: Array) -> dict[str, Tensor]:
         """The slopes of a block, (M, T, k) by the name of the noise, of a pass's adjoint."""
-        part = self._drawn.loop.parts[block]
-        trials = self._quiet.subset(part)
-        adjoint = torch.from_numpy(by_state[1:].transpose(2, 0, 1).copy())
-        states = torch.from_numpy(run.x[:-1].transpose(2, 0, 1).copy())
-        commands = torch.from_numpy(run.u.transpose(2, 0, 1).copy())
-        with torch.enable_grad():
-            noise = {
-                name: torch.zeros_like(getattr(self.trials, name)[part]).requires_grad_(True)
-                for name in self._variances
-            }
-            after = advance(
-                self.task.plant, states, commands, replace(trials, **noise), slice(None)
-            )
-            found = torch.autograd.grad(after, list(noise.values()), adjoint)
-        return dict(zip(noise, found, strict=True))
-
-    def _added(self, slopes: dict[str, Tensor]) -> float:
-        """What noise adds to the summed loss of a block, by one vector."""
-        return 0.5 * sum(
-            float((self._variances[name] * slope.square()).sum(dtype=torch.float64))
-            for name, slope in slopes.items()
-        )
-
-    def _step(self, slopes: dict[str, Tensor]) -> tuple[dict[str, Array], Array]:
-        """Draws along which a difference is taken, by name, and its scale for each trial, (M,)."""
-        sizes = {name: v.sqrt() * slopes[name] for name, v in self._variances.items()}
-        square = torch.stack([one.square().sum((1, 2)) for one in sizes.values()]).sum(0)
-        count = sum(one[0].numel() for one in sizes.values())
-        alpha = STEP * (count / square.clamp(min=1e-30)).sqrt()
-        draws = {
-            name: (alpha[:, None, None] * v.sqrt() * sizes[name]).permute(1, 2, 0).numpy()
-            for name, v in self._variances.items()
-        }
-        return draws, (1 / (2 * alpha * len(self.trials))).numpy()
+        trials = self._quiet.subset(self._drawn.loop.parts[block])
+        adjoint = _trials_first(by_state[1:])
+        found = {"plant_noise": adjoint}
+        if "command_noise" in self._variances:
+            states, commands = _trials_first(run.x[:-1]), _trials_first(run.u)
+            with torch.enable_grad():
+                commands.requires_grad_(True)
+                after = advance(self.task.plant, states, commands, trials, slice(None))
+                (found["command_noise"],) = torch.autograd.grad(after, commands, adjoint)
+        return {name: found[name] for name in self._variances}
 
     def _pulls(self) -> list[list[tuple[Array, Array]]]:
         """Each vector v pulled back to states and commands, by vector and block.
@@ -175,14 +181,48 @@ class CompiledExpected(ExpectedObjective):
         return found
 
 
-def _moved(given: Given, draws: dict[str, Array]) -> Given:
-    """Return what a block brings along with other noise of commands and plant: none, or draws."""
-    noise = {
-        place: draws[name] if name in draws else np.zeros_like(getattr(given, place)[:1])
-        for name, place in _PLACES.items()
+def _trials_first(part: Array) -> Tensor:
+    """Return (T, k, M) as a new tensor, (M, T, k)."""
+    return torch.from_numpy(part.transpose(2, 0, 1).copy())
+
+
+def _trials_last(part: Tensor) -> Array:
+    """Return (M, T, k) as an array, (T, k, M)."""
+    turned: Array = part.permute(1, 2, 0).numpy()
+    return turned
+
+
+def _step(
+    slopes: dict[str, Tensor], variances: dict[str, Tensor]
+) -> tuple[dict[str, Array], Array]:
+    """Return forces along which a difference is taken, by name, and its scale for each trial.
+
+    Args:
+        slopes: g, (M, T, k) by the name of the noise.
+        variances: var f, likewise, or (k,).
+
+    Returns:
+        Forces, (T, k, M), and ``1 / (2 alpha)``, (M,).
+    """
+    sizes = {name: variances[name].sqrt() * slope for name, slope in slopes.items()}
+    square = torch.stack([one.square().sum((1, 2)) for one in sizes.values()]).sum(0)
+    count = sum(one[0].numel() for one in sizes.values())
+    alpha = STEP * (count / square.clamp(min=1e-30)).sqrt()
+    forces = {
+        name: _trials_last(alpha[:, None, None] * variances[name] * slope)
+        for name, slope in slopes.items()
     }
+    return forces, (1 / (2 * alpha)).numpy()
+
+
+def _forced(given: Given, forces: dict[str, Array]) -> Given:
+    """Return what a block brings along without noise and with forces, by the name of the noise."""
+    load = given.load + forces.get("command_noise", 0)
+    jolt = forces.get("plant_noise", np.zeros_like(given.jolt[:1]))
     return given._replace(
-        **{k: np.ascontiguousarray(v, given.load.dtype) for k, v in noise.items()}
+        command_noise=np.zeros_like(given.command_noise[:1]),
+        load=np.ascontiguousarray(load, given.load.dtype),
+        jolt=np.ascontiguousarray(jolt, given.load.dtype),
     )
 
 

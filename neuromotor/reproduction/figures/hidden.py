@@ -122,6 +122,7 @@ def _draw_points(ax: Axes, values: NDArray[np.float64], found: list[FixedPoints]
             ax.plot(*((points - mean) @ axes.T).T, marker, label=label, zorder=4, **style)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=6, loc="best", handletextpad=0.1, borderaxespad=0)
+    ax.locator_params(nbins=3, steps=[1, 2, 4, 5, 10])  # labels of small numbers are long
     ax.set(xlabel="PC 1", ylabel="PC 2", title="fixed points")
 
 

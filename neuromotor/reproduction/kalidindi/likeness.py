@@ -117,5 +117,5 @@ def _line(
         "pairs": len(own["procrustes_rad"]),
         "Procrustes (rad)": text(own["procrustes_rad"]),
         "canonical correlation": text(own["correlation"]),
-        "dynamics": text(own["dynamics"], 4),
+        "dynamics x 1000": text([1e3 * value for value in own["dynamics"]], 1),
     }

@@ -226,9 +226,10 @@ def _likeness_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys) 
     note = (
         "Six components, 70 to 370 ms after the same loads; medians over networks with range. "
         "Procrustes: angle that is left after the best rotation, less is more alike. Canonical "
-        "correlation: mean of six. dynamics: distance between the eigenvalues of linear dynamics, "
-        "which needs `dsa-metric` (`pip install 'neuromotor[dsa]'`). Loads exchanged: the same of "
-        "unrelated loads. Seeds and monkeys among themselves are the ceiling."
+        "correlation: mean of six. dynamics: a thousand times the distance between the eigenvalues "
+        "of linear dynamics, which needs `dsa-metric` (`pip install 'neuromotor[dsa]'`). Loads "
+        "exchanged: the same of unrelated loads. Seeds and monkeys among themselves are the "
+        "ceiling."
     )
     rows = likeness_rows(found, recorded.cortex, _text)
     return Table("likeness", "Networks beside each monkey", rows, note)

@@ -1,0 +1,89 @@
+"""Units of a random network through which a limb is controlled: what they know before a movement.
+
+    neuromotor record ilqg --task instructed-delay --set task.reach.directions=16 \
+        --set 'task.reach.plant={type="random-network"}' --set task.repeats=1 \
+        --set 'task.hold_steps=[40, 40]' --out random-network.nc
+    python figures/random_network.py random-network.nc
+
+Prints the numbers of docs/references.md and writes random_network.png beside itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromotor.analysis import load_recording, recorded_run, rotational_dynamics
+
+MOVEMENT_S = 0.3  # from the go cue on
+TIMES_S = (-0.3, -0.1, 0.0, 0.1)
+
+Array = NDArray[Any]
+
+
+def explained(values: Array, angles: Array) -> Array:
+    """Share of each unit's variance over conditions, (C, N), that a cosine of the target has."""
+    design = np.stack([np.cos(angles), np.sin(angles), np.ones_like(angles)], axis=1)
+    fit = design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    share: Array = 1 - (values - fit).var(0) / values.var(0)
+    return share
+
+
+def size(values: Array) -> Array:
+    """Root mean square over conditions and signals, about the mean condition, (T,)."""
+    result: Array = np.sqrt(np.square(values - values.mean(0)).mean((0, 2)))
+    return result
+
+
+def main() -> None:
+    """Print the numbers and draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recording", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("random_network.png"))
+    options = parser.parse_args()
+    for path in options.recording:
+        recording = load_recording(path)
+        go = float(recording["go_time"][0])
+        time_s, rates = recording["time"].values - go, recording["rate"].values
+        weights = recorded_run(recording)[0].plant.network.exit.numpy()
+        torque, angles = rates @ weights.T, np.radians(recording["target_angle"].values)
+        chance = size(rates) * np.sqrt((weights**2).sum(1).mean())
+        for at in TIMES_S:
+            i = int(np.abs(time_s - at).argmin())
+            share = np.median(explained(rates[:, i], angles))
+            print(
+                f"{path.name}: {at:+.1f} s: rates {size(rates)[i]:.3f}, cosine {share:.2f}, torque "
+                f"{size(torque)[i]:.5f} N m, chance {chance[i]:.4f} N m"
+            )
+        window = (go, go + MOVEMENT_S)
+        found = rotational_dynamics(recording, window_s=window)
+        null = np.median(found.nulls["maximum entropy"].skew)
+        print(
+            f"{path.name}: rotations R2 {found.r2_skew:.2f}, any linear dynamics "
+            f"{found.r2_unconstrained:.2f}, surrogates {null:.2f}, p {found.p_skew:.2f}"
+        )
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    left.plot(time_s, size(rates), label="rates of the units")
+    left.plot(time_s, size(torque), label="torque that they give (N m)")
+    left.axvline(0, color="0.7", lw=0.8)
+    left.set(xlabel="time from the go cue (s)", ylabel="spread over targets", ylim=(0, 0.19))
+    left.legend(frameon=False, fontsize=8, loc="upper left")
+    plane = max(range(len(found.plane_variance)), key=lambda k: found.plane_variance[k])
+    colors = plt.get_cmap("hsv")(angles / (2 * np.pi))
+    for path_, color in zip(found.projections[plane], colors, strict=True):
+        right.plot(*path_.T, color=color, lw=1)
+        right.plot(*path_[0], "o", color=color, ms=3)
+    share = found.plane_variance[plane]
+    right.set(title=f"rotation plane, {share:.0%} of the variance", aspect="equal")
+    right.set(xticks=[], yticks=[])
+    figure.savefig(options.out, dpi=150)
+    print(f"wrote {options.out}")
+
+
+if __name__ == "__main__":
+    main()
