@@ -4,13 +4,17 @@
         --set 'task.reach.plant={type="random-network"}' --set task.repeats=1 \
         --set 'task.hold_steps=[40, 40]' --out random-network.nc
     python figures/random_network.py random-network.nc
+    python figures/random_network.py --smoke --out /tmp/figures
 
-Prints the numbers of docs/references.md and writes random_network.png beside itself.
+Prints the numbers of docs/references.md and writes random_network.png beside itself or into `--out`.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +44,40 @@ def size(values: Array) -> Array:
     return result
 
 
+def tiny(folder: str) -> Path:
+    """Record the same with few units, targets and steps, and return the file."""
+    path = Path(folder) / "tiny.nc"
+    settings = (
+        "task.reach.directions=8",
+        "task.reach.steps=60",
+        'task.reach.plant={type="random-network", units=10}',
+        "task.repeats=1",
+        "task.target_step=5",
+        "task.hold_steps=[15, 15]",
+        "task.reach_steps=30",
+    )
+    given = [word for text in settings for word in ("--set", text)]
+    words = ["record", "ilqg", "--task", "instructed-delay", *given, "--out", str(path)]
+    subprocess.run([sys.executable, "-m", "neuromotor", *words], check=True)
+    return path
+
+
 def main() -> None:
     """Print the numbers and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("recording", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("random_network.png"))
+    parser.add_argument("recording", nargs="*", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--smoke", action="store_true", help="record a tiny version first")
     options = parser.parse_args()
-    for path in options.recording:
+    if not (options.recording or options.smoke):
+        parser.error("give a recording; the first lines of this file say how to make one")
+    with tempfile.TemporaryDirectory() as folder:
+        shown(options.recording or [tiny(folder)], options.out)
+
+
+def shown(recordings: list[Path], out: Path) -> None:
+    """Print the numbers of recordings, and draw the last one."""
+    for path in recordings:
         recording = load_recording(path)
         go = float(recording["go_time"][0])
         time_s, rates = recording["time"].values - go, recording["rate"].values
@@ -81,8 +112,9 @@ def main() -> None:
     share = found.plane_variance[plane]
     right.set(title=f"rotation plane, {share:.0%} of the variance", aspect="equal")
     right.set(xticks=[], yticks=[])
-    figure.savefig(options.out, dpi=150)
-    print(f"wrote {options.out}")
+    out.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out / "random_network.png", dpi=150)
+    print(f"wrote {out / 'random_network.png'}")
 
 
 if __name__ == "__main__":
