@@ -6,7 +6,7 @@
     python figures/random_network.py random-network.nc
     python figures/random_network.py --smoke --out /tmp/figures
 
-Prints the numbers of docs/references.md and writes random_network.png beside itself or into `--out`.
+Prints the numbers of docs/references.md and draws random_network.png beside itself or in `--out`.
 """
 
 from __future__ import annotations
