@@ -11,9 +11,9 @@ from neuromotor.controllers.controller import ZeroStart
 from neuromotor.experiments import Subject
 from neuromotor.tasks import CursorReach, Trials
 
-# Where the senses of `eyes-and-joints` and the cues lie; cursor and target are scaled by 5.
+# Where the senses of `eyes-and-joints` and the 16 cues lie; cursor and target are scaled by 5.
 JOINTS, CURSOR, TARGET, SCALE = slice(0, 2), slice(6, 8), slice(8, 10), 5.0
-TIME_LEFT, SHAPE = -3, slice(-2, None)
+TIME_LEFT, SHAPE = -15, slice(-14, -12)
 
 
 @dataclass(frozen=True)
