@@ -3,7 +3,8 @@
 Everything that moves an arm calls these functions: `TwoJointArm` with tensors, environments with
 floats or arrays, the compiled loops with one trial after another. Equations and notation are those
 of `arm.py`. A state is two joint angles (rad) and two velocities (rad/s); a torque (N m) and a
-force (N) are two numbers; `par` are the arm's numbers in the order of `numbers`.
+force (N) are two numbers; `par` are the arm's numbers in the order of `numbers`. For `hand` and the
+velocity rates, numbers of a larger plant may follow, and more components of its state.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 
 from neuromotor.compiled.functions import component
 from neuromotor.plants import arm_components
+from neuromotor.plants.arm_components import hand, velocity_rate_slopes, velocity_rates
 
 __all__ = [
     "cursor",
@@ -95,24 +96,6 @@ def jacobian(par: Any, x: Any, u: Any, load: Any, force: Any) -> Any:
         (*six, *four, one, zero, *two),
         (*six, *four, zero, one, *two),
     )
-
-
-@component
-def hand(par: Any, x: Any) -> Any:
-    """Return the hand's position (m) from the shoulder and its velocity (m/s), four components."""
-    return arm_components.hand(par[:10], x)
-
-
-@component
-def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
-    """Return ``M^-1 J^T D J`` (1/s), row by row; see `arm_components.velocity_rates`."""
-    return arm_components.velocity_rates(par[:10], x, drag)
-
-
-@component
-def velocity_rate_slopes(par: Any, x: Any, drag: Any) -> Any:
-    """Return its derivatives by both angles; see `arm_components.velocity_rate_slopes`."""
-    return arm_components.velocity_rate_slopes(par[:10], x, drag)
 
 
 @component

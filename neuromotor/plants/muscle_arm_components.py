@@ -21,6 +21,7 @@ from typing import Any
 
 from neuromotor.compiled.functions import chosen, component, exponential, power, sine_and_cosine
 from neuromotor.plants import arm_components
+from neuromotor.plants.arm_components import hand, velocity_rate_slopes, velocity_rates
 from neuromotor.plants.muscles import BROWN_1999, MuscleParameters
 
 __all__ = [
@@ -175,24 +176,6 @@ def _speed_row(
         by_shoulder * t[0] + by_elbow * t[1],
         by_shoulder * w[0] + by_elbow * w[1],
     )
-
-
-@component
-def hand(par: Any, x: Any) -> Any:
-    """Return the hand's position (m) from the shoulder and its velocity (m/s), four components."""
-    return arm_components.hand(par[:10], x)
-
-
-@component
-def velocity_rates(par: Any, x: Any, drag: Any) -> Any:
-    """Return ``M^-1 J^T D J`` (1/s), row by row; see `arm_components.velocity_rates`."""
-    return arm_components.velocity_rates(par[:10], x, drag)
-
-
-@component
-def velocity_rate_slopes(par: Any, x: Any, drag: Any) -> Any:
-    """Return its derivatives by both angles; see `arm_components.velocity_rate_slopes`."""
-    return arm_components.velocity_rate_slopes(par[:10], x, drag)
 
 
 @component
