@@ -44,10 +44,7 @@ def widened(controller: Net, parameters: Tensor, more: int) -> tuple[Net, Tensor
         gap = more if seen else 0
         after.feedforward[:, :seen] = before.feedforward[:, :seen]
         after.feedforward[:, seen + gap :] = before.feedforward[:, seen:]
-        after.recurrent[:], after.bias[:] = before.recurrent, before.bias
-        if before.initial is not None and after.initial is not None:
-            after.initial[:] = before.initial
-    new.output[:], new.output_bias[:] = own.output, own.output_bias
+    _keep_all_but_inputs(own, new)
     return other, found
 
 
@@ -135,9 +132,15 @@ def retimed(controller: Net, parameters: Tensor, table: Tensor) -> tuple[Net, Te
             clock = columns[:, inputs - steps - told : inputs - steps]
             columns[:, inputs - steps : inputs] = clock @ table.to(clock).mT
             columns = torch.cat([columns[:, kept], columns[:, inputs:]], dim=1)
-        after.feedforward[:], after.recurrent[:] = columns, before.recurrent
-        after.bias[:] = before.bias
+        after.feedforward[:] = columns
+    _keep_all_but_inputs(own, new)
+    return other, result
+
+
+def _keep_all_but_inputs(own: Any, new: Any) -> None:
+    """Give a network all weights of another one of as many units, but what its layers are given."""
+    for before, after in zip(own.layers, new.layers, strict=True):
+        after.recurrent[:], after.bias[:] = before.recurrent, before.bias
         if before.initial is not None and after.initial is not None:
             after.initial[:] = before.initial
     new.output[:], new.output_bias[:] = own.output, own.output_bias
-    return other, result
