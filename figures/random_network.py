@@ -22,20 +22,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.analysis import load_recording, recorded_run, rotational_dynamics
+from neuromotor.analysis import (
+    cosine_tuning,
+    load_recording,
+    recorded_run,
+    rotational_dynamics,
+)
 
 MOVEMENT_S = 0.3  # from the go cue on
 TIMES_S = (-0.3, -0.1, 0.0, 0.1)
 
 Array = NDArray[Any]
-
-
-def explained(values: Array, angles: Array) -> Array:
-    """Share of each unit's variance over conditions, (C, N), that a cosine of the target has."""
-    design = np.stack([np.cos(angles), np.sin(angles), np.ones_like(angles)], axis=1)
-    fit = design @ np.linalg.lstsq(design, values, rcond=None)[0]
-    share: Array = 1 - (values - fit).var(0) / values.var(0)
-    return share
 
 
 def size(values: Array) -> Array:
@@ -86,7 +83,7 @@ def shown(recordings: list[Path], out: Path) -> None:
         chance = size(rates) * np.sqrt((weights**2).sum(1).mean())
         for at in TIMES_S:
             i = int(np.abs(time_s - at).argmin())
-            share = np.median(explained(rates[:, i], angles))
+            share = np.median(cosine_tuning(angles, rates[:, i], bootstraps=0, shuffles=0).r2)
             print(
                 f"{path.name}: {at:+.1f} s: rates {size(rates)[i]:.3f}, cosine {share:.2f}, torque "
                 f"{size(torque)[i]:.5f} N m, chance {chance[i]:.4f} N m"

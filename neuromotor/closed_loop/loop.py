@@ -132,9 +132,10 @@ class ClosedLoop:
         seed: int = 0,
         fast: bool | None = None,
     ) -> ExpectedObjective:
-        """Return the mean loss over `trials` that is expected over their noise, to second order.
+        """Return the mean loss over `trials` that is expected over their noise.
 
-        See `closed_loop.expected`. Noise of commands and plant runs compiled, where the loop does.
+        That is exact where the loop answers to noise linearly; see `closed_loop.expected`. Noise of
+        commands and plant runs compiled, where the loop does.
 
         Args:
             trials: The batch, with draws of the noise.

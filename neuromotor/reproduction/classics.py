@@ -124,10 +124,12 @@ def _conditions(todo: Plan) -> list[dict[str, Any]]:
     """A row for each setting that all experiments share."""
     settings = encode(todo.world, TASKS)
     senses = encode(todo.world.senses, SENSES) if todo.world.senses is not None else {}
-    training = {"pairs", "distance_m", "arrival_s", "free", "bars", "jumps", "jump_m", "pushes"}
-    training |= {"passes", "fields", "curl_ns_m", "curl_spread_ns_m", "divergent_n_m"}
-    training |= {"paths", "path_half_axis_m", "path_lap_s"}
-    training |= {"push_nm", "steps", "type", "plant", "senses", "penalties", "delay_steps"}
+    training = {
+        *("pairs", "distance_m", "arrival_s", "free", "bars", "passes", "jumps", "jump_m"),
+        *("pushes", "push_nm", "fields", "curl_ns_m", "curl_spread_ns_m", "divergent_n_m"),
+        *("paths", "path_half_axis_m", "path_lap_s"),
+        *("steps", "type", "plant", "senses", "penalties", "delay_steps"),
+    }
     rows = [
         {"setting": name, "value": str(value)}
         for name, value in settings.items()

@@ -99,9 +99,9 @@ def train(
         grow: New draws after which a batch is larger by one batch of the task; 0 never.
         antithetic: Whether the second half of every batch repeats the first with draws of noise of
             the opposite sign (`training.drawing.mirrored`).
-        expected_noise: Whether the loss is that expected over the noise, to second order
-            (`closed_loop.expected`), instead of that of the draws. Nothing is left of the draws
-            then but their size, so that a batch may stay.
+        expected_noise: Whether the loss is that expected over the noise by a loop that answers to
+            it linearly (`closed_loop.expected`), instead of that of the draws. The draws then say
+            only how large noise and commands are, so that a batch may stay.
         teacher: Whose commands the controller learns (`training.teacher`), in place of the loss of
             the trials; the result's value and history are then those of the lessons, which are
             weighed command errors. The teacher says how often there is a new lesson, not

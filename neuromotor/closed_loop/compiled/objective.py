@@ -538,7 +538,7 @@ class CompiledLinearization:
     """One trajectory: each product is a tangent and an adjoint pass over it."""
 
     def __init__(self, loop: Passes, parameters: Tensor) -> None:
-        self.loop = loop
+        self._loop = loop
         self._network = loop.network(parameters, loop.arrangement.weights())
         self._runs = loop.each(lambda i, room: room.run())
         self.value, self.gradient = loop.value_and_gradient(self._network, self._runs)
@@ -547,7 +547,7 @@ class CompiledLinearization:
     @quiet_floats()
     def product(self, vector: Tensor, structural: float = 0.0) -> Tensor:
         """Return ``G v``, (P,), of a vector (P,); see `AutogradLinearization.product`."""
-        loop, network = self.loop, self._network
+        loop, network = self._loop, self._network
         weight = structural / loop.dims.batch
 
         def job(i: int, room: Room, direction: PackedNetwork) -> tuple[list[Array], list[Tensor]]:
