@@ -31,7 +31,7 @@ from neuromotor.tasks import SensesInUse, Task, Trials
 from neuromotor.tasks.trials import TRIAL_PARTS
 from neuromotor.training.remaining_time import Clock, Tell
 from neuromotor.view.cells import Pieces, pieces_of
-from neuromotor.view.translate import translated
+from neuromotor.view.translate import defined, translated
 
 __all__ = ["Description", "ViewError", "describe"]
 
@@ -239,6 +239,7 @@ def _physics(form: Components, cell: Pieces) -> str:
     parts["cell"] = cell.module, cell.step
     if cell.start is not None:
         parts["start"] = cell.module, cell.start
+    parts = {name: defined(*one) for name, one in parts.items()}  # a plant may import some
     names = {name: f"{m.__name__.rpartition('.')[2]}__{f}" for name, (m, f) in parts.items()}
     code = translated(list(parts.values()), _RUNTIME)
     entries = ", ".join(f"{name}: {function}" for name, function in names.items())

@@ -16,7 +16,7 @@ from typing import Any
 
 from neuromotor.compiled import functions
 
-__all__ = ["UntranslatableError", "translated"]
+__all__ = ["UntranslatableError", "defined", "translated"]
 
 _KNOWN: dict[str, str] = {  # functions of one number, by module and name
     f"{functions.__name__}.{name}": javascript
@@ -87,6 +87,22 @@ def translated(wanted: Sequence[tuple[ModuleType, str]], given: Mapping[str, str
     for module, name in wanted:
         writer.add(module, name)
     return "\n".join(writer.done.values())
+
+
+def defined(module: ModuleType, name: str) -> tuple[ModuleType, str]:
+    """Return the module in which a function is written, and its name there.
+
+    A module may have a function from another one by `from other import name`; what is no function
+    of Python stays where it was looked for.
+    """
+    return _written(getattr(module, name, None)) or (module, name)
+
+
+def _written(found: Any) -> tuple[ModuleType, str] | None:
+    """The module that a function was written in, and its name there; None for anything else."""
+    found = getattr(found, "py_func", found)  # what numba compiled
+    module = inspect.getmodule(found) if inspect.isfunction(found) else None
+    return None if module is None else (module, found.__name__)
 
 
 class _Writer:
@@ -319,11 +335,10 @@ class _Function:
 
     def function(self, node: ast.Call, found: Any) -> str:
         """The name in JavaScript of a function that is called."""
-        found = getattr(found, "py_func", found)  # what numba compiled
-        module = inspect.getmodule(found) if inspect.isfunction(found) else None
-        if module is None:
+        written = _written(found)
+        if written is None:
             return str(self.refuse(node, f"the call of `{ast.unparse(node.func)}`"))
-        return self.writer.add(module, found.__name__)
+        return self.writer.add(*written)
 
 
 def _safe(name: str) -> str:

@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 from javascript import evaluated
 
-from neuromotor.plants import MuscleArm, muscle_arm_components
+from neuromotor.plants import MuscleArm, arm_components, muscle_arm_components
 from neuromotor.view import UntranslatableError, translated
+from neuromotor.view.translate import defined
 
 
 def module_of(text: str, folder: Path, name: str = "own_components") -> ModuleType:
@@ -107,6 +108,12 @@ def test_what_has_no_translation_is_refused_by_name(tmp_path, body, words):
         assert "write it with arithmetic" in str(caught.value)
     finally:
         del sys.modules["own_components"]
+
+
+def test_an_imported_function_is_found_where_it_was_written():
+    assert defined(muscle_arm_components, "hand") == (arm_components, "hand")
+    assert defined(muscle_arm_components, "step") == (muscle_arm_components, "step")
+    assert defined(muscle_arm_components, "nothing") == (muscle_arm_components, "nothing")
 
 
 def test_a_function_that_is_not_there_is_refused():
