@@ -502,7 +502,10 @@ def evidence(
 def convergence(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Folders that `compare --seeds N` left, with the same seeds."),
+        typer.Argument(
+            help="Folders that `compare --seeds N` left, with the same seeds; the first may be a "
+            "file of this command, which gets the others' methods."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="JSON file that figure 6.2 is drawn from.")],
 ) -> None:

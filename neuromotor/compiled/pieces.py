@@ -6,6 +6,9 @@ padding does not count, and products write it.
 - `Tape`: the arrays of one layer at one step; `part(tape, k)` is the k-th, (trials, width).
 - `Weights` and `Gradient`: those of one layer, by gate group g.
 - `recur`, `recur_back`: products with the recurrent weights of a gate group.
+- Pulls are derivatives of the loss. Each gate group has a part of them, by its drive. A cell where
+  something else pulls at the recurrent weights of a group names in `OWN_PULL` the part of each
+  group; those behind the groups' own are as wide as the group is.
 
 `piece` compiles a function for use in a loop, `formula` one of single numbers; they are never kept
 on disk by themselves, since numba would not notice a change in what they call.
@@ -13,6 +16,7 @@ on disk by themselves, since numba would not notice a change in what they call.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numba as nb
@@ -39,9 +43,11 @@ __all__ = [
     "layer",
     "out_of",
     "outer",
+    "own_pulls",
     "part",
     "piece",
     "pointed",
+    "pull_gates",
     "recur",
     "recur_back",
     "span",
@@ -106,6 +112,19 @@ class Tape(NamedTuple):
     step: int
     trials: int
     rows: int
+
+
+def own_pulls(cell: ModuleType) -> tuple[int, ...]:
+    """Return which part of the pulls is that of a group's recurrent weights, a group each."""
+    own: tuple[int, ...] = getattr(cell, "OWN_PULL", tuple(range(len(cell.GATES))))
+    return own
+
+
+def pull_gates(cell: ModuleType) -> tuple[int, ...]:
+    """Return how wide each part of the pulls is, in units."""
+    gates: tuple[int, ...] = cell.GATES
+    more = (gates[g] for g, own in enumerate(own_pulls(cell)) if own != g)
+    return (*gates, *more)
 
 
 @intrinsic

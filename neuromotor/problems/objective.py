@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neuromotor.closed_loop.recorded import tape_blocks
 from neuromotor.closed_loop.transport import norm_change
-from neuromotor.controllers.cells import Tape
+from neuromotor.controllers.cells import Tape, TensorCell
 from neuromotor.controllers.controller import (
     Controller,
     WritesTape,
@@ -353,9 +353,14 @@ def outputs_of(controller: Controller, parameters: Tensor, sequences: Sequences)
 
 
 def fitted(controller: Controller, problem: Problem) -> Controller:
-    """Return a controller with a problem's numbers of inputs and outputs."""
-    sizes = {"input_size": problem.input_size, "command_size": problem.output_size}
+    """Return a controller with a problem's numbers of inputs and outputs.
+
+    In tensor cells as they are by default, where a limb's target gates, all inputs gate instead.
+    """
+    sizes: dict[str, Any] = {"input_size": problem.input_size, "command_size": problem.output_size}
     own: Any = controller
+    if getattr(own, "cell", None) == TensorCell():
+        sizes["cell"] = TensorCell(0, problem.input_size)
     names = {field.name for field in fields(own) if field.init}
     return cast(Controller, replace(own, **{n: s for n, s in sizes.items() if n in names}))
 

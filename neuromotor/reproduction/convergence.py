@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from neuromotor.closed_loop import ClosedLoop
 from neuromotor.control import ILQR
 from neuromotor.optim import OPTIMIZERS
-from neuromotor.reproduction.data import DATA
+from neuromotor.reproduction.data import DATA, load_data
 from neuromotor.reproduction.experiments import distance_cm
 from neuromotor.runs.create import MARKER
 from neuromotor.runs.merging import flattened
@@ -35,8 +36,9 @@ def convergence_data(run: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
     Where two comparisons have the same method, the later one's is kept.
 
     Args:
-        run: Folder that `neuromotor compare --seeds N` left, finished.
-        others: Further ones with the same seeds, of the same task.
+        run: Folder that `neuromotor compare --seeds N` left, finished; or a JSON file of what this
+            function returned, to which others are added.
+        others: Further folders with the same seeds, of the same task.
 
     Returns:
         `command`, `versions`, `machine` and `seeds` of the run; `others`, the commands of the
@@ -48,12 +50,16 @@ def convergence_data(run: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
         RunFolderError: A folder holds no such run, it has not finished, or its seeds or iLQR's loss
             are not those of the first.
     """
-    data = _one_run(run)
-    data["others"] = []
+    data = load_data(run) if run.is_file() else _one_run(run)
+    data.setdefault("others", [])
     for other in others:
         found = _one_run(other)
-        for key in ("seeds", "reference"):
-            if found[key] != data[key]:
+        same = {
+            "seeds": found["seeds"] == data["seeds"],
+            "reference": math.isclose(found["reference"], data["reference"], rel_tol=1e-9),
+        }
+        for key, equal in same.items():
+            if not equal:
                 raise RunFolderError(
                     f"{other} must have the {key} of {run}, {data[key]}, got {found[key]}."
                 )
@@ -120,8 +126,7 @@ def _away_cm(files: Sequence[Path]) -> list[float] | None:
 
 def load_convergence() -> dict[str, Any]:
     """Return the data of figure 6.2 that come with the package."""
-    data: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-    return data
+    return load_data(FILE)
 
 
 def _best_so_far(curve: dict[str, Any], calls: np.ndarray[Any, Any]) -> list[float]:

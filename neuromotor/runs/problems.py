@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from neuromotor._checks import check_integer, check_number, check_seed, lookup
-from neuromotor.controllers import CELLS, CONTROLLERS, Controller
+from neuromotor.controllers import CELLS, CONTROLLERS, Controller, FastWeightsCell
 from neuromotor.optim import Budget, Optimizer
 from neuromotor.problems import ENGINES, PROBLEMS, Problem, fitted
 from neuromotor.problems.objective import check_controller
@@ -332,6 +332,8 @@ def _of_cells(spec: Any, cells: list[str] | None) -> dict[str, Controller]:
         if isinstance(own_cell, Mapping):
             changes = {key: value for key, value in own_cell.items() if key != "type"}
             cell = decode(changes, CELLS, "controller.cell", cell)
+        if isinstance(cell, FastWeightsCell) and not own_cell:  # which must know its layers' size
+            cell = replace(cell, units=controller.layers[0])
         try:
             found[one] = replace(controller, cell=cell)
         except (TypeError, ValueError) as error:

@@ -51,6 +51,13 @@ NETWORKS = {
         learn_initial_state=True,
     ),
     "gated, tanh": Network(cell=GatedCell(), layers=(5, 3), squash="tanh"),
+    "reset after": Network(cell=GatedCell(reset_after=True), layers=(7,)),
+    "reset after in layers": Network(
+        cell=GatedCell(reset_after=True),
+        layers=(6, 5),
+        private_noise=0.1,
+        learn_initial_state=True,
+    ),
     "lstm": Network(cell=LSTMCell(), layers=(7,)),
     "lstm in layers": Network(
         cell=LSTMCell(forget_bias=0.5),
@@ -265,8 +272,9 @@ def test_noise_that_is_expected_goes_the_general_way_where_features_are_weighed(
     assert type(loop.expected(trials)) is ExpectedObjective
 
 
-def test_the_product_of_gated_units_is_that_of_the_dense_matrix():
-    loop, theta, trials = made("gated", steps=8, trials=3)
+@pytest.mark.parametrize("network", ["gated", "reset after"])
+def test_the_product_of_gated_units_is_that_of_the_dense_matrix(network):
+    loop, theta, trials = made(network, steps=8, trials=3)
     cost = loop.task.cost
 
     def residuals(parameters):

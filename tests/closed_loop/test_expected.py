@@ -24,6 +24,7 @@ SMALL = DDN(pairs=20, steps=12, delay_steps=3)
 NETWORKS = {
     "tanh": ContinuousTimeRNN(layers=(6, 5)),
     "gated": Network(cell=GatedCell(), layers=(6, 4), learn_initial_state=True, squash="tanh"),
+    "reset after": Network(cell=GatedCell(reset_after=True), layers=(6, 4)),
 }
 
 

@@ -7,7 +7,8 @@ import torch
 from cases import generator, normal
 from torch.nn import functional
 
-from neuromotor.controllers import ContinuousTimeRNN, GatedCell, Network, TanhCell
+from neuromotor.controllers import CELLS, ContinuousTimeRNN, GatedCell, Network, TanhCell
+from neuromotor.controllers.cells import TensorCell
 from neuromotor.optim import OPTIMIZERS, Budget
 from neuromotor.problems import LOSSES, PROBLEMS, Memorization, SequenceObjective, fitted
 from neuromotor.problems.objective import misclassified, run
@@ -164,6 +165,22 @@ def test_every_optimizer_lowers_the_loss(name, cell):
     _, theta, objective = made(Memorization(length=2, lag=2), cell)
     result = OPTIMIZERS[name].minimize(objective, theta, Budget(calls=40))
     assert result.value < 0.9 * objective.value(theta)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_every_cell_fits_every_problem(name):
+    """Tensor cells gate by a limb's target unless told otherwise, which a problem has not."""
+    network = Network(layers=(4,), cell=CELLS[name])
+    if name == "fast-weights":
+        network = replace(network, cell=replace(network.cell, units=4))
+    for problem in PROBLEMS.values():
+        if problem.input_size < 20:
+            batch = problem.sequences(3, generator(2))
+            own = fitted(network, problem)
+            theta = own.initial_parameters(generator(1))
+            assert SequenceObjective(problem, own, batch).value(theta) > 0
+    own = Network(cell=TensorCell(1, 2))
+    assert fitted(own, PROBLEMS["memory-5bit"]).cell == TensorCell(1, 2)
 
 
 def test_a_sequence_is_wrong_where_one_deciding_step_is():

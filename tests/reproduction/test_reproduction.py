@@ -229,6 +229,8 @@ def test_convergence_names_what_is_unusual_and_measures_paths(tmp_path):
     hands = [TASK.plant.hand_position(one) for one in (states, best)]
     by_hand = 100 * (hands[0] - hands[1]).norm(dim=-1).max(dim=1).values.mean()
     assert second["away_cm"] == [pytest.approx(float(by_hand), rel=1e-9)]
+    write_json(tmp_path / "first.json", convergence_data(tmp_path / "all"))
+    assert convergence_data(tmp_path / "first.json", [tmp_path / "plain"]) == data
     leave_comparison(tmp_path / "other", "gd", usual, seeds=(4,))
     with pytest.raises(ValueError, match=r"must have the seeds of .*, \[3\], got \[4\]"):
         convergence_data(tmp_path / "all", [tmp_path / "other"])

@@ -21,6 +21,8 @@ def test_controllers_come_with_their_own_cell_or_with_those_named():
     own = problem_settings({"controller": {"cell": {"type": "rectified-linear"}}}).controllers
     (controller,) = own.values()
     assert controller.cell == LeakyCell(("rectified",))
+    sized = problem_settings({"cells": "fast-weights", "controller": {"layers": [7]}})
+    assert sized.controllers["fast-weights"].cell.units == 7
     changed = problem_settings({"cells": ["lstm"], "controller": {"cell": {"forget_bias": 1.0}}})
     assert changed.controllers["lstm"].cell == LSTMCell(forget_bias=1.0)
     for name, kind in (

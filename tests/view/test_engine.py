@@ -82,6 +82,10 @@ CASES = {
         Network(layers=(10, 10), squash="tanh", skip_inputs=False, learn_initial_state=True),
     ),
     "friction": lambda: fresh(Friction(), Network(layers=(12,), cell=GatedCell())),
+    "reset after": lambda: fresh(
+        CenterOut(directions=2, delay_steps=2),
+        Network((9, 7), GatedCell(reset_after=True), private_noise=0.1, learn_initial_state=True),
+    ),
     "constrained": lambda: fresh(
         CenterOut(directions=2), ConstrainedNetwork((14,), TanhCell(), excitatory=None, density=0.5)
     ),

@@ -9,7 +9,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromotor.compiled.pieces import LOOP_OPTIONS, Gradient, Tape, Weights
+from neuromotor.compiled.pieces import LOOP_OPTIONS, Gradient, Tape, Weights, own_pulls
 from neuromotor.compiled.tiles import VECTOR_BYTES, panel_width, product_address
 from neuromotor.controllers.network import RecurrentNetwork
 
@@ -48,7 +48,8 @@ class Arrangement:
     Attributes:
         blocks: For each layer and gate group, and for the read-out: places in the flat vector of
             its weights of what is given, of the layer below, of what its own recurrent weights see,
-            and of its bias, (rows, columns). -1 stands for no weight.
+            and of its bias, (rows, columns). -1 stands for no weight. Recurrent weights with pulls
+            of their own are a block by themselves, behind the others of their group.
     """
 
     def __init__(self, net: RecurrentNetwork, cell: ModuleType, observed: int, dtype: Any) -> None:
@@ -87,7 +88,7 @@ class Arrangement:
             if net.learn_initial_state:
                 self.initial.append(take(1, net.cell.memory * units)[0])
             row = 0
-            for group in cell.GATES:
+            for g, group in enumerate(cell.GATES):
                 rows = slice(row, row + group * units)
                 row = rows.stop
                 given = np.full((group * units, self.inputs + 1), -1)
@@ -96,9 +97,11 @@ class Arrangement:
                 given[:, -1] = bias[rows]
                 under = feedforward[rows, feedforward.shape[1] - below :]
                 matrices += [(given, observed), (under, below), (recurrent[rows], units)]
-                self.blocks.append(
-                    np.concatenate([feedforward[rows], recurrent[rows], bias[rows, None]], axis=1)
-                )
+                whole = [feedforward[rows], recurrent[rows], bias[rows, None]]
+                if own_pulls(cell)[g] == g:
+                    self.blocks.append(np.concatenate(whole, axis=1))
+                else:
+                    self.blocks += [np.concatenate(whole[::2], axis=1), recurrent[rows]]
         output, bias = take(net.command_size, net.layers[-1]), take(1, net.command_size)[0]
         given = np.full((net.command_size, self.inputs + 1), -1)
         given[:, -1] = bias

@@ -21,7 +21,7 @@ from neuromotor.closed_loop.compiled.arrays import (
     TangentRoom,
 )
 from neuromotor.compiled.compose import PlantShape
-from neuromotor.compiled.pieces import Tape
+from neuromotor.compiled.pieces import Tape, pull_gates
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.plants.plant import Plant
 from neuromotor.tasks.cost import QuadraticCost, features_of
@@ -124,6 +124,7 @@ class Room:
         self._arrangement, self._dims, self.trials = arrangement, dims, trials
         self._units = list(net.layers)
         self._groups = [group * units for units in net.layers for group in cell.GATES]
+        self._pulls = [gates * units for units in net.layers for gates in pull_gates(cell)]
         self._damped = [units * getattr(cell, "DAMPED", 1) for units in net.layers]
         parts = [cell.widths(units, numbers) for units in net.layers]
         self.memory_widths = [layer[0] for layer in parts]
@@ -182,7 +183,7 @@ class Room:
     def adjoint_of(self, ring: int) -> AdjointRoom:
         """Return new room for derivatives, with pulls of some steps."""
         return AdjointRoom(
-            pulls=self._tape(self._groups, ring),
+            pulls=self._tape(self._pulls, ring),
             memory=self._tape(self._memory, 2),
             scratch=self._tape(self._scratch, 1),
             see=self._array(self.trials, self._see),

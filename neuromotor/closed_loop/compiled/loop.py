@@ -27,7 +27,9 @@ from neuromotor.compiled.pieces import (
     forth,
     layer,
     outer,
+    own_pulls,
     part,
+    pull_gates,
     span,
 )
 
@@ -36,6 +38,8 @@ if "plant" not in globals():
 
 compiled = nb.njit(cache=True, **LOOP_OPTIONS)
 GROUPS = len(cell.GATES)
+OWN_PULL = own_pulls(cell)
+PULLS = len(pull_gates(cell))
 NOISY_GATE = getattr(cell, "NOISY_GATE", 0)  # which gate of the noisy group
 PLAIN, TANH, LOGISTIC, RECTIFIED = range(len(SQUASHED))
 
@@ -284,7 +288,7 @@ def adjoint_block(
         back(weights, readout + 1, d_command, part(top, 0), True)
         for number in range(layers - 1, -1, -1):
             own, first = of_layer(weights, number), number * cell.MEMORY
-            pulls = layer(at(room.pulls, k), number * GROUPS)
+            pulls = layer(at(room.pulls, k), number * PULLS)
             pulled = part(layer(at(room.memory, (t + 1) % 2), first), 0)
             own_rates = part(layer(at(d_rates, t), number), 0)
             for b in range(own_rates.shape[0]):
@@ -320,7 +324,8 @@ def adjoint_block(
             for number in range(layers):
                 first, matrix = number * cell.MEMORY, 3 * GROUPS * number
                 for g in range(GROUPS):
-                    d_drive = part(layer(span(room.pulls, 0, steps), number * GROUPS), g)
+                    pulls = layer(span(room.pulls, 0, steps), number * PULLS)
+                    d_drive = part(pulls, g)
                     wide = cell.GATES[g] * units[number]
                     outer(gradient, matrix + 3 * g, d_drive, rows, wide)
                     if number > 0:
@@ -329,7 +334,8 @@ def adjoint_block(
                     own = layer(span(run.memory, t, steps), first)
                     if cell.OWN_IS_KEPT[g] == 1:
                         own = layer(span(run.kept, t, steps), number * cell.KEPT)
-                    outer(gradient, matrix + 3 * g + 2, d_drive, part(own, cell.OWN_PART[g]), wide)
+                    d_own, own = part(pulls, OWN_PULL[g]), part(own, cell.OWN_PART[g])
+                    outer(gradient, matrix + 3 * g + 2, d_own, own, wide)
             d_command = room.command[: steps * count]
             outer(gradient, readout, d_command, rows, m)
             last = layer(span(run.memory, t + 1, steps), (layers - 1) * cell.MEMORY)

@@ -27,7 +27,7 @@ from neuromotor.closed_loop.compiled.machine import Machine
 from neuromotor.closed_loop.objective import LoopObjective, Place, drawn_residuals
 from neuromotor.closed_loop.penalties import Matrices, NetworkPenalties
 from neuromotor.closed_loop.simulate import check_inputs
-from neuromotor.compiled.pieces import Tape, Weights
+from neuromotor.compiled.pieces import Tape, Weights, own_pulls, pull_gates
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim.objective import KroneckerBlock, or_infinity
 from neuromotor.tasks.cost import features_of
@@ -503,7 +503,7 @@ class CompiledObjective(LoopObjective):
 
 
 def _moments(loop: Passes, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
-    """Second moments of pulls and inputs of each gate group, and of the read-out, over a block."""
+    """Second moments of the pulls and inputs of each of the arrangement's blocks of weights."""
     cell, net = loop.cell, loop.net
     steps, _, trials = run.x.shape[0] - 1, *run.x.shape[1:]
     rows = steps * trials
@@ -516,21 +516,29 @@ def _moments(loop: Passes, run: Run, adjoint: Any) -> list[tuple[Array, Array]]:
         return view[:, : net.layers[layer]]
 
     def pair(pulls: Array, inputs: list[Array]) -> tuple[Array, Array]:
-        seen = np.concatenate([*inputs, ones], axis=1)
+        seen = np.concatenate(inputs, axis=1)
         return pulls.T @ pulls, seen.T @ seen
 
+    parts, own_part = len(pull_gates(cell)), own_pulls(cell)
     for layer, units in enumerate(net.layers):
         inputs = [given] if layer == 0 or net.skip_inputs else []
         if layer:
             inputs.append(rate(layer - 1))
         for g, group in enumerate(cell.GATES):
-            pulls = part_of(adjoint.pulls, layer * len(cell.GATES) + g, 0, rows)
             tape, first = run.memory, layer * cell.MEMORY
             if cell.OWN_IS_KEPT[g]:
                 tape, first = run.kept, layer * cell.KEPT
             own = part_of(tape, first + cell.OWN_PART[g], 0, rows)[:, :units]
-            moments.append(pair(pulls[:, : group * units], [*inputs, own]))
-    moments.append(pair(adjoint.command[:, : net.command_size], [rate(len(net.layers) - 1)]))
+            pulls, recalled = (
+                part_of(adjoint.pulls, layer * parts + k, 0, rows)[:, : group * units]
+                for k in (g, own_part[g])
+            )
+            if own_part[g] == g:
+                moments.append(pair(pulls, [*inputs, own, ones]))
+            else:
+                moments += [pair(pulls, [*inputs, ones]), pair(recalled, [own])]
+    last = rate(len(net.layers) - 1)
+    moments.append(pair(adjoint.command[:, : net.command_size], [last, ones]))
     return moments
 
 

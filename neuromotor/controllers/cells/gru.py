@@ -34,7 +34,7 @@ class GatedCell:
     Source: Cho et al. (2014), section 2.3 (with biases, which the paper leaves out).
 
     Attributes:
-        reset_after: Whether the reset gate acts on the product. Such units have no compiled loops.
+        reset_after: Whether the reset gate acts on the product.
     """
 
     reset_after: bool = False
@@ -45,8 +45,9 @@ class GatedCell:
 
     @property
     def compiled(self) -> str:
-        """Where the compiled pieces are; empty where there are none."""
-        return "" if self.reset_after else "neuromotor.controllers.cells.gated_compiled"
+        """Where the compiled pieces are."""
+        own = "gated_after_compiled" if self.reset_after else "gated_compiled"
+        return f"neuromotor.controllers.cells.{own}"
 
     def step(
         self, products: Products, before: Tensor, inputs: Tensor, noise: Tensor | None
