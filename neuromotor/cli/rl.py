@@ -60,6 +60,14 @@ def rl(
     seeds: Annotated[
         int | None, typer.Option(help="How many seeds in a row, for each algorithm. Default: 1.")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="What the loss is held against: ilqr, ilqg or another reference, a saved "
+            "controller, or a name of the zoo. Default: ilqg where something disturbs the trials "
+            "and its design knows that, else ilqr."
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     resume: Annotated[
         Path | None,
@@ -86,6 +94,9 @@ def rl(
 
     `--set` reaches the task and the algorithms, as `--set ppo.arms=128` or `--set tests=80`.
 
+    iLQR takes many minutes on `cursor-reach`, whose cost is not quadratic: hold its policies
+    against a network by `--reference cursor-reach/best`.
+
     With `all` each task has its own run folder, and table.md holds a row for each.
 
     Example: `neuromotor rl center-out --algorithm ppo,analytic --seeds 3`
@@ -102,6 +113,7 @@ def rl(
         "seconds": seconds,
         "seed": seed,
         "seeds": seeds,
+        "reference": reference,
         "threads": threads,
     }
     if resume is not None:

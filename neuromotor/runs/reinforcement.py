@@ -53,6 +53,7 @@ _DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "seeds": 1,
     "tests": 40,
+    "reference": None,  # ilqg or ilqr
     "threads": 1,
 }
 _MAY_CHANGE = ("seconds", "threads")
@@ -111,6 +112,8 @@ def learning_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> Learnin
         for name in ("steps", "seeds", "tests", "threads"):
             check_integer(name, settings[name], minimum=1)
         check_seed("seed", settings["seed"], count=settings["seeds"])
+        if not isinstance(settings["reference"], str | None):
+            raise TypeError(f"`reference` must be a name or a file, got {settings['reference']!r}.")
         if settings["seconds"] is not None:
             check_number("seconds", settings["seconds"], "seconds", minimum=0.0)
     except (TypeError, ValueError) as error:
@@ -181,7 +184,7 @@ def run_learning(
             resume=resume,
             force=force,
         )
-        against = yardstick(settings.task)
+        against = yardstick(settings.task, reference=given["reference"])
         rows: list[dict[str, Any]] = []
         seeds = range(given["seed"], given["seed"] + given["seeds"])
         for (name, algorithm), seed in itertools.product(settings.algorithms.items(), seeds):
