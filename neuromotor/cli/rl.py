@@ -65,7 +65,7 @@ def rl(
         typer.Option(
             help="What the loss is held against: ilqr, ilqg or another reference, a saved "
             "controller, or a name of the zoo. Default: ilqg where something disturbs the trials "
-            "and its design knows that, else ilqr."
+            "and its design knows that, else ilqr; of cursor-reach, cursor-reach/best."
         ),
     ] = None,
     threads: ThreadsOption = None,
@@ -93,9 +93,6 @@ def rl(
     test; a training by sac, td3 or her begins anew.
 
     `--set` reaches the task and the algorithms, as `--set ppo.arms=128` or `--set tests=80`.
-
-    iLQR takes many minutes on `cursor-reach`, whose cost is not quadratic: hold its policies
-    against a network by `--reference cursor-reach/best`.
 
     With `all` each task has its own run folder, and table.md holds a row for each.
 

@@ -53,9 +53,11 @@ _DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "seeds": 1,
     "tests": 40,
-    "reference": None,  # ilqg or ilqr
+    "reference": None,  # ilqg or ilqr, or that of `_MEASURES`
     "threads": 1,
 }
+# Where iLQR takes many minutes, as on a cost that is not quadratic, losses are held against these.
+_MEASURES = {"cursor-reach": "cursor-reach/best"}
 _MAY_CHANGE = ("seconds", "threads")
 
 
@@ -123,6 +125,7 @@ def learning_settings(raw: Mapping[str, Any], *, smoke: bool = False) -> Learnin
         **{name: settings[name] for name in _DEFAULTS},
         "task": encode(task, TASKS),
         "plant": None,
+        "reference": settings["reference"] or _MEASURES.get(task_name),
         "algorithms": list(algorithms),
         **{name: encode(one, {name: one}) for name, one in algorithms.items()},
     }
