@@ -60,6 +60,14 @@ def rl(
     seeds: Annotated[
         int | None, typer.Option(help="How many seeds in a row, for each algorithm. Default: 1.")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="What the loss is held against: ilqr, ilqg or another reference, a saved "
+            "controller, or a name of the zoo. Default: ilqg where something disturbs the trials "
+            "and its design knows that, else ilqr; of cursor-reach, cursor-reach/best."
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     resume: Annotated[
         Path | None,
@@ -102,6 +110,7 @@ def rl(
         "seconds": seconds,
         "seed": seed,
         "seeds": seeds,
+        "reference": reference,
         "threads": threads,
     }
     if resume is not None:

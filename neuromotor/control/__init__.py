@@ -9,6 +9,7 @@ from neuromotor.control.inverse import Inference, infer, log_likelihood
 from neuromotor.control.linear_feedback import FeedbackWeights, LinearFeedback
 from neuromotor.control.lqg import LQG
 from neuromotor.control.online import OnlineTrajectoryOptimization
+from neuromotor.control.switching_load import SwitchingLoadFeedback
 from neuromotor.control.uncertainty import Uncertainty
 from neuromotor.controllers import CONTROLLERS
 
@@ -26,6 +27,7 @@ __all__ = [
     "InfiniteHorizonResult",
     "LinearFeedback",
     "OnlineTrajectoryOptimization",
+    "SwitchingLoadFeedback",
     "Uncertainty",
     "infer",
     "lasting",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from neuromotor.closed_loop.dynamics import advance, linearize_plant
 from neuromotor.control import Uncertainty
 from neuromotor.tasks import SensesInUse, Task, Trials
-from neuromotor.tasks.cost import quadratic
+from neuromotor.tasks.cost import weighed_features
 
 __all__ = ["CostToGo"]
 
@@ -30,6 +30,10 @@ class CostToGo:
     loads, fields and noise, for the weights of the task's cost. The cost of the state at the step
     itself is not in it: it has been paid already.
 
+    A cost that weighs features of the state (`CursorCost`) counts to second order about rest at the
+    mean target, with the mean weights of the task's trials, and without what it asks of rates of
+    force. That is further from the cost that is left, and the best policy stays what it is.
+
     Attributes:
         matrices: P, (T + 1, n, n); zero at the last step.
         gains: The best command is ``u = -gains[t] (x - x*)``, (T, m, n).
@@ -39,19 +43,21 @@ class CostToGo:
         """Solve the equation.
 
         Raises:
-            ValueError: The task's cost is no plain `QuadraticCost`.
+            ValueError: The task's cost is neither a plain `QuadraticCost` nor one that weighs
+                features.
         """
         self._task = task
-        cost = quadratic(task.cost, "a shaped reward")
-        weights = cost.state_weights.double().cpu().numpy()
-        a, b = _at_rest(task)
-        self._moves, self._weights, self._energy = (a, b), weights, cost.energy_weight
+        drawn = task.trials(torch.Generator().manual_seed(0))
+        goal = drawn.target.double().mean(dim=0, keepdim=True)
+        a, b = _at_rest(task, goal)
+        costs, energy = _costs(task, drawn, goal), task.cost.energy_weight
+        self._moves, self._costs, self._energy = (a, b), costs, energy
         steps, n, m = task.steps, a.shape[0], b.shape[1]
         self.matrices: NDArray[np.float64] = np.zeros((steps + 1, n, n))
         self.gains: NDArray[np.float64] = np.zeros((steps, m, n))
         for t in reversed(range(steps)):
-            ahead = self.matrices[t + 1] + np.diag(weights[t + 1])
-            curvature = cost.energy_weight * np.eye(m) + b.T @ ahead @ b
+            ahead = self.matrices[t + 1] + costs[t + 1]
+            curvature = energy * np.eye(m) + b.T @ ahead @ b
             gain = np.linalg.pinv(curvature, hermitian=True) @ (b.T @ ahead @ a)
             left = a.T @ ahead @ (a - b @ gain)
             self.gains[t] = gain
@@ -90,7 +96,7 @@ class CostToGo:
         for t in range(steps):
             moved, last = b, min(t + 1 + delay_steps, steps)
             for later in range(t + 1, last + 1):
-                found[t] += moved.T @ (self._weights[later][:, None] * moved)
+                found[t] += moved.T @ self._costs[later] @ moved
                 if later < last:
                     moved = a @ moved
             found[t] += moved.T @ self.matrices[last] @ moved
@@ -153,10 +159,19 @@ class CostToGo:
         return loss
 
 
-def _at_rest(task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The Jacobians of the plant's step by state and command, at rest at the mean target."""
-    drawn = task.trials(torch.Generator().manual_seed(0))
-    goal = drawn.target.double().mean(dim=0, keepdim=True)
+def _costs(task: Task, drawn: Trials, goal: torch.Tensor) -> NDArray[np.float64]:
+    """The curvature of the task's cost by the state at each step, (T + 1, n, n), at a goal."""
+    features = weighed_features(task.cost, "a shaped reward")
+    if features is None:
+        weights = task.cost.state_weights.double().cpu().numpy()
+        return np.stack([np.diag(row) for row in weights])
+    weights = task.cost.weights(drawn).double().mean(dim=0).cpu().numpy()
+    slopes = torch.func.jacrev(features)(goal[0]).numpy()
+    return np.stack([slopes.T @ (row[:, None] * slopes) for row in weights])
+
+
+def _at_rest(task: Task, goal: torch.Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The Jacobians of the plant's step by state and command, at rest at a goal, (1, n)."""
     here = Trials(initial_state=goal, target=goal)
     command = goal.new_zeros(1, 1, task.plant.command_size)
     jacobian = linearize_plant(task.plant, here, goal[:, None], command)[0, 0].numpy()

@@ -23,6 +23,7 @@ from neuromotor.control import (
 )
 from neuromotor.control.infinite_horizon import no_stationary_feedback
 from neuromotor.control.linear_design import no_linear_feedback
+from neuromotor.control.switching_load import SwitchingLoadFeedback, no_switching_load
 from neuromotor.controllers import CommandTable, Controller
 from neuromotor.evaluation.performance import Evaluation, assess, controller_runner, known_runner
 from neuromotor.extensions import Registry
@@ -66,6 +67,7 @@ def no_reference(names: Iterable[str], task: Task, trials: Trials) -> dict[str, 
     planners = _beyond_planners(task)
     reasons = {
         "ilqg": _beyond_ilqg(task, trials),
+        "ilqg-bayes": _beyond_ilqg(task, trials) or no_switching_load(task, trials),
         "lqg": _beyond_lqg(task),
         "lqg-infinite": _beyond_infinite(task, trials),
         "online": planners,
@@ -334,6 +336,17 @@ def _ilqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
     return _designed(task, trials, settings, settings.ilqg)
 
 
+def _bayes(task: Task, trials: Trials, settings: _Settings) -> _Made:
+    """Give ILQG's feedback the best estimate of a load that switches on once."""
+    reason = no_switching_load(task, trials)
+    if reason is not None:
+        raise ValueError(f"`names` must be without 'ilqg-bayes' for these trials: {reason}.")
+    uncertainty = settings.uncertainty or Uncertainty.from_trials(trials)
+    design = replace(settings.ilqg, extended=True).design(task, trials, uncertainty)
+    controller = SwitchingLoadFeedback.of(design.controller, uncertainty)
+    return _Made(controller, design.parameters, None, design.converged, design.reason)
+
+
 def _lqg(task: Task, trials: Trials, settings: _Settings) -> _Made:
     """Design the same, but let the estimate move by the linearised plant."""
     return _designed(task, trials, settings, replace(settings.ilqg, extended=False))
@@ -395,6 +408,7 @@ REFERENCES: Registry[_Maker] = Registry(
     {
         "ilqr": _clairvoyant,
         "ilqg": _ilqg,
+        "ilqg-bayes": _bayes,
         "lqg": _lqg,
         "lqg-infinite": _infinite,
         "online": _online,

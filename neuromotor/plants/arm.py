@@ -42,6 +42,7 @@ from neuromotor.plants.plant import (
     check_last_axis,
     outer_components,
 )
+from neuromotor.plants.signals import Signal, hand_signals
 
 __all__ = ["TwoJointArm", "UnreachableError", "elbow_at"]
 
@@ -192,7 +193,11 @@ class TwoJointArm(IntegratedPlant):
         """The same step on components: for Euler steps without joint limits."""
         if type(self.integrator) is not Euler or self.limits is not None:
             return None
-        return Components(arm_components, self._numbers, self.command_limit)
+        return Components(arm_components, self._numbers, self.command_limit, signals=4)
+
+    def signals(self) -> dict[str, Signal]:
+        """Return where the hand is and how fast it moves, which compiled loops know too."""
+        return hand_signals(self, compiled=True)
 
     def velocity_rates(self, state: Any, drag: Any) -> Any:
         """Return ``M^-1 J^T D J`` (1/s), row by row: how a force ``D v`` on the hand changes q'.

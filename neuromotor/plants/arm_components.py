@@ -20,6 +20,8 @@ __all__ = [
     "hand_slopes",
     "jacobian",
     "numbers",
+    "signal_slopes",
+    "signals",
     "step",
     "torques",
     "velocity_rate_slopes",
@@ -124,6 +126,18 @@ def hand_slopes(par: Any, x: Any) -> Any:
         (-place_x * x[2] - along * x[3], -along * both, -place_y, -across),
         (-place_y * x[2] - across * x[3], -across * both, place_x, along),
     )
+
+
+@component
+def signals(par: Any, x: Any) -> Any:
+    """Return what can be sensed beside the state: `hand`, four components."""
+    return hand(par, x)
+
+
+@component
+def signal_slopes(par: Any, x: Any) -> Any:
+    """Return the derivative of `signals` by the state, four rows of four."""
+    return hand_slopes(par, x)
 
 
 @component

@@ -22,7 +22,7 @@ from neuromotor.plants.parameters import (
     Viscosity,
 )
 from neuromotor.plants.plant import Bounds, Components, check_last_axis, outer_components
-from neuromotor.plants.signals import Signal, part_signal
+from neuromotor.plants.signals import Signal, hand_signals, part_signal
 
 __all__ = ["MuscleArm"]
 
@@ -233,7 +233,10 @@ class MuscleArm(MechanicalPlant):
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
     def signals(self) -> dict[str, Signal]:
-        """Return what is sensed of the muscles: length (m), velocity (m/s), activity (1)."""
+        """Return what is sensed: the hand; the muscles' length (m), velocity (m/s), activity (1).
+
+        Compiled loops know all of them.
+        """
         angle, speed = self.state_limits[:2], self.state_limits[2:4]
         lengths, velocities = [], []
         for muscle, optimal in enumerate(self.muscles.optimal_length):
@@ -244,15 +247,18 @@ class MuscleArm(MechanicalPlant):
             lengths.append(optimal * abs(self.muscles.length_at_zero[muscle]) + most)
             velocities.append(sum((arm + slope * q) * v for arm, slope, q, v in joints))
         return {
+            **hand_signals(self, compiled=True),
             "muscle_length": Signal(
                 tuple(f"{name} length (m)" for name in MUSCLES),
                 tuple(lengths),
                 computed=self.muscle_lengths,
+                compiled=tuple(range(4, 10)),
             ),
             "muscle_velocity": Signal(
                 tuple(f"{name} velocity (m/s)" for name in MUSCLES),
                 tuple(velocities),
                 computed=self.muscle_velocities,
+                compiled=tuple(range(10, 16)),
             ),
             "muscle_activity": part_signal(self, range(4, 10)),
         }
@@ -283,7 +289,7 @@ class MuscleArm(MechanicalPlant):
     @property
     def components(self) -> Components:
         """The step on components."""
-        return Components(muscle_arm_components, self._numbers)
+        return Components(muscle_arm_components, self._numbers, signals=16)
 
     def step(
         self,

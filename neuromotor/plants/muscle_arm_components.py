@@ -33,6 +33,8 @@ __all__ = [
     "lengths",
     "moment_arms",
     "numbers",
+    "signal_slopes",
+    "signals",
     "step",
     "torques",
     "velocity_rate_slopes",
@@ -232,6 +234,58 @@ def lengths(par: Any, x: Any) -> Any:
     )
 
 
+@component
+def signals(par: Any, x: Any) -> Any:
+    """Return what is sensed beside the state: `hand`, lengths (m), velocities (m/s); sixteen."""
+    first, second, third, fourth, fifth, sixth = _muscles(par)
+    place_x, place_y, speed_x, speed_y = hand(par, x)
+    return (
+        place_x,
+        place_y,
+        speed_x,
+        speed_y,
+        _length(x, first) / first[5],
+        _length(x, second) / second[5],
+        _length(x, third) / third[5],
+        _length(x, fourth) / fourth[5],
+        _length(x, fifth) / fifth[5],
+        _length(x, sixth) / sixth[5],
+        _velocity(x, first) / first[5],
+        _velocity(x, second) / second[5],
+        _velocity(x, third) / third[5],
+        _velocity(x, fourth) / fourth[5],
+        _velocity(x, fifth) / fifth[5],
+        _velocity(x, sixth) / sixth[5],
+    )
+
+
+@component
+def signal_slopes(par: Any, x: Any) -> Any:
+    """Return the derivative of `signals` by the state, sixteen rows of ten."""
+    first, second, third, fourth, fifth, sixth = _muscles(par)
+    place_x, place_y, speed_x, speed_y = arm_components.hand_slopes(par, x)
+    zero = x[4] - x[4]
+    none = (zero, zero, zero, zero, zero, zero)
+    return (
+        (*place_x, *none),
+        (*place_y, *none),
+        (*speed_x, *none),
+        (*speed_y, *none),
+        _length_slopes(x, first),
+        _length_slopes(x, second),
+        _length_slopes(x, third),
+        _length_slopes(x, fourth),
+        _length_slopes(x, fifth),
+        _length_slopes(x, sixth),
+        _velocity_slopes(x, first),
+        _velocity_slopes(x, second),
+        _velocity_slopes(x, third),
+        _velocity_slopes(x, fourth),
+        _velocity_slopes(x, fifth),
+        _velocity_slopes(x, sixth),
+    )
+
+
 # ---- one muscle ----
 
 
@@ -258,6 +312,22 @@ def _length(x: Any, muscle: Any) -> Any:
 def _velocity(x: Any, muscle: Any) -> Any:
     first, second = _arms(x, muscle)
     return -muscle[5] * (first * x[2] + second * x[3])
+
+
+@component
+def _length_slopes(x: Any, muscle: Any) -> Any:
+    """How a length (m) changes with the state, ten components."""
+    first, second = _arms(x, muscle)
+    zero = x[4] - x[4]
+    return -first, -second, zero, zero, zero, zero, zero, zero, zero, zero
+
+
+@component
+def _velocity_slopes(x: Any, muscle: Any) -> Any:
+    """How a velocity (m/s) changes with the state, ten components."""
+    first, second = _arms(x, muscle)
+    by_shoulder, by_elbow, zero = -muscle[3] * x[2], -muscle[4] * x[3], x[4] - x[4]
+    return by_shoulder, by_elbow, -first, -second, zero, zero, zero, zero, zero, zero
 
 
 @component

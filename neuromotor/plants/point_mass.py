@@ -14,6 +14,7 @@ from neuromotor.plants import point_mass_components
 from neuromotor.plants.integrators import INTEGRATORS, Euler, Integrator
 from neuromotor.plants.mechanical import IntegratedPlant
 from neuromotor.plants.plant import Components, check_command_limit, check_last_axis
+from neuromotor.plants.signals import Signal, hand_signals
 
 __all__ = ["PointMass"]
 
@@ -98,6 +99,15 @@ class PointMass(IntegratedPlant):
     def hand_velocity(self, state: Tensor) -> Tensor:
         """Return the velocity (m/s), (..., 2), of states (..., 4)."""
         return state[..., 2:4]
+
+    def signals(self) -> dict[str, Signal]:
+        """Return where the hand is and how fast it moves: they are numbers of the state."""
+        found = hand_signals(self).items()
+        places = ((0, 1), (2, 3))
+        return {
+            name: Signal(one.labels, one.limits, entries)
+            for (name, one), entries in zip(found, places, strict=True)
+        }
 
     def kinetic_energy(self, state: Tensor) -> Tensor:
         """Return ``m |p'|^2 / 2`` (J), (...), of states (..., 4)."""

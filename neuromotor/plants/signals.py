@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neuromotor.plants.plant import Plant
 
-__all__ = ["Signal", "part_signal", "signals_of"]
+__all__ = ["Signal", "hand_signals", "part_signal", "signals_of"]
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,40 @@ def signals_of(plant: Plant) -> dict[str, Signal]:
         >>> signals_of(TwoJointArm())["hand_position"].labels
         ('hand x (m)', 'hand y (m)')
     """
-    numbers, axes = range(plant.state_size), "xyz"[: plant.hand_size]
-    reach, speed = plant.hand_limits
-    places = tuple(f"hand {axis} (m)" for axis in axes)
-    speeds = tuple(f"hand {axis} velocity (m/s)" for axis in axes)
+    numbers = range(plant.state_size)
     common = {
         "state": part_signal(plant, plant.feedback),
         "joint_position": part_signal(plant, numbers[plant.state_parts["position"]]),
         "joint_velocity": part_signal(plant, numbers[plant.state_parts["velocity"]]),
-        "hand_position": Signal(places, (reach,) * len(axes), computed=plant.hand_position),
-        "hand_velocity": Signal(speeds, (speed,) * len(axes), computed=plant.hand_velocity),
+        **hand_signals(plant),
     }
     own = getattr(plant, "signals", None)
     return common if own is None else {**common, **own()}
+
+
+def hand_signals(plant: Plant, *, compiled: bool = False) -> dict[str, Signal]:
+    """Return where the hand is (m) and how fast it moves (m/s), by name.
+
+    Args:
+        plant: Whose hand.
+        compiled: Whether the `signals` of its components begin with these.
+    """
+    axes, count = "xyz"[: plant.hand_size], plant.hand_size
+    reach, speed = plant.hand_limits
+    return {
+        "hand_position": Signal(
+            tuple(f"hand {axis} (m)" for axis in axes),
+            (reach,) * count,
+            computed=plant.hand_position,
+            compiled=tuple(range(count)) if compiled else None,
+        ),
+        "hand_velocity": Signal(
+            tuple(f"hand {axis} velocity (m/s)" for axis in axes),
+            (speed,) * count,
+            computed=plant.hand_velocity,
+            compiled=tuple(range(count, 2 * count)) if compiled else None,
+        ),
+    }
 
 
 def part_signal(plant: Plant, entries: Sequence[int]) -> Signal:

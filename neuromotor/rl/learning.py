@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,13 +19,14 @@ from neuromotor.control import ILQR
 from neuromotor.controllers import Controller, PolicyNetwork
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import held_out, measure
-from neuromotor.evaluation.references import assess_references
+from neuromotor.evaluation.references import REFERENCES, assess_references
 from neuromotor.evaluation.robustness import default_reference
 from neuromotor.rl.algorithms import ALGORITHMS, Algorithm
 from neuromotor.rl.learners import learner_of
 from neuromotor.storage.snapshots import load_tree, save_tree
 from neuromotor.storage.tensor_file import CheckpointError
 from neuromotor.tasks import Task, Trials
+from neuromotor.zoo.saved_controller import load_controller
 
 __all__ = ["LearningPoint", "LearningRun", "Yardstick", "learn", "yardstick"]
 
@@ -38,7 +40,7 @@ class Yardstick:
 
     Attributes:
         trials: B trials.
-        name: Of the reference: `ilqg` where something disturbs the trials, else `ilqr`.
+        name: Of the reference.
         loss: Its mean loss.
     """
 
@@ -99,17 +101,33 @@ class LearningRun:
         }
 
 
-def yardstick(task: Task, *, trials: int = TESTED) -> Yardstick:
+def yardstick(task: Task, *, trials: int = TESTED, reference: str | None = None) -> Yardstick:
     """Return trials that no training saw, and the reference's mean loss on them.
 
     Args:
         task: What is wanted.
         trials: Their number, of a task that draws them.
+        reference: A name in `evaluation.references.REFERENCES`, or a saved controller: a file or a
+            name of the zoo. None is `ilqg` where something disturbs the trials and its design knows
+            that, else `ilqr`, which may take many minutes where the cost is not quadratic.
+
+    Raises:
+        ValueError: It is no reference for the trials, or its loss on them is not finite.
     """
     batch = held_out(task, PolicyNetwork(), trials)
-    name = default_reference(task, batch)
+    name = reference or default_reference(task, batch)
     if name == "ilqr":
         return Yardstick(batch, name, float(ILQR().solve(task, batch).value))
+    if name not in REFERENCES:
+        saved = load_controller(name)
+        done = simulate(task, saved.controller, saved.parameters, batch)
+        loss = measure(task, batch, done.states, done.commands).loss
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"`reference` must move the limb on {type(task).__name__}'s trials, and under "
+                f"{name} it flies off; give another one."
+            )
+        return Yardstick(batch, name, loss)
     found = assess_references(task, batch, [name], {})[name]
     return Yardstick(batch, name, float(found.losses.mean()))
 

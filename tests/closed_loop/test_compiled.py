@@ -26,11 +26,12 @@ from neuromotor.plants import (
     HUMAN_VISCOSITY,
     RK4,
     CursorArm,
+    MuscleArm,
     PointMass,
     TwoJointArm,
     point_mass_components,
 )
-from neuromotor.tasks import CenterOut, Channel, CursorReach, Senses, SensesInUse
+from neuromotor.tasks import TASKS, CenterOut, Channel, CursorReach, Senses, SensesInUse
 from neuromotor.tasks.cursor_cost import CursorCost
 from neuromotor.tasks.penalties import Penalties, Penalty
 from neuromotor.tasks.task import input_size
@@ -133,6 +134,14 @@ def test_a_field_that_begins_within_a_trial_equals_autograd(plant):
 
 HAND = Senses((Channel("hand_position"),))
 CHANNELS = {
+    "hand": Senses(
+        (
+            Channel("hand_velocity", delay_steps=1, scale=2.0, noise=0.1),
+            Channel("joint_position", delay_steps=4),
+            Channel("hand_position", delay_steps=3, relative=True, signal_noise=0.2),
+        ),
+        target=(Channel("hand_position", delay_steps=3, relative=True),),
+    ),
     "two delays": Senses(
         (
             Channel("joint_position", delay_steps=1, scale=2.0, relative=True),
@@ -146,7 +155,7 @@ CHANNELS = {
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_channels_that_are_linear_in_the_state_equal_autograd(name):
+def test_channels_equal_autograd(name):
     """Each with its own delay, noise and scale; targets may be told in any signal."""
     task = CenterOut(plant=PLANTS["arm"], directions=5, steps=15, senses=CHANNELS[name])
     plain = noisy(replace(task, senses=None).trials(), 15)
@@ -167,8 +176,34 @@ def test_channels_that_are_linear_in_the_state_equal_autograd(name):
     direction = normal(len(theta), seed=9)
     wanted = slow.linearize(theta).product(direction)
     assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
-    reason = ClosedLoop(replace(task, senses=HAND), net).why_not_compiled()
+
+
+def test_a_hand_in_space_is_not_sensed_in_compiled_loops():
+    task = replace(TASKS["spatial-reach"], senses=HAND)
+    net = Network(layers=(4,), input_size=9, command_size=4)
+    reason = ClosedLoop(task, net).why_not_compiled()
     assert reason == "the task senses what is computed from the plant's state"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factors", [False, True])
+def test_what_muscles_and_the_hand_tell_equals_autograd(factors):
+    plant = MuscleArm(force_length=factors, force_velocity=factors)
+    signals = ("hand_position", "muscle_length", "hand_velocity", "muscle_velocity")
+    senses = Senses(tuple(Channel(name, delay_steps=i) for i, name in enumerate(signals)))
+    task = CenterOut(plant=plant, directions=5, steps=15, senses=senses)
+    net = Network(layers=(6, 5), input_size=input_size(task, task.trials()), command_size=6)
+    loop, theta = ClosedLoop(task, net), normal(net.parameter_count, seed=4)
+    assert loop.why_not_compiled() is None
+    trials = task.trials()
+    fast, slow = loop.objective(trials, fast=True), loop.objective(trials, fast=False)
+    value, gradient = slow.value_and_gradient(theta)
+    found = fast.value_and_gradient(theta)
+    assert found[0] == pytest.approx(value, rel=1e-10)
+    assert relative(found[1], gradient) < 1e-10
+    direction = normal(len(theta), seed=9)
+    wanted = slow.linearize(theta).product(direction)
+    assert relative(fast.linearize(theta).product(direction), wanted) < 1e-10
 
 
 CURSOR = CursorReach(

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from neuromotor.envs import CostToGo, MotorEnv, MotorVectorEnv, rollout
 from neuromotor.plants import PointMass
-from neuromotor.tasks import TASKS, CenterOut
+from neuromotor.tasks import TASKS, CenterOut, CursorReach
 
 
 def _point_mass_task() -> CenterOut:
@@ -84,7 +84,7 @@ def test_what_is_best_stays_best_on_a_grid():
 
 
 @pytest.mark.parametrize("discount", [1.0, 0.9])
-@pytest.mark.parametrize("name", ["center-out", "postural", "target-jump"])
+@pytest.mark.parametrize("name", ["center-out", "postural", "target-jump", "cursor-reach"])
 def test_returns_differ_by_the_ends_of_the_potential(name, discount):
     task = TASKS[name]
     count = 3
@@ -225,3 +225,17 @@ def test_commands_narrow_to_what_costs_the_same():
     # noise of 10 %, measured in 400 trials: a hundredth of the blind price comes on top
     blind, seeing = to_go.sensitivity(7)[-5], to_go.sensitivity()[-5]
     np.testing.assert_allclose(np.diag(to_go.prices[-5]), np.diag(seeing + 0.01 * blind), rtol=0.02)
+
+
+def test_a_cost_of_features_counts_to_second_order_about_rest():
+    task = CursorReach(pairs=6)
+    trials = task.trials(torch.Generator().manual_seed(0))
+    goal = trials.target.mean(dim=0)
+    weights = task.cost.weights(trials).mean(dim=0)
+    last = CostToGo(task)._costs[-1]
+
+    step = 1e-6 * torch.eye(len(goal), dtype=goal.dtype)
+    features = task.cost.features
+    slopes = ((features(goal + step) - features(goal - step)) / 2e-6).T  # of features by the state
+    wanted = slopes.T @ (weights[-1][:, None] * slopes)
+    np.testing.assert_allclose(last, wanted.numpy(), rtol=1e-6, atol=1e-6)

@@ -15,7 +15,16 @@ from neuromotor.closed_loop.dynamics import (
     advance_components,
     linearize_plant,
 )
-from neuromotor.plants import HUMAN, HUMAN_VISCOSITY, RK4, JointLimits, PointMass, TwoJointArm
+from neuromotor.plants import (
+    HUMAN,
+    HUMAN_VISCOSITY,
+    RK4,
+    JointLimits,
+    MuscleArm,
+    PointMass,
+    TwoJointArm,
+    signals_of,
+)
 from neuromotor.plants.plant import components_of
 from neuromotor.tasks import Trials
 
@@ -38,6 +47,12 @@ def trials_of(kind):
         return calm
     loaded = noisy(calm, 1)
     return loaded if kind == "loaded" else replace(loaded, field=0.5 * normal(COUNT, 2, 5, seed=9))
+
+
+def any_states(plant):
+    states = normal(COUNT, plant.state_size, seed=3)
+    states[:, 4:] = states[:, 4:].sigmoid()  # activations
+    return states
 
 
 def acting(trials):
@@ -75,6 +90,23 @@ def test_hands_in_components_are_the_hands_in_torch(plant):
     wanted = torch.cat([plant.hand_position(states), plant.hand_velocity(states)], dim=-1)
     found = components_of(plant).hand(states.numpy().T)
     np.testing.assert_allclose(np.stack(list(found), axis=-1), wanted, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("plant", [TwoJointArm(HUMAN), MuscleArm()])
+def test_signals_on_components_and_their_slopes_are_the_plants(plant):
+    states, form = any_states(plant), components_of(plant)
+    known = [one for one in signals_of(plant).values() if one.compiled is not None]
+    assert sorted(i for one in known for i in one.compiled) == list(range(form.signals))
+    x = states.unbind(-1)
+    found = torch.stack(form.functions.signals(form.numbers, x), dim=-1)
+    rows = form.functions.signal_slopes(form.numbers, x)
+    slopes = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+    close = {"rtol": 1e-12, "atol": 1e-13}
+    for one in known:
+        places = list(one.compiled)
+        torch.testing.assert_close(found[:, places], one.of(states), **close)
+        wanted = torch.func.vmap(torch.func.jacrev(one.of))(states)
+        torch.testing.assert_close(slopes[:, places], wanted, **close)
 
 
 @pytest.mark.parametrize("kind", ["calm", "loaded"])

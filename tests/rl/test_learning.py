@@ -200,6 +200,19 @@ def test_where_ilqg_does_not_know_what_disturbs_the_yardstick_is_ilqr():
     assert found.loss == pytest.approx(ILQR().solve(task, found.trials).value)
 
 
+def test_losses_may_be_held_against_a_saved_controller():
+    task = CenterOut(directions=8)
+    found = yardstick(task, reference="center-out/lbfgs")
+    saved = load_controller("center-out/lbfgs")
+    done = simulate(task, saved.controller, saved.parameters, task.trials())
+    assert found.name == "center-out/lbfgs"
+    assert found.loss == pytest.approx(
+        float(task.cost.losses(done.states, done.commands, task.trials()).mean())
+    )
+    with pytest.raises(ValueError, match="centre-out"):
+        yardstick(task, reference="centre-out/lbfgs")
+
+
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
     with pytest.raises(RuntimeError, match=r"stable_baselines3: pip install 'neuromotor\[rl\]'"):
