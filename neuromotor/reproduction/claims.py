@@ -28,8 +28,9 @@ _AFTER = "after {:,} and {:,} calls"
 _WORSE = ("gd", "pcg", "newton")  # gradient descent, NPCG and PHF0 of section 6.7.1
 _OLDER = (*_WORSE, "hf", "lbfgs")
 
-Judge = Callable[..., tuple[str, bool]]  # rows to words, and whether the claim holds
-Found = tuple[str, str, bool | str]  # the claim, our numbers, whether it holds, or `open`
+Verdict = bool | str  # whether a claim holds, or `open`
+Judge = Callable[..., tuple[str, Verdict]]  # rows to our numbers in words, and the verdict
+Found = tuple[str, str, Verdict]  # the claim before these
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -98,7 +99,8 @@ def claims(
     note = (
         f"Kink: a quarter of a decade of loss between 3e-2 and 2e-3 that takes more than {KINK:g} "
         "times its share of the logarithm of calls. Failed: more than "
-        f"{FAILED:g} times iLQR's loss at the end of the budget. Open: too few trainings to tell."
+        f"{FAILED:g} times iLQR's loss at the end of the budget. Open: too few trainings or calls "
+        "to tell."
     )
     return Table("claims", "What the source says in words", rows, note if rows else "")
 
@@ -112,10 +114,15 @@ def _short(number: float) -> str:
     return f"{number:.5f}" if number > 0.9 else f"{number:.4g}"
 
 
-def _ends_below(a: Mapping[str, Any], b: Mapping[str, Any], key: str) -> tuple[str, bool]:
-    """Return both losses, after how many calls, and whether the first is lower."""
+def _ends_below(a: Mapping[str, Any], b: Mapping[str, Any], key: str) -> tuple[str, Verdict]:
+    """Return both losses, after how many calls, and whether the first is lower.
+
+    Where it is, but the second had far fewer calls than the first, and than the source gave it, the
+    claim is open.
+    """
     words = f"{_short(a[key])} against {_short(b[key])} " + _AFTER.format(a["calls"], b["calls"])
-    return words, a[key] < b[key]
+    due = min(a["calls"], b.get("source: calls") or math.inf)
+    return words, "open" if a[key] < b[key] and b["calls"] < 0.9 * due else a[key] < b[key]
 
 
 def _center_out(facts: _Facts) -> Iterator[Found]:

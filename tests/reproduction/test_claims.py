@@ -153,6 +153,21 @@ def test_long_runs_and_reaches():
     assert not the_one(found, "beyond which")[1]
 
 
+def test_a_rival_with_few_calls_leaves_the_order_open():
+    def verdict(calls, given, loss=0.03):
+        rows = (
+            {"controller": "ddn/ahf", "loss": 0.02, "calls": 1000, "source: calls": 5000},
+            {"controller": "ddn/lbfgs", "loss": loss, "calls": calls, "source: calls": given},
+        )
+        return the_one(verdicts([Table("ddn", "", rows)]), "ends below")[1]
+
+    assert verdict(400, None) == "open"
+    assert verdict(400, 500) == "open"
+    assert verdict(500, 500) is True
+    assert verdict(999, 9000) is True
+    assert verdict(400, 500, loss=0.01) is False
+
+
 def test_postural_and_ddn():
     def hold(name, loss, swings, error=0.1):
         row = {"controller": name, "loss": loss, "swings": swings, "error (cm)": error}
