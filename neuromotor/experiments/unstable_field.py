@@ -102,18 +102,13 @@ class UnstableField(Experiment):
             many = BelievedField(mean.expand(10, -1, -1))
             run = session.run(task, trials, many)
             paths[name] = run.hand
+            self._check(run.hand - start, name)
             controller, parameters = session.subject.believing(task, told, believed)
             calm = session.run(task, told, believed)
             found[name] = torch.stack(
                 [self._stiffness(task, told, calm.states, controller, parameters, share)
                  for share in self.probes]
             )  # fmt: skip
-        strayed = (paths["divergent"][..., 0] - start[0, 0]).abs().amax()
-        if not bool(strayed < 0.5 * self.distance_m):
-            raise CannotBeAskedError(
-                f"the field drives its hand {100 * float(strayed):.0f} cm aside; it has no muscles "
-                "to stiffen."
-            )
         null, after = found["null"], found["divergent"]
         across = 100 * after[:, 0, 0] / null[:, 0, 0]
         along = 100 * after[:, 1, 1] / null[:, 1, 1]
@@ -131,6 +126,20 @@ class UnstableField(Experiment):
                 "Its stiffness is that of feedback alone: torques resist nothing before feedback "
                 "arrives, and cannot work against each other as muscles do.",
             ),
+        )
+
+    def _check(self, path: Tensor, name: str) -> None:
+        """Refuse hands, (B, T + 1, 2) from their start (m), that leave the way to the target."""
+        room = 0.5 * self.distance_m
+        aside = path[..., 0].abs().amax()
+        ahead = (path[..., 1] - room).abs().amax() - room
+        if bool(aside < room) and bool(ahead < room):
+            return
+        if name == "null":
+            raise CannotBeAskedError("its hand does not go to the target, with no field at all.")
+        raise CannotBeAskedError(
+            f"the field drives its hand {100 * float(aside):.0f} cm aside; it has no muscles "
+            "to stiffen."
         )
 
     def _stiffness(

@@ -90,3 +90,15 @@ def test_who_is_not_designed_for_a_field_cannot_be_asked():
     assert {one.verdict for one in judged} == {"cannot be asked"}
     with pytest.raises(ValueError, match="`probes` must be shares"):
         UnstableField(probes=(1.5,))
+
+
+def test_a_hand_that_leaves_the_way_is_refused_before_its_stiffness_is_asked():
+    asked = UnstableField(distance_m=0.12)
+    ahead = torch.linspace(0.0, 0.12, 5, dtype=torch.float64)
+    way = torch.stack([0.0 * ahead, ahead], dim=-1)[None]
+    asked._check(way, "null")
+    for off in ((0.07, 0.0), (0.0, 0.07), (0.0, -0.2)):
+        with pytest.raises(CannotBeAskedError, match="does not go to the target"):
+            asked._check(way + torch.tensor(off, dtype=torch.float64), "null")
+    with pytest.raises(CannotBeAskedError, match="drives its hand 7 cm aside"):
+        asked._check(way + torch.tensor([0.07, 0.0], dtype=torch.float64), "divergent")
