@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from neuromotor.analysis import make_recording, rotations_of
 from neuromotor.cli.app import app
 from neuromotor.controllers import CONTROLLERS
+from neuromotor.optim import Adam, Budget
+from neuromotor.optim.state import SnapshotError
 from neuromotor.plants.muscles import MUSCLES
 from neuromotor.reproduction.kalidindi import measure, results
 from neuromotor.reproduction.kalidindi.figure import panels_of
@@ -24,7 +26,8 @@ from neuromotor.reproduction.kalidindi.monkeys import Monkeys, monkeys_of
 from neuromotor.reproduction.kalidindi.muscles import mean_angle, muscle_rows
 from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, network, task_of
 from neuromotor.reproduction.kalidindi.results import PAPER, reproduce
-from neuromotor.tasks import PostureLoads
+from neuromotor.tasks import CenterOut, PostureLoads
+from neuromotor.training.single import train
 
 TINY = Effort(seeds=1, units=8, calls=2, surrogates=2)
 
@@ -92,6 +95,17 @@ def test_tables_and_figure_are_written_and_trained_networks_are_used_again(tmp_p
     saved = network(CONDITIONS["posture"], 0, replace(TINY, calls=99), nets, told.append)
     assert not told
     assert saved.task == task_of(CONDITIONS["posture"])
+
+
+@pytest.mark.slow  # compiles its loops
+def test_a_checkpoint_of_another_training_is_named_and_kept(tmp_path):
+    net = replace(CONTROLLERS["rnn"], layers=(4,))
+    checkpoint = tmp_path / "posture-0.checkpoint.safetensors"
+    train(CenterOut(directions=2), net, Adam(), budget=Budget(calls=2), checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+    with pytest.raises(SnapshotError, match=r"posture-0\.checkpoint.* Or remove the file"):
+        network(CONDITIONS["posture"], 0, TINY, tmp_path, lambda words: None)
+    assert checkpoint.read_bytes() == before
 
 
 def test_an_unknown_condition_is_refused():

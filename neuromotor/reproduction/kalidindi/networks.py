@@ -18,6 +18,7 @@ from neuromotor.closed_loop.blas import torch_threads
 from neuromotor.controllers import CONTROLLERS
 from neuromotor.controllers.network import RecurrentNetwork
 from neuromotor.optim import Adam, Budget, Progress
+from neuromotor.optim.state import SnapshotError
 from neuromotor.plants import PointMass
 from neuromotor.reproduction.data import DATA
 from neuromotor.storage.snapshots import load_snapshot
@@ -200,19 +201,25 @@ def network(
                 f"loss {progress.point.value:.3g}"
             )
 
-    with torch_threads(1):
-        result = train(
-            task,
-            controller,
-            effort.method(),
-            budget=Budget(calls=effort.calls),
-            seed=seed,
-            trials=make_trials(task, controller, seed, dtype=torch.float32),
-            refresh=1,
-            callback=tell,
-            checkpoint=checkpoint,
-            resume=load_snapshot(checkpoint) if checkpoint.exists() else None,
-        )
+    try:
+        with torch_threads(1):
+            result = train(
+                task,
+                controller,
+                effort.method(),
+                budget=Budget(calls=effort.calls),
+                seed=seed,
+                trials=make_trials(task, controller, seed, dtype=torch.float32),
+                refresh=1,
+                callback=tell,
+                checkpoint=checkpoint,
+                resume=load_snapshot(checkpoint) if checkpoint.exists() else None,
+            )
+    except SnapshotError as error:
+        raise SnapshotError(
+            f"{checkpoint} is of another training or version, and cannot be gone on with: {error} "
+            "Or remove the file, and this network's training begins anew."
+        ) from error
     if not math.isfinite(result.value):
         raise ValueError(f"the training of {path.stem} came to no finite loss: {result.reason}.")
     about = {"seed": seed, "updates": result.counts.calls, "seconds": result.seconds}
