@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuromotor import CenterOut, CommandTable, ContinuousTimeRNN, PointMass
+from neuromotor import DDN, CenterOut, CommandTable, ContinuousTimeRNN, PointMass
 from neuromotor.analysis import (
     RecordingError,
     analyze,
@@ -26,11 +26,12 @@ THETA = initial_parameters(NET, 0)
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_reference_is_recorded_by_its_name(name):
-    trials = TASK.trials()
-    (found,) = reference_trajectories(TASK, trials, [name]).values()
-    recording = record(TASK, name, trials=trials)
+    task = DDN(pairs=3, steps=10, delay_steps=2)
+    trials = task.trials()
+    (found,) = reference_trajectories(task, trials, [name]).values()
+    recording = record(task, name, trials=trials)
     np.testing.assert_array_equal(recording["command"], found.trajectory.commands)
-    hand = TASK.plant.hand_position(found.trajectory.states)
+    hand = task.plant.hand_position(found.trajectory.states)
     np.testing.assert_array_equal(recording["hand_position"], hand[:, :-1])
     assert json.loads(recording.attrs["controller"]) == {"reference": name}
     assert ("rate" in recording) == bool(found.trajectory.memory)
