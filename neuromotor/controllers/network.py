@@ -108,6 +108,16 @@ class RecurrentNetwork(ABC):
     def initializer(self) -> Initializer:
         """How the weights start."""
 
+    @property
+    def own_commands(self) -> int:
+        """How many of its last commands are inputs of it."""
+        return 0
+
+    @property
+    def inner_size(self) -> int:
+        """Inputs of the first layer: `input_size`, and its own last commands behind them."""
+        return self.input_size + self.own_commands * self.command_size
+
     def __post_init__(self) -> None:
         if not isinstance(self.layers, tuple) or not self.layers:
             raise TypeError(
@@ -184,12 +194,16 @@ class RecurrentNetwork(ABC):
     def initial_memory(self, weights: NetworkWeights, batch: int) -> tuple[Tensor, ...]:
         """Return each layer's memory before the first step, (B, memory units) each."""
         sizes = [self.cell.memory * units for units in self.layers]
-        return tuple(
+        memory = tuple(
             layer.bias.new_zeros(batch, size)
             if layer.initial is None
             else layer.initial.expand(batch, size)
             for layer, size in zip(weights.layers, sizes, strict=True)
         )
+        if not self.own_commands:
+            return memory
+        given = self.own_commands * self.command_size
+        return *memory, weights.output_bias.new_zeros(batch, given)
 
     def step(
         self,
@@ -211,6 +225,9 @@ class RecurrentNetwork(ABC):
         cell, tape = self.cell, weights.tape
         outside = torch.cat([observation, target], dim=-1)
         self.check_input(outside.shape[-1])
+        if self.own_commands:
+            *memory, copies = memory
+            outside = torch.cat([outside, copies], dim=-1)
         after: list[Tensor] = []
         rate = outside
         for index, (layer, before) in enumerate(zip(weights.layers, memory, strict=True)):
@@ -226,7 +243,11 @@ class RecurrentNetwork(ABC):
         command = torch.addmm(weights.output_bias, rate, weights.output.T)
         if tape is not None:
             tape.write(LinearMap(len(self.layers), 0, 1), rate, command)
-        return tuple(after), self.squashed(command)
+        command = self.squashed(command)
+        if self.own_commands:
+            kept = copies.shape[-1] - self.command_size
+            after.append(torch.cat([command, copies[:, :kept]], dim=-1))
+        return tuple(after), command
 
     def squashed(self, commands: Tensor) -> Tensor:
         """Return commands within the bounds of `squash`."""
@@ -234,11 +255,13 @@ class RecurrentNetwork(ABC):
 
     def rates(self, memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return each layer's rates, (..., units), of its memory."""
-        return tuple(self.cell.rates(part) for part in memory)
+        return tuple(self.cell.rates(part) for part in memory[: len(self.layers)])
 
     def damped(self, memory: tuple[Tensor, ...]) -> tuple[tuple[Tensor, Tensor], ...]:
         """Return what structural damping holds back in each layer; see `Cell.damped`."""
-        return tuple(pair for part in memory for pair in self.cell.damped(part))
+        return tuple(
+            pair for part in memory[: len(self.layers)] for pair in self.cell.damped(part)
+        )
 
     def recorded(self, weights: NetworkWeights, tape: Tape) -> NetworkWeights:
         """Return weights with which `step` writes its products to a tape."""
@@ -281,9 +304,9 @@ class RecurrentNetwork(ABC):
         """Columns of each layer's feed-forward matrix."""
         for index in range(len(self.layers)):
             if index == 0:
-                yield self.input_size
+                yield self.inner_size
             else:
-                yield self.layers[index - 1] + (self.input_size if self.skip_inputs else 0)
+                yield self.layers[index - 1] + (self.inner_size if self.skip_inputs else 0)
 
     def _shapes(self) -> Iterator[tuple[int, int]]:
         """Shape of every piece of the flat vector, in its order; vectors as one row."""
@@ -339,6 +362,7 @@ class Network(RecurrentNetwork):
     private_noise: float = 0.0
     squash: str | None = None
     initializer: Initializer = field(default=Gaussian(), metadata={"registry": INITIALIZERS})
+    own_commands: int = field(default=0, metadata={"left_out": True})
 
     follows_equations: ClassVar[bool] = True  # see `ContinuousTimeRNN`
 
@@ -353,3 +377,4 @@ class Network(RecurrentNetwork):
                 )
         if self.squash is not None:
             lookup("squash", self.squash, SQUASHES)
+        check_integer("own_commands", self.own_commands, minimum=0)

@@ -65,7 +65,12 @@ class Arrangement:
         self.lanes = VECTOR_BYTES // self.dtype.itemsize
         self._product = product_address(self.dtype)
         self.count = net.parameter_count
-        self.inputs = net.input_size
+        self.inputs = net.inner_size
+        # what takes derivatives comes first: what is observed, then own commands
+        told = np.arange(observed, net.input_size)
+        own = np.arange(net.input_size, net.inner_size)
+        order = np.concatenate([np.arange(observed), own, told])
+        observed += len(own)
         matrices: list[tuple[Array, int]] = []  # places, columns that take derivatives
         self.blocks: list[Array] = []
         self.initial: list[Array] = []
@@ -81,6 +86,8 @@ class Arrangement:
             below = 0 if index == 0 else net.layers[index - 1]
             gates = sum(cell.GATES) * units
             feedforward = take(gates, (self.inputs if sees else 0) + below)
+            if sees:
+                feedforward[:, : self.inputs] = feedforward[:, order]
             recurrent, bias = take(gates, units), take(1, gates)[0]
             exists = net.connections(index)
             if exists is not None:
