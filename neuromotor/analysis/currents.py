@@ -118,6 +118,7 @@ def network_currents(
             f"the controller has {controller.input_size} inputs, the recording "
             f"{seen.shape[2]} + {goal.shape[2]}; record this controller."
         )
+    copies = _efference_copies(controller, recording)
     edges = np.cumsum(controller.layers)[:-1]
     rates = np.split(recording["rate"].values.astype(np.float64), edges, axis=2)
     start = controller.rates(controller.initial_memory(weights, 1))
@@ -128,7 +129,11 @@ def network_currents(
         before = np.concatenate(
             [np.repeat(start[i].numpy()[:, None], count, axis=0), rates[i][:, :-1]], axis=1
         )
-        given = [("sensory", seen), ("told", goal)] if i == 0 or controller.skip_inputs else []
+        given = []
+        if i == 0 or controller.skip_inputs:
+            given = [("sensory", seen), ("told", goal)]
+            if copies is not None:
+                given.append(("own commands", copies))
         if i:
             given.append(("below", rates[i - 1]))
         currents, column = {}, 0
@@ -139,6 +144,21 @@ def network_currents(
         currents["recurrent"] = before @ layer.recurrent.numpy().T
         found[f"layer {i + 1}"] = Currents(time, currents, layer.bias.numpy())
     return found
+
+
+def _efference_copies(
+    controller: RecurrentNetwork, recording: xr.Dataset
+) -> NDArray[np.float64] | None:
+    """Return the last commands that a network was given at each step, (B, T, copies m)."""
+    count = controller.efference_copies
+    if not count:
+        return None
+    check_recording(recording, ["command"])
+    commands = recording["command"].values.astype(np.float64)
+    before = np.zeros((len(commands), count, commands.shape[2]))
+    past = np.concatenate([before, commands], axis=1)
+    steps = commands.shape[1]
+    return np.concatenate([past[:, count - k : count - k + steps] for k in range(1, count + 1)], 2)
 
 
 def plot_currents(found: dict[str, Currents]) -> Figure:

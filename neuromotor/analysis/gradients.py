@@ -37,7 +37,8 @@ def sensitivity(
 ) -> NDArray[np.float64]:
     """Return |dL / dv_t| of each trial and step, (B, T): L a trial's loss, network and limb in it.
 
-    v_t are the activations of all layers that step t starts from.
+    v_t is the memory that step t starts from: activations of all layers, and copies of commands
+    where a network is given some.
     """
     if trials is None:
         trials = task.trials(dtype=parameters.dtype, device=parameters.device)

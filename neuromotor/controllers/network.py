@@ -5,6 +5,10 @@ feeds layer 2 and so on; the rates of the last layer feed the commands::
 
     u = squash(W_out h + b_out)
 
+A network may also be given copies of its own last commands (efference copies; von Holst &
+Mittelstaedt 1950), the newest first, behind its other inputs. It need not learn to remember what it
+commanded, and can compare what it senses late with the command that led there.
+
 Parameters lie in one flat vector, for every cell in the same order: of each layer the feed-forward
 weights, the recurrent weights, the biases and, if it is learned, the initial memory; then the
 weights and the biases of the output.
@@ -109,14 +113,14 @@ class RecurrentNetwork(ABC):
         """How the weights start."""
 
     @property
-    def own_commands(self) -> int:
-        """How many of its last commands are inputs of it."""
+    def efference_copies(self) -> int:
+        """How many of its own last commands it is given, the newest first."""
         return 0
 
     @property
     def inner_size(self) -> int:
-        """Inputs of the first layer: `input_size`, and its own last commands behind them."""
-        return self.input_size + self.own_commands * self.command_size
+        """Numbers that the first layer is given: inputs, and copies of commands behind them."""
+        return self.input_size + self.efference_copies * self.command_size
 
     def __post_init__(self) -> None:
         if not isinstance(self.layers, tuple) or not self.layers:
@@ -129,6 +133,7 @@ class RecurrentNetwork(ABC):
         check_integer("command_size", self.command_size, minimum=1)
         check_positive("dt_s", self.dt_s, "seconds")
         check_number("private_noise", self.private_noise, minimum=0.0)
+        check_integer("efference_copies", self.efference_copies, minimum=0)
 
     @property
     def parameter_count(self) -> int:
@@ -192,7 +197,10 @@ class RecurrentNetwork(ABC):
         return None
 
     def initial_memory(self, weights: NetworkWeights, batch: int) -> tuple[Tensor, ...]:
-        """Return each layer's memory before the first step, (B, memory units) each."""
+        """Return each layer's memory before the first step, (B, memory units) each.
+
+        Behind them are the efference copies, if it has any, (B, copies m): zeros.
+        """
         sizes = [self.cell.memory * units for units in self.layers]
         memory = tuple(
             layer.bias.new_zeros(batch, size)
@@ -200,10 +208,10 @@ class RecurrentNetwork(ABC):
             else layer.initial.expand(batch, size)
             for layer, size in zip(weights.layers, sizes, strict=True)
         )
-        if not self.own_commands:
+        if not self.efference_copies:
             return memory
-        given = self.own_commands * self.command_size
-        return *memory, weights.output_bias.new_zeros(batch, given)
+        copies = weights.output_bias.new_zeros(batch, self.inner_size - self.input_size)
+        return *memory, copies
 
     def step(
         self,
@@ -216,6 +224,8 @@ class RecurrentNetwork(ABC):
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Return each layer's memory after the step, (B, memory units) each, and commands (B, m).
 
+        The efference copies, if it has any, are the memory's last part.
+
         Raises:
             ValueError: The network has private noise and `noise` is missing, or it has another
                 number of inputs.
@@ -225,7 +235,7 @@ class RecurrentNetwork(ABC):
         cell, tape = self.cell, weights.tape
         outside = torch.cat([observation, target], dim=-1)
         self.check_input(outside.shape[-1])
-        if self.own_commands:
+        if self.efference_copies:
             *memory, copies = memory
             outside = torch.cat([outside, copies], dim=-1)
         after: list[Tensor] = []
@@ -244,7 +254,7 @@ class RecurrentNetwork(ABC):
         if tape is not None:
             tape.write(LinearMap(len(self.layers), 0, 1), rate, command)
         command = self.squashed(command)
-        if self.own_commands:
+        if self.efference_copies:
             kept = copies.shape[-1] - self.command_size
             after.append(torch.cat([command, copies[:, :kept]], dim=-1))
         return tuple(after), command
@@ -259,9 +269,7 @@ class RecurrentNetwork(ABC):
 
     def damped(self, memory: tuple[Tensor, ...]) -> tuple[tuple[Tensor, Tensor], ...]:
         """Return what structural damping holds back in each layer; see `Cell.damped`."""
-        return tuple(
-            pair for part in memory[: len(self.layers)] for pair in self.cell.damped(part)
-        )
+        return tuple(pair for part in memory[: len(self.layers)] for pair in self.cell.damped(part))
 
     def recorded(self, weights: NetworkWeights, tape: Tape) -> NetworkWeights:
         """Return weights with which `step` writes its products to a tape."""
@@ -340,6 +348,9 @@ class Network(RecurrentNetwork):
         squash: Bounds on the commands: "tanh" (from -1 to 1), "logistic" (from 0 to 1), "rectified"
             (0 or more), or None for none.
         initializer: How the weights start.
+        efference_copies: How many of its own last commands it is given, the newest first (zeros
+            before the first step). With one more than the steps of the delay it is given all that
+            its feedback does not show yet, and the command that led to what it sees.
 
     Raises:
         TypeError: A field has the wrong type.
@@ -362,7 +373,7 @@ class Network(RecurrentNetwork):
     private_noise: float = 0.0
     squash: str | None = None
     initializer: Initializer = field(default=Gaussian(), metadata={"registry": INITIALIZERS})
-    own_commands: int = field(default=0, metadata={"left_out": True})
+    efference_copies: int = field(default=0, metadata={"left_out": True})
 
     follows_equations: ClassVar[bool] = True  # see `ContinuousTimeRNN`
 
@@ -377,4 +388,3 @@ class Network(RecurrentNetwork):
                 )
         if self.squash is not None:
             lookup("squash", self.squash, SQUASHES)
-        check_integer("own_commands", self.own_commands, minimum=0)

@@ -42,6 +42,7 @@ class ContinuousTimeRNN(RecurrentNetwork):
         private_noise: Standard deviation of xi, a draw a unit and step; the draws come with the
             trials (`Trials.with_unit_noise`).
         initializer: How the weights start.
+        efference_copies: How many of its own last commands it is given; see `Network`.
 
     Raises:
         TypeError: A field has the wrong type.
@@ -61,6 +62,7 @@ class ContinuousTimeRNN(RecurrentNetwork):
     learn_initial_state: bool = False
     private_noise: float = 0.0
     initializer: Initializer = field(default=Gaussian(), metadata={"registry": INITIALIZERS})
+    efference_copies: int = field(default=0, metadata={"left_out": True})
 
     # `unpack`, `initial_memory` and `step` do what the equations above say, so that compiled
     # loops and lesions, which repeat them, are right. A subclass does not inherit this: one that

@@ -17,33 +17,43 @@ __all__ = ["enlarged", "retimed", "widened"]
 Net = TypeVar("Net", bound=Controller)
 
 
-def widened(controller: Net, parameters: Tensor, more: int) -> tuple[Net, Tensor]:
+def widened(controller: Net, parameters: Tensor, more: int, copies: int = 0) -> tuple[Net, Tensor]:
     """Return a network with more inputs after its own, whose weights are zero, and its parameters.
 
     Args:
         controller: A network of cells.
         parameters: Its parameters, (P,).
         more: How many inputs it gets.
+        copies: How many efference copies it gets, older than those that it has.
 
     Raises:
         ValueError: The controller is no network of cells, or `parameters` is not of shape (P,).
     """
     check_integer("more", more, minimum=0)
+    check_integer("copies", copies, minimum=0)
     if not isinstance(controller, RecurrentNetwork):
         raise ValueError(
             "`controller` must be a network of cells to get more inputs, got a "
             f"{type(controller).__name__}."
         )
-    inputs = controller.input_size
-    other: Any = replace(cast(Any, controller), input_size=inputs + more)
+    inputs, had = controller.input_size, controller.inner_size
+    changes = {"input_size": inputs + more}
+    if copies:
+        changes["efference_copies"] = controller.efference_copies + copies
+    other: Any = replace(cast(Any, controller), **changes)
     wide: RecurrentNetwork = other
     found = torch.zeros(wide.parameter_count, dtype=parameters.dtype, device=parameters.device)
     own, new = controller.unpack(parameters.detach()), wide.unpack(found)
     for number, (before, after) in enumerate(zip(own.layers, new.layers, strict=True)):
-        seen = inputs if number == 0 or controller.skip_inputs else 0
-        gap = more if seen else 0
-        after.feedforward[:, :seen] = before.feedforward[:, :seen]
-        after.feedforward[:, seen + gap :] = before.feedforward[:, seen:]
+        columns = before.feedforward
+        if number == 0 or controller.skip_inputs:
+            given, own_copies, below = columns[:, :inputs], columns[:, inputs:had], columns[:, had:]
+            fresh = [
+                columns.new_zeros(len(columns), size)
+                for size in (more, wide.inner_size - had - more)
+            ]
+            columns = torch.cat([given, fresh[0], own_copies, fresh[1], below], dim=1)
+        after.feedforward[:] = columns
     _keep_all_but_inputs(own, new)
     return other, found
 
@@ -84,7 +94,7 @@ def enlarged(
         torch.Generator().manual_seed(seed), dtype=parameters.dtype, device=parameters.device
     )
     own, new = controller.unpack(parameters.detach()), large.unpack(found)
-    seen = controller.input_size
+    seen = controller.inner_size
     for number, (before, after) in enumerate(zip(own.layers, new.layers, strict=True)):
         units, more = controller.layers[number], layers[number]
         given = seen if number == 0 or controller.skip_inputs else 0

@@ -287,15 +287,16 @@ def same_controller(raw: Mapping[str, Any], controller: Controller) -> dict[str,
 def as_start(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
     """Return a saved controller with what settings add to it, so that it begins as it was.
 
-    That are units, if the settings name layers that have more; and inputs for the task's clock, if
-    they are all that it lacks, or if the clock tells each step and it was told by another one.
+    That are units, if the settings name layers that have more; efference copies, if they name more;
+    and inputs for the task's clock, if they are all that it lacks, or if the clock tells each step
+    and it was told by another one.
 
     Args:
         raw: Settings, of which the task counts.
         saved: A controller to start from.
     """
     _, task = task_of(raw.get("task", _DEFAULTS["task"]), raw.get("plant"))
-    saved = _retimed(task, _with_units(raw, saved))
+    saved = _retimed(task, _with_copies(raw, _with_units(raw, saved)))
     clock = len(SensesInUse.of(task).clock_labels)
     lacks = input_size(task, task.trials()) - getattr(saved.controller, "input_size", 0)
     if not clock or lacks != clock:
@@ -314,6 +315,16 @@ def _retimed(task: Task, saved: SavedController) -> SavedController:
     if before.kind == now.kind:
         return saved
     controller, parameters = retimed(saved.controller, saved.parameters, before.table())
+    return replace(saved, controller=controller, parameters=parameters)
+
+
+def _with_copies(raw: Mapping[str, Any], saved: SavedController) -> SavedController:
+    """Return a saved controller with as many efference copies as the settings name, if more."""
+    table, had = raw.get("controller"), getattr(saved.controller, "efference_copies", None)
+    wanted = table.get("efference_copies") if isinstance(table, Mapping) else None
+    if had is None or not isinstance(wanted, int) or wanted <= had:
+        return saved
+    controller, parameters = widened(saved.controller, saved.parameters, 0, wanted - had)
     return replace(saved, controller=controller, parameters=parameters)
 
 

@@ -191,6 +191,11 @@ def _runnable(task: Task, controller: Controller) -> tuple[RecurrentNetwork, Com
             f"{type(controller.cell).__name__} without; `neuromotor.compiled.pieces` says how to "
             "write them."
         )
+    if controller.efference_copies:
+        raise ViewError(
+            "`controller.efference_copies` must be 0 for a page, which gives a network none of its "
+            "commands; `neuromotor record` shows what such a controller does."
+        )
     if SensesInUse.of(task).own:
         raise ViewError(
             "`task.senses` must be none for a page, which knows the plant's state after one delay; "

@@ -66,11 +66,10 @@ class Arrangement:
         self._product = product_address(self.dtype)
         self.count = net.parameter_count
         self.inputs = net.inner_size
-        # what takes derivatives comes first: what is observed, then own commands
-        told = np.arange(observed, net.input_size)
-        own = np.arange(net.input_size, net.inner_size)
-        order = np.concatenate([np.arange(observed), own, told])
-        observed += len(own)
+        # what takes derivatives comes first: what is observed, then the efference copies
+        seen, told, copies = np.split(np.arange(self.inputs), [observed, net.input_size])
+        order = np.concatenate([seen, copies, told])
+        derived = len(seen) + len(copies)
         matrices: list[tuple[Array, int]] = []  # places, columns that take derivatives
         self.blocks: list[Array] = []
         self.initial: list[Array] = []
@@ -103,7 +102,7 @@ class Arrangement:
                     given[:, :-1] = feedforward[rows, : self.inputs]
                 given[:, -1] = bias[rows]
                 under = feedforward[rows, feedforward.shape[1] - below :]
-                matrices += [(given, observed), (under, below), (recurrent[rows], units)]
+                matrices += [(given, derived), (under, below), (recurrent[rows], units)]
                 whole = [feedforward[rows], recurrent[rows], bias[rows, None]]
                 if own_pulls(cell)[g] == g:
                     self.blocks.append(np.concatenate(whole, axis=1))

@@ -38,7 +38,7 @@ class Dimensions(NamedTuple):
     weighed: int  # which number of a state, or computed from it, is the first that is weighed
     offset: int  # and which is the first offset of commands
     drive: float  # weight of the square of a command with its offset
-    own: int  # how many of its last commands the network is given
+    copies: int  # how many of its own last commands the network is given
 
 
 class Given(NamedTuple):

@@ -82,7 +82,7 @@ def forward_block(weights, net, body, dims, given, run, room):
     par, limit, priced = body
     layers, count, m = units.shape[0], run.x.shape[2], run.u.shape[1]
     seen, cues = given.feedback.shape[0], given.told.shape[1]
-    shown = seen + dims.own * m
+    beside = seen + dims.copies * m
     total = 0.0
     computed_step(par, priced, run.x[0], run.x[0, STATE:])
     for t in range(dims.steps):
@@ -92,12 +92,12 @@ def forward_block(weights, net, body, dims, given, run, room):
             for i in range(seen):
                 past = run.x[max(t - given.lag[i], 0), given.feedback[i], b]
                 row[b, i] = past * gain[i, b] + blur[i, b]
-            for i in range(dims.own * m):
+            for i in range(dims.copies * m):
                 ago, which = i // m + 1, i % m
                 row[b, seen + i] = run.u[t - ago, which, b] if ago <= t else 0
             for i in range(cues):
-                row[b, shown + i] = told[i, b]
-            row[b, shown + cues] = 1
+                row[b, beside + i] = told[i, b]
+            row[b, beside + cues] = 1
         noise, offset = given.noise[t % given.noise.shape[0]], 0
         for number in range(layers):
             own = of_layer(weights, number)
@@ -193,7 +193,7 @@ def tangent_block(
             for i in range(seen):
                 past = r_x[max(t - given.lag[i], 0), given.feedback[i], b]
                 r_see[b, i] = past * gain[i, b]
-            for i in range(dims.own * m):
+            for i in range(dims.copies * m):
                 ago, which = i // m + 1, i % m
                 r_see[b, seen + i] = r_u[t - ago, which, b] if ago <= t else 0
         for number in range(layers):
@@ -325,7 +325,7 @@ def adjoint_block(
             past = d_x[max(t - given.lag[i], 0), given.feedback[i]]
             for b in range(count):
                 past[b] += room.see[b, i] * gain[i, b]
-        for i in range(min(dims.own, t) * m):
+        for i in range(min(dims.copies, t) * m):
             past = d_u[t - 1 - i // m, i % m]
             for b in range(count):
                 past[b] += room.see[b, seen + i]

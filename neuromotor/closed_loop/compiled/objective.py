@@ -106,7 +106,7 @@ class Passes:
             weighed=shape.state + shape.signals if shape.features else 0,
             offset=shape.rows - shape.offsets,
             drive=features.drive_weight if features else 0.0,
-            own=net.own_commands,
+            copies=net.efference_copies,
         )
         self.gradients, self.gradient_parts = self.arrangement.gradients(len(self.parts))
         self.penalties = NetworkPenalties.of(task, net)
