@@ -106,8 +106,15 @@ def network_step(
     """Return the map (v, observation, target, t) to v after the step, all rows by themselves.
 
     Raises:
-        RecordingError: The recording lacks what it needs, or is of another network.
+        RecordingError: The recording lacks what it needs, or is of another network, or the network's
+            units are not all that it remembers.
     """
+    if getattr(controller, "efference_copies", 0):
+        raise RecordingError(
+            "the controller is given copies of its last commands (`efference_copies`), so that its "
+            "units are not all that its next step depends on; use the modes of the whole loop "
+            "(`analyze --loop`)."
+        )
     check_recording(recording, ["activation", "observation", "target"])
     weights = controller.unpack(parameters.detach().double())
     sizes = [part.shape[-1] for part in controller.initial_memory(weights, 1)]

@@ -239,7 +239,8 @@ def _recorded_memory(given: Material, rows: list[int]) -> Tensor | None:
         RecordingError: What is computed again is not what was recorded.
     """
     network, recording = given.network, given.recording
-    if "activation" in recording:
+    copies = getattr(network.controller, "efference_copies", 0)
+    if "activation" in recording and not copies:  # else the units are not the whole memory
         return torch.from_numpy(recording["activation"].values[rows])
     controller = network.controller
     if controller.noise_size:

@@ -10,16 +10,24 @@ from neuromotor.controllers import GatedCell, LeakyCell, Network
 from neuromotor.tasks import CenterOut
 
 
+@pytest.mark.parametrize("copies", [0, 3])
 @pytest.mark.parametrize("skip", [True, False])
-def test_currents_add_up_to_the_activations(skip):
+def test_currents_add_up_to_the_activations(skip, copies):
     """Elman units without leak: v is the sum; v itself is recorded from the network's own step."""
     task = CenterOut(directions=4, steps=10, delay_steps=2)
-    net = Network(layers=(6, 5), cell=LeakyCell(), skip_inputs=skip, learn_initial_state=True)
+    net = Network(
+        layers=(6, 5),
+        cell=LeakyCell(),
+        skip_inputs=skip,
+        learn_initial_state=True,
+        efference_copies=copies,
+    )
     theta = net.initial_parameters(torch.Generator().manual_seed(0))
     recording = record(task, net, theta)
     found = network_currents(net, theta, recording)
-    parts = {"layer 1": {"sensory", "told", "recurrent"}}
-    parts["layer 2"] = {"below", "recurrent"} | ({"sensory", "told"} if skip else set())
+    given = {"sensory", "told"} | ({"own commands"} if copies else set())
+    parts = {"layer 1": given | {"recurrent"}}
+    parts["layer 2"] = {"below", "recurrent"} | (given if skip else set())
     activation = recording["activation"].values
     for layer, own in (("layer 1", activation[..., :6]), ("layer 2", activation[..., 6:])):
         assert set(found[layer].currents) == parts[layer]

@@ -25,6 +25,7 @@ NETWORKS = {
     "tanh": ContinuousTimeRNN(layers=(6, 5)),
     "gated": Network(cell=GatedCell(), layers=(6, 4), learn_initial_state=True, squash="tanh"),
     "reset after": Network(cell=GatedCell(reset_after=True), layers=(6, 4)),
+    "told its commands": Network(cell=GatedCell(), layers=(6, 4), efference_copies=4),
 }
 
 

@@ -38,6 +38,7 @@ def cases():
     yield "clock", clocked, ContinuousTimeRNN(layers=(5, 4))
     yield "cue", waiting, ContinuousTimeRNN(layers=(5,))
     yield "gates", small, Network(layers=(4, 3), cell=CELLS["gated"])
+    yield "own commands", small, Network(layers=(4, 3), efference_copies=2)
 
 
 CASES = list(cases())

@@ -13,6 +13,7 @@ from neuromotor.controllers import (
     ContinuousTimeRNN,
     EchoState,
     GatedCell,
+    LeakyCell,
     Network,
     TanhCell,
 )
@@ -114,6 +115,31 @@ def test_a_network_of_tanh_cells_is_the_network_in_continuous_time():
             memory, command = net.step(weights, memory, *given)
         results.append([*memory, command, *net.rates(memory)])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_a_network_is_told_its_last_commands():
+    """Weights that read nothing but one copy repeat that command, plus a bias."""
+    net = Network(layers=(2,), cell=LeakyCell(("linear",)), input_size=3, efference_copies=3)
+    theta = torch.zeros(net.parameter_count, dtype=torch.float64)
+    weights = net.unpack(theta)
+    assert weights.layers[0].feedforward.shape == (2, 3 + 3 * 2)
+    weights.output[:] = torch.eye(2)
+    weights.output_bias[:] = torch.tensor([1.0, -2.0])
+    for copy in range(3):
+        weights.layers[0].feedforward[:] = 0
+        weights.layers[0].feedforward[:, 3 + 2 * copy : 5 + 2 * copy] = 0.5 * torch.eye(2)
+        memory, commands = net.initial_memory(weights, 1), []
+        for t in range(7):
+            told = torch.zeros(1, 3, dtype=torch.float64)
+            memory, command = net.step(weights, memory, told[:, :2], told[:, 2:], t, None)
+            commands.append(command)
+        for t, command in enumerate(commands):
+            before = commands[t - 1 - copy] if t > copy else torch.zeros(1, 2)
+            wanted = 0.5 * before + torch.tensor([1.0, -2.0])
+            torch.testing.assert_close(command, wanted.double())
+        last = torch.cat(commands[:-4:-1], dim=1)
+        torch.testing.assert_close(memory[-1], last)
+        assert [rates.shape for rates in net.rates(memory)] == [(1, 2)]
 
 
 def test_every_gate_is_drawn_by_itself():

@@ -12,6 +12,7 @@ from neuromotor.controllers import CommandTable, ContinuousTimeRNN, Network
 from neuromotor.controllers.cells import CELLS
 from neuromotor.controllers.widening import enlarged, retimed, widened
 from neuromotor.runs.settings import as_start, resolve
+from neuromotor.tasks import CenterOut
 from neuromotor.zoo import path
 from neuromotor.zoo.saved_controller import load_controller
 
@@ -19,7 +20,9 @@ NETS = [
     ContinuousTimeRNN(layers=(5, 4, 3)),
     ContinuousTimeRNN(layers=(5, 4), skip_inputs=False, learn_initial_state=True),
     Network(layers=(4, 3), cell=CELLS["lstm"]),
+    Network(layers=(4, 3), cell=CELLS["gated"], efference_copies=2),
 ]
+GATED = Network(layers=(4, 3), cell=CELLS["gated"])
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -45,6 +48,32 @@ def test_new_inputs_do_nothing_at_first(net):
     assert (first[:, 8:11] != 0).any()  # they can be learnt
 
 
+@pytest.mark.parametrize("net", NETS)
+def test_more_copies_of_commands_do_nothing_at_first(net):
+    theta = net.initial_parameters(torch.Generator().manual_seed(0))
+    wide, wider = widened(net, theta, 2, copies=3)
+    assert wide.efference_copies == net.efference_copies + 3
+    assert wide.input_size == net.input_size + 2
+    task = CenterOut(directions=3, steps=12, delay_steps=2)
+    told = replace(task.trials(), cue=torch.ones(3, 12, 2, dtype=torch.float64))
+    before = ClosedLoop(task, net).simulate(theta, task.trials())
+    after = ClosedLoop(task, wide).simulate(wider, told)
+    torch.testing.assert_close(after.commands, before.commands, rtol=1e-12, atol=1e-14)
+
+
+def test_a_start_gets_the_efference_copies_that_settings_name():
+    saved = load_controller(path("ddn/gated"))
+    raw = {"task": {"type": "ddn", "senses": {"clock": "time-basis"}}}
+    wide = as_start({**raw, "controller": {"efference_copies": 8}}, saved)
+    assert wide.controller.efference_copies == 8
+    task = resolve(raw).task
+    few = task.trials(torch.Generator().manual_seed(0)).subset(slice(5))
+    losses = ClosedLoop(task, saved.controller).losses(saved.parameters, few)
+    same = ClosedLoop(task, wide.controller).losses(wide.parameters, few)
+    torch.testing.assert_close(same, losses, rtol=1e-9, atol=0)
+    assert as_start({**raw, "controller": {"efference_copies": 8}}, wide) is wide
+
+
 def test_a_start_gets_the_inputs_of_a_clock():
     saved = load_controller(path("ddn/best"))
     clock = {"type": "ddn", "senses": {"clock": "time-basis"}}
@@ -56,7 +85,7 @@ def test_a_start_gets_the_inputs_of_a_clock():
     assert settings.controller.input_size == 20
 
 
-@pytest.mark.parametrize("net", [*NETS[:2], Network(layers=(4, 3), cell=CELLS["gated"])])
+@pytest.mark.parametrize("net", [*NETS[:2], NETS[3], GATED])
 def test_new_units_do_nothing_at_first(net):
     draws = torch.Generator().manual_seed(0)
     theta = net.initial_parameters(draws)
