@@ -106,8 +106,8 @@ def network_step(
     """Return the map (v, observation, target, t) to v after the step, all rows by themselves.
 
     Raises:
-        RecordingError: The recording lacks what it needs, or is of another network, or the network's
-            units are not all that it remembers.
+        RecordingError: The recording lacks what it needs, or is of another network, or the network
+            remembers more than its units.
     """
     if getattr(controller, "efference_copies", 0):
         raise RecordingError(
