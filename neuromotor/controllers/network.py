@@ -236,7 +236,7 @@ class RecurrentNetwork(ABC):
         outside = torch.cat([observation, target], dim=-1)
         self.check_input(outside.shape[-1])
         if self.efference_copies:
-            *memory, copies = memory
+            memory, copies = memory[:-1], memory[-1]
             outside = torch.cat([outside, copies], dim=-1)
         after: list[Tensor] = []
         rate = outside
