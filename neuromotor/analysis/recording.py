@@ -139,9 +139,9 @@ def record(
         except ValueError as error:
             raise RecordingError(str(error)) from error
         sizes = [rate.shape[-1] for rate in rates]
-        units = run.memory[: len(sizes)]  # behind them may be efference copies
-        if sizes == [part.shape[-1] for part in units]:
-            values["activation"] = torch.cat(units, dim=-1)
+        own = run.memory[: len(sizes)]  # behind them may be efference copies
+        if sizes == [part.shape[-1] for part in own]:
+            values["activation"] = torch.cat(own, dim=-1)
         values["rate"] = torch.cat(rates, dim=-1)
     if "units" in parts:  # of a network that is part of the plant
         values["rate"] = before[..., parts.pop("units")]
