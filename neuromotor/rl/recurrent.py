@@ -53,8 +53,8 @@ class NetworkActor(nn.Module):
             pace: Learning rate of its parameters, in ratio to that of all others.
 
         Raises:
-            ValueError: The network learns its first memory, has private noise, or the task shows it
-                a clock.
+            ValueError: The network learns its first memory, has private noise or efference copies,
+                or the task shows it a clock.
         """
         super().__init__()
         clock = options.senses.clock
@@ -62,6 +62,12 @@ class NetworkActor(nn.Module):
             raise ValueError(
                 "`start` must be a network without noise of its own, that begins with an empty "
                 "memory on a task without a clock."
+            )
+        if controller.efference_copies:
+            raise ValueError(
+                "`start` must be a network without `efference_copies`, got "
+                f"{controller.efference_copies}: those would be of the policy's mean, and not of "
+                "the actions that explore."
             )
         self.controller = controller
         self._pace, self._begun = pace, nn.Buffer(parameters.detach().float().clone())
