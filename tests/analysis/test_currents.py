@@ -6,6 +6,7 @@ import torch
 
 from neuromotor.analysis import RecordingError, record
 from neuromotor.analysis.currents import network_currents, plot_currents
+from neuromotor.analysis.jacobians import jacobian_spectrum
 from neuromotor.controllers import GatedCell, LeakyCell, Network
 from neuromotor.tasks import CenterOut
 
@@ -40,6 +41,16 @@ def test_currents_add_up_to_the_activations(skip, copies):
     assert plot_currents(found).axes[0].get_ylabel().startswith("current")
     with pytest.raises(ValueError, match=r"`window_s` must lie in 0 to 0\.09 s"):
         found["layer 1"].size((0.0, 0.5))
+
+
+def test_units_that_are_not_all_that_is_remembered_have_no_jacobian_of_their_own():
+    task = CenterOut(directions=2, steps=6)
+    net = Network(layers=(4,), efference_copies=2)
+    theta = net.initial_parameters(torch.Generator().manual_seed(0))
+    recording = record(task, net, theta)
+    assert recording["activation"].sizes["unit"] == 4
+    with pytest.raises(RecordingError, match="efference_copies"):
+        jacobian_spectrum(net, theta, recording)
 
 
 def test_units_without_one_sum_are_refused():

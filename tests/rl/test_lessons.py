@@ -170,5 +170,9 @@ def test_a_recurrent_network_goes_on_from_rewards(tmp_path):
     save_controller(path, noisy, theta, task=TASK, overwrite=True)
     with pytest.raises(ValueError, match="without noise of its own"):
         learner_of(TASK, led, 0)
+    told = replace(network, efference_copies=2)
+    save_controller(path, told, initial_parameters(told, seed=1), task=TASK, overwrite=True)
+    with pytest.raises(ValueError, match="without `efference_copies`, got 2"):
+        learner_of(TASK, led, 0)
     with pytest.raises(SettingsError, match="differs in its type"):
         learner_of(TASK, replace(ALGORITHMS["ppo"], arms=4, start="center-out/lbfgs"), 0)
