@@ -166,10 +166,8 @@ def _table(summary: dict[str, Any]) -> Table:
         table.add_row(
             titled(row),
             str(row["seeds"]),
-            f"{row['ratio']:.4g}",
-            f"{row['lowest']:.4g}",
-            f"{row['highest']:.4g}",
-            f"{row['target_error_cm']:.3g}",
+            *(_number(row[key], 4) for key in ("ratio", "lowest", "highest")),
+            _number(row["target_error_cm"], 3),
             f"{row['steps']:.0f}",
             f"{row['seconds']:.0f}",
         )
@@ -179,6 +177,11 @@ def _table(summary: dict[str, Any]) -> Table:
     return table
 
 
+def _number(value: float | None, digits: int) -> str:
+    """Return a number in words; there is none where the limb flies off."""
+    return "flies off" if value is None else f"{value:.{digits}g}"
+
+
 def _every(summary: dict[str, Any]) -> Table:
     """Return how near each algorithm came on each task, a line each."""
     table = Table(title="loss in ratio to the reference, medians over the seeds", box=None)
@@ -186,9 +189,9 @@ def _every(summary: dict[str, Any]) -> Table:
         table.add_column(name, justify="right" if name in _NUMBERS else "left")
     for task, found in summary["tasks"].items():
         for row in found["medians"]:
-            numbers = (f"{row[key]:.4g}" for key in ("ratio", "lowest", "highest"))
-            error = f"{row['target_error_cm']:.3g}"
-            table.add_row(task, found["reference"]["name"], row["algorithm"], *numbers, error)
+            numbers = [_number(row[key], 4) for key in ("ratio", "lowest", "highest")]
+            numbers.append(_number(row["target_error_cm"], 3))
+            table.add_row(task, found["reference"]["name"], row["algorithm"], *numbers)
         for name in found["refused"]:
             table.add_row(task, "", name, "refused")
     return table

@@ -56,7 +56,8 @@ class LearningPoint:
     Attributes:
         steps: Steps of all arms so far.
         seconds: Wall-clock time, lessons too, without the tests.
-        loss: Mean loss of the policy without exploration on the yardstick's trials.
+        loss: Mean loss of the policy without exploration on the yardstick's trials; infinite where
+            the limb flies off.
         ratio: The same in ratio to the reference.
         target_error_cm: Mean distance of the hand from its target at the end (cm).
     """
@@ -195,9 +196,9 @@ def learn(
             LearningPoint(
                 steps=learner.steps,
                 seconds=spent,
-                loss=found.loss,
-                ratio=ratio_to(found.loss, against.loss),
-                target_error_cm=found.target_error_cm,
+                loss=_or_infinity(found.loss),
+                ratio=ratio_to(_or_infinity(found.loss), against.loss),
+                target_error_cm=_or_infinity(found.target_error_cm),
             )
         )
         if callback is not None:
@@ -230,6 +231,11 @@ def learn(
             )
     controller, parameters = learner.policy()
     return LearningRun(algorithm, controller, parameters, against.name, tuple(points), reason)
+
+
+def _or_infinity(value: float) -> float:
+    """Return a number that is not one, as where a limb flies off, as infinity."""
+    return math.inf if math.isnan(value) else value
 
 
 def _restored(

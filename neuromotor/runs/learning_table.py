@@ -133,8 +133,10 @@ def _cell(row: Mapping[str, Any]) -> str:
     return f"{_number(row['ratio'])}{spread}, from {_number(row['untrained'])}"
 
 
-def _number(value: float) -> str:
-    """Three digits of a number, without an exponent."""
+def _number(value: float | None) -> str:
+    """Three digits of a number, without an exponent; there is none where the limb flies off."""
+    if value is None:
+        return "flies off"
     return f"{float(f'{value:.3g}'):,.10g}"
 
 

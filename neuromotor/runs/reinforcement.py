@@ -8,6 +8,7 @@ was.
 from __future__ import annotations
 
 import itertools
+import math
 import shlex
 import statistics
 import sys
@@ -30,7 +31,7 @@ from neuromotor.storage.components import (
     encode,
     setting_names,
 )
-from neuromotor.storage.files import parse_json, read_text, write_json
+from neuromotor.storage.files import finite_data, parse_json, read_text, write_json
 from neuromotor.tasks import TASKS, Task
 from neuromotor.zoo.saved_controller import save_controller
 
@@ -173,6 +174,8 @@ def run_learning(
         say: Hears of every training that ends.
         watch: Hears of every test: the training, where it stands, and its steps in all.
 
+    A limb that flies off has no finite loss: None stands for its numbers.
+
     Raises:
         RunFolderError: The folder holds something else, or other settings.
     """
@@ -196,7 +199,7 @@ def run_learning(
             title = f"{name}-{seed}"
             result = folder / f"results/{title}.json"
             if resume and result.is_file():
-                rows.append(parse_json(read_text(result)))
+                rows.append(_numbers(parse_json(read_text(result))))
                 continue
             checkpoint = folder / f"checkpoints/{title}.safetensors"
             found = learn(
@@ -214,10 +217,10 @@ def run_learning(
             )
             row = _kept(found, name, seed, folder, settings)
             if found.reason != "interrupted":
-                write_json(result, row)
+                write_json(result, finite_data(row))
             say(_sentence(row))
             rows.append(row)
-        summary = {
+        summary: dict[str, Any] = {
             "task": settings.name,
             "command": shlex.join(["neuromotor", *sys.argv[1:]]),
             "versions": versions(),
@@ -235,6 +238,7 @@ def run_learning(
                 from neuromotor.runs.figures import plot_learning
 
                 save_figures({"learning": plot_learning(rows, against.name)}, folder / "figures")
+        summary = finite_data(summary)
         write_json(folder / "summary.json", summary)
     return summary
 
@@ -274,10 +278,20 @@ def _kept(
         found.controller,
         found.parameters.float(),
         task=settings.task,
-        info={"method": name, **row, "settings": settings.given},
+        info={"method": name, **finite_data(row), "settings": settings.given},
         overwrite=True,
     )
     return {**row, "curve": [asdict(point) for point in found.curve]}
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as it was before JSON, which has None for losses that are not finite."""
+    measured = ("loss", "ratio", "target_error_cm")
+    points = [row, *row["curve"]]
+    found = [
+        {**one, **{key: math.inf for key in measured if one[key] is None}} for one in points
+    ]
+    return {**found[0], "curve": found[1:]}
 
 
 def titled(row: Mapping[str, Any]) -> str:
@@ -290,7 +304,10 @@ def titled(row: Mapping[str, Any]) -> str:
 
 def _sentence(row: Mapping[str, Any]) -> str:
     """Say what a training came to."""
+    came = f"{row['ratio']:.4g} x {row['reference']}"
+    if not math.isfinite(row["ratio"]):
+        came = "the limb flies off"
     return (
-        f"{titled(row)}, seed {row['seed']}: {row['ratio']:.4g} x {row['reference']} after "
-        f"{row['steps']} steps, {row['seconds']:.0f} s ({row['reason']})"
+        f"{titled(row)}, seed {row['seed']}: {came} after {row['steps']} steps, "
+        f"{row['seconds']:.0f} s ({row['reason']})"
     )

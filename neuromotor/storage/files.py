@@ -16,6 +16,7 @@ from neuromotor.storage.claims import check_claimed, make_folder
 
 __all__ = [
     "atomic_path",
+    "finite_data",
     "finite_or_none",
     "parse_json",
     "read_text",
@@ -99,6 +100,15 @@ def write_json(path: Path, data: Any) -> None:
 def finite_or_none(value: float) -> float | None:
     """Return a number for JSON, which knows no infinity and no NaN: None stands for them."""
     return value if math.isfinite(value) else None
+
+
+def finite_data(data: Any) -> Any:
+    """Return data for JSON: dicts and lists with None for every number that is not finite."""
+    if isinstance(data, float):
+        return finite_or_none(data)
+    if isinstance(data, dict):
+        return {key: finite_data(value) for key, value in data.items()}
+    return [finite_data(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def read_text(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> str:

@@ -1,13 +1,17 @@
 """The table of all tasks: a run for each, a reason where an algorithm cannot learn, and its end."""
 
 import json
+import math
 
 import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
 
+from neuromotor import load_controller
 from neuromotor.cli.app import app
+from neuromotor.evaluation.performance import Performance
+from neuromotor.rl import learning
 from neuromotor.runs import learning_table
 from neuromotor.tasks import TASKS
 
@@ -40,6 +44,25 @@ def test_every_task_has_a_run_or_a_reason(tmp_path, monkeypatch):
     (out / "center-out/summary.json").unlink()  # as if it had been stopped then
     again = run("--resume", out)
     assert again["tasks"] == found["tasks"]
+
+
+def test_a_limb_that_flies_off_ends_no_table(tmp_path, monkeypatch):
+    """Its numbers are None in JSON, words in tables, and the runs beside it are kept."""
+    monkeypatch.setattr(learning_table, "TASKS", {"center-out": TASKS["center-out"]})
+    flown = Performance(math.nan, math.nan, math.nan, math.nan)
+    monkeypatch.setattr(learning, "measure", lambda *_: flown)
+    out = tmp_path / "all"
+    found = run("all", "--algorithm", "ppo,analytic", "--smoke", "--out", out)
+    assert [row["ratio"] for row in found["tasks"]["center-out"]["medians"]] == [None, None]
+    text = (out / "table.md").read_text()
+    assert text.count("flies off, from flies off") == 2
+    (out / "center-out/summary.json").unlink()  # as if it had been stopped then
+    assert run("--resume", out)["tasks"] == found["tasks"]
+    shown = CliRunner().invoke(app, ["rl", "--resume", str(out)])
+    assert shown.exit_code == 0
+    assert shown.stdout.count("flies off") == 8
+    saved = load_controller(out / "center-out/controllers/ppo-0.safetensors")
+    assert saved.info["loss"] is None
 
 
 def test_what_is_wrong_for_every_task_is_refused(tmp_path):
