@@ -288,9 +288,7 @@ def _numbers(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row as it was before JSON, which has None for losses that are not finite."""
     measured = ("loss", "ratio", "target_error_cm")
     points = [row, *row["curve"]]
-    found = [
-        {**one, **{key: math.inf for key in measured if one[key] is None}} for one in points
-    ]
+    found = [{**one, **{key: math.inf for key in measured if one[key] is None}} for one in points]
     return {**found[0], "curve": found[1:]}
 
 
