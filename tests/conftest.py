@@ -1,6 +1,8 @@
-"""How many processes share the tests out, and with how many threads each of them computes."""
+"""How many processes share the tests out, with how many threads, and that no figure is left open."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,3 +14,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return one process a core for the whole suite, and none beside pytest's own for a part."""
     whole = config.args == config.getini("testpaths") and not config.option.keyword
     return min(os.cpu_count() or 1, 8) if whole else 0
+
+
+@pytest.fixture(autouse=True)
+def _figures_closed() -> Iterator[None]:
+    """Close what a test has drawn: matplotlib warns of many open figures, and warnings are errors."""
+    yield
+    drawn = sys.modules.get("matplotlib.pyplot")
+    if drawn is not None:
+        drawn.close("all")
