@@ -1,4 +1,4 @@
-"""How many processes share the tests out, with how many threads, and that no figure is left open."""
+"""How many processes share the tests out, with how many threads; figures are closed after each."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.fixture(autouse=True)
 def _figures_closed() -> Iterator[None]:
-    """Close what a test has drawn: matplotlib warns of many open figures, and warnings are errors."""
+    """Close what a test has drawn: matplotlib warns of many open figures; warnings are errors."""
     yield
     drawn = sys.modules.get("matplotlib.pyplot")
     if drawn is not None:
