@@ -45,15 +45,11 @@ def widened(controller: Net, parameters: Tensor, more: int, copies: int = 0) -> 
     found = torch.zeros(wide.parameter_count, dtype=parameters.dtype, device=parameters.device)
     own, new = controller.unpack(parameters.detach()), wide.unpack(found)
     for number, (before, after) in enumerate(zip(own.layers, new.layers, strict=True)):
-        columns = before.feedforward
+        kept = torch.arange(after.feedforward.shape[1])
         if number == 0 or controller.skip_inputs:
-            given, own_copies, below = columns[:, :inputs], columns[:, inputs:had], columns[:, had:]
-            fresh = [
-                columns.new_zeros(len(columns), size)
-                for size in (more, wide.inner_size - had - more)
-            ]
-            columns = torch.cat([given, fresh[0], own_copies, fresh[1], below], dim=1)
-        after.feedforward[:] = columns
+            copied = kept[inputs + more : had + more]
+            kept = torch.cat([kept[:inputs], copied, kept[wide.inner_size :]])
+        after.feedforward[:, kept] = before.feedforward
     _keep_all_but_inputs(own, new)
     return other, found
 

@@ -21,6 +21,7 @@ from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.evaluation.performance import held_out, measure
 from neuromotor.evaluation.references import REFERENCES, assess_references
 from neuromotor.evaluation.robustness import default_reference
+from neuromotor.optim.objective import or_infinity
 from neuromotor.rl.algorithms import ALGORITHMS, Algorithm
 from neuromotor.rl.learners import learner_of
 from neuromotor.storage.snapshots import load_tree, save_tree
@@ -196,9 +197,9 @@ def learn(
             LearningPoint(
                 steps=learner.steps,
                 seconds=spent,
-                loss=_or_infinity(found.loss),
-                ratio=ratio_to(_or_infinity(found.loss), against.loss),
-                target_error_cm=_or_infinity(found.target_error_cm),
+                loss=or_infinity(found.loss),
+                ratio=ratio_to(or_infinity(found.loss), against.loss),
+                target_error_cm=or_infinity(found.target_error_cm),
             )
         )
         if callback is not None:
@@ -231,11 +232,6 @@ def learn(
             )
     controller, parameters = learner.policy()
     return LearningRun(algorithm, controller, parameters, against.name, tuple(points), reason)
-
-
-def _or_infinity(value: float) -> float:
-    """Return a number that is not one, as where a limb flies off, as infinity."""
-    return math.inf if math.isnan(value) else value
 
 
 def _restored(
