@@ -1,12 +1,15 @@
 """Small quadratic programs with bounds, many side by side: what iLQR solves at each step.
 
 Notation: each of B programs minimises ``x'H x / 2 + q'x`` with ``low <= x <= high`` over m
-variables. A variable is clamped where it lies on a bound and the program would gain if it could go
-beyond it; the other variables are free.
+variables. A variable is either clamped to one of its bounds or free, and free ones lie where the
+slope ``H x + q`` is zero. The minimum is found as soon as every free variable lies within its bounds
+and no clamped one would lower the program by leaving its bound.
 
-Source: Tassa, Mansard & Todorov (2014), Control-limited differential dynamic programming, section
-IV.A: a projected-Newton method, which takes a full Newton step on the free variables as soon as it
-has found which they are, and so ends after few iterations.
+Source: Júdice & Pires (1994), A block principal pivoting algorithm for large-scale strictly
+monotone linear complementarity problems, Computers & Operations Research 21: every variable on the
+wrong side changes at once, and only one (Murty's rule) where that stops to lower their number, so
+that the search ends. The projected-Newton method of Tassa, Mansard & Todorov (2014) goes to and fro
+without end where H is ill-conditioned, as it is for an arm that more muscles move than it has joints.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from torch import Tensor
 __all__ = ["BoxSolution", "solve_box_qp"]
 
 _ITERATIONS = 100
-_SHRINK, _STEPS, _ACCEPTANCE = 0.6, 40, 0.1  # step sizes 1, .6, ...; Armijo's constant
+_PATIENCE = 3  # changes of all at once that may leave as many on the wrong side
+_ROUNDING = 1e4  # in units of the number format's relative spacing
 
 
 class BoxSolution(NamedTuple):
@@ -40,44 +44,33 @@ def solve_box_qp(
         gradient: q, (B, m).
         low: (B, m).
         high: (B, m).
-        start: Where to begin, (B, m).
+        start: Where to begin, (B, m): variables at or beyond a bound begin clamped to it.
     """
-    x = _clipped(start, low, high)
-    powers = torch.arange(_STEPS, dtype=x.dtype, device=x.device)
-    sizes = (_SHRINK**powers)[:, None, None]  # (S, 1, 1)
-    slope = gradient + _times(hessian, x)
-    free, factor = _free(hessian, slope, low, high, x)
+    rounding = _ROUNDING * torch.finfo(gradient.dtype).eps
+    side = (start >= high).int() - (start <= low).int()  # -1 and 1: clamped; 0: free
+    fewest = torch.full(side.shape[:1], side.shape[1] + 1, device=side.device)
+    patience = torch.full_like(fewest, _PATIENCE)
     for _ in range(_ITERATIONS):
-        step = -torch.cholesky_solve(torch.where(free, slope, 0.0)[..., None], factor)[..., 0]
-        tried = _clipped(x + sizes * step, low, high)  # (S, B, m)
-        change = tried - x
-        promised = -(change * slope).sum(-1)
-        lowered = promised - 0.5 * (change * _times(hessian, change)).sum(-1)
-        good = (promised > 0) & (lowered >= _ACCEPTANCE * promised)
-        some, first = good.any(0), good.int().argmax(0)  # the largest step that is good
-        best = tried.gather(0, first[None, :, None].expand(1, *x.shape))[0]
-        newton = some & (first == 0) & (tried[0] == x + step).all(-1)
-        x = torch.where(some[:, None], best, x)
+        free = side == 0
+        bound = torch.where(side < 0, low, torch.where(side > 0, high, 0.0))
+        among = torch.where(free[..., None] & free[..., None, :], hessian, 0.0)
+        factor, _ = torch.linalg.cholesky_ex(among + torch.diag_embed((~free).to(bound)))
+        pull = torch.where(free, -gradient - _times(hessian, bound), 0.0)
+        x = bound + torch.cholesky_solve(pull[..., None], factor)[..., 0]
         slope = gradient + _times(hessian, x)
-        before = free
-        free, factor = _free(hessian, slope, low, high, x)
-        if bool((~some | (newton & (free == before).all(-1))).all()):
+
+        near = rounding * x.abs().amax(-1, keepdim=True)
+        flat = rounding * (gradient.abs() + _times(hessian.abs(), x.abs()))
+        goal = (free & (x > high + near)).int() - (free & (x < low - near)).int()
+        wrong = (goal != 0) | (side * slope > flat)
+        count = wrong.sum(-1)
+        if not bool(count.any()):
             break
-    return BoxSolution(x, free, factor)
-
-
-def _free(
-    hessian: Tensor, slope: Tensor, low: Tensor, high: Tensor, x: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Which variables are free, (B, m), and the Cholesky factor of H among them, (B, m, m)."""
-    free = ~(((x == low) & (slope > 0)) | ((x == high) & (slope < 0)))
-    among = torch.where(free[..., None] & free[..., None, :], hessian, 0.0)
-    factor, _ = torch.linalg.cholesky_ex(among + torch.diag_embed((~free).to(x)))
-    return free, factor
-
-
-def _clipped(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    return torch.minimum(torch.maximum(x, low), high)
+        patience = torch.where(count < fewest, _PATIENCE, patience - 1)
+        fewest = torch.minimum(fewest, count)
+        last = wrong & (wrong.flip(-1).cumsum(-1).flip(-1) == 1)
+        side = torch.where(torch.where(patience[..., None] < 0, last, wrong), goal, side)
+    return BoxSolution(torch.minimum(torch.maximum(x, low), high), free, factor)
 
 
 def _times(matrices: Tensor, vectors: Tensor) -> Tensor:

@@ -121,6 +121,18 @@ def test_the_box_solver_finds_what_scipy_finds(size):
         np.testing.assert_array_equal(found.free[i].numpy(), best.active_mask == 0)
 
 
+def test_the_box_solver_finds_what_scipy_finds_for_more_muscles_than_joints():
+    levers_nm = normal(200, 2, 6)
+    root = torch.cat([5e-3 * torch.eye(6, dtype=torch.float64).expand(200, 6, 6), levers_nm], 1)
+    right = torch.cat([torch.zeros(200, 6, dtype=torch.float64), normal(200, 2, seed=1)], 1)
+    low, high = torch.zeros(200, 6, dtype=torch.float64), torch.ones(200, 6, dtype=torch.float64)
+    gradient = -(root.mT @ right[..., None])[..., 0]
+    found = solve_box_qp(root.mT @ root, gradient, low, high, uniform(-1.0, 1.0, 200, 6, seed=2))
+    for i in range(200):
+        best = lsq_linear(root[i].numpy(), right[i].numpy(), (0, 1), method="bvls", tol=1e-14)
+        np.testing.assert_allclose(found.point[i].numpy(), best.x, rtol=0, atol=1e-9)
+
+
 def test_commands_to_start_from_are_brought_within_bounds():
     trials = REACH.trials()
     wild = torch.full((8, 40, 2), 9.0, dtype=torch.float64)
