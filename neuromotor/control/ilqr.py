@@ -158,7 +158,7 @@ class ILQR:
             commands = holding_command(plant, start)[:, None].expand(shape)
         if commands.shape != shape:
             raise ValueError(f"`commands` must have shape {shape}, got {tuple(commands.shape)}.")
-        commands = within_bounds(plant, commands.to(start))
+        commands = within_bounds(plant, commands.to(start)).clone()
         states = roll_out(plant, trials, commands)
         losses = cost.losses(states, commands, trials)
         if not bool(torch.isfinite(losses).all()):
@@ -177,39 +177,41 @@ class ILQR:
         gains = start.new_zeros(*shape, plant.state_size)
         history = [float(losses.mean())]
         rollouts, linearizations, iteration = 1, 0, 0
-        while iteration < self.iterations and not bool((converged | failed).all()):
+        while iteration < self.iterations and bool((active := ~(converged | failed)).any()):
             iteration += 1
-            jacobians = linearize_plant(plant, trials, states[:, :-1], commands)
+            # Only trials that have not ended are worked on.
+            rows = active.nonzero().squeeze(-1)
+            some = trials if len(rows) == len(trials) else trials.subset(rows)
+            x, u, before, damping = states[rows], commands[rows], losses[rows], regularizer[rows]
+            jacobians = linearize_plant(plant, some, x[:, :-1], u)
             a, b = torch.split(jacobians, [plant.state_size, plant.command_size], dim=-1)
             linearizations += 1
-            expansion = cost.expansion(states, commands, trials)
-            model = _backward(expansion, commands, a, b, regularizer, plant)
+            model = _backward(cost.expansion(x, u, some), u, a, b, damping, plant)
             expected = -(model.linear + model.quadratic)
-            solved = ~model.failed & (expected <= self.tolerance * losses)
-            active = ~(converged | failed)
-            gains = torch.where((active & ~model.failed).view(-1, 1, 1, 1), model.gains, gains)
-            converged |= active & solved & (regularizer < 1e-6)
+            solved = ~model.failed & (expected <= self.tolerance * before)
+            gains[rows] = torch.where(model.failed.view(-1, 1, 1, 1), gains[rows], model.gains)
 
-            new_states, new_commands = _search(plant, trials, states, commands, model, steps)
+            new_states, new_commands = _search(plant, some, x, u, model, steps)
             rollouts += self.step_sizes
-            new_losses = cost.losses(new_states, new_commands, trials)  # (S, B)
+            new_losses = cost.losses(new_states, new_commands, some)  # (S, B)
             new_losses = new_losses.nan_to_num(nan=math.inf)
             best_losses, best = new_losses.min(dim=0)
             scale = steps[best, 0]
             promised = -(scale * model.linear + scale.square() * model.quadratic)
-            accept = active & ~model.failed & (losses - best_losses > self.acceptance * promised)
+            accept = ~model.failed & (before - best_losses > self.acceptance * promised)
             accept &= promised > 0
 
-            trial = torch.arange(len(trials), device=start.device)
+            trial = torch.arange(len(rows), device=start.device)
             pick = accept.view(-1, 1, 1)
-            states = torch.where(pick, new_states[best, trial], states)
-            commands = torch.where(pick, new_commands[best, trial], commands)
+            states[rows] = torch.where(pick, new_states[best, trial], x)
+            commands[rows] = torch.where(pick, new_commands[best, trial], u)
+            losses[rows] = torch.where(accept, best_losses, before)
             # Near the optimum rounding decides whether a step helps; the trial stops there, too.
-            stalled = active & ~accept & solved
-            converged |= stalled
-            losses = torch.where(accept, best_losses, losses)
-            regularizer, growth = _update_regularizer(regularizer, growth, accept)
-            failed |= ~converged & (regularizer > self.regularizer_max)
+            ended = solved & ((damping < 1e-6) | ~accept)
+            converged[rows] = ended
+            damping, growth[rows] = _update_regularizer(damping, growth[rows], accept)
+            regularizer[rows] = damping
+            failed[rows] = ~ended & (damping > self.regularizer_max)
             history.append(float(losses.mean()))
             if callback is not None:
                 callback(iteration, history[-1])
