@@ -19,6 +19,7 @@ from neuromotor.runs.create import MARKER
 from neuromotor.runs.drawing import draw_without_screen
 from neuromotor.runs.records import RunRecord, find_runs, read_run, setting_differences
 from neuromotor.storage.components import SettingsError
+from neuromotor.storage.files import finite_data
 
 __all__ = ["register"]
 
@@ -71,7 +72,7 @@ def list_runs(
         raise SettingsError(f"{place} is not a folder; name one that holds run folders.")
     records = find_runs(place, verify=verify)
     if json_:
-        print(json.dumps([_json(record.as_dict()) for record in records], indent=2))
+        print(json.dumps([finite_data(record.as_dict()) for record in records], indent=2))
         return
     if not records:
         messages.print(f"No run folders within {place}.", soft_wrap=True)
@@ -129,7 +130,7 @@ def compare_runs(
     if json_:
         methods = [[_method(found) for found in record.methods] for record in records]
         data = [
-            {**_json(record.as_dict()), "results": found}
+            {**finite_data(record.as_dict()), "results": found}
             for record, found in zip(records, methods, strict=True)
         ]
         print(json.dumps({"settings": differences, "runs": data}, indent=2))
@@ -189,15 +190,8 @@ def _draw(records: Sequence[RunRecord], path: Path) -> None:
 def _method(found: Any) -> dict[str, Any]:
     """One method's result for JSON."""
     names = ("method", "seed", "floor", "loss", "ratio", "calls", "seconds", "evaluated")
-    return _json({name: getattr(found, name) for name in names})
-
-
-def _json(table: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in table.items()
-    }
+    numbers: dict[str, Any] = finite_data({name: getattr(found, name) for name in names})
+    return numbers
 
 
 def _seeds(seeds: Sequence[int]) -> str:

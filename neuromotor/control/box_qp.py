@@ -2,14 +2,14 @@
 
 Notation: each of B programs minimises ``x'H x / 2 + q'x`` with ``low <= x <= high`` over m
 variables. A variable is either clamped to one of its bounds or free, and free ones lie where the
-slope ``H x + q`` is zero. The minimum is found as soon as every free variable lies within its bounds
-and no clamped one would lower the program by leaving its bound.
+slope ``H x + q`` is zero. The minimum is found as soon as every free variable lies within its
+bounds and no clamped one would lower the program by leaving its bound.
 
 Source: Júdice & Pires (1994), A block principal pivoting algorithm for large-scale strictly
-monotone linear complementarity problems, Computers & Operations Research 21: every variable on the
-wrong side changes at once, and only one (Murty's rule) where that stops to lower their number, so
-that the search ends. The projected-Newton method of Tassa, Mansard & Todorov (2014) goes to and fro
-without end where H is ill-conditioned, as it is for an arm that more muscles move than it has joints.
+monotone linear complementarity problems, Computers & Operations Research 21. Every variable on the
+wrong side changes at once; where that no longer lowers their number, only one does (Murty's rule),
+so that the search ends. The projected-Newton method of Tassa, Mansard & Todorov (2014) may go to
+and fro for hundreds of steps where H is ill-conditioned, as for an arm of more muscles than joints.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["BoxSolution", "solve_box_qp"]
 
 _ITERATIONS = 100
 _PATIENCE = 3  # changes of all at once that may leave as many on the wrong side
-_ROUNDING = 1e4  # in units of the number format's relative spacing
+_ROUNDING = 100  # in units of the number format's relative spacing
 
 
 class BoxSolution(NamedTuple):

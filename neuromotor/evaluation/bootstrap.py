@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from neuromotor._checks import check_below_one, check_finite_tensor, check_integer, check_number
+from neuromotor.storage.files import finite_or_none
 
 __all__ = ["Interval", "bootstrap_interval", "percentile_interval", "ratio_to"]
 
@@ -102,4 +103,4 @@ def percentile_interval(value: float, resampled: ArrayLike, level: float = 0.95)
     tails = [(1 - level) / 2, (1 + level) / 2]
     with np.errstate(invalid="ignore"):  # between infinities
         low, high = np.quantile(np.asarray(resampled, np.float64), tails).tolist()
-    return Interval(*(x if math.isfinite(x) else None for x in (value, low, high)))
+    return Interval(*map(finite_or_none, (value, low, high)))

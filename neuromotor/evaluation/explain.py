@@ -27,6 +27,7 @@ from neuromotor.control.linear_feedback import FeedbackWeights
 from neuromotor.controllers import Controller
 from neuromotor.controllers.controller import belongs_to_trials, unit_rates
 from neuromotor.evaluation.references import no_reference
+from neuromotor.storage.files import finite_data
 from neuromotor.tasks import Senses, SensesInUse, Task, Trials
 from neuromotor.tasks.task import DerivedTask
 
@@ -133,7 +134,7 @@ class Explanation:
             data["conditions"][name].update(
                 loss=losses.loss, reference=losses.reference, excess=losses.excess
             )
-        finite: dict[str, Any] = _finite(data)
+        finite: dict[str, Any] = finite_data(data)
         return finite
 
 
@@ -426,12 +427,3 @@ def _read_out(inputs: Tensor, wanted: Tensor) -> Tensor:
         weights = torch.linalg.solve(square, x.mT @ y)
         read[use] = (inputs[use] - center) / size @ weights + middle
     return read
-
-
-def _finite(value: Any) -> Any:
-    """The same with None in place of each number that is not finite."""
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

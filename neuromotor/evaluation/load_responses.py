@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from neuromotor.plants.plant import Plant
+from neuromotor.storage.files import finite_or_none
 from neuromotor.tasks import Trials
 
 __all__ = [
@@ -158,7 +159,7 @@ def load_response(
         trials=len(which),
         displacement_cm=displacement,
         peak_cm=statistics.fmean(max(one.size) for one in single),
-        settling_ms=settling if math.isfinite(settling) else None,
+        settling_ms=finite_or_none(settling),
         settled=statistics.fmean(math.isfinite(one.settling_ms) for one in single),
         overshoot_percent=100 * statistics.fmean(one.overshoot for one in single),
         oscillations=statistics.fmean(one.oscillations for one in single),

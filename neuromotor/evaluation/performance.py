@@ -22,6 +22,7 @@ from neuromotor.controllers import Controller
 from neuromotor.evaluation.bootstrap import Interval, bootstrap_interval
 from neuromotor.evaluation.load_responses import LoadResponse, load_response
 from neuromotor.plants import actuated
+from neuromotor.storage.files import finite_data
 from neuromotor.tasks import Task, Trials
 from neuromotor.tasks.penalties import muscle_penalties, penalties_of
 
@@ -139,10 +140,7 @@ class Evaluation:
             "trials": len(self.losses),
             "loss": self.loss.as_dict(),
             "ratios": {name: ratio.as_dict() for name, ratio in self.ratios.items()},
-            "means": {
-                name: number if math.isfinite(number) else None
-                for name, number in self.performance.as_dict().items()
-            },
+            "means": finite_data(self.performance.as_dict()),
             "response": None if self.response is None else self.response.as_dict(),
         }
 

@@ -15,6 +15,7 @@ from neuromotor._checks import check_integer, check_positive
 from neuromotor.controllers.controller import Controller
 from neuromotor.evaluation.performance import controller_runner, held_out, measure
 from neuromotor.evaluation.references import no_reference, reference_trajectories
+from neuromotor.storage.files import finite_data
 from neuromotor.tasks import Task, Trials
 from neuromotor.tasks.ranges import ignored, numbers
 
@@ -55,11 +56,8 @@ class Variation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name, for tables and JSON; what is not finite is None."""
-        data = {**dataclasses.asdict(self), "ratio": self.ratio}
-        return {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in data.items()
-        }
+        found: dict[str, Any] = finite_data({**dataclasses.asdict(self), "ratio": self.ratio})
+        return found
 
 
 def variations(task: Task, change: float = CHANGE) -> Iterator[tuple[str, float, float]]:

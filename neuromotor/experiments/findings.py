@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.evaluation.bootstrap import Interval
+from neuromotor.storage.files import finite_or_none
 
 __all__ = [
     "VERDICTS",
@@ -133,7 +134,7 @@ class Judgement:
             "what": nature.what,
             "unit": nature.unit,
             "found": None if self.found is None else self.found.as_dict(),
-            "nature": [_finite(nature.low), _finite(nature.high)],
+            "nature": [finite_or_none(nature.low), finite_or_none(nature.high)],
             "absent": nature.absent,
             "of": nature.of,
             "source": nature.source,
@@ -177,7 +178,3 @@ def overall(judgements: Sequence[Judgement]) -> Verdict:
     """
     asked = [one.verdict for one in judgements if one.verdict != "cannot be asked"]
     return max(asked, key=VERDICTS.index) if asked else "cannot be asked"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

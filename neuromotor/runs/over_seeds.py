@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromotor.runs.records import MethodRecord
+from neuromotor.storage.files import finite_or_none
 
 __all__ = ["LEVELS", "best_ratio_at", "seed_rows"]
 
@@ -110,5 +111,4 @@ def _first_below(run: MethodRecord, loss: float) -> tuple[float, float]:
 
 def _median(numbers: Sequence[float]) -> float | None:
     """Return the median, None where it is not finite."""
-    middle = statistics.median(numbers)
-    return middle if math.isfinite(middle) else None
+    return finite_or_none(statistics.median(numbers))

@@ -31,6 +31,7 @@ from neuromotor.optim import (
 )
 from neuromotor.problems import LOSSES, Engine, Problem, SequenceObjective, Sequences
 from neuromotor.problems.objective import check_controller, misclassified, outputs_of
+from neuromotor.storage.files import finite_data
 from neuromotor.training.single import Keeper, initial_parameters, minimize
 
 __all__ = ["SOLVED", "Answers", "ProblemRun", "answers", "solve"]
@@ -92,7 +93,7 @@ class ProblemRun:
         numbers["wrong_steps"] = self.answers.wrong_steps
         return {
             "solved": self.solved,
-            **{name: n if math.isfinite(n) else None for name, n in numbers.items()},
+            **finite_data(numbers),
             "tested": self.answers.sequences,
             **self.counts.as_dict(),
             "seconds": self.seconds,
