@@ -166,8 +166,7 @@ def _table(summary: dict[str, Any]) -> Table:
         table.add_row(
             titled(row),
             str(row["seeds"]),
-            *(_number(row[key], 4) for key in ("ratio", "lowest", "highest")),
-            _number(row["target_error_cm"], 3),
+            *_numbers(row),
             f"{row['steps']:.0f}",
             f"{row['seconds']:.0f}",
         )
@@ -182,6 +181,12 @@ def _number(value: float | None, digits: int) -> str:
     return "flies off" if value is None else f"{value:.{digits}g}"
 
 
+def _numbers(row: dict[str, Any]) -> list[str]:
+    """Return an algorithm's ratio, its range and its error, as tables show them."""
+    ratios = [_number(row[key], 4) for key in ("ratio", "lowest", "highest")]
+    return [*ratios, _number(row["target_error_cm"], 3)]
+
+
 def _every(summary: dict[str, Any]) -> Table:
     """Return how near each algorithm came on each task, a line each."""
     table = Table(title="loss in ratio to the reference, medians over the seeds", box=None)
@@ -189,9 +194,7 @@ def _every(summary: dict[str, Any]) -> Table:
         table.add_column(name, justify="right" if name in _NUMBERS else "left")
     for task, found in summary["tasks"].items():
         for row in found["medians"]:
-            numbers = [_number(row[key], 4) for key in ("ratio", "lowest", "highest")]
-            numbers.append(_number(row["target_error_cm"], 3))
-            table.add_row(task, found["reference"]["name"], row["algorithm"], *numbers)
+            table.add_row(task, found["reference"]["name"], row["algorithm"], *_numbers(row))
         for name in found["refused"]:
             table.add_row(task, "", name, "refused")
     return table
