@@ -196,10 +196,10 @@ def _sizes(method: str, whole: bool, five: bool) -> dict[str, Any]:
     """Batches, budgets and when it is tested."""
     if whole:
         return {"budget": 50_000, "sequences": 10_000, "test_calls": 300}
+    quick = method.startswith("kron")
     if five:
-        quick = method.startswith("kron")
         return {"budget": 3000 if quick else 8000, "test_calls": 10 if quick else 50}
-    return {"budget": 1500, "sequences": 1000, "test_calls": 100}
+    return {"budget": 10_000 if quick else 20_000, "sequences": 1000, "test_calls": 100}
 
 
 def _balls(whole: bool) -> Iterator[MemoryRun]:
