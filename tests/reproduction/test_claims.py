@@ -1,6 +1,7 @@
 """Verdicts on the thesis's words follow from planted numbers, in the right direction."""
 
 import math
+from itertools import combinations
 
 import pytest
 
@@ -135,6 +136,29 @@ def test_evidence():
     rows = [failure("ahf", 20.0), failure("hf", 20.0), feedback(0, 0.1, 0.2), feedback(7, 1.0, 0.6)]
     rows.append({**table, "away_cm": 0.1})
     assert not any(holds for _, holds in verdicts([], evidence=rows).values())
+
+
+def test_failures_are_counted_within_each_arm():
+    def failures(arm, method, failed):
+        ratios = [99.0 if one else 1.0 for one in failed]
+        row = {"about": "failures", "arm": arm, "method": method, "budget": 50}
+        return [{**row, "ratio": ratio} for ratio in ratios]
+
+    light, heavy = (3, 3, 1, 3), (4, 4, 0, 2)  # trainings of AHF and HF, failures of both
+    rows = []
+    for arm, (of_ahf, of_hf, ahf, hf) in {"light": light, "heavy": heavy}.items():
+        rows += failures(arm, "ahf", [i < ahf for i in range(of_ahf)])
+        rows += failures(arm, "hf", [i < hf for i in range(of_hf)])
+    words, holds = the_one(verdicts([], evidence=rows), "fails less")
+    # All ways to deal the failures of an arm to its trainings are as likely.
+    dealt = [
+        sum(one < 3 for one in a) + sum(one < 4 for one in b)
+        for a in combinations(range(6), 4)
+        for b in combinations(range(8), 2)
+    ]
+    chance = sum(of_ahf <= 1 for of_ahf in dealt) / len(dealt)
+    assert words.endswith(f"ahf 1 of 3 and 0 of 4, hf 3 of 3 and 2 of 4 (p = {chance:.2g})")
+    assert holds == ("open" if chance >= 0.05 else True)
 
 
 def test_long_runs_and_reaches():
