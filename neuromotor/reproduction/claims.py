@@ -257,7 +257,8 @@ def _failures(facts: _Facts) -> Iterator[Found]:
     rows = facts.about("failures")
     failed: dict[tuple[str, str], list[bool]] = {(row["method"], row["arm"]): [] for row in rows}
     for row in rows:
-        failed[row["method"], row["arm"]].append(not row["ratio"] <= FAILED)
+        ratio = math.inf if row["ratio"] is None else row["ratio"]
+        failed[row["method"], row["arm"]].append(not ratio <= FAILED)
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     counts, words = [], []
     for name in ("ahf", "hf"):

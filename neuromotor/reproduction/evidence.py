@@ -149,6 +149,8 @@ def feedback_row(delay: int, calls: int, *, pairs: int = 100, count: int = 400) 
 def failure_row(arm: str, method: str, calls: int, seed: int) -> dict[str, Any]:
     """Return what one training of a small network came to, divided by iLQR's loss.
 
+    Weights with which the arm flies off at once cannot be trained: `ratio` is None then.
+
     Args:
         arm: Of `ARMS`.
         method: Of `METHODS`.
@@ -157,7 +159,10 @@ def failure_row(arm: str, method: str, calls: int, seed: int) -> dict[str, Any]:
     """
     task = ARMS[arm]
     controller = ContinuousTimeRNN(layers=_SMALL)
-    result = train(task, controller, METHODS[method], budget=Budget(calls=calls), seed=seed)
+    try:
+        result = train(task, controller, METHODS[method], budget=Budget(calls=calls), seed=seed)
+    except ValueError as error:
+        return {"ratio": None, "calls": 0, "reason": str(error), "seconds": 0.0}
     return {
         "ratio": result.value / ILQR().solve(task, task.trials()).value,
         "calls": result.counts.calls,
@@ -195,6 +200,7 @@ def load_evidence() -> dict[str, Any]:
 
 def _words(row: dict[str, Any]) -> str:
     names = ("excess", "away_cm", "network_cm", "ilqg_cm", "ratio", "reason")
-    found = [f"{name} {row[name]:.4g}" for name in names[:-1] if name in row]
+    found = [f"{name} {row[name]:.4g}" for name in names[:-1] if row.get(name) is not None]
+    found = found or [row["reason"]]
     which = [str(row[name]) for name in ("arm", "method", "delay", "seed") if name in row]
     return f"{row['about']} {' '.join(which)}: {', '.join(found)}"

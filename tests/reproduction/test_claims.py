@@ -121,7 +121,7 @@ def test_evidence():
 
     table = {"about": "command table", "excess": 1e-9, "away_cm": 1e-6}
     rows = [failure("ahf", 1.0)] * 9 + [failure("ahf", 20.0), failure("hf", 1.0)]
-    rows += [failure("hf", math.inf)] * 9
+    rows += [failure("hf", math.inf)] * 8 + [failure("hf", None)]  # weights that cannot be trained
     rows += [feedback(0, 0.1, 0.1), feedback(7, 1.0, 0.6), table]
     found = verdicts([], evidence=rows)
     # of the tables with these margins, 1 + 10 * 10 of binomial(20, 10) are as far or farther
