@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from neuromotor.rl import LearningPoint
-from neuromotor.rl.learners import learner_of
 from neuromotor.runs.beginning import begin_folder
 from neuromotor.runs.reinforcement import (
     LEARNING_FILE,
     LearningSettings,
     learning_settings,
     run_learning,
+    unable,
 )
 from neuromotor.storage.claims import claimed
 from neuromotor.storage.components import SettingsError
@@ -81,7 +81,8 @@ def run_table(
             done = parse_json(read_text(path)) if resume and path.is_file() else None
             if done is None or done["interrupted"]:
                 settings = learning_settings({**given, "task": name})
-                settings, refused = _able(settings)
+                refused = unable(settings)
+                settings = _without(settings, refused)
                 for algorithm, reason in refused.items():
                     say(f"{name}: {algorithm} cannot learn it: {reason}")
                 if settings.algorithms:
@@ -140,19 +141,8 @@ def _number(value: float | None) -> str:
     return f"{float(f'{value:.3g}'):,.10g}"
 
 
-def _able(settings: LearningSettings) -> tuple[LearningSettings, dict[str, str]]:
-    """Return the settings without the algorithms that cannot learn the task, and why not."""
-    refused = {}
-    for name, algorithm in settings.algorithms.items():
-        try:
-            learner_of(settings.task, algorithm, settings.given["seed"])
-        except ValueError as error:
-            refused[name] = str(error)
-    rest = {name: value for name, value in settings.given.items() if name not in refused} | {
-        "algorithms": [name for name in settings.algorithms if name not in refused]
-    }
-    return replace(
-        settings,
-        algorithms={n: one for n, one in settings.algorithms.items() if n not in refused},
-        given=rest,
-    ), refused
+def _without(settings: LearningSettings, refused: Mapping[str, str]) -> LearningSettings:
+    """Return the settings without some algorithms."""
+    left = {name: one for name, one in settings.algorithms.items() if name not in refused}
+    given = {name: value for name, value in settings.given.items() if name not in refused}
+    return replace(settings, algorithms=left, given=given | {"algorithms": list(left)})

@@ -19,6 +19,7 @@ from typing import Any
 
 from neuromotor._checks import check_integer, check_number, check_seed
 from neuromotor.rl import ALGORITHMS, Algorithm, LearningPoint, LearningRun, learn, yardstick
+from neuromotor.rl.learners import learner_of
 from neuromotor.runs.beginning import begin_folder
 from neuromotor.runs.drawing import drawing
 from neuromotor.runs.execute import interruptible, machine, versions
@@ -42,6 +43,7 @@ __all__ = [
     "learning_settings",
     "run_learning",
     "titled",
+    "unable",
 ]
 
 LEARNING_FILE = "learning.json"
@@ -178,8 +180,11 @@ def run_learning(
 
     Raises:
         RunFolderError: The folder holds something else, or other settings.
+        SettingsError: An algorithm cannot learn the task.
     """
     given = settings.given
+    for name, reason in unable(settings).items():
+        raise SettingsError(f"`{name}` must be left out for {settings.name}: {reason}")
     with interruptible() as interrupted, claimed(folder):
         begin_folder(
             folder / LEARNING_FILE,
@@ -241,6 +246,17 @@ def run_learning(
         summary = finite_data(summary)
         write_json(folder / "summary.json", summary)
     return summary
+
+
+def unable(settings: LearningSettings) -> dict[str, str]:
+    """Return the algorithms that cannot learn the task, and why not."""
+    found = {}
+    for name, algorithm in settings.algorithms.items():
+        try:
+            learner_of(settings.task, algorithm, settings.given["seed"])
+        except ValueError as error:
+            found[name] = str(error)
+    return found
 
 
 def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

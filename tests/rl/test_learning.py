@@ -193,6 +193,15 @@ def test_the_command_and_its_resume(tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_what_cannot_learn_is_refused_before_anything_is_trained(tmp_path):
+    out = tmp_path / "run"
+    given = ["rl", "cued-reach", "--algorithm", "td3,her", "--steps", "40", "--out", str(out)]
+    refused = CliRunner().invoke(app, given)
+    assert refused.exit_code != 0
+    assert "`her` must be left out for cued-reach: `task` must show" in str(refused.exception)
+    assert not out.exists()
+
+
 def test_where_ilqg_does_not_know_what_disturbs_the_yardstick_is_ilqr():
     task = PulsedReach(reach=CenterOut(directions=2, steps=30, delay_steps=5))
     found = yardstick(task, trials=4)
