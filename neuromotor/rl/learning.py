@@ -111,7 +111,7 @@ def yardstick(task: Task, *, trials: int = TESTED, reference: str | None = None)
         trials: Their number, of a task that draws them.
         reference: A name in `evaluation.references.REFERENCES`, or a saved controller: a file or a
             name of the zoo. None is `ilqg` where something disturbs the trials and its design knows
-            that, else `ilqr`, which may take many minutes where the cost is not quadratic.
+            that, else `ilqr`, which may take minutes where muscles move the arm.
 
     Raises:
         ValueError: It is no reference for the trials, or its loss on them is not finite.

@@ -59,7 +59,7 @@ _DEFAULTS: dict[str, Any] = {
     "reference": None,  # ilqg or ilqr, or that of `_MEASURES`
     "threads": 1,
 }
-# Where iLQR takes many minutes, as on a cost that is not quadratic, losses are held against these.
+# Where ILQG cannot be designed, and iLQR knows far more of what is to come than a policy can.
 _MEASURES = {"cursor-reach": "cursor-reach/best"}
 _MAY_CHANGE = ("seconds", "threads")
 
