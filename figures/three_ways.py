@@ -1,12 +1,14 @@
 """Supervised, reinforced, optimal: three controllers of one arm by the same analyses, with monkeys.
 
-    python figures/three_ways.py --reinforced runs/hold/controllers/recurrent-ppo-0.safetensors
+    python figures/three_ways.py --policies runs/hold/controllers/recurrent-ppo-0.safetensors \
+        runs/nothing/controllers/recurrent-ppo-0.safetensors
     python figures/three_ways.py --monkeys FOLDER     # beside recordings of docs/monkeys.md
     python figures/three_ways.py --smoke --out /tmp/figures
 
 Eight loads push an arm that is to hold a posture, as in Kalidindi et al. (2021). Supervised is
-`postural/best` of the zoo, optimal ILQG. Reinforced is a policy of `neuromotor rl`; without one,
-recurrent PPO is trained anew for `--steps`. Prints a table, and writes three_ways.png and
+`postural/best` of the zoo, optimal ILQG. Reinforced are policies of `neuromotor rl` (and, of
+`analytic`, what gradients make of the same units); without any, recurrent PPO is trained anew for
+`--steps`. Prints a table, and writes three_ways.png and
 three_ways.json beside itself, or into `--out`.
 """
 
@@ -80,19 +82,19 @@ def loss_of(controller, parameters) -> float:
     return float(TASK.cost.losses(done.states, done.commands, trials).mean())
 
 
-def reinforced(file: Path | None, steps: int, arms: int):
-    """The name of a policy, which tells what it began with, and the policy; its file, or anew."""
+def learnt(file: Path | None, steps: int, arms: int):
+    """The name of a policy, which tells how and from where it learnt, and the policy."""
     if file is not None:
         saved = nm.load_controller(file)
-        start = saved.info.get("start") or saved.info.get("teacher")
-        name = f"reinforced from {start}" if start else "reinforced"
-        return name, (saved.controller, saved.parameters)
+        start = saved.info.get("start") or saved.info.get("teacher") or "nothing"
+        how = "by gradients" if saved.info.get("method") == "analytic" else "reinforced"
+        return f"{how} from {start}", (saved.controller, saved.parameters)
     from neuromotor.rl import ALGORITHMS, learn
 
     algorithm = replace(ALGORITHMS["recurrent-ppo"], arms=arms)
     tests = min(20, max(1, steps // (TASK.steps * arms)))
     run = learn(TASK, algorithm, steps=steps, tests=tests, callback=print)
-    return "reinforced", (run.controller, run.parameters)
+    return "reinforced from nothing", (run.controller, run.parameters)
 
 
 def draw(moved: dict[str, np.ndarray], rows: dict[str, dict], path: Path) -> None:
@@ -118,7 +120,9 @@ def draw(moved: dict[str, np.ndarray], rows: dict[str, dict], path: Path) -> Non
 def main() -> None:
     """Run the three, and the monkeys where there is a folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reinforced", type=Path, help="controller of `neuromotor rl`")
+    parser.add_argument(
+        "--policies", type=Path, nargs="+", default=[None], help="controllers of `neuromotor rl`"
+    )
     parser.add_argument("--steps", type=int, default=8_000_000, help="of a training anew")
     parser.add_argument("--monkeys", type=Path, help="folder of recordings")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
@@ -127,10 +131,9 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     saved = nm.load_controller("postural/best")
     steps, arms = (800, 4) if arguments.smoke else (arguments.steps, 256)
-    name, policy = reinforced(arguments.reinforced, steps, arms)
     actors = {
         "supervised": (saved.controller, saved.parameters),
-        name: policy,
+        **dict(learnt(file, steps, arms) for file in arguments.policies),
         "optimal": reference_controller(TASK, TASK.trials(), "ilqg"),
     }
     least = loss_of(*actors["optimal"])

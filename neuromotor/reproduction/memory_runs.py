@@ -166,7 +166,7 @@ def _chapter4(whole: bool) -> Iterator[MemoryRun]:
         five = problem == "memory-5bit"
         long = whole or five
         common: dict[str, Any] = {"problem": problem, "dtype": "float32"}
-        common |= {"seeds": 3 if long else 1, "held_out": 10_000 if whole else 2000}
+        common |= {"seeds": 3, "held_out": 10_000 if whole else 2000}
         common["controller"] = _echo_state() if five and not whole else _chapter4_network()
         for lag in (30, 50, 100, 200) if long else (30,):
             for method, name, own in _methods(problem, lag, whole):

@@ -156,10 +156,10 @@ def test_what_was_not_trained_is_listed_with_its_command():
     planned = memory_runs(4)
     table = missing_table(4, {"rows": five_bits()}, planned)
     rows = {r["training"]: r for r in table.rows}
-    assert len(rows) == len(planned) - 4  # three methods on 5 bits, T = 100, and addition by HF
+    assert len(rows) == len(planned) - 3  # three methods on 5 bits, T = 100
     assert "memory-5bit-100-kron-hf-structural-damping" not in rows
-    assert "addition-30-hf-structural-damping" not in rows
-    assert rows["addition-30-kron-hf-structural-damping"]["seeds"] == "0 of 1"
+    assert rows["addition-30-hf-structural-damping"]["seeds"] == "1 of 3"
+    assert rows["addition-30-kron-hf-structural-damping"]["seeds"] == "0 of 3"
     assert rows["memory-5bit-30-kron-hf-structural-damping"]["seeds"] == "0 of 3"
     words = rows["balls-lstm-adam"]["command"].split()
     (one,) = selected(planned, words[words.index("--only") + 1 :])
