@@ -198,7 +198,7 @@ def _sizes(method: str, whole: bool, five: bool) -> dict[str, Any]:
         return {"budget": 50_000, "sequences": 10_000, "test_calls": 300}
     quick = method.startswith("kron")
     if five:
-        return {"budget": 3000 if quick else 8000, "test_calls": 10 if quick else 50}
+        return {"budget": 8000, "test_calls": 10 if quick else 50}
     return {"budget": 10_000 if quick else 20_000, "sequences": 1000, "test_calls": 100}
 
 
