@@ -88,7 +88,7 @@ def learnt(file: Path | None, steps: int, arms: int):
         saved = nm.load_controller(file)
         start = saved.info.get("start") or saved.info.get("teacher") or "nothing"
         how = "by gradients" if saved.info.get("method") == "analytic" else "reinforced"
-        return f"{how} from {start}", (saved.controller, saved.parameters)
+        return f"{how} from {start}, seed {saved.info['seed']}", (saved.controller, saved.parameters)
     from neuromotor.rl import ALGORITHMS, learn
 
     algorithm = replace(ALGORITHMS["recurrent-ppo"], arms=arms)
