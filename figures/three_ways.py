@@ -8,8 +8,8 @@
 Eight loads push an arm that is to hold a posture, as in Kalidindi et al. (2021). Supervised is
 `postural/best` of the zoo, optimal ILQG. Reinforced are policies of `neuromotor rl` (and, of
 `analytic`, what gradients make of the same units); without any, recurrent PPO is trained anew for
-`--steps`. Prints a table, and writes three_ways.png and
-three_ways.json beside itself, or into `--out`.
+`--steps`. Prints a table, and writes three_ways.png and three_ways.json beside itself, or into
+`--out`.
 """
 
 import argparse
@@ -88,7 +88,8 @@ def learnt(file: Path | None, steps: int, arms: int):
         saved = nm.load_controller(file)
         start = saved.info.get("start") or saved.info.get("teacher") or "nothing"
         how = "by gradients" if saved.info.get("method") == "analytic" else "reinforced"
-        return f"{how} from {start}, seed {saved.info['seed']}", (saved.controller, saved.parameters)
+        name = f"{how} from {start}, seed {saved.info['seed']}"
+        return name, (saved.controller, saved.parameters)
     from neuromotor.rl import ALGORITHMS, learn
 
     algorithm = replace(ALGORITHMS["recurrent-ppo"], arms=arms)
@@ -97,23 +98,44 @@ def learnt(file: Path | None, steps: int, arms: int):
     return "reinforced from nothing", (run.controller, run.parameters)
 
 
+def kind_of(name: str) -> str:
+    """What a row is beside its seed or its monkey."""
+    return "motor cortex" if name.startswith("motor cortex") else name.split(", seed")[0]
+
+
 def draw(moved: dict[str, np.ndarray], rows: dict[str, dict], path: Path) -> None:
-    """How far loads move the hand, and the rotations of all units."""
+    """How far loads move the hand, and rotations and frequencies of all units."""
+    kinds = list(dict.fromkeys(map(kind_of, rows)))
+    colors = [COLORS[kinds.index(kind_of(name)) % len(COLORS)] for name in rows]
+    place = np.arange(len(rows))
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(5.6, 2.6), layout="constrained")
-        for color, (name, paths) in zip(COLORS, moved.items(), strict=False):
-            time = 1e3 * TASK.plant.dt_s * (np.arange(paths.shape[1]) - ONSET)
-            left.plot(time, paths.mean(0), color=color, label=name.replace(" from ", "\nfrom "))
-        left.set(xlabel="time after the load (ms)", ylabel="hand displaced (cm)")
-        left.legend(fontsize=7, loc="upper right")
-        place = np.arange(len(rows))
+        figure, (paths, shares, rates) = plt.subplots(
+            1,
+            3,
+            figsize=(7.4, 1.0 + 0.19 * len(rows)),
+            width_ratios=(4, 4, 2),
+            layout="constrained",
+        )
+        for color, distances in zip(colors, moved.values(), strict=False):
+            time = 1e3 * TASK.plant.dt_s * (np.arange(distances.shape[1]) - ONSET)
+            later = time >= 0
+            paths.plot(time[later], distances.mean(0)[later], color=color)
+        paths.set(xlabel="time after the load (ms)", ylabel="hand displaced (cm)", yscale="log")
+        paths.set_ylim(bottom=1e-3)
+        shares.barh(place, [row["r2_free"] for row in rows.values()], color="0.85", label="any")
         skew = [row["r2_skew"] for row in rows.values()]
-        right.barh(place, [row["r2_free"] for row in rows.values()], color="0.8", label="any")
-        right.barh(place, skew, 0.5, color=COLORS[0], label="rotations")
-        right.set_yticks(place, [name.replace(" from ", "\nfrom ") for name in rows])
-        right.invert_yaxis()
-        right.set(xlabel="R² of the units' linear dynamics", xlim=(0, 1))
-        right.legend(fontsize=7, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        shares.barh(place, skew, 0.5, color=colors, label="rotations")
+        shares.set_yticks(place, list(rows))
+        for label, color in zip(shares.get_yticklabels(), colors, strict=True):
+            label.set_color(color)
+        shares.set_xlabel("R² of the units' dynamics\n(wide: any linear, narrow: rotations)")
+        shares.set_xlim(0, 1)
+        rates.scatter([row["hz"] for row in rows.values()], place, color=colors, s=12)
+        rates.set_yticks(place, [""] * len(rows))
+        rates.set_xlim(left=0)
+        rates.set_xlabel("frequency of\nrotations (Hz)")
+        for axes in (shares, rates):
+            axes.set_ylim(len(rows) - 0.5, -0.5)
         figure.savefig(path, dpi=200)
 
 

@@ -9,7 +9,7 @@ Source: Júdice & Pires (1994), A block principal pivoting algorithm for large-s
 monotone linear complementarity problems, Computers & Operations Research 21. Every variable on the
 wrong side changes at once; where that no longer lowers their number, only one does (Murty's rule),
 so that the search ends. The projected-Newton method of Tassa, Mansard & Todorov (2014) may go to
-and fro for hundreds of steps where H is ill-conditioned, as for an arm of more muscles than joints.
+and fro for a hundred steps where H is ill-conditioned, as for an arm of more muscles than joints.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from neuromotor.evaluation.performance import (
 from neuromotor.evaluation.references import default_references
 from neuromotor.evaluation.robustness import CHANGE, Variation, default_reference, robustness
 from neuromotor.evaluation.robustness import TRIALS as ROBUSTNESS_TRIALS
-from neuromotor.storage.files import write_json
+from neuromotor.storage.files import finite_or_none, write_json
 from neuromotor.tasks import TASKS, Task, with_plant
 from neuromotor.tasks.ranges import outside, ranges
 from neuromotor.training.single import make_trials
@@ -272,7 +272,7 @@ def joined_history(stages: Sequence[Stage]) -> dict[str, Any]:
         "fresh": fresh,
         "calls": [int(columns["calls"][index]) for index in kept],
         "seconds": [round(columns["seconds"][index], 2) for index in kept],
-        "loss": [float(f"{loss:.7g}") if math.isfinite(loss) else None for loss in shown],
+        "loss": [finite_or_none(float(f"{loss:.7g}")) for loss in shown],
     }
 
 

@@ -52,7 +52,8 @@ def draw_solved(rows: Sequence[dict[str, Any]]) -> Figure:
             failed = [1 - len(calls[i]) / len(at[i]) for i in tried]
             below.plot(np.array(tried) + shift, failed, **style)
         above.set_yscale("log")
-        above.set_title(name.replace("multiplication", "product"), fontsize=8)
+        short = name.replace("multiplication", "product").replace("memory-", "memory\n")
+        above.set_title(short, fontsize=8)
         for ax in (above, below):
             ax.set_xlim(-0.6, len(lags) - 0.4)
             ax.set_xticks(range(len(lags)), [str(lag) for lag in lags])
