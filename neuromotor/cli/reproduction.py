@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command()(sensitivity)
     group.command()(evidence)
     group.command()(convergence)
+    group.command()(seeds)
     app.add_typer(group, name="reproduce")
 
 
@@ -74,12 +75,18 @@ def chapter6(
     """
     draw_without_screen()
     from neuromotor.reproduction.chapter6 import reproduce
-    from neuromotor.reproduction.networks import Networks
+    from neuromotor.reproduction.networks import NAMES, Networks, run_name
 
     if from_scratch and networks is not None:
         raise SettingsError("`--from-scratch` makes its own networks; leave `--networks` out.")
     choose_threads(1)
     source = Networks(networks)
+    if networks is not None and not source.names():
+        raise SettingsError(
+            f"`--networks` must be a folder of run folders named after the chapter's networks, as "
+            f"{run_name(NAMES[0])}, got {networks} with none; train with `--out "
+            f"{networks / run_name(NAMES[0])}`."
+        )
     if from_scratch:
         _train_all(out, ask=not yes)
         source = Networks(out / "runs")
@@ -517,3 +524,23 @@ def convergence(
 
     write_json(out, convergence_data(runs[0], runs[1:]))
     output.print(f"Data: {out}", soft_wrap=True)
+
+
+def seeds(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that `train` or `compare` left, whatever task and method."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="JSON file. Rows in it of other networks and seeds are kept.")
+    ],
+) -> None:
+    """Collect what several seeds of the chapter's trainings came to.
+
+    Example: `neuromotor reproduce seeds runs/ddn-ahf-0 runs/ddn-ahf-1 --out seeds.json`
+    """
+    from neuromotor.reproduction.seeds import load_seeds, seed_rows
+
+    rows = seed_rows(runs, load_seeds(out) if out.is_file() else ())
+    write_json(out, {"command": shlex.join(["neuromotor", *sys.argv[1:]]), "rows": rows})
+    output.print(f"{len(rows)} trainings: {out}", soft_wrap=True)

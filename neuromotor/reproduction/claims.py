@@ -43,12 +43,14 @@ class _Facts:
         curves: As `convergence_data` returns them.
         evidence: Rows of `run_evidence`.
         histories: Columns `calls` and `loss` of trained networks, by name.
+        seeds: As `seed_rows` returns them.
     """
 
     tables: Mapping[str, Mapping[str, Mapping[str, Any]]]
     curves: Mapping[str, Any]
     evidence: Sequence[Mapping[str, Any]] = ()
     histories: Mapping[str, Columns] = field(default_factory=dict)
+    seeds: Sequence[Mapping[str, Any]] = ()
 
     def judge(
         self, claim: str, table: str, names: tuple[str, ...], judge: Judge
@@ -61,6 +63,15 @@ class _Facts:
     def about(self, what: str) -> list[Mapping[str, Any]]:
         """Return the rows of evidence about something."""
         return [row for row in self.evidence if row["about"] == what]
+
+    def median(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a network's row with the median loss of all seeds, and `of`, their number."""
+        own = [
+            one["loss"]
+            for one in self.seeds
+            if one["network"] == row["controller"] and one["calls"] == round(row["calls"], -2)
+        ]
+        return {**row, "loss": statistics.median(own or [row["loss"]]), "of": len(own) or 1}
 
     def method(self, name: str) -> Mapping[str, Any] | None:
         """Return the curves of a method, the one with settings of its own where there is one."""
@@ -75,6 +86,7 @@ def claims(
     curves: Mapping[str, Any],
     evidence: Mapping[str, Any],
     histories: Mapping[str, Columns] | None = None,
+    seeds: Sequence[Mapping[str, Any]] = (),
 ) -> Table:
     """Return the thesis's claims beside our numbers; what was not measured is left out.
 
@@ -83,13 +95,14 @@ def claims(
         curves: Data of figure 6.2.
         evidence: Data of `run_evidence`.
         histories: Columns `calls` and `loss` of the trained networks, by name.
+        seeds: Rows of `seed_rows`.
     """
     by: dict[str, dict[str, Mapping[str, Any]]] = {}
     for table in tables:
         by[table.name] = {str(next(iter(row.values()))): row for row in table.rows}
         if table.name == "sensitivity":
             by[table.name] = {f"{row['choice']}, {row['value']}": row for row in table.rows}
-    facts = _Facts(by, curves, evidence.get("rows", ()), histories or {})
+    facts = _Facts(by, curves, evidence.get("rows", ()), histories or {}, seeds)
     makers = (_center_out, _optimizers, _postural, _ddn, _choices)
     rows: tuple[dict[str, Value], ...] = tuple(
         {"claim": claim, "ours": ours, "holds": holds}
@@ -121,6 +134,8 @@ def _ends_below(a: Mapping[str, Any], b: Mapping[str, Any], key: str) -> tuple[s
     claim is open.
     """
     words = f"{_short(a[key])} against {_short(b[key])} " + _AFTER.format(a["calls"], b["calls"])
+    if max(seeds := (a.get("of", 1), b.get("of", 1))) > 1:
+        words += f" (medians of {seeds[0]} and {seeds[1]} seeds)"
     due = min(a["calls"], b.get("source: calls") or math.inf)
     return words, "open" if a[key] < b[key] and b["calls"] < 0.9 * due else a[key] < b[key]
 
@@ -303,7 +318,7 @@ def _postural(facts: _Facts) -> Iterator[Found]:
         "postural: AHF ends below L-BFGS",
         "postural",
         pair,
-        lambda a, b: _ends_below(a, b, "loss"),
+        lambda a, b: _ends_below(facts.median(a), facts.median(b), "loss"),
     )
     for name, title in ((pair[0], "AHF"), (pair[1], "L-BFGS"), ("postural/best", "our best")):
         yield from facts.judge(
@@ -336,7 +351,7 @@ def _ddn(facts: _Facts) -> Iterator[Found]:
         "DDN: AHF ends below L-BFGS",
         "ddn",
         pair,
-        lambda a, b: _ends_below(a, b, "loss"),
+        lambda a, b: _ends_below(facts.median(a), facts.median(b), "loss"),
     )
     own = facts.histories.get("ddn/lbfgs")
     if own and own["calls"][-1] >= 20_000:  # the source's ran for 25,000

@@ -25,6 +25,7 @@ from neuromotor.zoo.saved_controller import load_controller
 __all__ = ["FILE", "convergence_data", "load_convergence"]
 
 FILE = DATA / "convergence.json"
+_KEYS = ("command", "seeds", "reference", "methods")
 _POINTS = 150
 _DIGITS = 5
 
@@ -50,7 +51,7 @@ def convergence_data(run: Path, others: Sequence[Path] = ()) -> dict[str, Any]:
         RunFolderError: A folder holds no such run, it has not finished, or its seeds or iLQR's loss
             are not those of the first.
     """
-    data = load_data(run) if run.is_file() else _one_run(run)
+    data = load_data(run, _KEYS) if run.is_file() else _one_run(run)
     data.setdefault("others", [])
     for other in others:
         found = _one_run(other)

@@ -43,6 +43,10 @@ _MEMORY_RATES = ((0, 1e-4), (1500, 1e-5))  # 1e-5 is the source's, the rate befo
 _MOMENTA = ((0, 0.9), (4000, 0.98))
 _ITERATIONS = 50_000
 
+# What the results hold of each seed, beside the problem and the method.
+_KEPT = ("lag", "cell", "seed", "solved", "loss", "wrong", "wrong_steps", "calls", "seconds")
+_COLUMNS = ("problem", "method", *_KEPT)
+
 
 @dataclass(frozen=True)
 class MemoryRun:
@@ -138,10 +142,14 @@ def rows_of(runs: Sequence[MemoryRun], folder: Path) -> dict[str, Any]:
     for one in runs:
         for file in sorted((folder / one.name / "results").glob("*.json")):
             row = load_data(file)
-            kept = ("lag", "cell", "seed", "solved", "loss", "wrong", "wrong_steps", "tested")
-            row = {key: row[key] for key in (*kept, "calls", "seconds", "reason")}
             problem = one.settings["problem"]
-            rows.append({"problem": problem, "method": one.method, **row})
+            rows.append(
+                {
+                    "problem": problem,
+                    "method": one.method,
+                    **{key: row[key] for key in (*_KEPT, "tested", "reason")},
+                }
+            )
     return {
         "command": shlex.join(["neuromotor", *sys.argv[1:]]),
         "versions": versions(),
@@ -151,8 +159,12 @@ def rows_of(runs: Sequence[MemoryRun], folder: Path) -> dict[str, Any]:
 
 
 def measured(chapter: int, file: Path | None = None) -> dict[str, Any]:
-    """Return a chapter's results: those that come with the package, or those of another file."""
-    return load_data(file or DATA / f"chapter{chapter}.json")
+    """Return a chapter's results: those that come with the package, or those of another file.
+
+    Raises:
+        ValueError: The file is not there, or holds something else.
+    """
+    return load_data(file or DATA / f"chapter{chapter}.json", ("command",), _COLUMNS)
 
 
 def write_measured(runs: Sequence[MemoryRun], folder: Path, file: Path) -> None:

@@ -6,8 +6,10 @@ evaluation; ours counts values, gradients and Gauss-Newton products.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ from neuromotor.reproduction.evidence import FILE as EVIDENCE
 from neuromotor.reproduction.evidence import load_evidence
 from neuromotor.reproduction.experiments import distance_cm, disturbed, reaching_task, robust_trials
 from neuromotor.reproduction.networks import Networks, Trained
+from neuromotor.reproduction.seeds import FILE as SEEDS
+from neuromotor.reproduction.seeds import load_seeds
 from neuromotor.reproduction.sensitivity import FILE as SENSITIVITY
 from neuromotor.reproduction.sensitivity import load_sensitivity, summary
 from neuromotor.reproduction.tables import Table, Value
@@ -83,9 +87,12 @@ def chapter6_tables(
     found.append(_optimizers())
     if SENSITIVITY.is_file():
         found.append(_sensitivity())
+    seeds = load_seeds() if SEEDS.is_file() else []
+    if seeds:
+        found.append(_seeds(seeds))
     histories = {name: networks.get(name).history for name in networks.names()}
     evidence = load_evidence() if EVIDENCE.is_file() else {}
-    return [*found, claims(found, load_convergence(), evidence, histories)]
+    return [*found, claims(found, load_convergence(), evidence, histories, seeds)]
 
 
 def _center_out(networks: Networks, effort: Effort) -> Table:
@@ -329,6 +336,32 @@ def _optimizers() -> Table:
         "structural damping, its gradient descent a fixed rate and no clipping."
     )
     return Table("optimizers", "All optimizers (source: figure 6.2a)", tuple(rows), note)
+
+
+def _seeds(data: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the ranges over the seeds of the trainings of sections 6.7.2 and 6.7.3."""
+    trainings: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in data:
+        trainings.setdefault((row["network"], row["calls"]), []).append(row)
+    rows: list[dict[str, Value]] = []
+    for (network, calls), own in trainings.items():
+        ratios = [row["ratio"] for row in own]
+        swings = [row["swings"] for row in own if row["swings"] is not None]
+        rows.append(
+            {
+                "network": network,
+                "calls": calls,
+                "seeds": ", ".join(str(row["seed"]) for row in own),
+                "loss": statistics.median(row["loss"] for row in own),
+                "ratio to ILQG": statistics.median(ratios),
+                "lowest": min(ratios),
+                "highest": max(ratios),
+                "error (cm)": statistics.median(row["error_cm"] for row in own),
+                "swings": statistics.median(swings) if swings else None,
+            }
+        )
+    note = "Medians over the seeds, and the range of the ratio. The zoo has seed 0."
+    return Table("seeds", "Several seeds (source: sections 6.7.2 and 6.7.3)", tuple(rows), note)
 
 
 def _sensitivity() -> Table:

@@ -47,10 +47,16 @@ def collect(
         file: With `command`, the last one that wrote it, and `rows`.
         measurements: In their order.
         progress: Told about every row.
+
+    Raises:
+        ValueError: The file holds something else.
     """
-    rows: list[Row] = load_data(file)["rows"] if file.is_file() else []
+    todo = list(measurements)
+    keys = dict.fromkeys(key for one in todo for key in one.key)
+    shared = [key for key in keys if all(key in one.key for one in todo)]
+    rows: list[Row] = load_data(file, columns=shared)["rows"] if file.is_file() else []
     data: dict[str, Any] = {"command": shlex.join(["neuromotor", *sys.argv[1:]]), "rows": rows}
-    for one in measurements:
+    for one in todo:
         if one.known(rows):
             continue
         row = {**one.key, **one.measure()}

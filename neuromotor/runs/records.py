@@ -202,8 +202,19 @@ class FinishedRun:
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
-        """The rows of the summary by method, iLQR's first."""
-        return {row["method"]: row for row in self.summary["rows"]}
+        """The rows of the summary by method, iLQR's first; none of a run of several seeds.
+
+        Raises:
+            RunFolderError: Another command left the folder.
+        """
+        rows = self.summary.get("rows", [])
+        if not all("method" in row for row in rows):
+            other = " ".join(str(self.summary.get("command", "another command")).split()[:2])
+            raise RunFolderError(
+                f"{self.folder} must be a folder of `neuromotor train` or `compare`, got one of "
+                f"`{other}`."
+            )
+        return {row["method"]: row for row in rows}
 
     @cached_property
     def history(self) -> dict[str, dict[str, list[Any]]]:

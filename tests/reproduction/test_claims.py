@@ -9,9 +9,9 @@ from neuromotor.reproduction.claims import AWAY, claims, slowest_share
 from neuromotor.reproduction.tables import Table
 
 
-def verdicts(tables, curves=None, evidence=(), histories=None):
+def verdicts(tables, curves=None, evidence=(), histories=None, seeds=()):
     """Claims by their words, each with our numbers and its verdict."""
-    rows = claims(tables, curves or {}, {"rows": list(evidence)}, histories).rows
+    rows = claims(tables, curves or {}, {"rows": list(evidence)}, histories, seeds).rows
     return {row["claim"]: (row["ours"], row["holds"]) for row in rows}
 
 
@@ -214,3 +214,23 @@ def test_postural_and_ddn():
     assert the_one(found, "online trajectory")[1]
     assert not the_one(found, "DDN: AHF ends")[1]
     assert the_one(found, "stops making progress")[1]
+
+
+def test_several_seeds_are_judged_by_their_medians():
+    def row(name, loss, calls):
+        return {"controller": name, "loss": loss, "calls": calls, "source: calls": calls}
+
+    rows = (row("ddn/ahf", 3.0, 100_003), row("ddn/lbfgs", 4.0, 25_001))
+    seeds = [
+        {"network": "ddn/lbfgs", "calls": 25_000, "seed": seed, "loss": loss}
+        for seed, loss in enumerate((4.0, 1.0, 2.0))
+    ]
+    other = [{"network": "ddn/ahf", "calls": 40_000, "seed": 0, "loss": 0.1}]  # of other calls
+    words, holds = the_one(verdicts([Table("ddn", "", rows)], seeds=seeds + other), "AHF ends")
+    assert (
+        words == "3.00000 against 2.00000 after 100,003 and 25,001 calls (medians of 1 and 3 seeds)"
+    )
+    assert holds is False
+    words, holds = the_one(verdicts([Table("ddn", "", rows)]), "AHF ends")
+    assert holds is True
+    assert "medians" not in words

@@ -40,9 +40,7 @@ def test_center_out_table_holds_what_a_known_run_came_to(tmp_path):
     weights = 0.1 * initial_parameters(NET, seed=1)
     leave_run(tmp_path / "center-out-ahf", weights=weights)
     tables = {t.name: t for t in chapter6_tables(Networks(tmp_path), Effort(8, ilqg=False))}
-    assert set(tables) == {"center-out", "optimizers", "claims"} | (
-        {"sensitivity"} if sensitivity.FILE.is_file() else set()
-    )
+    assert set(tables) == {"center-out", "optimizers", "sensitivity", "seeds", "claims"}
     reference, row = tables["center-out"].rows
     trials = TASK.trials()
     run = ClosedLoop(TASK, NET).simulate(weights, trials)
@@ -322,7 +320,8 @@ def test_a_small_training_of_the_sensitivity_table():
 def test_the_command_leaves_what_it_can_and_names_the_rest(tmp_path):
     out, page = tmp_path / "out", tmp_path / "page.md"
     page.write_text("<!-- table optimizers -->\n<!-- end -->\n")
-    arguments = ["reproduce", "chapter6", "--quick", "--networks", str(tmp_path / "none")]
+    leave_run(tmp_path / "nets/center-out-lbfgs", weights=initial_parameters(NET, seed=1))
+    arguments = ["reproduce", "chapter6", "--quick", "--networks", str(tmp_path / "nets")]
     done = CliRunner().invoke(app, [*arguments, "--document", str(page), "--out", str(out)])
     assert done.exit_code == 0, done.output
     report = json.loads((out / "tables.json").read_text())
@@ -337,6 +336,8 @@ def test_the_command_leaves_what_it_can_and_names_the_rest(tmp_path):
     assert "fig6_1 is left out: center-out/ahf" in done.stderr
     wrong = CliRunner().invoke(app, [*arguments, "--from-scratch", "--out", str(out)])
     assert "leave `--networks` out" in str(wrong.exception)
+    empty = CliRunner().invoke(app, [*arguments[:-1], str(tmp_path / "none"), "--out", str(out)])
+    assert "must be a folder of run folders named after" in str(empty.exception)
 
 
 def test_a_run_is_finished_when_nobody_stopped_it(tmp_path):
