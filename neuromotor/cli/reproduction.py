@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -224,8 +225,15 @@ def _memory(
     _show(tables, out, document, as_json=as_json)
 
 
-def _show(tables: list[Table], out: Path, document: Path | None, *, as_json: bool) -> None:
-    """Put the tables into a document, and print them."""
+def _show(
+    tables: Sequence[Table],
+    out: Path,
+    document: Path | None,
+    *,
+    as_json: bool,
+    printed: Sequence[Table] | None = None,
+) -> None:
+    """Put the tables into a document, and print them, or some of them only."""
     from neuromotor.reproduction.tables import update_document
 
     if document is not None:
@@ -234,7 +242,7 @@ def _show(tables: list[Table], out: Path, document: Path | None, *, as_json: boo
     if as_json:
         print(json.dumps([table.as_dict() for table in tables], indent=2))
         return
-    for table in tables:
+    for table in tables if printed is None else printed:
         output.print(f"\n{table.title}", style="bold")
         output.print(_printed(table))
     output.print(f"\nFolder: {out}", soft_wrap=True)
@@ -298,7 +306,6 @@ def kalidindi2021(
     draw_without_screen()
     from neuromotor.reproduction.kalidindi.networks import CONDITIONS, Effort, suitable_rate
     from neuromotor.reproduction.kalidindi.results import MAIN, QUICK, reproduce
-    from neuromotor.reproduction.tables import update_document
 
     names = list(MAIN)
     effort = Effort()
@@ -337,16 +344,7 @@ def kalidindi2021(
     except KeyboardInterrupt:
         _say(f"Stopped; what there is was saved in {out}. The same command goes on.")
         sys.exit(130)
-    if document is not None:
-        for name in update_document(document, tables):
-            _say(f"{document} has no place for the table {name}")
-    if json_:
-        print(json.dumps([table.as_dict() for table in tables], indent=2))
-        return
-    for table in tables:
-        output.print(f"\n{table.title}", style="bold")
-        output.print(_printed(table))
-    output.print(f"\nFolder: {out}", soft_wrap=True)
+    _show(tables, out, document, as_json=json_)
 
 
 def classics(
@@ -390,7 +388,6 @@ def classics(
     """
     from neuromotor.experiments import EXPERIMENTS
     from neuromotor.reproduction.classics import fitted_table, write_classics
-    from neuromotor.reproduction.tables import update_document
     from neuromotor.runs.experiments import conduct, fit, plan
     from neuromotor.runs.kept_findings import KeptFindings
 
@@ -410,16 +407,7 @@ def classics(
         found, there = fit(few, controllers.split(",")[0], fit_, seed, say=_say)
         more.append(fitted_table(few, found, there, fit_))
     tables = write_classics(todo, outcomes, out, about, more)
-    if document is not None:
-        for name in update_document(document, tables):
-            _say(f"{document} has no place for the table {name}")
-    if json_:
-        print(json.dumps([table.as_dict() for table in tables], indent=2))
-        return
-    for table in (*tables[:2], *more):
-        output.print(f"\n{table.title}", style="bold")
-        output.print(_printed(table))
-    output.print(f"\nFolder: {out}", soft_wrap=True)
+    _show(tables, out, document, as_json=json_, printed=(*tables[:2], *more))
 
 
 def _train_all(out: Path, *, ask: bool) -> None:

@@ -41,6 +41,7 @@ __all__ = [
     "forth",
     "into",
     "layer",
+    "logistic",
     "out_of",
     "outer",
     "own_pulls",
@@ -168,6 +169,13 @@ def _pointer(typingctx: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(types.float64)(types.int64), codegen
+
+
+@piece
+def logistic(x: Any) -> Any:
+    """Return ``1 / (1 + exp(-x))`` of one number, in its own precision."""
+    half = type(x)(0.5)
+    return half + half * hyperbolic_tangent(half * x)
 
 
 @piece

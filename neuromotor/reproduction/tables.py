@@ -84,7 +84,7 @@ def write_tables(tables: Sequence[Table], out: Path, about: Mapping[str, Any]) -
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def update_document(path: Path, tables: list[Table]) -> list[str]:
+def update_document(path: Path, tables: Sequence[Table]) -> list[str]:
     """Put tables between their marks in a Markdown file; return names of those without a place.
 
     A place is what lies between `<!-- table NAME -->` and `<!-- end -->`.

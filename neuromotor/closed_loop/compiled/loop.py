@@ -26,6 +26,7 @@ from neuromotor.compiled.pieces import (
     back,
     forth,
     layer,
+    logistic,
     outer,
     own_pulls,
     part,
@@ -57,9 +58,8 @@ def squashed(kind, value):
         return value
     if kind == TANH:
         return hyperbolic_tangent(value)
-    half = type(value)(0.5)
     if kind == LOGISTIC:
-        return half + half * hyperbolic_tangent(half * value)
+        return logistic(value)
     return value if value > 0 else value - value
 
 

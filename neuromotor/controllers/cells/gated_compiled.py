@@ -8,10 +8,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import NDArray
-
 from neuromotor.compiled.functions import hyperbolic_tangent
-from neuromotor.compiled.pieces import part, piece, recur, recur_back
+from neuromotor.compiled.pieces import logistic, part, piece, recur, recur_back
+from neuromotor.controllers.cells.rates_compiled import start, start_adjoint, start_tangent
+
+__all__ = [
+    "GATES",
+    "KEPT",
+    "MEMORY",
+    "NOISY",
+    "OWN_IS_KEPT",
+    "OWN_PART",
+    "SCRATCH",
+    "adjoint",
+    "start",
+    "start_adjoint",
+    "start_tangent",
+    "step",
+    "tangent",
+    "widths",
+]
 
 GATES = (2, 1)
 NOISY = 1
@@ -26,29 +42,6 @@ def widths(units: int, numbers: tuple[float, ...]) -> tuple[list[int], list[int]
     return [units], [2 * units, units, units], [units]
 
 
-def start(initial: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the parts of the memory before the first step, of learnt rates (units,)."""
-    return [initial]
-
-
-def start_tangent(initial: NDArray[Any], change: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return how they change."""
-    del initial
-    return [change]
-
-
-def start_adjoint(initial: NDArray[Any], pulls: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return the derivative by the initial rates."""
-    del initial
-    return pulls[0]
-
-
-@piece
-def _logistic(x: Any) -> Any:
-    half = type(x)(0.5)
-    return half + half * hyperbolic_tangent(half * x)
-
-
 @piece
 def step(weights: Any, numbers: Any, drives: Any, before: Any, after: Any, kept: Any) -> Any:
     drive, candidate = part(drives, 0), part(drives, 1)
@@ -58,7 +51,7 @@ def step(weights: Any, numbers: Any, drives: Any, before: Any, after: Any, kept:
     units = weights.table[weights.first + 2, 1]
     for b in range(h.shape[0]):
         for j in range(gates.shape[1]):
-            gates[b, j] = _logistic(drive[b, j])
+            gates[b, j] = logistic(drive[b, j])
         for j in range(units):
             seen[b, j] = gates[b, units + j] * h[b, j]
     recur(weights, 1, seen, candidate)

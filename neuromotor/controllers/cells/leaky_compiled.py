@@ -8,10 +8,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import NDArray
-
 from neuromotor.compiled.functions import hyperbolic_tangent
-from neuromotor.compiled.pieces import part, piece, recur, recur_back
+from neuromotor.compiled.pieces import logistic, part, piece, recur, recur_back
+from neuromotor.controllers.cells.rates_compiled import start, start_adjoint, start_tangent
+
+__all__ = [
+    "GATES",
+    "KEPT",
+    "LOGISTIC",
+    "MEMORY",
+    "NOISY",
+    "OWN_IS_KEPT",
+    "OWN_PART",
+    "RECTIFIED",
+    "SCRATCH",
+    "TANH",
+    "adjoint",
+    "slope",
+    "start",
+    "start_adjoint",
+    "start_tangent",
+    "step",
+    "tangent",
+    "widths",
+]
 
 GATES = (1,)
 NOISY = -1  # private noise is kept, and the step takes it from there
@@ -25,23 +45,6 @@ def widths(units: int, numbers: tuple[float, ...]) -> tuple[list[int], list[int]
     """Return the widths of the parts of memory, of what is kept, and of scratch."""
     del numbers
     return [units], [units, units], []
-
-
-def start(initial: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the parts of the memory before the first step, of learnt rates (units,)."""
-    return [initial]
-
-
-def start_tangent(initial: NDArray[Any], change: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return how they change."""
-    del initial
-    return [change]
-
-
-def start_adjoint(initial: NDArray[Any], pulls: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return the derivative by the initial rates."""
-    del initial
-    return pulls[0]
 
 
 @piece
@@ -73,8 +76,7 @@ def step(weights: Any, numbers: Any, drives: Any, before: Any, after: Any, kept:
             if kind == TANH:
                 f[b, j] = hyperbolic_tangent(z[b, j])
             elif kind == LOGISTIC:
-                half = type(z[b, j])(0.5)
-                f[b, j] = half + half * hyperbolic_tangent(half * z[b, j])
+                f[b, j] = logistic(z[b, j])
             elif kind == RECTIFIED:
                 f[b, j] = z[b, j] if z[b, j] > 0 else z[b, j] - z[b, j]
             else:

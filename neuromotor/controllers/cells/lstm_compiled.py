@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from neuromotor.compiled.functions import hyperbolic_tangent
-from neuromotor.compiled.pieces import part, piece, recur, recur_back
+from neuromotor.compiled.pieces import logistic, part, piece, recur, recur_back
 
 GATES = (4,)
 NOISY, NOISY_GATE = 0, 2
@@ -48,12 +48,6 @@ def start_adjoint(initial: NDArray[Any], pulls: list[NDArray[Any]]) -> NDArray[A
 
 
 @piece
-def _logistic(x: Any) -> Any:
-    half = type(x)(0.5)
-    return half + half * hyperbolic_tangent(half * x)
-
-
-@piece
 def step(weights: Any, numbers: Any, drives: Any, before: Any, after: Any, kept: Any) -> Any:
     drive, gates, squashed = part(drives, 0), part(kept, 0), part(kept, 1)
     old, h, m = part(before, 1), part(after, 0), part(after, 1)
@@ -61,13 +55,13 @@ def step(weights: Any, numbers: Any, drives: Any, before: Any, after: Any, kept:
     units, bias = weights.table[weights.first + 2, 1], numbers[0]
     for b in range(h.shape[0]):
         for j in range(units):
-            gates[b, j] = _logistic(drive[b, j])
+            gates[b, j] = logistic(drive[b, j])
         for j in range(units, 2 * units):
-            gates[b, j] = _logistic(drive[b, j] + bias)
+            gates[b, j] = logistic(drive[b, j] + bias)
         for j in range(2 * units, 3 * units):
             gates[b, j] = hyperbolic_tangent(drive[b, j])
         for j in range(3 * units, 4 * units):
-            gates[b, j] = _logistic(drive[b, j])
+            gates[b, j] = logistic(drive[b, j])
         for j in range(units):
             m[b, j] = gates[b, units + j] * old[b, j] + gates[b, j] * gates[b, 2 * units + j]
         for j in range(units):
