@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["require"]
+__all__ = ["install_command", "require"]
 
 
 def require(module: str, extra: str) -> Any:
@@ -18,5 +18,11 @@ def require(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise RuntimeError(
-            f"this needs {module.split('.')[0]}: pip install 'neuromotor[{extra}]'."
+            f"this needs {module.split('.')[0]}: {install_command(extra)} in your copy of the "
+            "repository."
         ) from error
+
+
+def install_command(extra: str) -> str:
+    """Return what brings the packages of an extra, in a copy of the repository."""
+    return f"pip install -c constraints.txt -e '.[{extra}]'"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuromotor._extras import require
+from neuromotor._extras import install_command, require
 from neuromotor.analysis.chunked_files import with_plain_text, write_chunked
 from neuromotor.analysis.conform import conformed
 from neuromotor.analysis.from_arrays import with_velocity
@@ -330,7 +330,7 @@ def _engine_of(path: Path) -> str:
         )
     if engine == "h5netcdf" and importlib.util.find_spec(engine) is None:
         raise RecordingError(
-            f"{path} is netCDF 4: `pip install 'neuromotor[lab]'`, or save it as netCDF 3."
+            f"{path} is netCDF 4: `{install_command('lab')}`, or save it as netCDF 3."
         )
     return engine
 

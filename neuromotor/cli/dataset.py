@@ -66,9 +66,9 @@ def dataset(
 ) -> None:
     """Write trials of optimal control, or of a trained controller, as a Minari data set.
 
-    Needs `pip install 'neuromotor[minari]'`. Observations, actions and rewards are those of the
-    task's environment, which the data set names, so that `minari.load_dataset(NAME)` and its
-    `recover_environment()` give both back. The trials are drawn from the task by `--seed`.
+    Needs `pip install -c constraints.txt -e '.[minari]'`. Observations, actions and rewards are
+    those of the task's environment, which the data set names, so that `minari.load_dataset(NAME)`
+    and its `recover_environment()` give both back. The trials are drawn from the task by `--seed`.
 
     Example: `neuromotor dataset ddn --controller ilqg --trials 1000`
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any
 
 import typer
@@ -76,14 +76,14 @@ def info(
         for key, value in _paths(settings):
             table.add_row(key, json.dumps(value))
         output.print(table)
-        place = _PLACES.get(kind, name if kind in ("optimizer", "reference") else None)
+        place = _PLACES.get(kind, name if kind in ("optimizer", "reference", "algorithm") else None)
         if place is not None:
             output.print(f"Any of them can be set: `--set {place}.SETTING=VALUE`.")
         own = (key for key in setting_names(component) if "." not in key)
         times = [key for key in own if key not in settings]
         if times:
             output.print(f"Steps as times: {', '.join(times)}, as in `{times[-1]}=50ms`.")
-        output.print(inspect.getdoc(type(component)) or "")
+        output.print(_explained(component))
         if isinstance(component, LearnedPlant):
             output.print(horizon_table(component.info["errors"], component))
 
@@ -136,9 +136,10 @@ def _list_all(*, as_json: bool) -> None:
 def _catalogue() -> dict[str, Registry[Any]]:
     """Return all registries by kind, also those of rooms that are loaded where they are needed."""
     from neuromotor.analysis.section import report_sections
+    from neuromotor.rl import ALGORITHMS
 
     report_sections()
-    found = registries()
+    found = {ALGORITHMS.kind: ALGORITHMS, **registries()}
     return {kind: found[kind] for kind in _FIRST} | found
 
 
@@ -146,6 +147,13 @@ def _brought(registry: Registry[Any], name: str) -> str:
     """Say what brought a component that did not come with neuromotor."""
     source = registry.sources.get(name)
     return "" if source is None else f" [{source.use}]"
+
+
+def _explained(component: object) -> str:
+    """Return the text of a component's class, and of those that it has settings from."""
+    own, *above = type(component).__mro__
+    settings = [one for one in above if is_dataclass(one) and "Attributes:" in (one.__doc__ or "")]
+    return "\n\n".join(inspect.getdoc(one) or "" for one in (own, *settings))
 
 
 def _first_line(component: object) -> str:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuromotor._extras import require
+from neuromotor._extras import install_command, require
 from neuromotor.plants.arm import UnreachableError
 from neuromotor.plants.mechanical import MechanicalPlant
 from neuromotor.plants.plant import Bounds, check_last_axis, within_bounds
@@ -421,9 +421,7 @@ def _made(name: str) -> Any:
             warnings.simplefilter("ignore")  # Gymnasium's advice on its own environments
             env = gymnasium.make(name).unwrapped
     except ModuleNotFoundError as error:
-        raise RuntimeError(
-            f"{name} needs {error.name}: pip install 'neuromotor[mujoco]'."
-        ) from error
+        raise RuntimeError(f"{name} needs {error.name}: {install_command('mujoco')}.") from error
     except gymnasium.error.Error as error:
         raise ValueError(f"no environment {name!r} can be made: {error}") from error
     needed = ("model", "data", "set_state", "dt", "init_qpos", "init_qvel")

@@ -357,8 +357,9 @@ def _ddn(facts: _Facts) -> Iterator[Found]:
     if own and own["calls"][-1] >= 20_000:  # the source's ran for 25,000
         end = own["calls"][-1]
         before = float(np.interp(0.8 * end, own["calls"], own["loss"]))
-        words = f"{before:.3g} at {0.8 * end:,.0f} calls, {own['loss'][-1]:.3g} at {end:,}"
-        yield "DDN: L-BFGS stops making progress", words, own["loss"][-1] > 0.95 * before
+        last = own["loss"][-1]
+        words = f"training loss {before:.3g} at {0.8 * end:,.0f} calls, {last:.3g} at {end:,}"
+        yield "DDN: L-BFGS stops making progress", words, last > 0.95 * before
     yield from facts.judge(
         "DDN networks on center-out: AHF's ends nearer than L-BFGS's",
         "transfer",

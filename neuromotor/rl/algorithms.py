@@ -24,6 +24,7 @@ from neuromotor._checks import (
 from neuromotor._extras import require
 from neuromotor.controllers import Controller, PolicyNetwork
 from neuromotor.envs import CostToGo, EnvOptions, limits_of
+from neuromotor.extensions import Registry
 from neuromotor.tasks import Task
 
 if TYPE_CHECKING:
@@ -273,14 +274,18 @@ class Analytic(Algorithm):
         check_integer("memory_units", self.memory_units, minimum=0)
 
 
-ALGORITHMS: dict[str, Algorithm] = {
-    "ppo": OnPolicy(),
-    "recurrent-ppo": RecurrentPPO(),
-    "sac": OffPolicy(),
-    "td3": TD3(),
-    "her": HER(),
-    "analytic": Analytic(),
-}
+ALGORITHMS: Registry[Algorithm] = Registry(
+    "algorithm",
+    {
+        "ppo": OnPolicy(),
+        "recurrent-ppo": RecurrentPPO(),
+        "sac": OffPolicy(),
+        "td3": TD3(),
+        "her": HER(),
+        "analytic": Analytic(),
+    },
+    members=("options", "narrowing", "last_learning_rate"),
+)
 
 
 def make_model(

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from neuromotor._extras import install_command
 from neuromotor.evaluation.bootstrap import ratio_to
 from neuromotor.optim import HistoryPoint
 from neuromotor.storage.claims import make_folder
@@ -160,8 +161,7 @@ def require_tensorboard() -> Callable[[Path, int], Any]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise SettingsError(
-            "`--tensorboard` needs the package tensorboard: "
-            "`pip install 'neuromotor[tensorboard]'`."
+            f"`--tensorboard` needs the package tensorboard: `{install_command('tensorboard')}`."
         ) from error
 
     def make(folder: Path, purge_step: int) -> Any:

@@ -31,3 +31,13 @@ def test_info_gives_the_path_of_every_setting():
     done = neuromotor("info", "ddn")  # what is printed can be set
     assert "--set task.SETTING=VALUE" in done.stdout
     assert ["senses", "null"] in rows  # files leave this one out
+
+
+def test_info_explains_settings_of_classes_above_and_of_algorithms():
+    text = neuromotor("info", "recurrent-ppo").stdout
+    for setting in ("memory_units:", "trace:", "command_limit:"):  # of itself and two above
+        assert setting in text
+    assert "--set recurrent-ppo.SETTING=VALUE" in text
+    assert "clip_norm:" in neuromotor("info", "adam").stdout
+    kinds = json.loads(neuromotor("info", "--json").stdout)
+    assert kinds["algorithm"] == ["ppo", "recurrent-ppo", "sac", "td3", "her", "analytic"]

@@ -53,7 +53,7 @@ def test_a_missing_minari_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "minari", None)
     result = CliRunner().invoke(app, ["dataset", "ddn", "--out", str(tmp_path / "x")])
     assert result.exit_code != 0
-    assert r"pip install 'neuromotor[minari]'" in str(result.exception)
+    assert r"pip install -c constraints.txt -e '.[minari]'" in str(result.exception)
     assert not (tmp_path / "x").exists()
 
 

@@ -224,7 +224,9 @@ def test_losses_may_be_held_against_a_saved_controller():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
-    with pytest.raises(RuntimeError, match=r"stable_baselines3: pip install 'neuromotor\[rl\]'"):
+    with pytest.raises(
+        RuntimeError, match=r"stable_baselines3: pip install -c constraints.txt -e '\.\[rl\]'"
+    ):
         learner_of(TASK, small("ppo"), 0)
 
 

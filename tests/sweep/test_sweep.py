@@ -367,7 +367,7 @@ def test_slurm_without_submitit_or_slurm_is_said(tmp_path, monkeypatch):
     sweep = a_sweep(tmp_path, "[grid]\nbudget = [5]")
     prepare(sweep)
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'neuromotor\[slurm\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install -c constraints.txt -e '\.\[slurm\]'"):
         Slurm().launch(sweep.out, sweep.runs, Heard())
 
 

@@ -227,7 +227,7 @@ def _likeness_table(found: Mapping[str, Sequence[Measured]], recorded: Monkeys) 
         "Six components, 70 to 370 ms after the same loads; medians over networks with range. "
         "Procrustes: angle that is left after the best rotation, less is more alike. Canonical "
         "correlation: mean of six. dynamics: a thousand times the distance between the eigenvalues "
-        "of linear dynamics, which needs `dsa-metric` (`pip install 'neuromotor[dsa]'`). Loads "
+        "of linear dynamics, which needs `dsa-metric` (the extra `dsa`). Loads "
         "exchanged: the same of unrelated loads. Seeds and monkeys among themselves are the "
         "ceiling."
     )
