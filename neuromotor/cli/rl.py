@@ -85,8 +85,9 @@ def rl(
     """Train policies on a task by reinforcement; say how near they come to optimal control.
 
     Needs `pip install -c constraints.txt -e '.[rl]'`. The rewards are the task's own cost with a
-    potential that does not change which policy is best. The learning curve is the loss without exploration on
-    trials that no training saw, in ratio to iLQR, or to ILQG where something disturbs the trials.
+    potential that does not change which policy is best. The learning curve is the loss without
+    exploration on trials that no training saw, in ratio to iLQR, or to ILQG where something
+    disturbs the trials.
 
     Leaves learning.json, summary.json, the learning curve, and each policy as a controller that
     `evaluate`, `record` and `analyze` take. After a stop, `--resume RUN` goes on from the last

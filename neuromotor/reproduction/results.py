@@ -332,8 +332,9 @@ def _optimizers() -> Table:
     rows.sort(key=lambda row: float(row["ratio to iLQR"] or 0))
     commands = ", ".join(f"`{one}`" for one in (data["command"], *data.get("others", ())))
     note = (
-        f"Medians over {len(data['seeds'])} seeds. {commands}. The source's Hessian-free has "
-        "structural damping, its gradient descent a fixed rate and no clipping."
+        f"Medians over {len(data['seeds'])} seeds, of the least loss within the calls that all of "
+        f"them had. {commands}. The source's Hessian-free has structural damping, its gradient "
+        "descent a fixed rate and no clipping."
     )
     return Table("optimizers", "All optimizers (source: figure 6.2a)", tuple(rows), note)
 
