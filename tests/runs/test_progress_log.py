@@ -71,7 +71,8 @@ def test_lines_of_others_are_passed_over(tmp_path):
 
 def test_without_tensorboard_the_way_out_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(SettingsError, match=r"pip install 'neuromotor\[tensorboard\]'"):
+    way_out = r"pip install -c constraints.txt -e '\.\[tensorboard\]'"
+    with pytest.raises(SettingsError, match=way_out):
         ProgressLog(tmp_path, 0, {}, tensorboard=True)
 
 
