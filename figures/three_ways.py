@@ -122,9 +122,9 @@ def draw(moved: dict[str, np.ndarray], rows: dict[str, dict], path: Path) -> Non
             paths.plot(time[later], distances.mean(0)[later], color=color)
         paths.set(xlabel="time after the load (ms)", ylabel="hand displaced (cm)", yscale="log")
         paths.set_ylim(bottom=1e-3)
-        shares.barh(place, [row["r2_free"] for row in rows.values()], color="0.85", label="any")
+        shares.barh(place, [row["r2_free"] for row in rows.values()], color="0.85")
         skew = [row["r2_skew"] for row in rows.values()]
-        shares.barh(place, skew, 0.5, color=colors, label="rotations")
+        shares.barh(place, skew, 0.5, color=colors)
         shares.set_yticks(place, list(rows))
         for label, color in zip(shares.get_yticklabels(), colors, strict=True):
             label.set_color(color)

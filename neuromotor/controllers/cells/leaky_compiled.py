@@ -10,28 +10,9 @@ from typing import Any
 
 from neuromotor.compiled.functions import hyperbolic_tangent
 from neuromotor.compiled.pieces import logistic, part, piece, recur, recur_back
-from neuromotor.controllers.cells.rates_compiled import start, start_adjoint, start_tangent
-
-__all__ = [
-    "GATES",
-    "KEPT",
-    "LOGISTIC",
-    "MEMORY",
-    "NOISY",
-    "OWN_IS_KEPT",
-    "OWN_PART",
-    "RECTIFIED",
-    "SCRATCH",
-    "TANH",
-    "adjoint",
-    "slope",
-    "start",
-    "start_adjoint",
-    "start_tangent",
-    "step",
-    "tangent",
-    "widths",
-]
+from neuromotor.controllers.cells.rates_compiled import start as start
+from neuromotor.controllers.cells.rates_compiled import start_adjoint as start_adjoint
+from neuromotor.controllers.cells.rates_compiled import start_tangent as start_tangent
 
 GATES = (1,)
 NOISY = -1  # private noise is kept, and the step takes it from there
